@@ -1,0 +1,80 @@
+"""The products that Lyapunov exponents are made of equal the Jacobian of ``step``, of every recurrence."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch.func import functional_call, jacfwd, vmap
+
+from lit_models.dynamics.tangent import tangent_products
+from lit_models.ensemble import Ensemble
+from lit_models.recurrence import Recurrence
+from tests.contracts.builders import INPUTS, variants
+
+BATCH, VECTORS, INSTANCES = 3, 5, 2
+
+
+def build(cls: type[Recurrence], arguments: dict[str, object], seed: int) -> Recurrence:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return cls(**arguments).double()
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def visited_state(recurrence: Recurrence) -> torch.Tensor:
+    return recurrence(normal(2, BATCH, INPUTS, seed=1))[1].detach()
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("cls", "arguments"), variants())
+def test_products_equal_the_jacobian_times_vectors(cls: type[Recurrence], arguments: dict[str, object]) -> None:
+    recurrence = build(cls, arguments, 0)
+    inputs, state = normal(BATCH, INPUTS, seed=2), visited_state(recurrence)
+    vectors = normal(VECTORS, BATCH, recurrence.state_size, seed=3)
+    products = tangent_products(recurrence, recurrence.project(inputs), state, vectors)
+    for b in range(BATCH):
+        jacobian = jacfwd(lambda value, b=b: recurrence.step(inputs[b : b + 1], value)[0])(state[b : b + 1])[:, 0]
+        close(products[:, b], vectors[:, b] @ jacobian.t())
+    assert products.abs().max() > 0
+
+
+@pytest.mark.parametrize(("cls", "arguments"), variants())
+def test_products_of_an_instance_equal_the_ensembles_jacobian(
+    cls: type[Recurrence], arguments: dict[str, object]
+) -> None:
+    ensemble = Ensemble([build(cls, arguments, seed) for seed in range(INSTANCES)])
+    inputs, state = normal(BATCH, INPUTS, seed=2), visited_state(ensemble.instance(0))
+    vectors = normal(VECTORS, BATCH, state.shape[1], seed=3)
+    skeleton = Stepper(copy.deepcopy(ensemble.network).to("meta"))
+    tensors = {
+        f"recurrence.{name}": value
+        for name, value in [*ensemble.network.named_parameters(), *ensemble.network.named_buffers()]
+    }
+
+    def jacobians(own: dict[str, torch.Tensor]) -> torch.Tensor:
+        return jacfwd(lambda value: functional_call(skeleton, own, (inputs, value)))(state)
+
+    together = vmap(jacobians)(tensors).detach()
+    for i in range(INSTANCES):
+        instance = ensemble.instance(i)
+        products = tangent_products(instance, instance.project(inputs), state, vectors)
+        close(products, torch.einsum("bicj,kcj->kbi", together[i], vectors))
+
+
+class Stepper(torch.nn.Module):
+    """Makes ``step`` what a module does when called."""
+
+    def __init__(self, recurrence: Recurrence) -> None:
+        super().__init__()
+        self.recurrence = recurrence
+
+    def forward(self, inputs: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        return self.recurrence.step(inputs, state)
