@@ -1,0 +1,111 @@
+"""The training loss of one network on fixed sequences, as a pure function of its trained parameters."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from datamodules.task import Batch, Task
+from lit_models.network import Network
+from lit_models.objective import scored_sum
+from lit_models.scan.loop import scan_loop
+
+
+class BatchLoss:
+    """What a network's loss is a sum over, on fixed sequences, as a function of the flat vector of its parameters.
+
+    The loss is ``total / count``, or its root for a task of loss ``rmse`` (``training_loss``), where totals and counts
+    add up over chunks of the sequences. The network is a copy in evaluation mode, walked step by step; only
+    parameters that require a gradient are in the vector, in the order of ``named_parameters``.
+
+    Args:
+        network: the network.
+        task: gives the loss and the steps that it scores.
+        batch: the sequences, on the network's device.
+        dtype: floating-point type of everything that follows.
+        chunk: largest number of sequences walked at a time.
+
+    Attributes:
+        parameters: values in the network that was given, θ [P].
+        chunks: the sequences.
+
+    Raises:
+        ValueError: no parameter requires a gradient, the batch is empty, or an argument is not allowed.
+    """
+
+    def __init__(self, network: Network, task: Task, batch: Batch, dtype: torch.dtype, chunk: int) -> None:
+        """Copy the network and split the sequences."""
+        self.chunks = split_batch(batch, dtype, chunk)
+        self._walk = _StepByStep(converted_copy(network, dtype))
+        named = [(name, value.detach()) for name, value in self._walk.named_parameters() if value.requires_grad]
+        if not named:
+            raise ValueError("network has no parameter that requires a gradient: at least one is needed")
+        self._names = [name for name, _ in named]
+        self._shapes = [value.shape for _, value in named]
+        self.parameters = torch.cat([value.flatten() for _, value in named])
+        self._quantity, self._steps = loss_quantity(task), task.loss_steps
+
+    def outputs(self, parameters: Tensor, chunk: Batch) -> Tensor:
+        """Return the readout [b, K] or [b, T, K] of a chunk for parameters [P]."""
+        parts = parameters.split([math.prod(shape) for shape in self._shapes])
+        values = {n: part.view(shape) for n, part, shape in zip(self._names, parts, self._shapes, strict=True)}
+        outputs: Tensor = functional_call(self._walk, values, (chunk.inputs, chunk.lengths))
+        return outputs
+
+    def total(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+        """Return the sum [] over scored terms of outputs [b, (T,) K], and the number of terms."""
+        totals, count = scored_sum(self._quantity, outputs.unsqueeze(0), targets, self._steps)
+        return totals[0], count
+
+
+class _StepByStep(nn.Module):
+    """A network that always walks the plain loop, which can be differentiated as often as one likes."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+        encoded = self.network.encoder(inputs.transpose(0, 1))
+        recurrence, every = self.network.recurrence, self.network.readout_at == "every"
+        state = recurrence.initial_state(encoded.shape[1])
+        outputs, final = scan_loop(recurrence, encoded, state, lengths, keep_outputs=every)
+        if every:
+            return self.network.readout(outputs).transpose(0, 1)
+        return self.network.readout(recurrence.output(final))
+
+
+def loss_quantity(task: Task) -> str:
+    """Return what a task's loss sums (``lit_models.objective.scored_sum``)."""
+    return "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
+
+
+def converted_copy(network: Network, dtype: torch.dtype) -> Network:
+    """Return a copy of a network in a floating-point type, in evaluation mode.
+
+    Raises:
+        ValueError: the type is not a real floating-point type.
+    """
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype is {dtype}: a floating-point type is allowed")
+    return copy.deepcopy(network).to(dtype).eval()
+
+
+def split_batch(batch: Batch, dtype: torch.dtype, chunk: int) -> list[Batch]:
+    """Return a batch in chunks of sequences, its floating-point parts in the given type.
+
+    Raises:
+        ValueError: the batch is empty or the chunk not positive.
+    """
+    if chunk < 1:
+        raise ValueError(f"chunk is {chunk}: at least 1 is allowed")
+    size = len(batch.inputs)
+    if size < 1:
+        raise ValueError("batch holds 0 sequences: at least 1 is needed")
+    parts = [None if p is None else p.detach().to(dtype if p.is_floating_point() else p.dtype) for p in batch]
+    starts = range(0, size, chunk)
+    return [Batch(*(None if part is None else part[at : at + chunk] for part in parts)) for at in starts]

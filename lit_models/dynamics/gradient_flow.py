@@ -1,0 +1,128 @@
+"""How the loss's gradient with respect to the state travels back through time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from datamodules.task import Batch, Task
+from lit_models.dynamics.batch_loss import converted_copy, loss_quantity, split_batch
+from lit_models.network import Network
+from lit_models.objective import scored_sum
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """∂L_b/∂h_t, the gradient of a sequence's own loss with respect to its whole state h_t after step t = 1, …, T.
+
+    Attributes:
+        norm_inf: largest magnitude of an entry [T, B].
+        norm_2: Euclidean norm [T, B].
+        slope: least-squares slope of log ‖∂L_b/∂h_t‖₂ against the number of steps from t to the end [B], in nats per
+            step: negative where gradients vanish on their way back. NaN where a norm is 0, and for a single step.
+        loss: L_b [B].
+    """
+
+    norm_inf: Tensor
+    norm_2: Tensor
+    slope: Tensor
+    loss: Tensor
+
+
+@torch.enable_grad()
+def gradient_flow(
+    network: Network, task: Task, batch: Batch, *, dtype: torch.dtype = torch.float64, chunk: int = 128
+) -> GradientFlow:
+    """Measure the gradients of backpropagation through time (Dubinin & Effenberger 2024, Fig. 2D, 5D, B.4B).
+
+    L_b is the loss of sequence b alone: the mean over its scored steps and outputs, and for a task of loss ``rmse`` the
+    root of that mean (so a perfect sequence has gradient 0, as in training). A gradient counts every way in which a
+    state acts on the loss: through later states and, where there is a readout at every step, at once. Past its length a
+    sequence's state stands still: the norms stand still with it (with a readout at every step they fall, as fewer
+    scored steps are left), and the slope is over the steps up to the length.
+
+    Args:
+        network: is copied, and stays as it is; the copy is in evaluation mode.
+        task: gives the loss and the steps that it scores.
+        batch: the sequences, on the network's device.
+        dtype: of the computation.
+        chunk: largest number of sequences walked at a time.
+
+    Raises:
+        ValueError: an argument is not allowed.
+        FloatingPointError: a sequence's loss or gradient is not finite.
+
+    Example:
+        A state that halves at each step, h_t = h_{t-1} / 2 + x_t: gradients too halve on their way back.
+
+        >>> import math
+        >>> from datamodules.task import Metric
+        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> network = Network(ElmanRNN(1, 1, time_activation="identity"), 1, "last").requires_grad_(False)
+        >>> for weight, value in zip(network.parameters(), (1.0, 0.5, 0.0, 0.0, 1.0, 0.0), strict=True):
+        ...     _ = weight.fill_(value)
+        >>> task = Task("sum", 1, 1, 3, "last", "mse", (Metric("mse", "min", 1.0, 0.0),))
+        >>> flow = gradient_flow(network, task, Batch(torch.ones(1, 3, 1), torch.ones(1, 1), None))
+        >>> flow.norm_2.flatten().tolist(), math.isclose(flow.slope.item(), math.log(0.5))
+        ([0.375, 0.75, 1.5], True)
+    """
+    # No gradient with respect to the weights is wanted: without it only states are kept for the way back.
+    walker = converted_copy(network, dtype).requires_grad_(False)
+    parts = [_flow(walker, task, part) for part in split_batch(batch, dtype, chunk)]
+    norm_inf, norm_2 = (torch.cat([part[index] for part in parts], 1) for index in (0, 1))
+    return GradientFlow(norm_inf, norm_2, _slopes(norm_2, batch.lengths), torch.cat([part[2] for part in parts]))
+
+
+def _flow(network: Network, task: Task, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the norms [T, B], of maximum and Euclidean, and the losses [B]."""
+    recurrence = network.recurrence
+    # Inputs that require gradients start a graph even for states that forget the past.
+    encoded = network.encoder(batch.inputs.transpose(0, 1)).detach().requires_grad_()
+    state = recurrence.initial_state(encoded.shape[1])
+    states, outputs = [], []
+    for t, projected in enumerate(recurrence.project(encoded).unbind(0)):
+        following = recurrence.advance(projected, state)
+        state = following if batch.lengths is None else torch.where((t < batch.lengths)[:, None], following, state)
+        states.append(state)
+        if network.readout_at == "every":
+            outputs.append(network.readout(recurrence.output(state)))
+    answers = torch.stack(outputs, 1) if outputs else network.readout(recurrence.output(state))
+    losses, terms = _losses(task, answers, batch.targets)
+    # A state may act on no loss at all: past the last scored step, or in a part that no output reads.
+    gradients = torch.autograd.grad(terms.sum(), states, materialize_grads=True)
+    norm_inf = torch.stack([gradient.abs().amax(-1) for gradient in gradients])
+    norm_2 = torch.stack([torch.linalg.vector_norm(gradient, dim=-1) for gradient in gradients])
+    finite = losses.isfinite() & norm_2.isfinite().all(0)
+    if not finite.all():
+        raise FloatingPointError(
+            f"{int((~finite).sum())} of {len(losses)} sequences have a loss or a gradient that is not finite"
+        )
+    return norm_inf, norm_2, losses.detach()
+
+
+def _losses(task: Task, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return every sequence's own loss [B], and terms [B] whose gradient is the loss's."""
+
+    def total(output: Tensor, target: Tensor) -> Tensor:
+        return scored_sum(loss_quantity(task), output[None, None], target[None], task.loss_steps)[0][0]
+
+    count = scored_sum(loss_quantity(task), outputs[None, :1], targets[:1], task.loss_steps)[1]
+    means = torch.vmap(total)(outputs, targets) / count
+    if task.loss != "rmse":
+        return means, means
+    roots = means.detach().sqrt()
+    return roots, means / (2 * roots.clamp(min=torch.finfo(roots.dtype).tiny))
+
+
+def _slopes(norms: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return the slope [B] of log norms [T, B] against steps to the end, over steps up to each sequence's length."""
+    steps = torch.arange(1, len(norms) + 1, device=norms.device).unsqueeze(-1)
+    ends = torch.full_like(norms[0], len(norms)) if lengths is None else lengths.to(norms)
+    weights = (steps <= ends).to(norms)
+    remaining = weights * (ends - steps)
+    centred = weights * (remaining - remaining.sum(0) / ends)
+    logs = torch.where(weights > 0, norms, 1).log()
+    slopes = (centred * logs).sum(0) / centred.square().sum(0)
+    return torch.where(logs.isfinite().all(0), slopes, torch.nan)

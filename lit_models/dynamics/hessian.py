@@ -1,0 +1,136 @@
+"""Eigenvalues of the loss's curvature at a network's parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from torch import Tensor
+
+from datamodules.task import Batch, Task
+from lit_models.dynamics.curvature import Curvature, Matrix
+from lit_models.network import Network
+
+#: Most parameters for which all eigenvalues are found, from the dense matrix.
+DENSE_LIMIT = 3000
+
+
+@dataclass(frozen=True)
+class CurvatureSpectrum:
+    """Eigenvalues of the Hessian or the generalised Gauss–Newton matrix of the training loss.
+
+    Attributes:
+        eigenvalues: [k], of largest magnitude first.
+        loss: [] at the same parameters, on the same sequences.
+        parameters: P, the number of trained parameters: the order of the matrix.
+        products: number of products with the matrix that it took.
+    """
+
+    eigenvalues: Tensor
+    loss: Tensor
+    parameters: int
+    products: int
+
+
+def hessian_spectrum(
+    network: Network,
+    task: Task,
+    batch: Batch,
+    *,
+    count: int | None = 20,
+    matrix: Matrix = "hessian",
+    dtype: torch.dtype = torch.float64,
+    chunk: int = 128,
+    kept: int = 256,
+    seed: int = 0,
+    tolerance: float = 1e-6,
+    restarts: int = 100,
+) -> CurvatureSpectrum:
+    """Return the leading eigenvalues by magnitude, or all of them (Dubinin & Effenberger 2024, Fig. 2C, 5C, B.3).
+
+    Leading ones are found by the implicitly restarted Lanczos method (ARPACK) from products (``Curvature``), all of
+    them, or most, from the dense matrix. The matrix is with respect to the parameters that require a gradient.
+
+    Args:
+        network: is copied, and stays as it is; the copy is in evaluation mode.
+        task: gives the loss and the steps that it scores.
+        batch: the sequences, on the network's device.
+        count: k, at most the number of parameters; None for all.
+        matrix: ``hessian``, or ``ggn`` for JᵀH_L J.
+        dtype: of the products; in ``torch.float32`` eigenvalues below 1e-6 of the largest are noise.
+        chunk: largest number of sequences walked at a time.
+        kept: number of sequences whose graphs are kept from product to product (about 10 MB each for 784 steps of
+            100 units in double precision); more take longer and no more memory.
+        seed: of the vector that Lanczos starts from.
+        tolerance: an eigenvalue is found when its residual is below this, relative to it; its own error is smaller.
+        restarts: most restarts of Lanczos, of about k products each.
+
+    Raises:
+        ValueError: an argument is not allowed, or there are more than 3,000 parameters for all eigenvalues.
+        FloatingPointError: the loss or a product is not finite, or the loss is a root of 0.
+        ArithmeticError: not all eigenvalues were found within the restarts; says how many were.
+
+    Example:
+        A readout alone, y = w h + b on fixed h, under the mean of (y - target)²: the Hessian is 2 E[(h, 1)(h, 1)ᵀ].
+
+        >>> from datamodules.task import Metric
+        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> network = Network(ElmanRNN(1, 1, time_activation="identity").requires_grad_(False), 1, "last")
+        >>> for weight in network.recurrence.parameters():
+        ...     _ = weight.fill_(1.0 if weight.dim() == 2 else 0.0)
+        >>> task = Task("sum", 1, 1, 2, "last", "mse", (Metric("mse", "min", 1.0, 0.0),))
+        >>> batch = Batch(torch.tensor([[[1.0], [1.0]], [[-1.0], [-1.0]]]), torch.zeros(2, 1), None)
+        >>> hessian_spectrum(network, task, batch, count=None).eigenvalues.tolist()
+        [8.0, 2.0]
+    """
+    if count is not None and count < 1:
+        raise ValueError(f"count is {count}: at least 1, or None for all, is allowed")
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance is {tolerance}: 0 or a positive number is allowed")
+    if restarts < 1:
+        raise ValueError(f"restarts is {restarts}: at least 1 is allowed")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype is {dtype}: torch.float32 or torch.float64 is allowed")
+    size = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    if count is None and size > DENSE_LIMIT:
+        raise ValueError(f"count is None, with {size} parameters: all eigenvalues of up to {DENSE_LIMIT} are allowed")
+    if count is not None and count > size:
+        raise ValueError(f"count is {count}: at most {size}, the number of parameters, is allowed")
+    curvature = Curvature(network, task, batch, matrix, dtype, chunk, kept)
+    # Lanczos works in a space of 2k + 1 vectors: no smaller than the whole, it saves nothing.
+    if count is None or 2 * count + 1 >= size:
+        eigenvalues = torch.linalg.eigvalsh(curvature.dense())
+    else:
+        eigenvalues = _lanczos(curvature, count, dtype, seed, tolerance, restarts).to(batch.inputs.device)
+    leading = eigenvalues[eigenvalues.abs().argsort(descending=True)][:count]
+    return CurvatureSpectrum(leading, curvature.loss, size, curvature.products)
+
+
+def _lanczos(
+    curvature: Curvature, count: int, dtype: torch.dtype, seed: int, tolerance: float, restarts: int
+) -> Tensor:
+    """Return the eigenvalues [count] of largest magnitude, in no order."""
+
+    def multiply(vector: np.ndarray) -> np.ndarray:
+        return curvature.multiply(torch.tensor(vector)).cpu().numpy()
+
+    start = torch.randn(curvature.size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    operator = LinearOperator((curvature.size,) * 2, matvec=multiply, dtype=start.numpy().dtype)
+    try:
+        found = eigsh(
+            operator,
+            k=count,
+            ncv=2 * count + 1,
+            v0=start.numpy(),
+            tol=tolerance,
+            maxiter=restarts,
+            return_eigenvectors=False,
+        )
+    except ArpackNoConvergence as error:
+        raise ArithmeticError(
+            f"{len(error.eigenvalues)} of {count} eigenvalues converged in {restarts} restarts to a tolerance of "
+            f"{tolerance}: ask for fewer, a larger tolerance or more restarts"
+        ) from error
+    return torch.from_numpy(found)

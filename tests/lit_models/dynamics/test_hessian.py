@@ -1,0 +1,241 @@
+"""Curvature against closed forms, dense Hessians, finite differences, and itself in chunks."""
+
+import copy
+import functools
+
+import pytest
+import torch
+from torch.func import functional_call, jacfwd, jacrev
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from lit_models.dynamics.curvature import Curvature
+from lit_models.dynamics.hessian import hessian_spectrum
+from lit_models.recurrences.elman import ElmanRNN
+from lit_models.recurrences.gated import LSTM
+from lit_models.recurrences.wcrnn import WCRNN
+from tests.contracts.builders import variants
+from tests.lit_models.dynamics.small_networks import INPUTS, plain_loss, small_batch, small_network, small_task
+
+close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
+LOSSES = ("mse", "rmse", "cross_entropy")
+READOUTS = ("last", "every")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(7)
+
+
+def dense_hessian(network, task, batch):
+    """By forward over reverse through the network's own forward; its parameters must be double."""
+    values = {name: value.detach() for name, value in network.named_parameters() if value.requires_grad}
+    sizes, shapes = [v.numel() for v in values.values()], [v.shape for v in values.values()]
+
+    def loss(flat):
+        parts = [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+        loose = functools.partial(functional_call, network, dict(zip(values, parts, strict=True)))
+        return plain_loss(_Called(network, loose), task, batch)
+
+    return jacfwd(jacrev(loss))(torch.cat([value.flatten() for value in values.values()]))
+
+
+class _Called:
+    def __init__(self, network, call):
+        self.network, self.call = network, call
+
+    def __call__(self, inputs, lengths):
+        return self.call((inputs, lengths))
+
+
+def frozen_features(task, batch):
+    """A network of which only the readout learns, and what the readout sees with a 1 appended, [B, T, N+1]."""
+    network = small_network(ElmanRNN(INPUTS, 4), task).double()
+    network.recurrence.requires_grad_(False)
+    features = network.recurrence(batch.inputs.transpose(0, 1))[0].transpose(0, 1)
+    features = torch.cat([features, torch.ones_like(features[..., :1])], -1)
+    return network, features if task.readout == "every" else features[:, -1:]
+
+
+def readout_order(matrix, outputs, units):
+    """From (output, feature) pairs to the readout's parameters: the weights row by row, then the biases."""
+    order = torch.arange(outputs * (units + 1)).view(outputs, units + 1)
+    index = torch.cat([order[:, :units].flatten(), order[:, units]])
+    return matrix[index][:, index]
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("matrix", ["hessian", "ggn"])
+def test_least_squares_of_a_linear_readout(readout, matrix):
+    task = small_task(readout)
+    batch = small_batch(task)
+    network, features = frozen_features(task, batch)
+    rows = features.flatten(0, 1)
+    expected = torch.kron(torch.eye(3, dtype=torch.float64), 2 / (3 * len(rows)) * rows.T @ rows)
+    close(Curvature(network, task, batch, matrix).dense(), readout_order(expected, 3, 4))
+    eigenvalues = hessian_spectrum(network, task, batch, count=None, matrix=matrix).eigenvalues
+    close(eigenvalues, torch.linalg.eigvalsh(expected).flip(0))
+
+
+@pytest.mark.parametrize("matrix", ["hessian", "ggn"])
+def test_cross_entropy_of_a_linear_readout(matrix):
+    task = small_task("every", "cross_entropy", loss_steps=(1, 4))
+    batch = small_batch(task)
+    network, features = frozen_features(task, batch)
+    probabilities = network(batch.inputs).softmax(-1)[:, 1:4].flatten(0, 1)
+    rows = features[:, 1:4].flatten(0, 1)
+    softmax = torch.diag_embed(probabilities) - probabilities[:, :, None] * probabilities[:, None]
+    expected = torch.einsum("nkl,ni,nj->kilj", softmax, rows, rows).reshape(15, 15) / len(rows)
+    close(Curvature(network, task, batch, matrix).dense(), readout_order(expected, 3, 4))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_hessian_equals_the_dense_one(readout, loss):
+    task = small_task(readout, loss, loss_steps=(1, 5) if readout == "every" else None)
+    batch = small_batch(task, lengths=torch.tensor([1, 2, 3, 4, 5, 5]))
+    network = small_network(LSTM(INPUTS, 2), task).double()
+    curvature = Curvature(network, task, batch)
+    dense = dense_hessian(network, task, batch)
+    close(curvature.loss, plain_loss(network, task, batch).detach())
+    close(curvature.dense(), dense)
+    vector = torch.randn(curvature.size, dtype=torch.float64)
+    close(curvature.multiply(vector), dense @ vector)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gauss_newton_is_its_definition_and_positive(loss):
+    task = small_task("every", loss)
+    batch = small_batch(task)
+    network = small_network(WCRNN(INPUTS, 3, gamma=0.7), task).double()
+    names, shapes = zip(*((name, value.shape) for name, value in network.named_parameters()), strict=True)
+    flat = parameters_to_vector(network.parameters()).detach()
+
+    def outputs(flat):
+        parts = [p.view(s) for p, s in zip(flat.split([s.numel() for s in shapes]), shapes, strict=True)]
+        return functional_call(network, dict(zip(names, parts, strict=True)), (batch.inputs,)).flatten()
+
+    def of_outputs(answers):
+        return plain_loss(lambda *_: answers.view(6, 5, 3), task, batch)
+
+    jacobian = jacfwd(outputs)(flat)
+    expected = jacobian.T @ jacfwd(jacrev(of_outputs))(outputs(flat)) @ jacobian
+    found = Curvature(network, task, batch, "ggn").dense()
+    close(found, expected)
+    eigenvalues = torch.linalg.eigvalsh(found)
+    assert eigenvalues[0] > -1e-12 * eigenvalues[-1]
+    assert (found - Curvature(network, task, batch).dense()).norm() > 1e-3 * found.norm()
+
+
+@pytest.mark.parametrize(("cls", "arguments"), variants())
+def test_every_recurrence_against_finite_differences(cls, arguments):
+    task = small_task("last", "rmse", output_size=1)
+    batch = small_batch(task)
+    network = small_network(cls(**arguments), task).double()
+    curvature = Curvature(network, task, batch)
+    dense = curvature.dense()
+    flat, moved, step = parameters_to_vector(network.parameters()).detach(), copy.deepcopy(network), 1e-5
+
+    def gradient(point):
+        vector_to_parameters(point, moved.parameters())
+        leaves = list(moved.parameters())
+        found = torch.autograd.grad(plain_loss(moved, task, batch), leaves, materialize_grads=True)
+        return torch.cat([part.flatten() for part in found])
+
+    for _ in range(3):
+        vector = torch.randn_like(flat)
+        vector /= vector.norm()
+        difference = (gradient(flat + step * vector) - gradient(flat - step * vector)) / (2 * step)
+        torch.testing.assert_close(dense @ vector, difference, atol=1e-7, rtol=1e-6)
+        close(curvature.multiply(vector), dense @ vector)
+    gauss_newton = Curvature(network, task, batch, "ggn")
+    close(gauss_newton.multiply(vector), gauss_newton.dense() @ vector)
+    assert gauss_newton.multiply(vector) @ vector > -1e-12
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("matrix", ["hessian", "ggn"])
+def test_leading_ones_are_those_of_the_dense_matrix_whatever_the_chunks(matrix, loss):
+    task = small_task("last", loss)
+    batch = small_batch(task, size=7)
+    network = small_network(ElmanRNN(INPUTS, 5), task)
+    everything = hessian_spectrum(network, task, batch, count=None, matrix=matrix)
+    by_size = everything.eigenvalues.abs()
+    assert (by_size.diff() <= 0).all()
+    assert everything.parameters == len(by_size) == everything.products == 63
+    for chunk, kept in ((128, 256), (3, 3), (2, 0)):
+        some = hessian_spectrum(network, task, batch, count=4, matrix=matrix, chunk=chunk, kept=kept, tolerance=1e-10)
+        close(some.eigenvalues, everything.eigenvalues[:4])
+        close(some.loss, everything.loss)
+        whole = hessian_spectrum(network, task, batch, count=None, matrix=matrix, chunk=chunk, kept=kept)
+        close(whole.eigenvalues, everything.eigenvalues)
+
+
+def test_more_eigenvalues_than_the_rank():
+    task = small_task("last", output_size=1)
+    batch = small_batch(task, size=2)
+    network = small_network(ElmanRNN(INPUTS, 5), task)
+    found = hessian_spectrum(network, task, batch, count=6, matrix="ggn").eigenvalues
+    close(found[:2], hessian_spectrum(network, task, batch, count=None, matrix="ggn").eigenvalues[:2])
+    assert found[1] > 1e-3
+    assert found[2:].abs().max() < 1e-10
+
+
+def test_the_same_again_and_nothing_is_touched():
+    task = small_task("last", "cross_entropy")
+    batch = small_batch(task)
+    network = small_network(ElmanRNN(INPUTS, 5), task)
+    network.readout.bias.requires_grad_(False)
+    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    first, again = (hessian_spectrum(network, task, batch, count=3).eigenvalues for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(state, torch.get_rng_state())
+    assert network.training
+    assert not network.readout.bias.requires_grad
+    assert all(parameter.grad is None for parameter in network.parameters())
+    torch.testing.assert_close(network.state_dict(), before, atol=0, rtol=0)
+    single = hessian_spectrum(network, task, batch, count=3, dtype=torch.float32).eigenvalues
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), first, atol=1e-6, rtol=1e-4)
+    with torch.no_grad():
+        close(hessian_spectrum(network, task, batch, count=3).eigenvalues, first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"count": 0}, "count is 0: at least 1"),
+        ({"count": 64}, "count is 64: at most 63"),
+        ({"matrix": "fisher"}, "matrix is 'fisher': 'hessian' or 'ggn'"),
+        ({"dtype": torch.float16}, "dtype is torch.float16: torch.float32 or torch.float64"),
+        ({"chunk": 0}, "chunk is 0: at least 1"),
+        ({"kept": -1}, "kept is -1: 0 or more"),
+        ({"tolerance": -1.0}, "tolerance is -1.0: 0 or a positive"),
+        ({"restarts": 0}, "restarts is 0: at least 1"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    task = small_task()
+    network = small_network(ElmanRNN(INPUTS, 5), task)
+    with pytest.raises(ValueError, match=message):
+        hessian_spectrum(network, task, small_batch(task), **arguments)
+
+
+def test_what_cannot_be_measured():
+    task = small_task(loss="rmse")
+    batch = small_batch(task)
+    network = small_network(ElmanRNN(INPUTS, 60), task)
+    with pytest.raises(ValueError, match="with 4023 parameters: all eigenvalues of up to 3000"):
+        hessian_spectrum(network, task, batch, count=None)
+    with pytest.raises(ArithmeticError, match=r"\d of 20 eigenvalues converged in 1 restarts"):
+        hessian_spectrum(network, task, batch, restarts=1, tolerance=1e-14)
+    with pytest.raises(ValueError, match="batch holds 0 sequences"):
+        hessian_spectrum(network, task, small_batch(task, size=0))
+    exact = network.double()(batch.inputs).detach()
+    with pytest.raises(FloatingPointError, match="root of a mean square of 0"):
+        hessian_spectrum(network, task, batch._replace(targets=exact), count=2)
+    with torch.no_grad():
+        network.recurrence.weight_ih[0, 0] = torch.nan
+    with pytest.raises(FloatingPointError, match="loss is nan"):
+        hessian_spectrum(network, task, batch, count=2)
+    with pytest.raises(ValueError, match="no parameter that requires a gradient"):
+        Curvature(network.requires_grad_(False), task, batch)
