@@ -81,6 +81,7 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
                     functools.partial(recurrence_factory(spec), module.task.input_size), spec["class_path"]
                 )
                 _check_step(recurrence, module.task.input_size, spec["class_path"])
+            _check_stability(recurrence, point.recipe.stability_input_bound)
     except UserError as error:
         raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
     return module
@@ -103,6 +104,16 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
         shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         if shape != [2, size]:
             raise UserError(f"{what}: the {name} of 2 sequences is {shape}: shape [2, {size}] is allowed")
+
+
+def _check_stability(recurrence: Recurrence, input_bound: float | None) -> None:
+    from lit_models.stability import stable_cells
+
+    if input_bound is not None:
+        try:
+            stable_cells(recurrence, input_bound)
+        except ValueError as error:
+            raise UserError(f"training.stability_input_bound is {input_bound}, but {error}") from error
 
 
 def _load(kind: Kind, class_path: str) -> Callable[..., Any]:

@@ -20,6 +20,10 @@ MOST_INSTANCES = 10_000
 #: Settings of a configuration that cannot change a result, and so do not enter an id.
 NOT_IN_ID = ("task.init_args.data_dir", "task.init_args.eval_batch_size")
 
+#: Settings that came after records had been published, with their defaults: at these they do not enter an id, so that
+#: the ids of what was trained before there was such a setting stay.
+LATER_SETTINGS: dict[str, Any] = {"training.stability_input_bound": None}
+
 
 @dataclass(frozen=True)
 class Published:
@@ -63,6 +67,8 @@ class Experiment:
             ``training`` (all fields of ``Recipe``) and ``seed`` (of data, order and splits).
         grid: swept setting (dotted path into ``config``) to its values; the choice is made on validation.
         published: where the published numbers are, if the suite reproduces any.
+        measures: measures of dynamics to be taken (``benchmark.measures.specs``). They cannot change what is trained,
+            and so are part of neither configuration nor id.
     """
 
     suite: str
@@ -72,6 +78,7 @@ class Experiment:
     config: Config
     grid: Mapping[str, tuple[Any, ...]]
     published: Published | None = None
+    measures: tuple[Config, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,7 +125,8 @@ def config_id(config: Config, without: tuple[str, ...] = ()) -> str:
 
     Args:
         config: a resolved configuration.
-        without: dotted paths to leave out, beside those that cannot change a result (``NOT_IN_ID``).
+        without: dotted paths to leave out, beside those that cannot change a result (``NOT_IN_ID``) and those that came
+            later and are at their default (``LATER_SETTINGS``).
 
     Returns:
         The same id whatever the order of the keys, and for 1 and 1.0.
@@ -128,13 +136,23 @@ def config_id(config: Config, without: tuple[str, ...] = ()) -> str:
     """
     counted = copy.deepcopy(config)
     for path in (*NOT_IN_ID, *without):
-        *parents, last = path.split(".")
-        inner: Any = counted
-        for key in parents:
-            inner = inner.get(key, {})
-        inner.pop(last, None)
+        section, key = _section(counted, path)
+        section.pop(key, None)
+    for path, default in LATER_SETTINGS.items():
+        section, key = _section(counted, path)
+        if section.get(key) == default:
+            section.pop(key, None)
     text = json.dumps(_canonical(counted), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _section(config: Config, path: str) -> tuple[Config, str]:
+    """Return the part of a configuration that holds a dotted path, empty if there is none, and the path's last key."""
+    *parents, last = path.split(".")
+    section: Config = config
+    for key in parents:
+        section = section.get(key, {})
+    return section, last
 
 
 def _canonical(value: Any) -> Any:

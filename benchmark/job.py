@@ -120,6 +120,8 @@ def load_job(path: Path, runs_dir: Path) -> Job:
         fields = dict(content["experiment"])
         fields["grid"] = {key: tuple(values) for key, values in fields["grid"].items()}
         fields["published"] = Published(**fields["published"]) if fields["published"] else None
+        # A run that was begun before there were measures goes on without.
+        fields["measures"] = tuple(fields.get("measures", ()))
         members = tuple(Member(**member) for member in content["members"])
         return Job(Experiment(**fields), members, runs_dir)
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:

@@ -6,16 +6,17 @@ import dataclasses
 import json
 from typing import Any
 
+from benchmark.measures import MEASURES, measure_class
 from benchmark.specs import Kind, registered
 from benchmark.suite import load_suite, suite_budgets, suite_files
 from benchmark.yaml_file import read_yaml
 from lit_models.presets import PRESETS
 
-SECTIONS = ("tasks", "recurrences", "suites")
+SECTIONS = ("tasks", "recurrences", "measures", "suites")
 
 
 def list_section(section: str) -> dict[str, Any]:
-    """Return what there is of ``tasks``, ``recurrences`` (with ``presets`` beside them) or ``suites``, as JSON data."""
+    """Return what there is of a section, as JSON data; beside ``recurrences`` stand ``presets``."""
     if section == "tasks":
         return {"tasks": _classes("task")}
     if section == "recurrences":
@@ -24,11 +25,19 @@ def list_section(section: str) -> dict[str, Any]:
             for name, preset in sorted(PRESETS.items())
         ]
         return {"recurrences": _classes("recurrence"), "presets": presets}
+    if section == "measures":
+        return {"measures": [_measure(name) for name in MEASURES]}
     return {"suites": [_suite(name) for name in suite_files()]}
 
 
 def _classes(kind: Kind) -> list[dict[str, Any]]:
     return [dataclasses.asdict(found) for found in registered(kind).values()]
+
+
+def _measure(name: str) -> dict[str, Any]:
+    cls = measure_class(name)
+    settings = {field.name: field.default for field in dataclasses.fields(cls)}
+    return {"name": name, "summary": (cls.__doc__ or "").split("\n")[0], "settings": settings}
 
 
 def _suite(name: str) -> dict[str, Any]:
@@ -66,6 +75,9 @@ def _line(entry: dict[str, Any]) -> str:
         values = ", ".join(f"{key}={value}" for key, value in entry["recurrence"]["init_args"].items())
         training = "".join(f", {key}={value}" for key, value in entry["training"].items())
         return f"  {name:<22} {entry['recurrence']['class_path']}({values}){training}"
+    if "settings" in entry:
+        values = ", ".join(f"{key}={value!r}" for key, value in entry["settings"].items())
+        return f"  {name}({values})\n      {entry['summary']}"
     arguments = ", ".join(
         f"{argument['name']}={argument['default']}" if argument["default"] is not None else argument["name"]
         for argument in entry["arguments"]

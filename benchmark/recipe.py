@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,8 +25,10 @@ class Recipe:
         gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         batch_size: sequences of one step, over all devices.
         max_epochs: epochs to train; give this or ``max_steps``.
-        max_steps: optimiser steps to train.
+        max_steps: optimiser steps to train; 0 trains nothing, for measures of networks as they are drawn.
         validate_every: steps between evaluations; None for the end of each epoch.
+        stability_input_bound: the largest absolute input for which an LSTM is kept stable (an ElmanRNN for all) by a
+            projection after each optimiser step (``lit_models.stability``); None for no projection.
     """
 
     optimizer: OptimizerName = "adam"
@@ -40,6 +43,7 @@ class Recipe:
     max_epochs: int | None = None
     max_steps: int | None = None
     validate_every: int | None = None
+    stability_input_bound: float | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -47,7 +51,7 @@ class Recipe:
         Raises:
             ValueError: names the setting and what is allowed.
         """
-        least = {"batch_size": 1, "max_epochs": 1, "max_steps": 1, "validate_every": 1, "warmup_steps": 0}
+        least = {"batch_size": 1, "max_epochs": 1, "max_steps": 0, "validate_every": 1, "warmup_steps": 0}
         for name, minimum in least.items():
             value = getattr(self, name)
             if value is not None and value < minimum:
@@ -69,4 +73,9 @@ class Recipe:
         if self.gradient_clip_norm is not None and not self.gradient_clip_norm > 0:
             raise ValueError(
                 f"training.gradient_clip_norm is {self.gradient_clip_norm}: a positive number or null is allowed"
+            )
+        if self.stability_input_bound is not None and not 0 < self.stability_input_bound < math.inf:
+            raise ValueError(
+                f"training.stability_input_bound is {self.stability_input_bound}: "
+                "a finite positive number or null is allowed"
             )

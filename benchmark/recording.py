@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 
 from benchmark.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
+from benchmark.callbacks.take_measures import TakeMeasures
 from benchmark.experiment import Config
 from benchmark.job import Job, Member
 from benchmark.provenance import code_version, hardware, peak_memory, versions
@@ -18,6 +19,7 @@ from datamodules.sequence_data_module import SequenceDataModule
 from leaderboard.record import (
     CodeVersion,
     CurvePoint,
+    Measure,
     MetricInfo,
     Published,
     Record,
@@ -26,15 +28,17 @@ from leaderboard.record import (
     summarise,
     write_record,
 )
+from leaderboard.side_file import Arrays, array_name, side_path, write_arrays
 from lit_models.lit_sequence_model import LitSequenceModel
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is measured around a run: its training time, and when it was started (the last time, if resumed)."""
+    """What is measured around a run: its time, when it was started (the last time, if resumed), and its dynamics."""
 
     clock: TrainingClock
     started_at: datetime
+    measures: TakeMeasures
 
 
 def write_records(
@@ -45,7 +49,7 @@ def write_records(
     facts: RunFacts,
     interrupted: bool,
 ) -> list[Record]:
-    """Write the records of a job and, once it has finished, the weights of each instance at its best validation.
+    """Write the records of a job, the arrays beside them and, at the end, each instance's weights at its best.
 
     Args:
         job: what was trained.
@@ -65,13 +69,47 @@ def write_records(
         if is_finished(job.record_path(member)):
             # Another run of overlapping instances was first; what is measured stays.
             continue
-        if not interrupted:
+        if not interrupted and model.best_weights:
             weights = {name: stack[index].cpu() for name, stack in model.best_weights.items()}
             AtomicCheckpointIO().save_checkpoint(
                 {"state_dict": weights, "config": record.config}, job.weights_path(member)
             )
+        arrays = measured_arrays(facts.measures, index)
+        if arrays:
+            # Before the record, which names them.
+            write_arrays(side_path(job.record_path(member)), arrays)
         write_record(job.record_path(member), record)
     return records
+
+
+def measured(measures: TakeMeasures, index: int) -> dict[str, dict[str, Measure]]:
+    """Return the measures of one instance as its record has them."""
+    taken = measures.taken[index] if measures.taken else {}
+    return {
+        name: {
+            moment: Measure(
+                status="finished" if one.reason is None else "failed",
+                reason=one.reason,
+                step=one.step,
+                settings=one.settings,
+                summary=one.summary,
+                arrays=[array_name(name, moment, array) for array in one.arrays],
+            )
+            for moment, one in moments.items()
+        }
+        for name, moments in taken.items()
+    }
+
+
+def measured_arrays(measures: TakeMeasures, index: int) -> Arrays:
+    """Return the arrays of one instance's measures by their names in the file beside its record."""
+    taken = measures.taken[index] if measures.taken else {}
+    return {
+        array_name(name, moment, array): values.numpy()
+        for name, moments in taken.items()
+        for moment, one in moments.items()
+        for array, values in one.arrays.items()
+    }
 
 
 def is_finished(path: Path) -> bool:
@@ -108,7 +146,8 @@ def make_record(
         for metric in data.task.metrics
     ]
     curve = learning_curve(model, index)
-    interval = point.recipe.validate_every or int(trainer.num_training_batches)
+    # A run of no steps has no training batches either.
+    interval = point.recipe.validate_every or int(trainer.num_training_batches if trainer.global_step else 1)
     summary = summarise(curve, metrics, trainer.global_step, interval, diverged_at)
     commit, dirty = code_version()
     published = experiment.published
@@ -141,6 +180,7 @@ def make_record(
         started_at=facts.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         published=Published(source=published.source, model=published.model, task=published.task) if published else None,
+        measures=measured(facts.measures, index),
     )
 
 

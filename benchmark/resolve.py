@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.experiment import Config, get_setting, recipe_of, set_setting
+from benchmark.measures.specs import Spec, resolve_measures
 from benchmark.recipe import Recipe
 from benchmark.specs import argument_annotation, as_section, network_spec, resolve_spec, with_arguments
 from benchmark.type_check import describe, fits
@@ -21,7 +22,7 @@ _LENGTHS = {"max_epochs": "max_steps", "max_steps": "max_epochs"}
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings to be laid over what came before: ``training``, ``sweep``, ``task`` and ``recurrence`` of a section.
+    """Settings laid over what came before: ``training``, ``sweep``, ``measures``, ``task``, ``recurrence``.
 
     Attributes:
         settings: the section; its other keys are passed over.
@@ -57,6 +58,7 @@ class Draft:
         self.preset: Section = as_section({"training": training} if training else {})
         self._training = Section(file=tasks.file)
         self._sweep = Section(file=tasks.file)
+        self._measures: tuple[Spec, ...] = ()
 
     def lay(self, layer: Layer) -> None:
         """Lay a layer over what came before, if it is for this task and network."""
@@ -66,6 +68,9 @@ class Draft:
         settings = layer.settings
         if "sweep" in settings:
             self._sweep = settings.section("sweep")
+        if "measures" in settings:
+            where = f"{settings.at('measures')}: {self.task}/{self.network}"
+            self._measures = resolve_measures(settings["measures"], where)
         if "training" in settings:
             training = settings.section("training")
             training.check_keys([field.name for field in dataclasses.fields(Recipe)], "setting of training")
@@ -77,6 +82,11 @@ class Draft:
             self._task = with_arguments(self._task, settings.section("task"))
         if "recurrence" in settings:
             self._recurrence = with_arguments(self._recurrence, settings.section("recurrence"))
+
+    @property
+    def measures(self) -> tuple[Spec, ...]:
+        """The measures of dynamics, defaults filled in."""
+        return self._measures
 
     def resolve(self, seed: int) -> tuple[Config, Grid]:
         """Return the configuration, swept settings at their first values, and the grid.
@@ -100,14 +110,20 @@ class Draft:
                 self._check_recipe(config)
         if not grid:
             self._check_recipe(config)
-        train_size, batch_size = config["task"]["init_args"].get("train_size"), config["training"]["batch_size"]
-        # A train_size that is itself impossible is refused, by its own name, where the task is built.
-        if fits(train_size, int) and 1 <= train_size < batch_size:
-            raise UserError(
-                f"{self._at}: training.batch_size is {batch_size}, larger than the train_size: "
-                f"at most {train_size} is allowed"
-            )
+        self._check_size(config, "train_size", "training.batch_size", config["training"]["batch_size"])
+        for spec in self._measures:
+            size = f"{spec['settings']['split']}_size"
+            self._check_size(config, size, f"samples of {spec['measure']}", spec["settings"]["samples"])
         return config, grid
+
+    def _check_size(self, config: Config, split_size: str, what: str, wanted: int) -> None:
+        """Check what is taken of a split against its size, where the task's arguments tell it."""
+        size = config["task"]["init_args"].get(split_size)
+        # A size that is itself impossible is refused, by its own name, where the task is built.
+        if fits(size, int) and 1 <= size < wanted:
+            raise UserError(
+                f"{self._at}: {what} is {wanted}, larger than the {split_size}: at most {size} is allowed"
+            )
 
     def _filled_training(self) -> Config:
         hints = typing.get_type_hints(Recipe)

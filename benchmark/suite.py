@@ -21,10 +21,10 @@ FOLDER = Path(__file__).parent / "suites"
 
 _SUITE_KEYS = (
     *("title", "description", "source", "published", "instances", "seed"),
-    *("tasks", "networks", "training", "sweep", "overrides", "budgets"),
+    *("tasks", "networks", "training", "sweep", "measures", "overrides", "budgets"),
 )
-_BUDGET_KEYS = ("instances", "tasks", "networks", "training", "sweep", "overrides")
-_OVERRIDE_KEYS = ("tasks", "networks", "training", "task", "recurrence", "sweep")
+_BUDGET_KEYS = ("instances", "tasks", "networks", "training", "sweep", "measures", "overrides")
+_OVERRIDE_KEYS = ("tasks", "networks", "training", "task", "recurrence", "sweep", "measures")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
                 draft.lay(layer)
             config, grid = draft.resolve(seed)
             place = published.get((task, network))
-            experiments.append(Experiment(path.stem, budget, task, network, config, grid, place))
+            experiments.append(Experiment(path.stem, budget, task, network, config, grid, place, draft.measures))
     allowed = (1, MOST_INSTANCES)
     instances = _whole_number(chosen, "instances", _whole_number(content, "instances", 1, allowed), allowed)
     title, description, source = (_text(content, key) for key in ("title", "description", "source"))

@@ -17,11 +17,13 @@ from filelock import FileLock, Timeout
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from benchmark.callbacks.resume_checkpoint import AtomicCheckpointIO, ProgressFile, ResumeCheckpoint, TrainingClock
+from benchmark.callbacks.take_measures import TakeMeasures
 from benchmark.callbacks.wandb_mirror import WandbMirror
 from benchmark.checkpoint import check_checkpoint
 from benchmark.construct import build_data_module, recurrence_factory
 from benchmark.errors import UserError
 from benchmark.job import Job
+from benchmark.measures.specs import build_measure
 from benchmark.options import WandbMode
 from benchmark.provenance import reset_peak_memory
 from benchmark.recording import RunFacts, write_records
@@ -81,16 +83,18 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
     reset_peak_memory()
     data, model = build(job, options.data_dir)
     clock = TrainingClock()
-    facts = RunFacts(clock, started_at)
+    measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})
+    facts = RunFacts(clock, started_at, measures)
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    trainer = make_trainer(job, options, clock, mirror)
+    trainer = make_trainer(job, options, measures, clock, mirror)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        if not model.curve or model.curve[-1]["step"] < trainer.global_step:
+        if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):
             # The last step was not one of those that are followed by an evaluation.
             trainer.validate(model, datamodule=data, verbose=False)
+        measures.finish(trainer, model)
     except (KeyboardInterrupt, SystemExit):
         if model.curve and trainer.is_global_zero:
             mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=True))
@@ -125,6 +129,7 @@ def build(job: Job, data_dir: Path | None) -> tuple[SequenceDataModule, LitSeque
         schedule=recipe.schedule,
         warmup_steps=recipe.warmup_steps,
         gradient_clip_norm=recipe.gradient_clip_norm,
+        stability_input_bound=recipe.stability_input_bound,
     )
     return data, model
 
@@ -147,7 +152,8 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
         num_sanity_val_steps=0,
         # The processes of a run are always its own, also where SLURM's variables would tell Lightning otherwise.
         plugins=[AtomicCheckpointIO(), *([LightningEnvironment()] if options.devices > 1 else [])],
-        callbacks=[ProgressFile(job.progress), resume, *callbacks],
+        # The checkpoint last: it is to hold what the others did.
+        callbacks=[ProgressFile(job.progress), *callbacks, resume],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

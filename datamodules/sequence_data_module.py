@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import lightning as L
 import torch
 from torch import Tensor
 
 from datamodules.loader import SequenceLoader, SequenceSource
-from datamodules.task import Task
+from datamodules.seeds import named_generator
+from datamodules.task import Batch, Task
 
 
 class SequenceDataModule(L.LightningDataModule):
@@ -91,6 +93,26 @@ class SequenceDataModule(L.LightningDataModule):
     def _loader(self, split: str, batch_size: int, order_seed: int | None) -> SequenceLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return SequenceLoader(self._sources[split], batch_size, order_seed, rank, world_size)
+
+    def samples(self, split: str, count: int) -> Batch:
+        """Return sequences of a split to measure a network on: drawn once, the same whenever asked for.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+            count: number of sequences; more than the split has are not allowed.
+
+        Raises:
+            ValueError: there are fewer sequences.
+        """
+        source = self._sources[split]
+        if not 1 <= count <= len(source):
+            raise ValueError(f"samples is {count}: from 1 to {len(source)}, all of split {split!r}, is allowed")
+        order = torch.randperm(len(source), generator=named_generator("samples", split, self.seed))
+        return Batch(*source.read(0, order[:count]), None)
+
+    def training_batches(self) -> Iterator[Batch]:
+        """Return the training batches of an epoch from its start, apart from those that training goes through."""
+        return iter(SequenceLoader(self._sources["train"], self.batch_size, self.seed))
 
     def fingerprint(self) -> str:
         """Return a short hash of the data: the first sequences of each split as read, and the splits' sizes.

@@ -115,6 +115,32 @@ class CodeVersion(_Model):
     dirty: bool | None
 
 
+class Measure(_Model):
+    """A measure of an instance's dynamics at one moment.
+
+    Attributes:
+        status: ``failed`` if it could not be taken; the run and its scores are not touched by that.
+        reason: why it failed; None if it did not.
+        step: optimiser steps done by then.
+        settings: how it was taken, defaults filled in.
+        summary: numbers for tables; None where one is not finite or does not exist.
+        arrays: names of what lies in the file beside the record (``leaderboard.side_file``).
+    """
+
+    status: Literal["finished", "failed"]
+    reason: str | None
+    step: Count
+    settings: Json
+    summary: Annotated[dict[str, float | int | str | None], BeforeValidator(plain)]
+    arrays: list[Text]
+
+    @model_validator(mode="after")
+    def _reason_agrees(self) -> Measure:
+        if (self.status == "failed") != (self.reason is not None):
+            raise ValueError(f"reason is {self.reason!r}, status {self.status}: a reason if failed, else null")
+        return self
+
+
 class Published(_Model):
     """Which published number belongs beside a record: a row of ``published/results.csv``."""
 
@@ -149,7 +175,7 @@ class Record(_Model):
         started_at: ISO 8601 time.
         finished_at: ISO 8601 time.
         published: the published number that belongs beside this one.
-        measures: measures of dynamics, by name.
+        measures: measures of dynamics, by name and by moment: ``start``, ``end``, or ``epoch-3`` after three epochs.
     """
 
     schema_version: Literal[1]
@@ -183,7 +209,7 @@ class Record(_Model):
     started_at: Moment
     finished_at: Moment
     published: Published | None
-    measures: Json = Field(default_factory=dict)
+    measures: dict[str, dict[str, Measure]] = Field(default_factory=dict)
 
     @property
     def ranked(self) -> MetricInfo:

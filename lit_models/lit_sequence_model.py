@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from lit_models.instance_optimisation import (
 from lit_models.network import Network
 from lit_models.objective import InstanceMetric, instance_metrics, training_loss
 from lit_models.recurrence import Recurrence
+from lit_models.stability import project_stable, stable_cells
 
 RecurrenceFactory = Callable[[int], Recurrence]
 SPLITS = ("val", "test")
@@ -48,6 +50,9 @@ class LitSequenceModel(L.LightningModule):
         schedule: ``constant``, or ``cosine`` to 0 at the last step.
         warmup_steps: steps of linear warm-up.
         gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
+        stability_input_bound: the largest absolute input for which an LSTM is to be stable (an ElmanRNN is so for
+            all): before the first and after every optimiser step each instance is projected to stable weights
+            (``lit_models.stability``). None for no projection.
 
     Attributes:
         curve: one entry per evaluation: ``step``, ``epoch`` (epochs passed, with their fraction), ``train_loss`` (its
@@ -75,6 +80,7 @@ class LitSequenceModel(L.LightningModule):
         schedule: Literal["constant", "cosine"] = "constant",
         warmup_steps: int = 0,
         gradient_clip_norm: float | None = None,
+        stability_input_bound: float | None = None,
     ) -> None:
         """Draw every instance's weights from its own stream and stack them."""
         super().__init__()
@@ -82,6 +88,10 @@ class LitSequenceModel(L.LightningModule):
         check_choice("schedule", schedule, ("constant", "cosine"))
         if gradient_clip_norm is not None and not gradient_clip_norm > 0:
             raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}: a positive number or None is allowed")
+        if stability_input_bound is not None and not 0 < stability_input_bound < math.inf:
+            raise ValueError(
+                f"stability_input_bound is {stability_input_bound}: a finite positive number or None is allowed"
+            )
         self.task = task
         self.instances = tuple(instances)
         size = len(self.instances)
@@ -103,6 +113,9 @@ class LitSequenceModel(L.LightningModule):
         self.schedule = schedule
         self.warmup_steps = warmup_steps
         self.gradient_clip_norm = gradient_clip_norm
+        self.stability_input_bound = stability_input_bound
+        if stability_input_bound is not None:
+            stable_cells(self.ensemble.network, stability_input_bound)
         self.curve: list[dict[str, Any]] = []
         self.best_weights: dict[str, Tensor] = {}
         self._metrics: dict[str, Sequence[InstanceMetric]] = {s: instance_metrics(task, size) for s in SPLITS}
@@ -119,6 +132,14 @@ class LitSequenceModel(L.LightningModule):
         return self.ensemble(inputs, lengths)
 
     # --- training -----------------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Make every instance stable, if this is asked for; weights that a checkpoint brought back are already."""
+        self._project()
+
+    def _project(self) -> None:
+        if self.stability_input_bound is not None:
+            project_stable(self.ensemble.network, self.stability_input_bound)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the living instances' losses."""
@@ -179,10 +200,12 @@ class LitSequenceModel(L.LightningModule):
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
-        """Step every living instance with its own learning rate."""
+        """Step every living instance with its own learning rate, and project it if it is to be stable."""
         step = InstanceStep(getattr(optimizer, "optimizer", optimizer))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self._freeze(~step.finish(self.learning_rates, self.alive), self.global_step + 1)
+        # After frozen instances got their weights back, which were projected in a step before and so stay as they are.
+        self._project()
 
     # --- evaluation ---------------------------------------------------------------------------------------------
 

@@ -234,6 +234,12 @@ def run_summary(record: Record) -> dict[str, Any]:
         "best_step": record.best_step,
         **{f"{group}/{name}": value for group, values in scores.items() for name, value in values.items()},
         **{f"minimal_performance/{name}": value for name, value in minimal.items()},
+        **{
+            f"{name}/{moment}/{key}": value
+            for name, moments in record.measures.items()
+            for moment, measure in moments.items()
+            for key, value in {"status": measure.status, **measure.summary}.items()
+        },
         "parameters": record.parameters,
         "state_size": record.state_size,
         "seconds_per_step": record.seconds_per_step,

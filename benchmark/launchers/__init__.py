@@ -135,7 +135,8 @@ def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptio
     from benchmark.launchers.progress import SuiteBar
     from benchmark.train import TrainOptions
 
-    steps = {job: _steps(job, modules[job]) for job in plan.jobs}
+    # A run of no steps, which only measures, is work too.
+    steps = {job: max(1, _steps(job, modules[job])) for job in plan.jobs}
     work = {job: float(steps[job] * modules[job].task.steps * len(job.members)) for job in plan.jobs}
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     order = sorted(plan.jobs, key=lambda job: -work[job])

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from benchmark.callbacks.resume_checkpoint import TrainingClock
+from benchmark.callbacks.take_measures import TakeMeasures
 from benchmark.experiment import Config, Experiment
 from benchmark.job import Job, Member
 from benchmark.recipe import Recipe
@@ -64,7 +65,7 @@ def make_jobs(experiment: Experiment, folder: Path) -> tuple[Job, Job]:
 def run(job: Job, precision: str) -> tuple[list[Record], LitSequenceModel]:
     data, model = build(job, None)
     used = fit(model, data, STEPS, EVERY, precision=precision)
-    facts = RunFacts(TrainingClock(), datetime.now(timezone.utc))
+    facts = RunFacts(TrainingClock(), datetime.now(timezone.utc), TakeMeasures({}))
     records = [make_record(job, m, i, model, data, used, facts, False) for i, m in enumerate(job.members)]
     return records, model
 

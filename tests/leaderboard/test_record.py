@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from leaderboard.record import CurvePoint, Record, RecordError, comparable, read_record, summarise, write_record
+from leaderboard.record import (
+    CurvePoint,
+    Measure,
+    Record,
+    RecordError,
+    comparable,
+    read_record,
+    summarise,
+    write_record,
+)
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, make_record, metrics_of
 
 HISTORIC = Path(__file__).parent / "historic"
@@ -17,12 +26,25 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+measures_of_dynamics = st.builds(
+    lambda settings, summary, reason: Measure(
+        status="finished" if reason is None else "failed",
+        reason=reason,
+        step=0,
+        settings=settings,
+        summary=summary,
+        arrays=["lyapunov/start/exponents"],
+    ),
+    st.dictionaries(st.text(), json_values, max_size=2),
+    st.dictionaries(st.text(), numbers | st.integers(-5, 5) | st.text(), max_size=2),
+    st.none() | st.text(),
+)
 
 
 @given(
     val=st.lists(numbers, max_size=5),
     config=st.dictionaries(st.text(), json_values, max_size=4),
-    measures=st.dictionaries(st.text(), json_values, max_size=2),
+    measures=st.dictionaries(st.text(), st.dictionaries(st.text(), measures_of_dynamics, max_size=2), max_size=2),
     network=st.text(min_size=1),
     instance=st.integers(0, 10**6),
 )
@@ -71,6 +93,25 @@ def test_minimal_performance_is_the_first_evaluation_that_meets_the_threshold():
     assert (reached.val_iterations, reached.val_censored) == (200, False)
     assert (reached.test_iterations, reached.test_censored) == (320, True)
     assert summarise(curve, metrics_of(MSE), steps=320, interval=100).minimal_performance is None
+
+
+@pytest.mark.parametrize(("metric", "name"), [(RMSE, "rmse"), (ACCURACY, "accuracy")])
+@pytest.mark.parametrize("steps", [300, 399])
+def test_minimal_performance_never_reached_is_the_last_iteration_of_the_budget_and_censored(metric, name, steps):
+    worse = {"rmse": [0.3, None, 0.0501], "accuracy": [0.1, None, 0.4999]}[name]
+    reached = summarise(curve_of(name, worse, worse), metrics_of(metric), steps, interval=100).minimal_performance
+    assert reached is not None
+    assert (reached.val_iterations, reached.val_censored) == (steps, True)
+    assert (reached.test_iterations, reached.test_censored) == (steps, True)
+    assert reached.interval == 100
+
+
+def test_minimal_performance_reached_at_the_last_iteration_is_not_censored():
+    curve = curve_of("rmse", val=[0.3, 0.05], test=[0.3, 0.2])
+    reached = summarise(curve, metrics_of(RMSE), steps=200, interval=100).minimal_performance
+    assert reached is not None
+    assert (reached.val_iterations, reached.val_censored) == (200, False)
+    assert (reached.test_iterations, reached.test_censored) == (200, True)
 
 
 def test_nothing_at_or_after_divergence_counts():

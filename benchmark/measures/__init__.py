@@ -1,0 +1,25 @@
+"""Measures of dynamics as suites name them. Listing them imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+
+from benchmark.measures.base import MeasureOptions
+
+#: Name in a suite to the class of its options, in the module of the same name.
+MEASURES = {
+    "lyapunov": "Lyapunov",
+    "hessian": "Hessian",
+    "gradient_flow": "GradientFlow",
+    "truncation": "Truncation",
+    "truncated_training": "TruncatedTraining",
+    "stability": "Stability",
+    "memory_capacity": "MemoryCapacity",
+    "polynomial_degree": "PolynomialDegree",
+}
+
+
+def measure_class(name: str) -> type[MeasureOptions]:
+    """Return the class of a measure's options."""
+    found: type[MeasureOptions] = getattr(importlib.import_module(f"benchmark.measures.{name}"), MEASURES[name])
+    return found

@@ -1,0 +1,60 @@
+"""Eigenvalues of the loss's Hessian and of its Gauss–Newton part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmark.measures.base import Measured, MeasureOptions, Subject
+
+
+@dataclass(frozen=True)
+class Hessian(MeasureOptions):
+    """Leading eigenvalues of the training loss's Hessian on fixed sequences (``hessian_spectrum``).
+
+    Arrays: ``eigenvalues`` [k] and ``ggn_eigenvalues`` [k], of largest magnitude first.
+
+    Attributes:
+        samples: number of sequences; the paper takes 1,000.
+        count: k, at most the number of parameters; None for all, for at most 3,000 parameters.
+        ggn: whether eigenvalues of the generalised Gauss–Newton matrix are found too.
+        dtype: of the computation.
+    """
+
+    samples: int = 100
+    count: int | None = 20
+    ggn: bool = True
+    dtype: Literal["float64", "float32"] = "float64"
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: names the setting and what is allowed.
+        """
+        super().__post_init__()
+        self.check_positive("count")
+        if self.dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype is {self.dtype}: float64 or float32 is allowed")
+
+    def take(self, subject: Subject) -> Measured:
+        """Return the extreme eigenvalues and the loss, and the eigenvalues found."""
+        import torch
+
+        from lit_models.dynamics.hessian import hessian_spectrum
+
+        network, task, batch, dtype = subject.network, subject.task, subject.batch, getattr(torch, self.dtype)
+        spectrum = hessian_spectrum(network, task, batch, count=self.count, dtype=dtype)
+        summary = {
+            "largest": spectrum.eigenvalues.max().item(),
+            "smallest": spectrum.eigenvalues.min().item(),
+            "largest_magnitude": spectrum.eigenvalues[0].abs().item(),
+            "loss": spectrum.loss.item(),
+            "samples": len(batch.inputs),
+        }
+        arrays = {"eigenvalues": spectrum.eigenvalues.float().cpu().numpy()}
+        if self.ggn:
+            positive = hessian_spectrum(network, task, batch, count=self.count, matrix="ggn", dtype=dtype)
+            summary["ggn_largest"] = positive.eigenvalues.max().item()
+            arrays["ggn_eigenvalues"] = positive.eigenvalues.float().cpu().numpy()
+        return Measured(summary, arrays)

@@ -1,0 +1,107 @@
+"""The Lyapunov spectrum of an instance, driven by the task's sequences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from benchmark.measures.base import Measured, MeasureOptions, Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+#: Most points in time of the stored curves.
+POINTS = 100
+
+
+@dataclass(frozen=True)
+class Lyapunov(MeasureOptions):
+    """Exponents in nats per step; finite-time exponents as in Dubinin & Effenberger 2024, figures 2B, 5B and B.1.
+
+    Attributes:
+        count: how many leading exponents; None for all, as many as the state has entries.
+        state_transient: steps that the state is walked first.
+        tangent_transient: steps after those that turn tangent vectors to the exponents' directions.
+        qr_every: steps between orthonormalisations; ``auto`` adapts them to the condition.
+        curve: whether to store the finite-time exponents of the first sequence, from its first step on.
+    """
+
+    count: int | None = None
+    state_transient: int = 0
+    tangent_transient: int = 0
+    qr_every: int | Literal["auto"] = "auto"
+    curve: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: names the setting and what is allowed.
+        """
+        super().__post_init__()
+        self.check_positive("count")
+        for name in ("state_transient", "tangent_transient"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: 0 or more is allowed")
+        if self.qr_every != "auto" and (isinstance(self.qr_every, str) or self.qr_every < 1):
+            raise ValueError(f"qr_every is {self.qr_every}: auto or at least 1 is allowed")
+
+    def take(self, subject: Subject) -> Measured:
+        """Return the spectra and the first sequence's curves.
+
+        Summary: ``mean`` (of all exponents), ``largest`` with its standard error ``largest_se`` over sequences,
+        ``smallest`` (means over sequences), ``kaplan_yorke`` and ``entropy_rate`` (means over sequences),
+        ``convergence`` (the largest change in the last half), ``minus_infinite`` (number of exponents that are -inf,
+        over all sequences), ``not_finite`` (number of sequences left out), ``sequences``, ``steps`` (accumulated).
+        Arrays: ``exponents`` [B, K], descending; ``curve_steps`` [P]; ``curve`` [P, S], the running means of the
+        factors of the first sequence, columns as QR leaves them.
+
+        Raises:
+            ValueError: sequences are of different lengths, or too short for the transients, or ``count`` is above S.
+            ArithmeticError: no sequence is finite.
+        """
+        import torch
+
+        from lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
+
+        if subject.batch.lengths is not None:
+            raise ValueError("the sequences are of different lengths: exponents are measured where all have T steps")
+        recurrence, inputs = subject.network.recurrence, subject.encoded().detach()
+        spectrum = lyapunov_spectrum(
+            recurrence,
+            inputs,
+            count=self.count,
+            state_transient=self.state_transient,
+            tangent_transient=self.tangent_transient,
+            qr_every=self.qr_every,
+        )
+        sequences = len(spectrum.finite)
+        if not spectrum.finite.any():
+            raise ArithmeticError(f"states or derivatives of all {sequences} sequences are not finite")
+        exponents = spectrum.exponents[spectrum.finite]
+        summary = {
+            "mean": spectrum.mean.mean().item(),
+            "largest": spectrum.mean[0].item(),
+            "largest_se": spectrum.standard_error[0].item(),
+            "smallest": spectrum.mean[-1].item(),
+            "kaplan_yorke": spectrum.kaplan_yorke[spectrum.finite].mean().item(),
+            "entropy_rate": spectrum.entropy_rate[spectrum.finite].mean().item(),
+            "convergence": spectrum.convergence[spectrum.finite].max().item(),
+            "minus_infinite": int((exponents == -math.inf).sum()),
+            "not_finite": sequences - len(exponents),
+            "sequences": sequences,
+            "steps": spectrum.steps,
+        }
+        arrays = {"exponents": _array(spectrum.exponents)}
+        if self.curve:
+            means = finite_time_exponents(recurrence, inputs[:, :1]).running_means[:, 0]
+            steps = torch.linspace(1, len(means), min(POINTS, len(means)), dtype=torch.float64).round().long()
+            arrays |= {"curve_steps": steps.numpy(), "curve": _array(means[steps.to(means.device) - 1])}
+        return Measured(summary, arrays)
+
+
+def _array(values: Tensor) -> np.ndarray:
+    array: np.ndarray = values.cpu().float().numpy()
+    return array

@@ -1,0 +1,54 @@
+"""How many past inputs a linear readout finds in the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.measures.base import Measured, MeasureOptions, Subject
+
+#: Most delays that are looked at where their number is not set.
+MOST_DELAYS = 400
+
+
+@dataclass(frozen=True)
+class MemoryCapacity(MeasureOptions):
+    """Explained variance of the input of every delay, and their sum (Jaeger 2002).
+
+    The recurrence is driven by random inputs of its own input size, uniform on [-1, 1], not by the task's, whose
+    neighbouring steps explain one another: ``samples`` and ``split`` change nothing.
+
+    Attributes:
+        delays: number of delays, from 0 on; None for twice the state size, at most 400.
+        steps: steps that the readout is fitted to.
+    """
+
+    delays: int | None = None
+    steps: int = 4000
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: names the setting and what is allowed.
+        """
+        super().__post_init__()
+        self.check_positive("delays", "steps")
+
+    def take(self, subject: Subject) -> Measured:
+        """Return the capacity of every delay, summed over input features.
+
+        Summary: ``total``, ``state_size``. Arrays [P]: ``delays``, ``capacity``.
+
+        Raises:
+            ValueError: there are too few steps for the size of the state.
+            FloatingPointError: the state becomes infinite or NaN.
+        """
+        from lit_models.dynamics.memory import memory_capacity
+
+        recurrence = subject.network.recurrence
+        delays = min(2 * recurrence.state_size, MOST_DELAYS) if self.delays is None else self.delays
+        measured = memory_capacity(recurrence, delays=delays, steps=self.steps)
+        return Measured(
+            {"total": measured.total.item(), "state_size": recurrence.state_size},
+            {"delays": measured.delays.cpu().numpy(), "capacity": measured.capacity.float().cpu().numpy()},
+        )

@@ -1,0 +1,50 @@
+"""The degree of what the recurrence computes, as a polynomial of its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.measures.base import Measured, MeasureOptions, Subject
+
+
+@dataclass(frozen=True)
+class PolynomialDegree(MeasureOptions):
+    """Degree of the recurrence's output at each of the first steps; 0 for bounded outputs.
+
+    Random inputs along growing multiples of themselves drive the recurrence: ``samples`` directions; ``split`` changes
+    nothing.
+
+    Attributes:
+        samples: number of directions.
+        length: number of steps.
+    """
+
+    samples: int = 8
+    length: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: names the setting and what is allowed.
+        """
+        super().__post_init__()
+        self.check_positive("length")
+
+    def take(self, subject: Subject) -> Measured:
+        """Return the degree at every step.
+
+        Summary: ``degree`` at the last step; not a number if its slope has not settled. Arrays [T]: ``steps``,
+        ``degree``, ``settled`` (1 or 0).
+        """
+        from lit_models.dynamics.polynomial_degree import polynomial_degree
+
+        measured = polynomial_degree(subject.network.recurrence, self.length, samples=self.samples)
+        return Measured(
+            {"degree": measured.degree[-1].item() if measured.settled[-1] else float("nan")},
+            {
+                "steps": measured.steps.cpu().numpy(),
+                "degree": measured.degree.float().cpu().numpy(),
+                "settled": measured.settled.long().cpu().numpy(),
+            },
+        )

@@ -1,0 +1,88 @@
+"""What an instance loses when it sees the last k inputs only."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.measures.base import Measured, MeasureOptions, Subject
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: A truncation whose states are this much of their norm away on average counts as the whole recurrence.
+SMALL_ERROR = 0.01
+
+
+@dataclass(frozen=True)
+class Truncation(MeasureOptions):
+    """Error of states and outputs at the last step, its bound, and the task's metric, against k (Miller & Hardt 2019).
+
+    Attributes:
+        samples: number of sequences.
+        ks: numbers of inputs, increasing; None for the powers of two below T, and T.
+    """
+
+    samples: int = 64
+    ks: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: names the setting and what is allowed.
+        """
+        super().__post_init__()
+        if self.ks is not None:
+            increasing = all(low < high for low, high in itertools.pairwise(self.ks))
+            if not self.ks or self.ks[0] < 1 or not increasing:
+                raise ValueError(f"ks is {list(self.ks)}: increasing whole numbers of at least 1 are allowed")
+
+    def take(self, subject: Subject) -> Measured:
+        """Return the curves over k, and the memory: the smallest k whose error is below 1 % of the state's norm.
+
+        Summary: ``contraction`` (λ; None where none is known), ``norm`` (``2`` or ``inf``), ``metric`` (the ranked
+        one's name), ``metric_full``, ``memory`` (inputs; None if only the whole sequence is enough). Arrays [K]:
+        ``ks``, ``state_error`` and ``output_error`` (means over sequences), ``state_error_max``, ``bound`` (NaN where
+        the recurrence is not known to be contractive), ``metric``.
+
+        Raises:
+            ValueError: sequences are of different lengths, or states are not finite.
+        """
+        import numpy as np
+
+        from lit_models.dynamics.truncation import truncated_scores, truncation_error
+
+        if subject.batch.lengths is not None:
+            raise ValueError("the sequences are of different lengths: truncation is measured where all have T steps")
+        network, ranked = subject.network, subject.task.ranked.name
+        steps = subject.batch.inputs.shape[1]
+        ks = self.ks or (*itertools.takewhile(lambda k: k < steps, (2**power for power in itertools.count())), steps)
+        inputs = subject.encoded().detach()
+        error = truncation_error(network.recurrence, inputs, ks, readout=network.readout)
+        scores = truncated_scores(network, subject.task, subject.batch, ks)
+        state_error = error.state_error[:, 0]
+        small = state_error.mean(1) < SMALL_ERROR * error.state_norm.mean()
+        memory = next((k for k, enough in zip(ks, small.tolist(), strict=True) if enough and k < steps), None)
+
+        def array(values: Tensor) -> np.ndarray:
+            return values.cpu().numpy().astype(np.float32)
+
+        return Measured(
+            {
+                "contraction": None if error.contraction is None else error.contraction.constant,
+                "norm": error.norm,
+                "metric": ranked,
+                "metric_full": scores.full[ranked].item(),
+                "memory": memory,
+            },
+            {
+                "ks": np.array(ks, dtype=np.int64),
+                "state_error": array(state_error.mean(1)),
+                "state_error_max": array(state_error.amax(1)),
+                "output_error": array(error.output_error[:, 0].mean(1)),
+                "bound": array(error.bound),
+                "metric": array(scores.scores[ranked]),
+            },
+        )

@@ -1,0 +1,75 @@
+"""The arrays beside a record: what figures of dynamics are drawn from. One ``.npz`` file per instance.
+
+numpy is imported when one is read or written, so that listing records needs none.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaderboard.files import write_atomically
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Arrays = dict[str, "NDArray[Any]"]
+
+
+class SideFileError(ValueError):
+    """A file of arrays cannot be read; the message names it and what is wrong."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Keep the reason apart from the path, for lists that name the path themselves."""
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+
+
+def side_path(record: Path) -> Path:
+    """Return where the arrays of a record lie, given where the record lies."""
+    return record.with_suffix(".npz")
+
+
+def array_name(measure: str, moment: str, array: str) -> str:
+    """Return the name of an array: ``lyapunov/start/exponents``."""
+    return f"{measure}/{moment}/{array}"
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays atomically; the same arrays give the same bytes.
+
+    Raises:
+        OSError: the disk is full or the folder unwritable; an older file is untouched.
+    """
+    import numpy as np
+
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            # A fixed date: np.savez writes the time of day into the file.
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(entry, buffer.getvalue(), zipfile.ZIP_DEFLATED)
+    write_atomically(path, content.getvalue())
+
+
+def read_arrays(path: Path) -> Arrays:
+    """Read the arrays of a file.
+
+    Raises:
+        SideFileError: the file is damaged.
+        OSError: it cannot be read at all.
+    """
+    import numpy as np
+
+    content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, OSError) as error:
+        raise SideFileError(path, f"is damaged or no file of arrays ({error})") from error

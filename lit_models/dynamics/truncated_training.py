@@ -1,0 +1,164 @@
+"""A recurrent network and its feed-forward truncations, trained in parallel on the same batches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector
+
+from datamodules.checks import check_at_least, check_choice
+from datamodules.task import Batch, Task
+from lit_models.network import Network
+from lit_models.objective import scored_sum
+from lit_models.recurrence import Recurrence
+from lit_models.recurrences.truncation import FeedForwardTruncation
+
+
+@dataclass(frozen=True)
+class TruncatedTraining:
+    """How far apart recurrent and truncated training run.
+
+    Attributes:
+        ks: [K], numbers of inputs that the truncated networks see.
+        distance: [K, steps], ‖w_t - w_t^k‖₂ over all trained parameters after t = 1 … steps updates; infinite or NaN
+            from where one of the two diverged.
+        moved: [steps], ‖w_t - w_0‖₂, how far training moved the recurrent network.
+        relative: [K, steps], distance / moved: 0 for the same training, about 1 for an unrelated one.
+    """
+
+    ks: Tensor
+    distance: Tensor
+    moved: Tensor
+    relative: Tensor
+
+
+def truncated_training(
+    network: Network,
+    task: Task,
+    batches: Iterable[Batch],
+    ks: Sequence[int],
+    *,
+    learning_rate: float,
+    decay: Literal["constant", "1/t"] = "constant",
+    gradient_clip_norm: float | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> TruncatedTraining:
+    """Train a network and, for each k, the same network truncated to its last k inputs, from the same weights.
+
+    All take the same steps of plain gradient descent on the same batches, w_t = w_{t-1} - α_t ∇L_t, with α_t = α or,
+    as in the theorem of Miller & Hardt 2019, α/t: the weights of a contractive recurrence (factor λ) and of its
+    truncation then stay close, as the gradients differ by O(k λ^k). A truncation of k ≥ T is the network itself: its
+    distance is 0 up to rounding. The theorem's projection to contractive weights is not applied.
+
+    Args:
+        network: gives the initial weights; copies of it are trained.
+        task: gives the loss.
+        batches: one for each step, on any device; gone through once.
+        ks: truncations, each at least 1.
+        learning_rate: α.
+        decay: ``constant`` or ``1/t``.
+        gradient_clip_norm: largest 2-norm of a gradient; None for no clipping.
+        dtype: of the computation.
+
+    Raises:
+        ValueError: an argument is outside what is allowed, or there are no batches or nothing to train.
+
+    Example:
+        A network without a connection from state to state is its own truncation:
+
+        >>> from datamodules.adding import Adding
+        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> task = Adding(length=5).task
+        >>> network = Network(ElmanRNN(2, 3), task.output_size, task.readout)
+        >>> _ = torch.nn.init.zeros_(network.recurrence.weight_hh).requires_grad_(False)
+        >>> batch = Batch(torch.ones(4, 5, 2), torch.ones(4, 1), None)
+        >>> measured = truncated_training(network, task, [batch] * 3, [1, 2], learning_rate=0.1)
+        >>> measured.distance.round(decimals=12).tolist()
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    _check(ks, learning_rate, decay, gradient_clip_norm)
+    learners = [_Learner(network, k, dtype) for k in (None, *ks)]
+    start = learners[0].weights()
+    moved: list[Tensor] = []
+    distance: list[Tensor] = []
+    for step, batch in enumerate(batches, 1):
+        rate = learning_rate / step if decay == "1/t" else learning_rate
+        here = Batch(_like(start, batch.inputs), _like(start, batch.targets), _like(start, batch.lengths))
+        for learner in learners:
+            learner.update(task, here, rate, gradient_clip_norm)
+        full, *truncated = (learner.weights() for learner in learners)
+        moved.append((full - start).norm())
+        distance.append(torch.stack([(full - each).norm() for each in truncated]))
+    if not distance:
+        raise ValueError("batches is empty: at least one is needed")
+    apart, way = torch.stack(distance, 1), torch.stack(moved)
+    return TruncatedTraining(torch.tensor(ks, device=start.device), apart, way, apart / way)
+
+
+class _Learner:
+    """A copy of a network, truncated to k inputs unless k is None, that descends its own gradient."""
+
+    def __init__(self, network: Network, k: int | None, dtype: torch.dtype) -> None:
+        self.network = copy.deepcopy(network).to(dtype)
+        self.parameters = [each for each in self.network.parameters() if each.requires_grad]
+        if not self.parameters:
+            raise ValueError("network has no parameter that requires a gradient: nothing to train")
+        if k is not None:
+            self.network.recurrence = FeedForwardTruncation.of(self.network.recurrence, k)
+        self.truncated = k is not None
+
+    def weights(self) -> Tensor:
+        return parameters_to_vector(self.parameters).detach()
+
+    @torch.enable_grad()
+    def update(self, task: Task, batch: Batch, rate: float, clip: float | None) -> None:
+        loss = _loss(task, self._outputs(batch), batch)
+        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        if clip is not None:
+            norm = torch.stack([each.norm() for each in gradients]).norm()
+            rate = rate * (clip / norm).clamp(max=1.0)
+        with torch.no_grad():
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                parameter.sub_(rate * gradient)
+
+    def _outputs(self, batch: Batch) -> Tensor:
+        recurrence, readout = self.network.recurrence, self.network.readout
+        encoded = self.network.encoder(batch.inputs.transpose(0, 1))
+        # The loop of the base class, not a fast path; a truncation has its own way through project and advance.
+        scan = FeedForwardTruncation if self.truncated else Recurrence
+        if self.network.readout_at == "last":
+            return readout(scan.forward_last(recurrence, encoded, lengths=batch.lengths)[0])
+        return readout(scan.forward(recurrence, encoded, lengths=batch.lengths)[0]).transpose(0, 1)
+
+
+def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
+    """Return the task's loss [] of this batch alone, without what training gathers from other devices."""
+    quantity = "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
+    total, count = scored_sum(quantity, outputs.unsqueeze(0), batch.targets, task.loss_steps)
+    mean = total[0] / count
+    # The smallest normal number keeps a perfect batch's gradient at 0.
+    return mean.clamp(min=torch.finfo(mean.dtype).tiny).sqrt() if task.loss == "rmse" else mean
+
+
+def _like(weights: Tensor, values: Tensor | None) -> Tensor | None:
+    """Return values on the weights' device and, if they are not whole numbers, in their dtype."""
+    if values is None or not values.is_floating_point():
+        return values if values is None else values.to(weights.device)
+    return values.to(weights)
+
+
+def _check(ks: Sequence[int], learning_rate: float, decay: str, gradient_clip_norm: float | None) -> None:
+    if not ks:
+        raise ValueError("ks is empty: at least one truncation is needed")
+    for k in ks:
+        check_at_least(1, ks=k)
+    check_choice("decay", decay, ("constant", "1/t"))
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate is {learning_rate}: a positive number is allowed")
+    if gradient_clip_norm is not None and not gradient_clip_norm > 0:
+        raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}: a positive number or None is allowed")

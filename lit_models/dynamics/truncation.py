@@ -1,0 +1,232 @@
+"""What is lost when a recurrence sees the last k inputs only: states, outputs, scores (Miller & Hardt 2019)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.task import Batch, Task
+from lit_models.network import Network
+from lit_models.objective import InstanceMetric, instance_metrics
+from lit_models.recurrence import Recurrence
+from lit_models.recurrences._common import check_choice
+from lit_models.recurrences.truncation import FeedForwardTruncation
+from lit_models.stability import ORDERS, Contraction, Norm, contraction, contraction_norm
+
+#: Entries of the states that are walked side by side, at most: 32 MB in double precision.
+MOST_ENTRIES = 2**22
+
+
+@dataclass(frozen=True)
+class TruncationError:
+    """Distances between a recurrence and its truncations. K numbers of inputs, T' measured steps, B sequences.
+
+    Attributes:
+        ks: numbers of inputs that the truncations see.
+        state_error: ‖h_t - h_t^k‖ [K, T', B].
+        output_error: ‖y_t - y_t^k‖ [K, T', B] in the same norm.
+        state_norm: ‖h_t‖ [T', B].
+        bound: λ^k (L_x B_x + ‖φ(0, 0)‖) / (1 - λ) [K], which the state's error cannot exceed; NaN where the map is not
+            known to be contractive.
+        norm: ``2``, or ``inf`` (LSTM, over (h, c)).
+        contraction: λ and the other constants; None where none are known.
+    """
+
+    ks: tuple[int, ...]
+    state_error: Tensor
+    output_error: Tensor
+    state_norm: Tensor
+    bound: Tensor
+    norm: Norm
+    contraction: Contraction | None
+
+
+@dataclass(frozen=True)
+class TruncatedScores:
+    """Scores of a network whose recurrence sees the last k inputs only.
+
+    Attributes:
+        ks: numbers of inputs.
+        scores: for each metric of the task, its values [K] in double precision.
+        full: for each metric, its value without truncation.
+    """
+
+    ks: tuple[int, ...]
+    scores: dict[str, Tensor]
+    full: dict[str, Tensor]
+
+
+@torch.no_grad()
+def truncation_error(
+    recurrence: Recurrence,
+    inputs: Tensor,
+    ks: Sequence[int],
+    *,
+    steps: Literal["last", "all"] = "last",
+    readout: nn.Module | None = None,
+    input_bound: float | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> TruncationError:
+    """Return how far the states h_t^k, reset to the initial state k steps before t, are from h_t.
+
+    Before k inputs have been seen the two are the same. The bound holds from zero states on with inputs of at most
+    B_x, in the 2-norm for ElmanRNN and the ∞-norm of (h, c) for LSTM (Miller & Hardt 2019, with the term ‖φ(0, 0)‖ for
+    biases).
+
+    Args:
+        recurrence: stays as it is; a copy in ``dtype`` is run, step by step.
+        inputs: [T, B, D].
+        ks: numbers of inputs, each at least 1.
+        steps: ``last``, T' = 1, costs Σ k steps; ``all``, T' = T, costs Σ k (T - k) steps, as many side by side as
+            ``MOST_ENTRIES`` allows.
+        readout: y is the readout of the output; None for the output itself.
+        input_bound: B_x in the recurrence's norm; None for the largest of these inputs.
+        dtype: in which all is computed.
+
+    Raises:
+        ValueError: an argument is impossible, inputs exceed ``input_bound``, or states or outputs are not finite.
+
+    A running sum forgets nothing: what is cut off is missing.
+
+    >>> from lit_models.recurrences.elman import ElmanRNN
+    >>> running_sum = ElmanRNN(1, 1, time_activation="identity", initialisation="xavier")
+    >>> with torch.no_grad():
+    ...     _ = running_sum.weight_ih.fill_(1.0), running_sum.weight_hh.fill_(1.0)
+    >>> inputs = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(4, 1, 1)
+    >>> truncation_error(running_sum, inputs, [1, 2, 4]).state_error.flatten().tolist()
+    [6.0, 3.0, 0.0]
+    >>> truncation_error(running_sum, inputs, [2], steps="all").state_error.flatten().tolist()
+    [0.0, 0.0, 1.0, 3.0]
+    """
+    ks = _checked(ks)
+    check_choice("steps", steps, ("last", "all"))
+    if inputs.dim() != 3 or 0 in inputs.shape:
+        raise ValueError(f"inputs is of shape {list(inputs.shape)}: [T, B, D] without an empty axis is allowed")
+    name = type(recurrence).__name__
+    norm = contraction_norm(recurrence) or "2"
+    inputs = inputs.to(dtype)
+    constants = contraction(recurrence, _bound_of(inputs, norm, input_bound))
+    cell = copy.deepcopy(recurrence).to(dtype)
+    head = nn.Identity() if readout is None else copy.deepcopy(readout).to(dtype)
+    total = len(inputs)
+    first = total if steps == "last" else 1
+    full = _states(cell, inputs, first)
+    outputs = _outputs(cell, head, full)
+    if not (full.isfinite().all() and outputs.isfinite().all()):
+        raise ValueError(f"the states or outputs of {name} on these inputs are not finite: finite ones are allowed")
+    state_error, output_error = full.new_zeros(2, len(ks), *full.shape[:2]).unbind()
+    for index, k in enumerate(ks):
+        for start, restarted in _restarted(cell, inputs, k, max(first, k + 1)):
+            at = slice(start - first, start - first + len(restarted))
+            state_error[index, at] = _sizes(full[at] - restarted, norm)
+            output_error[index, at] = _sizes(outputs[at] - _outputs(cell, head, restarted), norm)
+    if not (state_error.isfinite().all() and output_error.isfinite().all()):
+        raise ValueError(f"the states of truncations of {name} on these inputs are not finite: finite ones are allowed")
+    bounds = [math.nan if constants is None else constants.truncation_bound(k) for k in ks]
+    return TruncationError(
+        ks, state_error, output_error, _sizes(full, norm), full.new_tensor(bounds), norm, constants
+    )
+
+
+@torch.no_grad()
+def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[int]) -> TruncatedScores:
+    """Return a task's metrics of a trained network whose recurrence is replaced by its truncations.
+
+    Args:
+        network: stays as it is; copies of it are scored, in its own precision and mode.
+        task: gives the metrics.
+        batch: sequences [B, T, D] on the network's device.
+        ks: numbers of inputs, each at least 1; from T on, a truncation is the whole recurrence.
+
+    Raises:
+        ValueError: a k is impossible.
+    """
+    ks = _checked(ks)
+    steps = batch.inputs.shape[1]
+    full = _scores(copy.deepcopy(network), task, batch, len(batch.inputs))
+    rows = []
+    # At every step that is read out a window of its own is run, at once for all steps.
+    windows = steps if network.readout_at == "every" else 1
+    sequences = max(1, MOST_ENTRIES // (windows * network.recurrence.state_size))
+    for k in ks:
+        if k >= steps:
+            rows.append(full)
+            continue
+        truncated = copy.deepcopy(network)
+        truncated.recurrence = FeedForwardTruncation.of(truncated.recurrence, k)
+        rows.append(_scores(truncated, task, batch, sequences))
+    return TruncatedScores(ks, {name: torch.stack([row[name] for row in rows]) for name in full}, full)
+
+
+def _checked(ks: Sequence[int]) -> tuple[int, ...]:
+    if not ks or any(k < 1 for k in ks):
+        raise ValueError(f"ks is {list(ks)}: one or more whole numbers of at least 1 are allowed")
+    return tuple(ks)
+
+
+def _sizes(vectors: Tensor, norm: Norm) -> Tensor:
+    return torch.linalg.vector_norm(vectors, ORDERS[norm], -1)
+
+
+def _bound_of(inputs: Tensor, norm: Norm, given: float | None) -> float:
+    """Return B_x: what was given, if the inputs [T, B, D] keep to it, or else their largest norm."""
+    largest = _sizes(inputs, norm).max().item()
+    if not math.isfinite(largest):
+        raise ValueError("inputs has an infinite or NaN entry: finite ones are allowed")
+    if given is None:
+        return largest
+    # Inputs that were rounded to single precision may be a hair above the number they are bounded by.
+    if not largest <= given * (1 + 1e-6):
+        raise ValueError(f"input_bound is {given}: at least {largest}, the largest norm of these inputs, is allowed")
+    return max(given, largest)
+
+
+def _states(cell: Recurrence, inputs: Tensor, first: int) -> Tensor:
+    """Return the states after ``first``, ..., T inputs [T - first + 1, B, S]."""
+    state = cell.initial_state(inputs.shape[1]).to(inputs)
+    kept = []
+    for count, x in enumerate(inputs.unbind(0), start=1):
+        state = cell.step(x, state)
+        if count >= first:
+            kept.append(state)
+    return torch.stack(kept)
+
+
+def _outputs(cell: Recurrence, head: nn.Module, states: Tensor) -> Tensor:
+    """Return the readouts [W, B, K] of states [W, B, S]."""
+    # The contract of ``output`` knows one batch axis only.
+    return head(cell.output(states.flatten(0, 1))).unflatten(0, states.shape[:2])
+
+
+def _restarted(cell: Recurrence, inputs: Tensor, k: int, first: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield the states after ``first``, ..., T inputs of which the last k were seen: counts and states [W, B, S]."""
+    total, batch_size, _ = inputs.shape
+    windows = max(1, MOST_ENTRIES // (batch_size * cell.state_size))
+    for start in range(first, total + 1, windows):
+        count = min(windows, total + 1 - start)
+        state = cell.initial_state(count * batch_size).to(inputs)
+        for age in range(k):
+            oldest = start - k + age
+            state = cell.step(inputs[oldest : oldest + count].flatten(0, 1), state)
+        yield start, state.unflatten(0, (count, batch_size))
+
+
+def _scores(network: Network, task: Task, batch: Batch, sequences: int) -> dict[str, Tensor]:
+    """Return every metric of a network on a batch, so many sequences at a time."""
+    metrics: Sequence[InstanceMetric] = instance_metrics(task, 1)
+    for part in zip(*(_split(each, sequences, len(batch.inputs)) for each in batch), strict=True):
+        inputs, targets, lengths = part
+        outputs = network(inputs, lengths).unsqueeze(0)
+        for metric in metrics:
+            metric.to(outputs.device).update(outputs, targets)
+    return {metric.metric.name: metric.compute().reshape(()) for metric in metrics}
+
+
+def _split(values: Tensor | None, size: int, total: int) -> Sequence[Tensor | None]:
+    return [None] * -(-total // size) if values is None else values.split(size)

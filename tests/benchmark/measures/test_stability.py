@@ -1,0 +1,98 @@
+"""The stability measure, and the setting of a recipe that keeps an experiment stable."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from benchmark.construct import check_experiment
+from benchmark.errors import UserError
+from benchmark.experiment import Experiment
+from benchmark.job import Job, Member
+from benchmark.measures.base import Subject
+from benchmark.measures.specs import resolve_measures
+from benchmark.measures.stability import Stability
+from benchmark.recipe import Recipe
+from benchmark.train import TrainOptions, train
+from datamodules.task import Batch
+from leaderboard.record import read_record
+from lit_models.lit_sequence_model import make_network
+from lit_models.recurrences.elman import ElmanRNN
+from lit_models.recurrences.gated import GRU, LSTM
+from lit_models.stability import contraction
+from tests.lit_models.small_runs import adding
+
+
+def subject_of(recurrence) -> Subject:
+    data = adding()
+    network = make_network(functools.partial(recurrence, hidden_size=6), data.task, 0)
+    return Subject(network, data.task, Batch(*data.draw_split("test"), None), lambda: iter(()))
+
+
+@pytest.mark.parametrize("recurrence", [ElmanRNN, LSTM])
+def test_summary_holds_the_constants(recurrence) -> None:
+    subject = subject_of(recurrence)
+    measured = Stability(input_bound=2.0).take(subject)
+    expected = contraction(subject.network.recurrence, 2.0)
+    assert measured.summary == {
+        "contraction": expected.constant,
+        "norm": "2" if recurrence is ElmanRNN else "inf",
+        "forget_bound": expected.forget_bound,
+        "input_lipschitz": expected.input_lipschitz,
+        "contractive": int(expected.constant < 1),
+    }
+    assert not measured.arrays
+
+
+def test_a_recurrence_without_a_known_constant_is_refused() -> None:
+    with pytest.raises(ValueError, match="recurrence is GRU, whose contraction is unknown: ElmanRNN and LSTM"):
+        Stability().take(subject_of(GRU))
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0])
+def test_impossible_bounds_are_refused(bound: float) -> None:
+    with pytest.raises(UserError, match=f"input_bound is {bound}: a finite positive number"):
+        resolve_measures([{"stability": {"input_bound": bound}}], "here")
+
+
+def experiment_of(class_path: str, bound: float | None) -> Experiment:
+    sizes = {"length": 6, "train_size": 96, "val_size": 20, "test_size": 20, "fresh": False}
+    recipe = Recipe(learning_rate=0.1, batch_size=32, max_steps=6, validate_every=3, stability_input_bound=bound)
+    config = {
+        "task": {"class_path": "Adding", "init_args": sizes},
+        "recurrence": {"class_path": class_path, "init_args": {"hidden_size": 4}},
+        "training": asdict(recipe),
+        "seed": 1,
+    }
+    measures = resolve_measures([{"stability": {"at": ["start", "end"]}}], "here")
+    return Experiment("s", "smoke", "ADD6", class_path, config, {}, None, measures)
+
+
+@pytest.mark.parametrize(("bound", "contractive"), [(None, 0), (1.0, 1)])
+def test_a_run_is_kept_stable_if_its_recipe_says_so(tmp_path: Path, bound: float | None, contractive: int) -> None:
+    experiment = experiment_of("LSTM", bound)
+    check_experiment(experiment)
+    job = Job(experiment, tuple(Member(experiment.points()[0].id, instance) for instance in range(2)), tmp_path)
+    train(job, TrainOptions(accelerator="cpu"))
+    for member in job.members:
+        taken = read_record(job.record_path(member)).measures["stability"]
+        assert [taken[moment].summary["contractive"] for moment in ("start", "end")] == [contractive] * 2
+        assert (taken["end"].summary["forget_bound"] <= 0.64) == bool(contractive)
+
+
+def test_a_recurrence_that_cannot_be_kept_stable_is_refused_before_training() -> None:
+    message = r"training.stability_input_bound is 1.0, but recurrence is GRU: .* ElmanRNN, LSTM, and StackedRNN"
+    with pytest.raises(UserError, match=message):
+        check_experiment(experiment_of("GRU", 1.0))
+    check_experiment(experiment_of("GRU", None))
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0, math.inf, math.nan])
+def test_impossible_settings_of_a_recipe_are_refused(bound: float) -> None:
+    message = f"training.stability_input_bound is {bound}: a finite positive number or null"
+    with pytest.raises(ValueError, match=message):
+        Recipe(max_steps=1, stability_input_bound=bound)

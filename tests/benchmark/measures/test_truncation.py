@@ -1,0 +1,105 @@
+"""The truncation measure of one instance."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.errors import UserError
+from benchmark.measures.base import Subject
+from benchmark.measures.specs import build_measure, resolve_measures
+from benchmark.measures.truncation import Truncation
+from datamodules.task import Batch
+from lit_models.dynamics.truncation import truncated_scores, truncation_error
+from lit_models.lit_sequence_model import make_network
+from lit_models.recurrences.elman import ElmanRNN
+from lit_models.recurrences.gated import GRU, LSTM
+from lit_models.stability import project_stable
+from tests.lit_models.small_runs import adding
+
+ARRAYS = {"ks", "state_error", "state_error_max", "output_error", "bound", "metric"}
+
+
+def subject_of(recurrence) -> Subject:
+    data = adding(length=12)
+    network = make_network(functools.partial(recurrence, hidden_size=4), data.task, 0)
+    inputs, targets = data.draw_split("test")
+    return Subject(network, data.task, Batch(inputs[:16], targets[:16], None), lambda: iter(()))
+
+
+@pytest.mark.parametrize("recurrence", [ElmanRNN, LSTM])
+def test_curves_over_the_powers_of_two_and_the_whole_sequence(recurrence) -> None:
+    subject = subject_of(recurrence)
+    project_stable(subject.network, 1.0)
+    measured = Truncation().take(subject)
+    assert set(measured.arrays) == ARRAYS
+    arrays = measured.arrays
+    assert arrays["ks"].tolist() == [1, 2, 4, 8, 12]
+    assert all(arrays[name].dtype == np.float32 and arrays[name].shape == (5,) for name in ARRAYS - {"ks"})
+    ks, network = (1, 2, 4, 8, 12), subject.network
+    expected = truncation_error(network.recurrence, subject.encoded(), ks, readout=network.readout)
+    np.testing.assert_allclose(arrays["state_error"], expected.state_error.mean((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(arrays["state_error_max"], expected.state_error.amax((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(arrays["output_error"], expected.output_error.mean((1, 2)), rtol=1e-6)
+    assert (arrays["state_error_max"] <= arrays["bound"]).all()
+    assert (arrays["state_error"][:4] > 0).all()
+    scores = truncated_scores(network, subject.task, subject.batch, ks)
+    np.testing.assert_allclose(arrays["metric"], scores.scores["rmse"], rtol=1e-6)
+    summary = measured.summary
+    assert summary["metric"] == "rmse"
+    assert summary["metric_full"] == pytest.approx(arrays["metric"][-1], rel=1e-6)
+    assert summary["norm"] == ("2" if recurrence is ElmanRNN else "inf")
+    assert 0 < summary["contraction"] < 1
+
+
+@pytest.mark.parametrize(("slope", "memory"), [(0.005, 1), (0.3, 4), (0.8, None)])
+def test_memory_is_the_smallest_k_that_leaves_little_out(slope: float, memory: int | None) -> None:
+    subject = subject_of(functools.partial(ElmanRNN, time_activation="identity"))
+    with torch.no_grad():
+        for parameter in subject.network.recurrence.parameters():
+            parameter.zero_()
+        subject.network.recurrence.weight_hh.copy_(slope * torch.eye(4))
+        subject.network.recurrence.bias_ih.fill_(1.0)
+    measured = Truncation().take(subject)
+    # A constant drive: what is left out of the sum over powers of the slope is its k-th power, nearly.
+    state = (1 - slope**12) / (1 - slope)
+    kept = [(1 - slope**k) / (1 - slope) for k in (1, 2, 4, 8)]
+    expected = [2 * (state - each) for each in kept]
+    np.testing.assert_allclose(measured.arrays["state_error"][:4], expected, rtol=1e-4, atol=1e-12)
+    assert measured.summary["memory"] == memory
+    assert measured.summary["contraction"] == pytest.approx(slope, rel=1e-6)
+
+
+def test_without_a_known_constant_there_is_no_bound() -> None:
+    measured = Truncation(ks=(3, 5)).take(subject_of(GRU))
+    assert measured.summary["contraction"] is None
+    assert np.isnan(measured.arrays["bound"]).all()
+    assert measured.arrays["ks"].tolist() == [3, 5]
+    assert math.isfinite(measured.summary["metric_full"])
+    assert measured.summary["metric_full"] not in measured.arrays["metric"]
+
+
+def test_sequences_of_different_lengths_are_refused() -> None:
+    subject = subject_of(GRU)
+    shorter = Subject(
+        subject.network, subject.task, subject.batch._replace(lengths=torch.full((16,), 5)), subject.train_batches
+    )
+    with pytest.raises(ValueError, match="of different lengths"):
+        Truncation().take(shorter)
+
+
+def test_settings_of_a_suite() -> None:
+    (spec,) = resolve_measures(["truncation"], "here")
+    assert spec["settings"] | {"ks": None, "samples": 64} == spec["settings"]
+    (spec,) = resolve_measures([{"truncation": {"ks": [1, 5], "at": ["end"]}}], "here")
+    assert build_measure(spec) == Truncation(at=("end",), ks=(1, 5))
+
+
+@pytest.mark.parametrize("ks", [[], [0, 1], [2, 2], [4, 1]])
+def test_impossible_ks_are_refused(ks: list[int]) -> None:
+    with pytest.raises(UserError, match=r"ks is \[.*\]: increasing whole numbers of at least 1"):
+        resolve_measures([{"truncation": {"ks": ks}}], "here")

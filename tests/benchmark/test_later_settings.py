@@ -1,0 +1,60 @@
+"""Settings that came after records had been published: ids and configurations of before stay what they were."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from benchmark.experiment import LATER_SETTINGS, Experiment, config_id, get_setting, recipe_of, set_setting
+from benchmark.recipe import Recipe
+from benchmark.suite import load_suite
+
+RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
+
+
+@pytest.fixture
+def config() -> dict:
+    return copy.deepcopy(load_suite("quick", "cpu").experiments[0].config)
+
+
+def test_the_id_of_every_published_record_follows_from_its_configuration() -> None:
+    paths = sorted(RECORDS.rglob("*.json"))
+    assert len(paths) > 100
+    for path in paths:
+        record = json.loads(path.read_text())
+        assert config_id(record["config"]) == record["experiment_id"], path
+
+
+def test_published_configurations_are_read_and_resolve_to_the_same_id_today() -> None:
+    before = [json.loads(path.read_text())["config"] for path in sorted(RECORDS.rglob("*.json"))]
+    older = [each for each in before if "stability_input_bound" not in each["training"]]
+    assert older
+    for each in older:
+        assert recipe_of(each).stability_input_bound is None
+        today = copy.deepcopy(each)
+        today["training"]["stability_input_bound"] = None
+        assert config_id(today) == config_id(each)
+
+
+def test_later_settings_are_known_by_their_defaults(config: dict) -> None:
+    defaults = {f"training.{field.name}": field.default for field in fields(Recipe)}
+    for path, default in LATER_SETTINGS.items():
+        assert default == defaults[path]
+        assert get_setting(config, path) == default
+
+
+def test_a_later_setting_enters_the_id_where_it_is_not_at_its_default(config: dict) -> None:
+    before = config_id(config)
+    ids = set()
+    for bound in (1.0, 2.0):
+        set_setting(config, "training.stability_input_bound", bound)
+        ids.add(config_id(config))
+    assert len(ids | {before}) == 3
+    stable = Experiment("s", "cpu", "t", "n", config, {"training.learning_rate": (0.1, 0.2)})
+    free = copy.deepcopy(config)
+    set_setting(free, "training.stability_input_bound", None)
+    assert Experiment("s", "cpu", "t", "n", free, stable.grid).family_id != stable.family_id

@@ -1,0 +1,201 @@
+"""Measures of dynamics in a run: they change nothing, survive interruptions, and may fail."""
+
+from dataclasses import asdict, dataclass, replace
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+
+from benchmark import train as training
+from benchmark.experiment import Experiment
+from benchmark.job import Job, Member, load_job
+from benchmark.measures import MEASURES
+from benchmark.measures.base import Measured, MeasureOptions
+from benchmark.measures.specs import resolve_measures
+from benchmark.recipe import Recipe
+from benchmark.train import TrainOptions
+from leaderboard.record import comparable, read_record
+from leaderboard.side_file import read_arrays, side_path
+
+RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6, validate_every=2)
+
+
+@dataclass(frozen=True)
+class Probe(MeasureOptions):
+    """Records what it was given, does what no measure should do, and fails where told to."""
+
+    at: tuple[str, ...] = ("start", "end")
+    samples: int = 5
+    fail: str | None = None
+
+    def take(self, subject):
+        if self.fail == "memory":
+            torch.empty(2**55)
+        if self.fail == "singular":
+            torch.linalg.inv(torch.zeros(2, 2))
+        loss = subject.network(subject.batch.inputs).square().mean()
+        loss.backward()
+        torch.rand(3)
+        weights = subject.network.readout.weight.detach().flatten().double().numpy().copy()
+        with torch.no_grad():
+            subject.network.readout.weight.zero_()
+        subject.batch.inputs.zero_()
+        return Measured(
+            {"loss": loss.item(), "first": float(weights[0]), "endless": -np.inf, "word": "yes"},
+            {"weights": weights, "inputs_seen": np.arange(3)},
+        )
+
+
+@pytest.fixture(autouse=True)
+def probes(monkeypatch):
+    """Offers the probe to suites under its own name."""
+    import sys
+    import types
+
+    module = types.ModuleType("benchmark.measures.probe")
+    module.Probe = Probe
+    monkeypatch.setitem(sys.modules, "benchmark.measures.probe", module)
+    monkeypatch.setitem(MEASURES, "probe", "Probe")
+
+
+def make_job(runs_dir, measures, instances=(0, 1), rates=(0.01,), recipe=RECIPE):
+    sizes = {"length": 6, "train_size": 96, "val_size": 20, "test_size": 20, "fresh": False}
+    config = {
+        "task": {"class_path": "Adding", "init_args": sizes},
+        "recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 4}},
+        "training": asdict(recipe),
+        "seed": 1,
+    }
+    grid = {"training.learning_rate": rates}
+    experiment = Experiment("s", "smoke", "ADD6", "Elman", config, grid, None, resolve_measures(measures, "here"))
+    members = tuple(Member(point.id, instance) for instance in instances for point in experiment.points())
+    return Job(experiment, members, runs_dir)
+
+
+def records_of(job):
+    training.train(job, TrainOptions(accelerator="cpu"))
+    return [read_record(job.record_path(member)) for member in job.members]
+
+
+def arrays_of(job, index=0):
+    return read_arrays(side_path(job.record_path(job.members[index])))
+
+
+def test_what_is_trained_does_not_depend_on_measures(tmp_path):
+    plain = records_of(make_job(tmp_path / "without", []))
+    measured = records_of(make_job(tmp_path / "with", [{"probe": {"every_epochs": 1}}]))
+    for without, with_measures in zip(plain, measured, strict=True):
+        assert without.measures == {}
+        assert set(with_measures.measures["probe"]) == {"start", "epoch-1", "epoch-2", "end"}
+        assert comparable(with_measures) | {"measures": {}} == comparable(without)
+    assert not list((tmp_path / "without").rglob("*.npz"))
+
+
+def test_each_moment_sees_the_weights_of_its_time_and_the_same_sequences(tmp_path):
+    job = make_job(tmp_path, [{"probe": {"every_epochs": 1}}])
+    first, second = records_of(job)
+    moments = first.measures["probe"]
+    assert [moments[moment].step for moment in ("start", "epoch-1", "epoch-2", "end")] == [0, 4, 6, 6]
+    losses = [moments[moment].summary["loss"] for moment in ("start", "epoch-1", "epoch-2", "end")]
+    assert len(set(losses[:3])) == 3
+    assert losses[2] == losses[3]
+    assert first.measures != second.measures
+    assert moments["start"].summary["endless"] is None
+    assert moments["start"].settings["samples"] == 5
+    arrays = arrays_of(job)
+    assert set(moments["start"].arrays) == {"probe/start/weights", "probe/start/inputs_seen"}
+    assert set(arrays) == {name for moment in moments.values() for name in moment.arrays}
+    assert arrays["probe/start/weights"][0] == moments["start"].summary["first"]
+
+
+def test_alone_and_in_an_ensemble_measures_are_the_same(tmp_path):
+    together = make_job(tmp_path / "two", ["probe"])
+    records_of(together)
+    alone = make_job(tmp_path / "one", ["probe"], instances=(1,))
+    records_of(alone)
+    for name, array in arrays_of(alone).items():
+        np.testing.assert_allclose(array, arrays_of(together, 1)[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("how", "reason"), [("memory", "alloc"), ("singular", "singular")])
+def test_a_failing_measure_says_so_and_the_rest_goes_on(tmp_path, how, reason):
+    job = make_job(tmp_path, [{"probe": {"fail": how}}, {"gradient_flow": {"samples": 5}}])
+    for record in records_of(job):
+        failed = record.measures["probe"]["start"]
+        assert failed.status == "failed"
+        assert reason in failed.reason.lower()
+        assert not failed.summary
+        assert not failed.arrays
+        assert record.measures["gradient_flow"]["start"].status == "finished"
+        assert record.status == "finished"
+        assert len(record.curve) == 3
+    assert all(name.startswith("gradient_flow/") for name in arrays_of(job))
+
+
+def test_more_samples_than_there_are_fail_with_the_number(tmp_path):
+    record = records_of(make_job(tmp_path, [{"probe": {"samples": 21}}]))[0]
+    assert "from 1 to 20" in record.measures["probe"]["start"].reason
+
+
+def test_a_diverged_instance_is_not_measured_after_its_end(tmp_path):
+    good, diverged = records_of(make_job(tmp_path, ["probe"], instances=(0,), rates=(0.01, 1e38)))
+    assert good.measures["probe"]["end"].status == "finished"
+    assert diverged.status == "diverged"
+    assert diverged.measures["probe"]["start"].status == "finished"
+    assert diverged.measures["probe"]["end"].reason == f"the instance diverged at step {diverged.diverged_at}"
+
+
+class _Stop(L.Callback):
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.global_step == 5:
+            raise KeyboardInterrupt
+
+
+def test_what_was_taken_survives_an_interruption(tmp_path, monkeypatch):
+    measures = [{"probe": {"every_epochs": 1}}]
+    whole = make_job(tmp_path / "whole", measures)
+    expected = [comparable(record) for record in records_of(whole)]
+    stopped = make_job(tmp_path / "stopped", measures)
+    make_trainer = training.make_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, _Stop()))
+        with pytest.raises(SystemExit):
+            records_of(stopped)
+    interrupted = read_record(stopped.record_path(stopped.members[0]))
+    assert interrupted.status == "interrupted"
+    assert set(interrupted.measures["probe"]) == {"start", "epoch-1"}
+    assert [comparable(record) for record in records_of(stopped)] == expected
+    for name, array in arrays_of(whole).items():
+        np.testing.assert_array_equal(array, arrays_of(stopped)[name])
+
+
+def test_a_measure_asked_for_too_late_says_so(tmp_path, monkeypatch):
+    job = make_job(tmp_path, [])
+    make_trainer = training.make_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, _Stop()))
+        with pytest.raises(SystemExit):
+            records_of(job)
+    late = replace(job, experiment=make_job(tmp_path, ["probe"]).experiment)
+    assert late.experiment.points()[0].id == job.experiment.points()[0].id
+    record = records_of(late)[0]
+    assert "training was at step 4 already" in record.measures["probe"]["start"].reason
+    assert record.measures["probe"]["end"].status == "finished"
+
+
+def test_a_run_of_no_steps_only_measures(tmp_path):
+    job = make_job(tmp_path, ["probe", "lyapunov"], recipe=replace(RECIPE, max_steps=0, validate_every=None))
+    record = records_of(job)[0]
+    assert record.status == "finished"
+    assert record.steps == 0
+    assert record.curve == []
+    assert record.measures["probe"]["start"].status == "finished"
+    assert record.measures["lyapunov"]["start"].status == "finished"
+    assert record.measures["probe"]["end"].step == 0
+
+
+def test_measures_are_kept_in_the_file_of_a_run(tmp_path):
+    job = make_job(tmp_path, [{"lyapunov": {"count": 2}}])
+    job.save()
+    assert load_job(job.file, tmp_path).experiment.measures == job.experiment.measures

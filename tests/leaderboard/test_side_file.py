@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from leaderboard.side_file import SideFileError, array_name, read_arrays, side_path, write_arrays
+
+
+def test_what_is_written_is_read_back_with_infinities(tmp_path):
+    arrays = {
+        array_name("lyapunov", "start", "exponents"): np.array([[0.5, -np.inf], [np.nan, 1.0]], dtype=np.float32),
+        array_name("truncation", "epoch-3", "ks"): np.arange(4),
+    }
+    path = side_path(tmp_path / "cell" / "abc-0.json")
+    write_arrays(path, arrays)
+    assert path.name == "abc-0.npz"
+    read = read_arrays(path)
+    assert read.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(read[name], array)
+        assert read[name].dtype == array.dtype
+
+
+def test_the_same_arrays_give_the_same_bytes(tmp_path):
+    first, second = {"b": np.ones(3), "a": np.zeros((2, 2)).T}, {"a": np.zeros((2, 2)), "b": np.ones(3)}
+    write_arrays(tmp_path / "1.npz", first)
+    write_arrays(tmp_path / "2.npz", second)
+    assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-30], lambda whole: b"", lambda whole: b"no arrays"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    path = tmp_path / "cut.npz"
+    write_arrays(path, {"a": np.arange(100.0)})
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(SideFileError, match=r"cut\.npz: is damaged"):
+        read_arrays(path)
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "flipped.npz"
+    write_arrays(path, {"a": np.random.default_rng(0).normal(size=500)})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(SideFileError, match=r"flipped\.npz: is damaged"):
+        read_arrays(path)
