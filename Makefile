@@ -65,7 +65,7 @@ help: ## Show this help
 
 ##@ Results
 .PHONY: list
-list: $(STAMP) ## List the tasks, recurrences and suites
+list: $(STAMP) ## List the tasks, recurrences, measures and suites
 	@$(BIN)/rnnbench list
 
 .PHONY: publish
@@ -75,6 +75,10 @@ publish: $(STAMP) ## Copy finished records from RUNS_DIR to leaderboard/records,
 .PHONY: leaderboard
 leaderboard: $(STAMP) ## Rewrite leaderboard/LEADERBOARD.md from the committed records
 	$(BIN)/rnnbench leaderboard
+
+.PHONY: speed
+speed: $(STAMP) ## Time ways to do the same work side by side (minutes, on a machine with nothing else to do)
+	$(BIN)/rnnbench speed
 
 ##@ Development
 .PHONY: venv

@@ -14,10 +14,11 @@ from benchmark import __version__
 from benchmark.errors import UserError, message_of, nearest
 from benchmark.experiment import MOST_INSTANCES
 from benchmark.options import BUDGETS, WANDB_MODES, RunOptions
+from benchmark.speed import REPORTS
 
 RUNS_DIR = Path("runs")
 RECORDS_DIR = Path("leaderboard/records")
-_SECTIONS = ("tasks", "recurrences", "suites")
+_SECTIONS = ("tasks", "recurrences", "measures", "suites")
 _LIGHTNING = {
     "fit": "train one network with any Trainer option (LightningCLI; see fit --help)",
     "validate": "evaluate a checkpoint on the validation split (LightningCLI)",
@@ -94,7 +95,7 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
         commands[name].set_defaults(handler=handler)
         return commands[name]
 
-    verb = add("list", _list, "list tasks, recurrences with presets, and suites")
+    verb = add("list", _list, "list tasks, recurrences with presets, measures of dynamics, and suites")
     verb.add_argument("section", nargs="?", type=_one_of("section", _SECTIONS), help=" | ".join(_SECTIONS))
     verb.add_argument("--json", action="store_true", help="as JSON")
 
@@ -120,6 +121,20 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb = add("leaderboard", _leaderboard, "write the leaderboard from records")
     verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
     verb.add_argument("--output", type=Path, default=Path("leaderboard/LEADERBOARD.md"), metavar="PATH")
+
+    verb = add("speed", _speed, "time ways to do the same work side by side, once their results agree")
+    reports = (*REPORTS, "all")
+    verb.add_argument("report", nargs="?", type=_one_of("report", reports), default="all", help=" | ".join(reports))
+    verb.add_argument("--repeats", type=_positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
+    verb.add_argument("--quick", action="store_true", help="small cases, too small to judge by")
+    verb.add_argument("--json", type=Path, metavar="FILE", help="also write all samples as JSON")
+
+    verb = add("figures", _figures, "draw the dynamics that records hold")
+    verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR", help="published records, or runs")
+    verb.add_argument("--output", type=Path, default=Path("leaderboard/figures/dynamics"), metavar="DIR")
+    verb.add_argument(
+        "--suite", nargs="+", action="extend", default=[], metavar="NAME", help="which suites (default: all)"
+    )
 
     for name, text in _LIGHTNING.items():
         verbs.add_parser(name, help=text, add_help=False)
@@ -206,7 +221,7 @@ def _run_options(options: argparse.Namespace) -> RunOptions:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from leaderboard.store import publish, scan
+    from leaderboard.store import publish
 
     if not options.runs_dir.is_dir():
         raise UserError(f"--runs-dir {options.runs_dir}: no such folder")
@@ -217,12 +232,11 @@ def _publish(options: argparse.Namespace) -> int:
         print(f"not published: {problem.path}: {problem.reason}", file=sys.stderr)
     print(f"{len(report.published)} published, {len(report.replaced)} replaced, {len(report.identical)} already there")
     # What is merely interrupted is no mistake; a file that is damaged or lies at the wrong place is.
-    return 2 if scan(options.runs_dir)[1] else 0
+    return 2 if report.damaged else 0
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
     from leaderboard.page import PAGE, write_leaderboard
-    from leaderboard.store import scan
 
     folder: Path = options.output
     if folder.suffix == ".md":
@@ -235,4 +249,39 @@ def _leaderboard(options: argparse.Namespace) -> int:
     for problem in report.problems:
         print(f"not placed: {problem.path}: {problem.reason}", file=sys.stderr)
     print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
-    return 2 if scan(options.records_dir)[1] else 0
+    return 2 if report.damaged else 0
+
+
+def _speed(options: argparse.Namespace) -> int:
+    from benchmark.speed.command import report_speed
+
+    return report_speed(options.report, options.repeats, options.quick, options.json)
+
+
+def _figures(options: argparse.Namespace) -> int:
+    from leaderboard.dynamics import moment_text
+    from leaderboard.dynamics_figures import write_figures
+    from leaderboard.store import scan
+
+    if not options.records_dir.is_dir():
+        raise UserError(f"--records-dir {options.records_dir}: no such folder")
+    if options.output.exists() and not options.output.is_dir():
+        raise UserError(f"--output {options.output}: is a file; a folder is allowed")
+    known = {record.suite for record in scan(options.records_dir)[0]}
+    for suite in options.suite:
+        if suite not in known:
+            raise UserError(f"--suite {suite}: no record in {options.records_dir} is of it: {nearest(suite, known)}")
+    report = write_figures(options.records_dir, options.output, options.suite)
+    for path in report.written:
+        print(path)
+    for failure in report.failed:
+        where = f"{failure.network} on {failure.task}, instances {', '.join(map(str, failure.instances))}"
+        print(f"failed: {failure.measure} {moment_text(failure.moment)}, {where}: {failure.reason}", file=sys.stderr)
+    for problem in (*report.unplaced, *report.damaged):
+        print(f"not drawn: {problem.path}: {problem.reason}", file=sys.stderr)
+    if not report.measured:
+        print(
+            f"no record in {options.records_dir} holds measures of dynamics: run a suite that names some under "
+            "'measures:', such as dynamics"
+        )
+    return 2 if report.damaged else 0

@@ -44,14 +44,16 @@ class Board:
         return [column.cells[network] for column in self.columns if network in column.cells]
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """Return a sort key that puts ADD200 before ADD1000, capitals beside small letters.
+def natural(text: str) -> list[tuple[int, float, str]]:
+    """Return a sort key that puts ADD200 before ADD1000, r1.0025 before r1.01, capitals beside small letters.
 
     >>> sorted(["ADD1000", "add200", "ADD100"], key=natural)
     ['ADD100', 'add200', 'ADD1000']
+    >>> sorted(["r1.01", "r1.0025"], key=natural)
+    ['r1.0025', 'r1.01']
     """
-    parts = re.split(r"([0-9]+)", text.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", text.casefold())
+    return [(0, float(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts if part]
 
 
 def boards(cells: Sequence[Cell]) -> list[Board]:

@@ -1,13 +1,13 @@
-"""Learning curves as SVG: the same bytes for the same records. matplotlib is imported when a figure is drawn."""
+"""Learning curves as SVG."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from leaderboard.board import Board, Column
+from leaderboard.figure_style import REFERENCE, as_svg, look, plain_text
 from leaderboard.render.values import axis_label, scale
 from leaderboard.statistics import Cell, Statistic, statistic
 from leaderboard.store import safe_name
@@ -16,29 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Stands in every figure we write, so that stale ones are told from files of others.
-CREATOR = "rnnbench leaderboard"
-# Okabe and Ito's colours, which the colour-blind tell apart; without yellow, which paper swallows.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Four, so that with seven colours 28 networks differ, and neighbours differ without colour.
-_DASHES = ("solid", "dashed", "dashdot", "dotted")
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "rnnbench",
-    "svg.fonttype": "none",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-}
-
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean, least and largest validation value of the finished instances at each step that any of them evaluated."""
+    """Mean, least and largest value of the finished instances at each step that any of them evaluated."""
 
     steps: list[int]
     mean: list[float]
@@ -46,13 +27,13 @@ class Curve:
     high: list[float]
 
 
-def curve(cell: Cell) -> Curve:
-    """Summarise the validation curves of the ranked metric, in the unit in which it is shown."""
+def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
+    """Summarise the learning curves of the ranked metric, in the unit in which it is shown."""
     name = cell.metric.name
     by_step: dict[int, list[float]] = {}
     for record in cell.finished:
         for point in record.curve:
-            value = point.val.get(name)
+            value = (point.val if split == "val" else point.test).get(name)
             if value is not None:
                 by_step.setdefault(point.step, []).append(scale(name) * value)
     steps = sorted(by_step)
@@ -79,15 +60,7 @@ def figure_names(board: Board, taken: Collection[str] = ()) -> list[str]:
 
 def learning_curves(board: Board, column: Column) -> bytes:
     """Draw the learning curves of one task as SVG."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        # A reader's own matplotlibrc must not change the bytes.
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        buffer = io.BytesIO()
-        draw(board, column).savefig(buffer, format="svg", metadata={"Date": None, "Creator": CREATOR})
-    return b"\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + b"\n"
+    return as_svg(lambda: draw(board, column))
 
 
 def draw(board: Board, column: Column) -> Figure:
@@ -106,36 +79,29 @@ def draw(board: Board, column: Column) -> Figure:
     chance = scale(column.metric.name) * column.metric.chance
     if column.metric.direction == "min" and all(value > 0 for value in [*values, chance]):
         axes.set_yscale("log")
-    axes.axhline(chance, color="#666666", linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
+    axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
     axes.set_xlabel("optimiser steps")
     axes.set_ylabel(f"validation {axis_label(column.metric.name)}")
-    axes.set_title(_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
+    axes.set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
     axes.margins(x=0.02)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 
 
 def _draw_cell(axes: Axes, cell: Cell, network: str, index: int) -> list[float]:
-    colour = _COLOURS[index % len(_COLOURS)]
-    dashes = _DASHES[index % len(_DASHES)]
+    drawn = look(index)
     diverged = f" (diverged {cell.diverged}/{len(cell.records)})" if cell.diverged else ""
     shown = curve(cell)
     marker = "o" if len(shown.steps) == 1 else ""
     axes.plot(
         shown.steps,
         shown.mean,
-        color=colour,
-        linestyle=dashes,
+        color=drawn.colour,
+        linestyle=drawn.dashes,
         linewidth=1.6,
         marker=marker,
-        label=_text(network + diverged),
+        label=plain_text(network + diverged),
     )
     if len(cell.finished) > 1:
-        axes.fill_between(shown.steps, shown.low, shown.high, color=colour, alpha=0.12, linewidth=0)
+        axes.fill_between(shown.steps, shown.low, shown.high, color=drawn.colour, alpha=0.12, linewidth=0)
     return shown.low
-
-
-def _text(name: str) -> str:
-    """Keep a name from being read as a formula, or from being left out of the legend."""
-    name = name.replace("$", r"\$")
-    return f" {name}" if name.startswith("_") else name

@@ -51,6 +51,7 @@ class Notes:
 def remarks(board: Board, literature: Literature) -> list[str]:
     """Return what else is to be said of a board, one line each."""
     return [
+        *_untrained(board),
         *_sweeps(board),
         *_data(board),
         *_missing_numbers(board, literature),
@@ -60,9 +61,18 @@ def remarks(board: Board, literature: Literature) -> list[str]:
     ]
 
 
+def _untrained(board: Board) -> list[str]:
+    names = [_name(cell) for cell in board.cells if cell.first.steps == 0]
+    if not names:
+        return []
+    if len(names) == len(board.cells):
+        return ["Untrained: measured only."]
+    return [f"Untrained, measured only: {'; '.join(names)}."]
+
+
 def _sweeps(board: Board) -> list[str]:
     """One line for each network and grid, with what was chosen on each task."""
-    chosen: dict[tuple[str, str], list[str]] = {}
+    chosen: dict[tuple[str, str, str], list[str]] = {}
     for cell in board.cells:
         grid, point = cell.first.grid, cell.first.point
         if grid:
@@ -70,10 +80,12 @@ def _sweeps(board: Board) -> list[str]:
             values = ", ".join(_json(point[name]) for name in sorted(grid))
             size = math.prod(len(values) for values in grid.values())
             partly = f" ({cell.points} of {size} points measured)" if cell.points < size else ""
-            key = escape(cell.first.network), "; ".join(settings)
+            # Without training there is nothing to choose by.
+            how = "chosen on validation" if cell.first.steps else "one point shown, without a choice"
+            key = escape(cell.first.network), "; ".join(settings), how
             chosen.setdefault(key, []).append(f"{values} on {escape(cell.first.task)}{partly}")
     return [
-        f"{network}, {grid}; chosen on validation: {'; '.join(tasks)}." for (network, grid), tasks in chosen.items()
+        f"{network}, {grid}; {how}: {'; '.join(tasks)}." for (network, grid, how), tasks in chosen.items()
     ]
 
 
@@ -106,7 +118,8 @@ def _dirty(board: Board) -> list[str]:
 
 
 def _intervals(board: Board) -> list[str]:
-    intervals = {r.minimal_performance.interval for cell in board.cells for r in cell.records if r.minimal_performance}
+    trained = [record for cell in board.cells for record in cell.records if record.steps]
+    intervals = {record.minimal_performance.interval for record in trained if record.minimal_performance}
     if not intervals:
         return []
     return [f"Minimal performance was looked for every {', '.join(map(str, sorted(intervals)))} steps."]

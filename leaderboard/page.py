@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard.board import Board, boards
-from leaderboard.figures import CREATOR, figure_names, learning_curves
+from leaderboard.dynamics import SideFiles, has_measures, trained
+from leaderboard.dynamics_figures import DynamicsFigure, dynamics_figures
+from leaderboard.dynamics_table import dynamics, failed_lines
+from leaderboard.figure_style import CREATOR
+from leaderboard.figures import figure_names, learning_curves
 from leaderboard.files import write_atomically
 from leaderboard.literature import Literature
 from leaderboard.notes import Notes, remarks
@@ -18,6 +22,7 @@ from leaderboard.tables import tables
 
 PAGE = "LEADERBOARD.md"
 FIGURES = "figures"
+DYNAMICS = f"{FIGURES}/dynamics"
 _HOW_TO_READ = """# Leaderboard
 
 Made from records by `rnnbench leaderboard`; not written by hand.
@@ -31,6 +36,10 @@ Made from records by `rnnbench leaderboard`; not written by hand.
 - `published`: as printed in the source, under that source's protocol and budget; only numbers that were checked. The
   budgets `smoke` and `cpu` train far shorter than the papers did: a gap to a published value is no failed reproduction.
 """
+_HOW_DRAWN = (
+    "Lines are means over instances (of exponents also over sequences), bands their range; finite-time exponents are "
+    "those of one sequence of the first instance."
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class LeaderboardReport:
         tables: tables on the page.
         figures: figures written.
         problems: what could not be placed, and why.
+        damaged: those of them that are no record, or whose file of arrays cannot be read.
     """
 
     page: Path
@@ -50,10 +60,11 @@ class LeaderboardReport:
     tables: int
     figures: int
     problems: tuple[Problem, ...]
+    damaged: tuple[Problem, ...]
 
 
 def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
-    """Write ``LEADERBOARD.md`` and ``figures/*.svg`` into a folder, and remove figures of ours that are stale.
+    """Write ``LEADERBOARD.md`` and the figures in ``figures/`` and ``figures/dynamics/``; remove stale ones of ours.
 
     Args:
         records_root: folder of records; read only.
@@ -64,45 +75,78 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     """
     records, unreadable = scan(records_root)
     cells, unplaced = place(records)
-    problems = sorted([*unreadable, *unplaced], key=lambda problem: (problem.path.parts, problem.reason))
+    side_files = SideFiles(records_root)
     literature = Literature()
     sections: list[str] = []
-    figures: dict[str, bytes] = {}
+    # By folder and name.
+    figures: dict[str, dict[str, bytes]] = {FIGURES: {}, DYNAMICS: {}}
     count = 0
     for board in boards(cells):
-        names = figure_names(board, figures)
-        for name, column in zip(names, board.columns, strict=True):
-            figures[name] = learning_curves(board, column)
-        text, made = _section(board, literature, names)
+        learned = trained(board)
+        names = figure_names(learned, figures[FIGURES]) if learned else []
+        for name, column in zip(names, learned.columns if learned else (), strict=True):
+            # Of the whole board, whose rows give the colours.
+            figures[FIGURES][name] = learning_curves(board, column)
+        drawn = dynamics_figures(board, side_files, figures[DYNAMICS])
+        figures[DYNAMICS].update({figure.name: figure.image for figure in drawn})
+        text, made = _section(board, learned, literature, names, drawn)
         sections.append(text)
         count += made
+    damaged = (*unreadable, *side_files.problems)
+    problems = sorted([*damaged, *unplaced], key=lambda problem: (problem.path.parts, problem.reason))
     page = "\n".join([_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *_not_placed(problems)])
 
     # Figures first and stale ones last, so that the page never links to one that is missing.
-    for name, image in figures.items():
-        write_atomically(output / FIGURES / name, image)
+    for folder, images in figures.items():
+        for name, image in images.items():
+            write_atomically(output / folder / name, image)
     write_atomically(output / PAGE, page.encode())
-    _remove_stale(output / FIGURES, keep=figures.keys())
-    return LeaderboardReport(output / PAGE, len(records), count, len(figures), tuple(problems))
+    for folder, images in figures.items():
+        _remove_stale(output / folder, keep=images.keys())
+    drawings = sum(len(images) for images in figures.values())
+    return LeaderboardReport(output / PAGE, len(records), count, drawings, tuple(problems), damaged)
 
 
-def _section(board: Board, literature: Literature, figure_files: Sequence[str]) -> tuple[str, int]:
+def _section(
+    board: Board,
+    learned: Board | None,
+    literature: Literature,
+    curve_files: Sequence[str],
+    dynamics_files: Sequence[DynamicsFigure],
+) -> tuple[str, int]:
     notes = Notes()
-    made = tables(board, literature, notes)
+    made = tables(learned, literature, notes) if learned else []
+    if has_measures(board):
+        made.append(dynamics(board))
     parts = [f"## {escape(board.suite)}, budget `{board.budget}`", "", *(render_table(table) for table in made)]
-    said = [*notes.lines(), *(f"- {line}" for line in remarks(board, literature))]
+    said = [*notes.lines(), *(f"- {line}" for line in (*remarks(board, literature), *failed_lines(board)))]
     if said:
         # A blank line between footnotes keeps them apart in Markdown.
         parts += ["### Notes", "", *_spaced(said), ""]
-    parts += [
-        "### Learning curves",
-        "",
-        "Validation value of the ranked metric: mean and range over finished instances.",
-        "",
-    ]
-    for name, column in zip(figure_files, board.columns, strict=True):
-        parts += [f"![Learning curves of {escape(column.task)}]({FIGURES}/{name})", ""]
-    return "\n".join(parts), len(made)
+    if learned:
+        parts += [
+            "### Learning curves",
+            "",
+            "Validation value of the ranked metric: mean and range over finished instances.",
+            "",
+        ]
+        for name, column in zip(curve_files, learned.columns, strict=True):
+            parts += [f"![Learning curves of {escape(column.task)}]({FIGURES}/{name})", ""]
+    return "\n".join([*parts, *_figures_of_dynamics(dynamics_files)]), len(made)
+
+
+def _figures_of_dynamics(figures: Sequence[DynamicsFigure]) -> list[str]:
+    """Show the figure beside the scores of each task and link the others; show all where a task has no such figure."""
+    parts = ["### Figures of dynamics", "", _HOW_DRAWN, ""] if figures else []
+    for task in dict.fromkeys(figure.task for figure in figures):
+        of_task = [figure for figure in figures if figure.task == task]
+        shown = [figure for figure in of_task if figure.combined] or of_task
+        for figure in shown:
+            parts += [f"![{escape(figure.caption)}, {escape(task)}]({DYNAMICS}/{figure.name})", ""]
+        links = [f"[{escape(figure.caption)}]({DYNAMICS}/{figure.name})" for figure in of_task if figure not in shown]
+        if links:
+            parts += [f"{escape(task)} in single figures: {', '.join(links)}.", ""]
+    return parts
 
 
 def _spaced(lines: Sequence[str]) -> list[str]:

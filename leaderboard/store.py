@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leaderboard.files import write_atomically
 from leaderboard.record import Record, RecordError, read_record, write_record
+from leaderboard.side_file import Arrays, SideFileError, read_arrays, side_path
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,18 @@ class Problem:
 
 @dataclass
 class PublishReport:
-    """What ``publish`` did; all paths are relative to the two folders."""
+    """What ``publish`` did; all paths are relative to the two folders.
+
+    Attributes:
+        problems: what was not published, and why.
+        damaged: those of them that are no record, or whose file of arrays is missing or cannot be read.
+    """
 
     published: list[Path] = field(default_factory=list)
     replaced: list[Path] = field(default_factory=list)
     identical: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    damaged: list[Problem] = field(default_factory=list)
 
 
 def safe_name(name: str) -> str:
@@ -93,40 +101,80 @@ def _json_files(root: Path) -> list[Path]:
     return found
 
 
+def beside(path: Path, record: Record) -> tuple[Arrays, str]:
+    """Read the arrays that a record names from the file beside it.
+
+    Returns:
+        The arrays, and what is wrong with the file: empty if nothing is, or if the record names none.
+    """
+    named = {name for by_moment in record.measures.values() for one in by_moment.values() for name in one.arrays}
+    if not named:
+        return {}, ""
+    file = side_path(path)
+    try:
+        arrays = read_arrays(file)
+    except FileNotFoundError:
+        return {}, f"the file of arrays beside it, {file.name}, is missing"
+    except SideFileError as error:
+        return {}, f"{file.name} beside it {error.reason}"
+    except OSError as error:
+        return {}, f"{file.name} beside it cannot be read: {error.strerror}"
+    missing = sorted(named - arrays.keys())
+    return ({}, f"{file.name} beside it lacks {', '.join(missing)}") if missing else (arrays, "")
+
+
 def publish(runs_root: Path, records_root: Path, replace: bool = False) -> PublishReport:
-    """Copy finished and diverged records to the folder of published ones.
+    """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
 
     Args:
         runs_root: the folder that runs write into.
         records_root: the folder that is committed.
-        replace: overwrite a published record of the same experiment and instance that differs; otherwise it stays
-            and the report says so.
+        replace: overwrite a published record of the same experiment and instance that differs, or whose arrays do;
+            otherwise it stays and the report says so.
 
     Raises:
         OSError: the disk is full or the folder unwritable; what is published already is untouched.
     """
     records, problems = scan(runs_root)
-    report = PublishReport(problems=problems)
+    report = PublishReport(problems=list(problems), damaged=problems)
     for record in records:
-        target = path_of(records_root, record)
+        source, target = path_of(runs_root, record), path_of(records_root, record)
         place = target.relative_to(records_root)
         if record.status == "interrupted":
             report.problems.append(Problem(place, "interrupted: run it again to finish it"))
-        elif not target.exists():
-            write_record(target, record)
+            continue
+        arrays, reason = beside(source, record)
+        if reason:
+            report.problems.append(Problem(place, reason))
+            report.damaged.append(Problem(place, reason))
+            continue
+        content = side_path(source).read_bytes() if arrays else None
+        if not target.exists():
+            _put(target, record, content)
             report.published.append(place)
-        elif _holds(target, record):
+        elif _holds(target, record, content):
             report.identical.append(place)
         elif replace:
-            write_record(target, record)
+            _put(target, record, content)
             report.replaced.append(place)
         else:
             report.problems.append(Problem(place, "the published record differs and was kept"))
     return report
 
 
-def _holds(path: Path, record: Record) -> bool:
+def _put(target: Path, record: Record, content: bytes | None) -> None:
+    arrays = side_path(target)
+    # The record last: what it names is there when it is.
+    if content is not None:
+        write_atomically(arrays, content)
+    write_record(target, record)
+    if content is None:
+        arrays.unlink(missing_ok=True)
+
+
+def _holds(path: Path, record: Record, content: bytes | None) -> bool:
+    arrays = side_path(path)
     try:
-        return read_record(path) == record
+        return read_record(path) == record and (arrays.read_bytes() if arrays.exists() else None) == content
     except RecordError:
         return False

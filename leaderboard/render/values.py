@@ -90,3 +90,20 @@ def milliseconds(seconds: float) -> str:
     if value == 0:
         return "0"
     return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def measured(summary: Statistic) -> str:
+    """Write ``mean ± sd (n)`` of any quantity: four digits, two of the deviation; none for one value.
+
+    >>> measured(Statistic(-0.0512933, 0.000123, 5)), measured(Statistic(1.5e-21, None, 1))
+    ('-0.05129 ± 0.00012 (5)', '1.5e-21 (1)')
+    """
+    text = _short(summary.mean, 4)
+    if summary.sd is not None:
+        text += f" ± {_short(summary.sd, 2)}"
+    return f"{text} ({summary.n})"
+
+
+def _short(value: float, digits: int) -> str:
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa

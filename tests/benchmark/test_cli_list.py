@@ -11,6 +11,7 @@ import pytest
 
 from benchmark import __version__
 from benchmark.cli import main
+from benchmark.measures import MEASURES
 from benchmark.suite import suite_files
 from datamodules import registered_tasks
 from lit_models.presets import PRESETS
@@ -44,6 +45,7 @@ def test_json_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert names["tasks"] == list(registered_tasks())
     assert names["recurrences"] == list(registered_recurrences())
     assert names["presets"] == sorted(PRESETS)
+    assert names["measures"] == list(MEASURES)
     assert names["suites"] == list(suite_files())
     table2 = next(entry for entry in found["suites"] if entry["name"] == "table2")
     assert table2["budgets"]["paper"] == {"experiments": 35, "instances": 5}

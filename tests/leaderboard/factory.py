@@ -1,6 +1,10 @@
 """Records with hand-written numbers, for tests."""
 
-from leaderboard.record import CurvePoint, MetricInfo, Record, summarise
+import numpy as np
+
+from leaderboard.record import CurvePoint, Measure, MetricInfo, Record, summarise, write_record
+from leaderboard.side_file import array_name, side_path, write_arrays
+from leaderboard.store import path_of
 
 ACCURACY = {"name": "accuracy", "direction": "max", "chance": 0.1, "best": 1.0, "minimal_performance": 0.5}
 CROSS_ENTROPY = {"name": "cross_entropy", "direction": "min", "chance": 2.302585, "best": 0.0}
@@ -61,3 +65,72 @@ def make_record(
     key = f"{fields['family_id']}{fields['network']}{fields['task']}{lr}".encode()
     fields.setdefault("experiment_id", key.hex())
     return Record(**fields)
+
+
+def make_measure(measure, moment, arrays=(), summary=None, reason=None, step=0):
+    """A measure that holds these arrays, or failed for a reason."""
+    return Measure(
+        status="failed" if reason else "finished",
+        reason=reason,
+        step=step,
+        settings={"samples": 4},
+        summary=summary or {},
+        arrays=[array_name(measure, moment, name) for name in arrays],
+    )
+
+
+def synthetic_dynamics(r, instance=0, units=8, steps=60, nilpotent=False, only=None):
+    """Summaries and arrays of measures (all, or only some) as a weakly coupled network with residual r has, roughly."""
+    random = np.random.default_rng([int(1000 * r), instance])
+    exponents = np.log(r) + 1e-3 * np.sort(random.normal(size=(3, units)))[:, ::-1]
+    curve_steps = np.unique(np.linspace(1, steps, 40).astype(int))
+    curve = np.log(r) + 0.01 * random.normal(size=(len(curve_steps), units)) / np.sqrt(curve_steps)[:, None]
+    eigenvalues = r**steps * 5 * np.exp(-0.3 * np.arange(20)) * np.where(random.random(20) < 0.3, -1, 1)
+    norms = 0.1 * r ** np.arange(steps)[::-1] * np.exp(0.02 * random.normal(size=steps))
+    if nilpotent:
+        exponents, curve, norms = np.full_like(exponents, -np.inf), np.full_like(curve, -np.inf), norms.copy()
+        norms[:-10] = 0
+    ks = np.array([1, 2, 4, 8, 16, 32, steps])
+    error = 2 * r**ks * (ks < steps)
+    bound = 5 * r**ks if r < 1 else np.full(len(ks), np.nan)
+    arrays = {
+        "lyapunov": {"exponents": exponents, "curve_steps": curve_steps, "curve": curve},
+        "hessian": {"eigenvalues": eigenvalues, "ggn_eigenvalues": np.abs(eigenvalues) * 1.1},
+        "gradient_flow": {"norm_inf": norms, "norm_2": 3 * norms},
+        "truncation": {
+            "ks": ks, "state_error": error, "state_error_max": 2 * error, "output_error": error / 2, "bound": bound,
+            "metric": 0.1 + 0.8 * ks / steps,
+        },
+        "memory_capacity": {"delays": np.arange(30), "capacity": r ** (2.0 * np.arange(30))},
+        "polynomial_degree": {"steps": np.arange(1, 5), "degree": np.array([1.0, 3.0, 6.0, 10.0])},
+        "truncated_training": {"ks": ks[:4], "distance": r ** ks[:4, None] * 0.01 * np.arange(1, 51)},
+    }  # fmt: skip
+    largest = None if nilpotent else float(exponents.max())
+    summaries = {
+        "lyapunov": {"largest": largest, "mean": largest, "kaplan_yorke": 0.0, "minus_infinite": units * nilpotent},
+        "hessian": {"largest_magnitude": float(np.abs(eigenvalues).max())},
+        "gradient_flow": {"slope": float(np.log(r))},
+        "memory_capacity": {"total": float(arrays["memory_capacity"]["capacity"].sum())},
+    }
+    return summaries, {name: arrays[name] for name in only or arrays}
+
+
+def put_dynamics(root, record, summaries, arrays, moments=("start",), failed=()):
+    """Write a record with measures at some moments, and the arrays beside it; ``failed`` measures have neither."""
+    measures, beside = {}, {}
+    for measure in arrays:
+        measures[measure] = {}
+        for moment in moments:
+            if measure in failed:
+                measures[measure][moment] = make_measure(measure, moment, reason="ArithmeticError: not finite")
+                continue
+            measures[measure][moment] = make_measure(measure, moment, arrays[measure], summaries.get(measure))
+            for name, array in arrays[measure].items():
+                kind = np.int64 if array.dtype.kind == "i" else np.float32
+                beside[array_name(measure, moment, name)] = array.astype(kind)
+    whole = record.model_copy(update={"measures": measures})
+    path = path_of(root, whole)
+    if beside:
+        write_arrays(side_path(path), beside)
+    write_record(path, whole)
+    return whole

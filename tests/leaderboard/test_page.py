@@ -274,7 +274,7 @@ def test_a_figure_names_split_metric_unit_and_networks(tmp_path):
 @pytest.mark.parametrize(
     "records",
     [
-        [make_record(val=(), test=())],
+        [make_record(val=(), test=(), steps=100)],
         [make_record(diverged_at=0)],
         [make_record(val=(0.0, 0.0), test=(0.0, 0.0), metrics=({**MSE, "chance": 0.0},))],
         [make_record(val=(1e38, 1e-38), test=(1e38, 1e38), metrics=(MSE,), instance=i) for i in range(2)],

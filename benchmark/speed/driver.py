@@ -1,0 +1,202 @@
+"""The driver: one process per contender, results compared first, then timed in turns."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from benchmark.errors import UserError
+from benchmark.speed.contender import Comparison, Contender, Report, Result, Sample, Timing, load_report
+from leaderboard.side_file import read_arrays
+
+#: A run on one thread whose wall time is longer than this many times its process time had to share its core.
+LARGEST_WALL_RATIO = 1.1
+#: How often a disturbed run is repeated before it is counted as it is, with a warning.
+MOST_REPETITIONS = 3
+
+Progress = Callable[[str], None]
+
+
+def compare(name: str, module: str, repeats: int, quick: bool, progress: Progress) -> Comparison:
+    """Check that the contenders of a report agree, and time them in turns (A B C A B C).
+
+    Args:
+        name: of the report.
+        module: where its ``REPORT`` is.
+        repeats: counted runs of each contender.
+        quick: take the small case.
+        progress: is told what is being done.
+
+    Raises:
+        UserError: a contender ended by itself, or the results differ by more than the report allows.
+    """
+    report = load_report(module)
+    case = dataclasses.asdict(report.quick if quick else report.case)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        peers: list[_Peer] = []
+        for index, contender in enumerate(report.contenders):
+            progress(f"{name}: first run of {contender.name}")
+            peer = _Peer(f"{name}: contender '{contender.name}'", [module, str(index), json.dumps(case)], Path(folder))
+            peers.append(stack.enter_context(peer))
+        differences = _agreement(name, report, peers)
+        samples: list[list[Sample]] = [[] for _ in peers]
+        for turn in range(repeats):
+            progress(f"{name}: turn {turn + 1} of {repeats}")
+            for peer, taken in zip(peers, samples, strict=True):
+                taken += take_sample(peer.run)
+        reference = _median(samples[0])
+        timings = [
+            Timing(
+                name=contender.name,
+                set_up_seconds=peer.ready["set_up_seconds"],
+                first_call_seconds=peer.ready["first_call_seconds"],
+                difference=difference,
+                samples=taken,
+                median_seconds=_median(taken),
+                ratio=_median(taken) / reference,
+                largest_ratio=None if quick else contender.largest_ratio,
+                disturbed=sum(sample.counted and is_disturbed(sample) for sample in taken),
+            )
+            for contender, peer, difference, taken in zip(report.contenders, peers, differences, samples, strict=True)
+        ]
+        seen = {key: peers[0].ready[key] for key in ("hardware", "versions")}
+    return Comparison(name, report.title, quick, case, report.tolerance, timings, **seen)
+
+
+class _Peer:
+    """The process of one contender, which ends with its context."""
+
+    def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
+        """Start the process (see ``benchmark.speed.peer``) and wait for its first run."""
+        self._name = name
+        self._result = folder / f"{words[1]}.npz"
+        self._errors = folder / f"{words[1]}.err"
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "benchmark.speed.peer", str(os.getpid()), *words, str(self._result)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, **one_thread},
+            )
+        try:
+            self.ready = self._read()
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self) -> _Peer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
+
+    def result(self) -> Result:
+        """Return what the first run gave."""
+        return read_arrays(self._result)
+
+    def run(self) -> Sample:
+        """Let the contender do its work once more."""
+        assert self._process.stdin is not None  # noqa: S101
+        # A process that has ended breaks the pipe; reading its answer then tells why.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("run\n")
+            self._process.stdin.flush()
+        return Sample(**self._read())
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None  # noqa: S101
+        line = self._process.stdout.readline()
+        if not line:
+            raise UserError(f"{self._name} {self._end_reason()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _end_reason(self) -> str:
+        code = self._process.wait()
+        if code < 0:
+            return f"was killed by signal {-code}, perhaps for want of memory"
+        told = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"ended with exit code {code}{f': {told[-1]}' if told else ''}"
+
+
+def _agreement(name: str, report: Report[Any], peers: Sequence[_Peer]) -> list[float]:
+    """Return each contender's largest difference from the reference; raise UserError if one is too large."""
+    results = [peer.result() for peer in peers]
+    differences = [largest_difference(result, results[0]) for result in results]
+    pairs: list[tuple[Contender[Any], float]] = list(zip(report.contenders, differences, strict=True))
+    if wrong := [f"'{contender.name}' by {found:.2g}" for contender, found in pairs if not found <= report.tolerance]:
+        reference = report.contenders[0].name
+        raise UserError(
+            f"{name}: contenders differ from '{reference}', up to {report.tolerance:g} is allowed: {', '.join(wrong)}; "
+            "nothing was timed"
+        )
+    return differences
+
+
+def largest_difference(result: Result, reference: Result) -> float:
+    """Return the largest absolute difference of two results; infinite where names, shapes or a NaN part them.
+
+    >>> largest_difference({"x": np.array([1.0, -np.inf])}, {"x": np.array([1.5, -np.inf])})
+    0.5
+    >>> largest_difference({"x": np.array([np.nan])}, {"x": np.array([np.nan])})
+    inf
+    """
+    if result.keys() != reference.keys() or any(result[key].shape != reference[key].shape for key in result):
+        return np.inf
+    largest = 0.0
+    for key, values in result.items():
+        expected = reference[key]
+        # Equal infinities differ by nothing, though their difference is no number.
+        unequal = values != expected
+        differences = np.abs(values[unequal] - expected[unequal])
+        largest = max(largest, float(np.nan_to_num(differences, nan=np.inf, posinf=np.inf).max(initial=0.0)))
+    return largest
+
+
+def take_sample(run: Callable[[], Sample]) -> list[Sample]:
+    """Run until one run was undisturbed, or ``MOST_REPETITIONS`` more times; one of the runs is counted.
+
+    Returns:
+        All runs in order. Counted is the undisturbed one or, without any, the one that was disturbed least.
+    """
+    samples = [run()]
+    while is_disturbed(samples[-1]) and len(samples) <= MOST_REPETITIONS:
+        samples.append(run())
+    best = min(samples, key=lambda sample: sample.wall_seconds / sample.process_seconds)
+    return [dataclasses.replace(sample, counted=sample is best) for sample in samples]
+
+
+def is_disturbed(sample: Sample) -> bool:
+    """Say whether a run had to share its core.
+
+    >>> is_disturbed(Sample(process_seconds=1.0, wall_seconds=1.05))
+    False
+    """
+    return sample.wall_seconds > LARGEST_WALL_RATIO * sample.process_seconds
+
+
+def _median(samples: Sequence[Sample]) -> float:
+    return statistics.median(sample.process_seconds for sample in samples if sample.counted)

@@ -1,0 +1,187 @@
+"""What was measured of dynamics, gathered from records and the files beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaderboard.board import Board, Column
+from leaderboard.record import Measure, Record
+from leaderboard.side_file import Arrays
+from leaderboard.store import Problem, beside, path_of
+
+#: By network: the arrays of one measure at one moment, by their short names, of each instance that has them.
+Series = dict[str, list[Arrays]]
+
+# The axes of each array that figures are drawn from; within a measure, axes of one letter are equally long.
+_AXES: dict[str, dict[str, str]] = {
+    "lyapunov": {"exponents": "bs", "curve_steps": "p", "curve": "pq"},
+    "hessian": {"eigenvalues": "k", "ggn_eigenvalues": "g"},
+    "gradient_flow": {"norm_inf": "t", "norm_2": "t"},
+    "truncation": {
+        "ks": "k",
+        "state_error": "k",
+        "state_error_max": "k",
+        "output_error": "k",
+        "bound": "k",
+        "metric": "k",
+    },
+    "memory_capacity": {"delays": "p", "capacity": "p"},
+    "polynomial_degree": {"steps": "t", "degree": "t"},
+    "truncated_training": {"ks": "k", "distance": "kn"},
+}
+
+
+class SideFiles:
+    """Reads the files of arrays beside a folder's records, each once.
+
+    Attributes:
+        problems: what is missing, damaged or of a wrong shape among what was asked for.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Read nothing yet; ``root`` is the folder that the records come from."""
+        self._root = root
+        self._read: dict[Path, Arrays] = {}
+        self.problems: list[Problem] = []
+
+    def arrays(self, record: Record, measure: str, moment: str) -> Arrays:
+        """Return the arrays of one measure of a record by their short names; none if they cannot be drawn."""
+        prefix = f"{measure}/{moment}/"
+        found = self._of(record)
+        return {name: found[prefix + name] for name in _AXES.get(measure, {}) if prefix + name in found}
+
+    def _of(self, record: Record) -> Arrays:
+        path = path_of(self._root, record)
+        if path not in self._read:
+            arrays, reason = beside(path, record)
+            reason = reason or _misshapen(arrays, record)
+            if reason:
+                self.problems.append(Problem(path.relative_to(self._root), reason))
+            self._read[path] = {} if reason else arrays
+        return self._read[path]
+
+
+def _misshapen(arrays: Arrays, record: Record) -> str:
+    """Return what is wrong with the arrays that figures are drawn from; empty if nothing is."""
+    for measure, by_moment in record.measures.items():
+        for moment in by_moment:
+            lengths: dict[str, int] = {}
+            for name, axes in _AXES.get(measure, {}).items():
+                array = arrays.get(f"{measure}/{moment}/{name}")
+                if array is None:
+                    continue
+                fits = array.ndim == len(axes) and array.size > 0 and array.dtype.kind in "fiu"
+                if not fits or any(lengths.setdefault(a, n) != n for a, n in zip(axes, array.shape, strict=True)):
+                    what = f"shape {array.shape} and type {array.dtype}"
+                    return f"{measure}/{moment}/{name} beside it cannot be drawn: it has {what}"
+    return ""
+
+
+def measures(column: Column) -> list[str]:
+    """Return the names of the measures that any record of a column has."""
+    return sorted({name for cell in column.cells.values() for record in cell.records for name in record.measures})
+
+
+def moments(column: Column) -> list[str]:
+    """Return the moments at which anything was measured or failed: start, after epochs, end."""
+    found = {
+        moment
+        for cell in column.cells.values()
+        for record in cell.records
+        for by_moment in record.measures.values()
+        for moment in by_moment
+    }
+    return sorted(found, key=_order)
+
+
+def _order(moment: str) -> tuple[int, int, str]:
+    name, _, number = moment.partition("-")
+    place = {"start": 0, "epoch": 1, "end": 2}.get(name, 3)
+    return place, int(number) if number.isdecimal() else 0, moment
+
+
+def moment_text(moment: str) -> str:
+    """Return a moment for readers.
+
+    >>> moment_text("start"), moment_text("epoch-1"), moment_text("epoch-3"), moment_text("end")
+    ('before training', 'after 1 epoch', 'after 3 epochs', 'after training')
+    """
+    name, _, number = moment.partition("-")
+    if name == "epoch":
+        return f"after {number} epoch{'' if number == '1' else 's'}"
+    return {"start": "before training", "end": "after training"}.get(moment, moment)
+
+
+def taken(column: Column, measure: str, moment: str) -> list[tuple[str, Record, Measure]]:
+    """Return a measure of every network and instance that has it, failed or not; also of those that diverged later."""
+    return [
+        (network, record, record.measures[measure][moment])
+        for network, cell in column.cells.items()
+        for record in cell.records
+        if moment in record.measures.get(measure, {})
+    ]
+
+
+def series(column: Column, side_files: SideFiles, measure: str, moment: str, needed: Sequence[str]) -> Series:
+    """Return the arrays of a measure by network, of the instances that have all the needed ones."""
+    found: Series = {}
+    for network, record, one in taken(column, measure, moment):
+        if one.status == "finished":
+            arrays = side_files.arrays(record, measure, moment)
+            if all(name in arrays for name in needed):
+                found.setdefault(network, []).append(arrays)
+    return found
+
+
+def has_measures(board: Board) -> bool:
+    """Return whether anything of dynamics was measured, or tried, on a board."""
+    return any(record.measures for cell in board.cells for record in cell.records)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A measure that failed for the same reason in some instances of a network on a task."""
+
+    task: str
+    network: str
+    measure: str
+    moment: str
+    instances: tuple[int, ...]
+    reason: str
+
+
+def failures(board: Board) -> list[Failure]:
+    """Return the measures that failed, instances with the same reason together."""
+    found: dict[tuple[str, str, str, str, str], list[int]] = {}
+    for column in board.columns:
+        for moment in moments(column):
+            for measure in measures(column):
+                for network, record, one in taken(column, measure, moment):
+                    if one.reason is not None:
+                        key = column.task, network, measure, moment, one.reason
+                        found.setdefault(key, []).append(record.instance)
+    return [Failure(*key[:4], tuple(instances), key[4]) for key, instances in found.items()]
+
+
+def scalar_residual(record: Record) -> float | None:
+    """Return r of a WCRNN whose residual is r times the identity; None for everything else."""
+    recurrence = record.config.get("recurrence")
+    if not isinstance(recurrence, Mapping) or str(recurrence.get("class_path")).rpartition(".")[2] != "WCRNN":
+        return None
+    settings = recurrence.get("init_args")
+    r = settings.get("r") if isinstance(settings, Mapping) else None
+    return abs(float(r)) if isinstance(r, (int, float)) and not isinstance(r, bool) and r != 0 else None
+
+
+def trained(board: Board) -> Board | None:
+    """Return the part of a board that was trained at all; None if all of it was only measured."""
+    columns = tuple(column for column in (trained_cells(column) for column in board.columns) if column.cells)
+    networks = tuple(network for network in board.networks if any(network in column.cells for column in columns))
+    return Board(board.suite, board.budget, networks, columns) if columns else None
+
+
+def trained_cells(column: Column) -> Column:
+    """Return a column without the cells of networks that were not trained."""
+    return Column(column.task, column.metric, {name: cell for name, cell in column.cells.items() if cell.first.steps})

@@ -1,0 +1,276 @@
+"""``rnnbench speed``: contenders agree before they are timed, take turns, and never hang or outlive the driver."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.cli import main
+from benchmark.speed import REPORTS
+from benchmark.speed.contender import Comparison, Sample, Timing, load_report
+from benchmark.speed.driver import MOST_REPETITIONS, is_disturbed, largest_difference, take_sample
+from benchmark.speed.render import render
+from lit_models.recurrences.wcrnn import WCRNN
+
+ROOT = Path(__file__).parents[2]
+#: A report whose contender "toy" does what TOY says, beside another where that matters; each process leaves its id.
+TOY_REPORT = """
+import os, pathlib, signal, time
+from dataclasses import dataclass
+import numpy as np
+from benchmark.speed.contender import Contender, Report
+
+@dataclass(frozen=True)
+class Case:
+    size: int = 5
+
+def build_well(case):
+    print("a library says something")
+    pathlib.Path(f"{os.getpid()}.pid").touch()
+    return lambda: {"sum": np.arange(case.size) + 1.0}
+
+def build_toy(case):
+    toy, work, calls = os.environ["TOY"], build_well(case), []
+    if toy == "fails":
+        raise ValueError("size is 3: no")
+    def run():
+        calls.append(toy)
+        if toy == "sleeps":
+            time.sleep(60)
+        if toy == "killed" and len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"sum": work()["sum"] + (toy == "differs") * 0.5}
+    return run
+
+beside = (Contender("well", build_well),) if os.environ["TOY"] == "differs" else ()
+REPORT = Report("toy", Case(), Case(3), (*beside, Contender("toy", build_toy)), tolerance=1e-6)
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "toy_report.py").write_text(TOY_REPORT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(REPORTS, "toy", "toy_report")
+    yield tmp_path
+    sys.modules.pop("toy_report", None)
+
+
+def is_alive(process: int) -> bool:
+    # A process that ended and waits to be collected has a directory too, but no command line.
+    path = Path(f"/proc/{process}/cmdline")
+    return path.exists() and bool(path.read_bytes())
+
+
+def peers_left(folder: Path, expected: int) -> list[int]:
+    processes = [int(path.stem) for path in folder.glob("*.pid")]
+    assert len(processes) == expected
+    return [process for process in processes if is_alive(process)]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fragment", "peers"),
+    [
+        ("differs", "toy: contenders differ from 'well', up to 1e-06 is allowed: 'toy' by 0.5; nothing was timed", 2),
+        ("fails", "toy: contender 'toy' ended with exit code 1: ValueError: size is 3: no", 1),
+        ("killed", "toy: contender 'toy' was killed by signal 9", 1),
+    ],
+)
+def test_what_goes_wrong_is_one_message_and_leaves_no_process(
+    behaviour: str,
+    fragment: str,
+    peers: int,
+    toy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TOY", behaviour)
+    assert main(["speed", "toy", "--quick", "--json", "out.json"]) == 2
+    captured = capsys.readouterr()
+    assert f"error: {fragment}" in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert not Path("out.json").exists()
+    assert peers_left(toy, peers) == []
+
+
+def test_contenders_end_when_the_driver_is_killed(toy: Path) -> None:
+    code = "from benchmark.speed.driver import compare; compare('toy', 'toy_report', 1, True, print)"
+    driver = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TOY": "sleeps"}, stdout=subprocess.PIPE)
+    while len(list(toy.glob("*.pid"))) < 1:
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    patience = 200
+    while peers_left(toy, 1) and patience:
+        patience -= 1
+        time.sleep(0.05)
+    assert peers_left(toy, 1) == []
+
+
+def test_quick_lyapunov_report_as_a_user_would(tmp_path: Path) -> None:
+    words = ["speed", "lyapunov", "--quick", "--repeats", "2", "--json", "out.json"]
+    command = [sys.executable, "-m", "benchmark", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    names = ["straightforward", "rnnbench", "rnnbench, QR every step"]
+    rows = [line.split(" | ")[0] for line in result.stdout.splitlines() if line.startswith("| ")]
+    assert rows == [f"| {name}" for name in ("contender", "---", *names)]
+    assert f"torch {torch.__version__.split('+')[0]}" in result.stdout
+    assert "threads of a contender: 1" in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+    (report,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert set(report) == {field.name for field in dataclasses.fields(Comparison)}
+    assert report["case"] == {"units": 20, "sequences": 4, "steps": 100, "r": 1.0, "gamma": 0.01}
+    assert [timing["name"] for timing in report["timings"]] == names
+    reference = report["timings"][0]
+    assert reference["ratio"] == 1.0
+    assert reference["difference"] == 0.0
+    for timing in report["timings"]:
+        counted = [sample["process_seconds"] for sample in timing["samples"] if sample["counted"]]
+        assert len(counted) == 2
+        assert timing["median_seconds"] == pytest.approx(sum(counted) / 2)
+        assert timing["ratio"] == pytest.approx(timing["median_seconds"] / reference["median_seconds"])
+        assert timing["difference"] < 1e-6
+
+
+def test_straightforward_method_knows_the_answer_without_coupling() -> None:
+    from benchmark.speed.lyapunov import straightforward_exponents
+
+    strengths = torch.tensor([0.5, 0.9, 1.0, 1.1])
+    recurrence = WCRNN(1, 4, residual="diagonal", r=(0.5, 1.1), gamma=0.0).requires_grad_(False)
+    recurrence.residual_own.copy_(strengths)
+    exponents = straightforward_exponents(recurrence.double(), torch.rand(7, 2, 1, dtype=torch.float64))
+    torch.testing.assert_close(exponents, strengths.double().log().expand(2, 4), rtol=0, atol=1e-12)
+
+
+def test_straightforward_method_equals_jacobians_built_by_hand() -> None:
+    from benchmark.speed.lyapunov import straightforward_exponents
+
+    recurrence = WCRNN(1, 3, gamma=0.7, r=0.8).double().requires_grad_(False)
+    inputs = torch.randn(40, 1, 1, dtype=torch.float64)
+    state, basis, growth = torch.zeros(1, 3, dtype=torch.float64), torch.eye(3, dtype=torch.float64), torch.zeros(3)
+    for now in inputs:
+        slope = 1 - torch.tanh(recurrence.project(now) + state @ recurrence.recurrent_map.weight.t()) ** 2
+        jacobian = 0.8 * torch.eye(3) + 0.7 * slope.t() * recurrence.recurrent_map.weight
+        basis, triangle = torch.linalg.qr(jacobian @ basis)
+        growth = growth + triangle.diagonal().abs().log()
+        state = recurrence.step(now, state)
+    # The residual strength is held in single precision.
+    torch.testing.assert_close(straightforward_exponents(recurrence, inputs)[0], growth / 40, rtol=0, atol=1e-6)
+
+
+def runs_of(*walls: float) -> list[Sample]:
+    """Samples of a source whose runs take one second of the processor and these of the clock."""
+    remaining = [Sample(1.0, wall) for wall in walls]
+    return take_sample(lambda: remaining.pop(0))
+
+
+def test_undisturbed_run_counts_at_once() -> None:
+    assert runs_of(1.05, 1.0) == [Sample(1.0, 1.05)]
+
+
+def test_disturbed_run_is_void_and_repeated() -> None:
+    assert runs_of(1.5, 1.2, 1.02, 1.0) == [Sample(1.0, 1.5, False), Sample(1.0, 1.2, False), Sample(1.0, 1.02)]
+
+
+def test_busy_machine_ends_with_the_least_disturbed_run() -> None:
+    walls = [2.0] * (MOST_REPETITIONS + 5)
+    walls[1] = 1.3
+    taken = runs_of(*walls)
+    assert len(taken) == MOST_REPETITIONS + 1
+    assert [sample.wall_seconds for sample in taken if sample.counted] == [1.3]
+    assert all(is_disturbed(sample) for sample in taken)
+
+
+@pytest.mark.parametrize(
+    ("values", "difference"),
+    [
+        ([1.0, 2.0], 0.0),
+        ([1.0, 2.25], 0.25),
+        ([math.nan, 2.0], math.inf),
+        ([math.inf, 2.0], math.inf),
+        ([1.0], math.inf),
+    ],
+)
+def test_largest_difference(values: list[float], difference: float) -> None:
+    assert largest_difference({"x": np.array(values)}, {"x": np.array([1.0, 2.0])}) == difference
+    assert largest_difference({"y": np.array(values)}, {"x": np.array([1.0, 2.0])}) == math.inf
+
+
+def test_equal_infinities_agree() -> None:
+    assert largest_difference({"x": np.array([-math.inf])}, {"x": np.array([-math.inf])}) == 0.0
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(0.25, "≤ 0.333: met"), (0.5, "≤ 0.333: missed")])
+def test_page_tells_targets_and_disturbed_runs(ratio: float, verdict: str) -> None:
+    taken = [Sample(4.0, 9.0, counted=False), Sample(4.0, 5.0)]
+    timings = [
+        Timing("plain", 0.001, 4.5, 0.0, [Sample(4.0, 4.0)], 4.0, 1.0, None, 0),
+        Timing("fast", 0.002, 1.5, 3e-9, taken, 4.0 * ratio, ratio, 1 / 3, 1),
+    ]
+    hardware = {"processor": "A processor", "cores": 2, "system": "Linux", "threads": 1}
+    versions = {"torch": "2", "python": "3", "rnnbench": "0"}
+    page = render(Comparison("toy", "a title", False, {"size": 3}, 1e-6, timings, hardware, versions))
+    assert f"| fast | {4000 * ratio:.1f} | {ratio:.3f} | {verdict} | 2.0 | 1500.0 | 3.0e-09 |" in page
+    assert "largest difference 3.0e-09, up to 1e-06 allowed" in page
+    assert "Warning: 1 of 1 runs of fast had to share the core" in page
+    assert "runs of plain" not in page
+
+
+@pytest.mark.parametrize(
+    ("command", "fragments"),
+    [
+        ("speed lyapunow", ["unknown report 'lyapunow'", "did you mean lyapunov?"]),
+        ("speed --repeats 0", ["--repeats", "'0'", "at least 1"]),
+        ("speed --qick", ["unknown option '--qick'", "did you mean --quick?"]),
+        ("speed --json nowhere/out.json", ["--json nowhere/out.json", "a folder that exists"]),
+        ("speed --json .", ["--json .", "a file"]),
+    ],
+)
+def test_wrong_words(
+    command: str,
+    fragments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert all(fragment in message for fragment in fragments), message
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_has_a_reference_and_a_small_case(name: str) -> None:
+    report = load_report(REPORTS[name])
+    names = [contender.name for contender in report.contenders]
+    assert len(set(names)) == len(names) >= 2
+    assert report.contenders[0].largest_ratio is None
+    assert type(report.quick) is type(report.case)
+    assert report.quick != report.case
+
+
+def test_listing_reports_imports_no_torch() -> None:
+    code = "import sys\nfrom benchmark.cli import main\ntry:\n    main(['speed', '--help'])\n"
+    code += "except SystemExit:\n    assert 'torch' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "lyapunov | all" in result.stdout
