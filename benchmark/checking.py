@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmark.errors import UserError
 from benchmark.suite import find_suite, load_suite, suite_budgets, suite_files
 from benchmark.yaml_file import read_yaml
-from leaderboard.record import RecordError, read_record
-from leaderboard.store import scan
+from leaderboard.record import Record, RecordError, read_record
+from leaderboard.store import beside, path_of, scan
 
 
 def check_paths(paths: list[str]) -> int:
@@ -35,11 +35,13 @@ def _problems(given: str) -> Iterator[str]:
     if path.is_dir():
         records, problems = scan(path)
         yield from (f"{path / problem.path}: {problem.reason}" for problem in problems)
+        for record in records:
+            yield from _arrays_problem(path_of(path, record), record)
         if not records and not problems:
             yield f"{path}: holds no records"
     elif path.suffix == ".json":
         try:
-            read_record(path)
+            yield from _arrays_problem(path, read_record(path))
         except RecordError as error:
             yield str(error)
         except OSError as error:
@@ -48,6 +50,12 @@ def _problems(given: str) -> Iterator[str]:
         yield from _suite_problems(given)
     else:
         yield f"{path}: neither a suite (.yaml), a record (.json), a folder of records, nor the name of a suite"
+
+
+def _arrays_problem(path: Path, record: Record) -> Iterator[str]:
+    _, reason = beside(path, record)
+    if reason:
+        yield f"{path}: {reason}"
 
 
 def _suite_problems(given: str) -> Iterator[str]:

@@ -1,0 +1,123 @@
+"""From a suite's measures to records, figures and the page, by the commands that a user gives."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+from leaderboard.record import read_record
+from leaderboard.side_file import read_arrays, side_path
+from tests.benchmark.test_run_command import run
+
+SUITE = """
+title: Measured
+tasks:
+  ADD8: {class_path: Adding, init_args: {length: 8, train_size: 64, val_size: 20, test_size: 20}}
+networks:
+  LSTM: {class_path: LSTM, init_args: {hidden_size: 3}}
+  GRU: {class_path: GRU, init_args: {hidden_size: 4}}
+training: {batch_size: 32, max_steps: 4, validate_every: 2, stability_input_bound: 1.0}
+overrides:
+  - {networks: [GRU], training: {stability_input_bound: null}}
+measures:
+  - lyapunov: {at: [start, end], samples: 3}
+  - hessian: {samples: 5, count: 2}
+  - gradient_flow: {every_epochs: 1, samples: 4}
+  - truncation: {at: [end], samples: 4}
+  - truncated_training: {ks: [1, 4], steps: 2}
+  - stability
+  - memory_capacity: {delays: 4, steps: 300}
+  - polynomial_degree: {length: 2}
+budgets:
+  cpu: {}
+  smoke: {training: {max_steps: 0, validate_every: null}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "measured.yaml").write_text(SUITE, encoding="utf-8")
+    for budget in ("cpu", "smoke"):
+        done = run(folder, "run", "measured.yaml", "--budget", budget)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def record_files(folder: Path) -> dict[str, Path]:
+    found = {}
+    for path in folder.rglob("*.json"):
+        record = read_record(path)
+        found[f"{record.budget}/{record.network}"] = path
+    return found
+
+
+def test_every_measure_is_in_the_record_or_says_why_not(folder):
+    lstm, gru = (read_record(record_files(folder / "runs")[f"cpu/{name}"]) for name in ("LSTM", "GRU"))
+    assert {(name, moment) for name, moments in lstm.measures.items() for moment in moments} == {
+        *(("lyapunov", moment) for moment in ("start", "end")),
+        *(("gradient_flow", moment) for moment in ("start", "epoch-1", "epoch-2")),
+        *((name, "start") for name in ("hessian", "truncated_training", "stability", "memory_capacity")),
+        ("polynomial_degree", "start"),
+        ("truncation", "end"),
+    }
+    assert {one.status for moments in lstm.measures.values() for one in moments.values()} == {"finished"}
+    assert lstm.measures["stability"]["start"].summary["contraction"] < 1
+    assert lstm.measures["lyapunov"]["start"].summary["sequences"] == 3
+    failed = {name for name, moments in gru.measures.items() for one in moments.values() if one.status == "failed"}
+    assert failed == {"stability"}
+    assert "GRU" in gru.measures["stability"]["start"].reason
+    arrays = read_arrays(side_path(record_files(folder / "runs")["cpu/LSTM"]))
+    assert arrays["lyapunov/end/exponents"].shape == (3, 6)
+
+
+def test_a_run_of_no_steps_is_measured_and_done(folder):
+    record = read_record(record_files(folder / "runs")["smoke/LSTM"])
+    assert (record.steps, record.status, record.curve) == (0, "finished", [])
+    assert record.measures["truncation"]["end"].status == "finished"
+    again = run(folder, "run", "measured.yaml", "--budget", "smoke")
+    assert again.returncode == 0
+    assert "2 of 2 records are there" in again.stdout
+
+
+def test_figures_page_and_publishing_follow(folder):
+    drawn = run(folder, "figures", "--records-dir", "runs", "--output", "drawn")
+    assert drawn.returncode == 0, drawn.stderr
+    assert "failed: stability" in drawn.stderr
+    assert len(list((folder / "drawn").glob("*.svg"))) == len(drawn.stdout.splitlines()) > 5
+    published = run(folder, "publish", "--records-dir", "published")
+    assert published.returncode == 0, published.stderr
+    assert run(folder, "check", "published").returncode == 0
+    page = run(folder, "leaderboard", "--records-dir", "published", "--output", "page/LEADERBOARD.md")
+    assert page.returncode == 0, page.stderr
+    text = (folder / "page" / "LEADERBOARD.md").read_text(encoding="utf-8")
+    assert "### Dynamics" in text
+    assert "Untrained: measured only." in text
+    for link in text.split("](")[1:]:
+        assert (folder / "page" / link.split(")")[0]).exists()
+
+
+def test_a_damaged_file_of_arrays_is_named_by_every_command(folder, capsys):
+    damaged = folder / "damaged"
+    shutil.copytree(folder / "runs", damaged)
+    path = side_path(record_files(damaged)["cpu/LSTM"])
+    path.write_bytes(path.read_bytes()[:200])
+    for words in (
+        ["check", str(damaged)],
+        ["publish", "--runs-dir", str(damaged), "--records-dir", str(folder / "elsewhere")],
+        ["figures", "--records-dir", str(damaged), "--output", str(folder / "elsewhere")],
+        ["leaderboard", "--records-dir", str(damaged), "--output", str(folder / "elsewhere")],
+    ):
+        assert main(words) == 2, words
+        assert path.name in capsys.readouterr().err
+
+
+def test_projection_that_a_recurrence_does_not_support_is_refused_before_training(folder):
+    (folder / "gru.yaml").write_text(SUITE.replace("stability_input_bound: null", "max_steps: 2"), encoding="utf-8")
+    refused = run(folder, "run", "gru.yaml")
+    assert refused.returncode == 2
+    assert "ADD8/GRU" in refused.stderr
+    assert "stability_input_bound" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list((folder / "runs" / "gru").rglob("*.json"))
