@@ -1,16 +1,18 @@
-"""The architecture that the README shows: short, found by the scan, and true to the contract."""
+"""What the README shows: an architecture, found by the scan and true to the contract, and measures to be taken."""
 
 from __future__ import annotations
 
 import doctest
 import importlib.util
 import re
+import runpy
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
+from benchmark.measures import MEASURES
 from benchmark.suite import load_suite
 from datamodules.source_scan import find_classes
 from lit_models.recurrence import Recurrence
@@ -19,9 +21,17 @@ README = Path(__file__).parents[1] / "README.md"
 LONGEST_EXAMPLE = 30
 
 
+def block(language: str, word: str) -> str:
+    """The one block of a language that holds a word."""
+    pattern = rf"^```{language}\n(.*?)^```"
+    blocks = re.findall(pattern, README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    (found,) = [text for text in blocks if word in text]
+    return found
+
+
 @pytest.fixture(scope="module")
 def example_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    code = block("python", "AntisymmetricRNN")
     path = tmp_path_factory.mktemp("recurrences") / "antisymmetric.py"
     path.write_text(code, encoding="utf-8")
     return path
@@ -85,10 +95,30 @@ def test_forward_equals_the_loop_over_step_in_values_and_gradients(recurrence: R
 
 
 def test_suite_beside_it_is_valid(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = block("yaml", "AntisymmetricRNN")
     # Here the example's file is not in lit_models/recurrences/ but on the path of imports.
     monkeypatch.syspath_prepend(example_file.parent)
     path = example_file.parent / "suite.yaml"
     path.write_text(text.replace("class_path: Anti", "class_path: antisymmetric.Anti"), encoding="utf-8")
     names = [experiment.name for experiment in load_suite(path).experiments]
     assert names == ["ADD100/AntisymmetricRNN", "ADD100/LSTM"]
+
+
+def test_measures_beside_the_suite_can_be_resolved(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    suite = block("yaml", "AntisymmetricRNN").replace("AntisymmetricRNN", "ElmanRNN")
+    path.write_text(suite + block("yaml", "measures:"), encoding="utf-8")
+    measures = load_suite(path).experiments[0].measures
+    assert [spec["measure"] for spec in measures] == ["lyapunov", "hessian", "gradient_flow"]
+    assert measures[1]["settings"]["at"] == ["start", "end"]
+
+
+def test_every_measure_is_explained() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert rows == list(MEASURES)
+
+
+def test_spectrum_example_runs(tmp_path: Path) -> None:
+    path = tmp_path / "example.py"
+    path.write_text(block("python", "lyapunov_spectrum"), encoding="utf-8")
+    assert runpy.run_path(str(path))["spectrum"].exponents.shape == (4, 16)
