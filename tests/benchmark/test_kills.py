@@ -14,8 +14,10 @@ import torch
 
 from benchmark.experiment import Experiment
 from benchmark.job import Job, Member
+from benchmark.measures.specs import resolve_measures
 from benchmark.recipe import Recipe
 from leaderboard.record import comparable, read_record
+from leaderboard.side_file import side_path
 
 BATCHES = 9  # of an epoch: 140 sequences in batches of 16
 SCENARIOS = {
@@ -46,7 +48,8 @@ def make_job(recipe: Recipe, runs_dir: Path) -> Job:
     }
     # The last rate overflows: a frozen instance must survive kills too.
     grid = {"training.learning_rate": (recipe.learning_rate, 1e30)}
-    experiment = Experiment("kills", "smoke", "ADD8", "LSTM", config, grid)
+    measures = resolve_measures([{"gradient_flow": {"at": ["start", "end"], "every_epochs": 1, "samples": 3}}], "kills")
+    experiment = Experiment("kills", "smoke", "ADD8", "LSTM", config, grid, measures=measures)
     members = tuple(Member(point.id, instance) for instance in range(2) for point in experiment.points())
     return Job(experiment, members, runs_dir)
 
@@ -187,6 +190,15 @@ def test_weights_are_those_of_an_undisturbed_run(killed_and_undisturbed):
         assert all(torch.equal(weights[name], expected[name]) for name in weights)
 
 
+def test_measures_are_those_of_an_undisturbed_run(killed_and_undisturbed):
+    killed, undisturbed, _ = killed_and_undisturbed
+    for member in killed.members:
+        moments = read_record(killed.record_path(member)).measures["gradient_flow"]
+        assert {"start", "epoch-1", "epoch-2", "epoch-3", "end"} >= moments.keys() >= {"start", "epoch-1", "end"}
+        arrays, expected = (side_path(job.record_path(member)).read_bytes() for job in (killed, undisturbed))
+        assert arrays == expected
+
+
 def test_one_instance_diverged_and_one_did_not(killed_and_undisturbed):
     killed, _, _ = killed_and_undisturbed
     assert [read_record(killed.record_path(member)).status for member in killed.members] == ["finished", "diverged"] * 2
@@ -201,5 +213,6 @@ def test_nothing_but_results_is_left(killed_and_undisturbed):
     killed, _, _ = killed_and_undisturbed
     left = {path.name for path in killed.folder.iterdir()}
     records = {killed.record_path(member).name for member in killed.members}
+    records |= {side_path(killed.record_path(member)).name for member in killed.members}
     assert {path.name for path in killed.folder.parent.iterdir()} == {killed.folder.name, *records}
     assert left == {"lock", "job.yaml", *(killed.weights_path(member).name for member in killed.members)}

@@ -18,6 +18,7 @@ import benchmark.train as training
 from benchmark.callbacks.wandb_mirror import history_row, run_id, run_summary
 from benchmark.experiment import Experiment
 from benchmark.job import Job, Member
+from benchmark.measures.specs import resolve_measures
 from benchmark.options import WandbMode
 from benchmark.recipe import Recipe
 from leaderboard.record import Record, read_record
@@ -34,7 +35,8 @@ def job(tmp_path: Path) -> Job:
         "training": asdict(recipe),
         "seed": 0,
     }
-    experiment = Experiment("tiny", "smoke", "ADD10", "Elman", config, {})
+    measures = resolve_measures([{"lyapunov": {"at": ["start", "end"], "samples": 2}}], "tiny")
+    experiment = Experiment("tiny", "smoke", "ADD10", "Elman", config, {}, measures=measures)
     return Job(experiment, tuple(Member(experiment.family_id, instance) for instance in (0, 4)), tmp_path / "runs")
 
 
@@ -166,6 +168,8 @@ def test_offline_log_holds_configuration_curve_and_summary(job, monkeypatch, cap
         assert {key: log.config[key] for key in record.config["training"]} == record.config["training"]
         assert log.summary["status"] == "finished"
         assert log.summary["scores/test/rmse"] == record.scores.test["rmse"]
+        assert log.summary["lyapunov/end/largest"] == record.measures["lyapunov"]["end"].summary["largest"]
+        assert log.summary["lyapunov/start/status"] == "finished"
         assert not log.run.host
         assert {(metric.glob_name, metric.step_metric) for metric in log.metrics if metric.glob_name} == {("*", "step")}
     assert not list(Path.cwd().glob("wandb"))
