@@ -20,6 +20,7 @@ from leaderboard.panel_parts import (
     mean_of,
     rank_axis,
     say_zeros,
+    spread,
     stack,
 )
 from leaderboard.render.values import axis_label, scale
@@ -93,8 +94,9 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
 def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw finite-time exponents of one sequence of the first instance: at most 20, evenly spread over all of them."""
     for network, drawn, instances in sheet.each(series):
-        steps, every = instances[0]["curve_steps"], floats(instances[0]["curve"])
-        chosen = np.unique(np.linspace(0, every.shape[1] - 1, min(_MOST_LINES, every.shape[1])).round().astype(int))
+        points = spread(len(instances[0]["curve_steps"]), most=50)
+        steps, every = instances[0]["curve_steps"][points], floats(instances[0]["curve"])[points]
+        chosen = spread(every.shape[1], most=_MOST_LINES)
         lines = every[:, chosen]
         infinite, lost = int(np.isneginf(lines[-1]).sum()), int((np.isnan(lines[-1]) | np.isposinf(lines[-1])).sum())
         sheet.legend.add(
@@ -135,7 +137,8 @@ def gradient_norms(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the maximum norm of the loss' gradient by the state after each step."""
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, "norm_inf")
-        sheet.legend.add(network, *log_lines(axes, np.arange(1, rows.shape[1] + 1), rows, drawn, "gradients"))
+        points = spread(rows.shape[1])
+        sheet.legend.add(network, *log_lines(axes, points + 1, rows[:, points], drawn, "gradients drawn"))
     log_axis(axes)
     axes.set_xlabel("time step")
     axes.set_ylabel("‖∂L/∂hₜ‖∞ (loss per unit of state)")

@@ -159,6 +159,15 @@ def log_axis(axes: Axes) -> None:
         axes.set_yscale("log")
 
 
+def spread(length: int, most: int = 100) -> NDArray[np.int64]:
+    """Return at most so many indices, evenly spread over a length: lines of more points only make files larger.
+
+    >>> spread(784, 5).tolist(), spread(3, 5).tolist()
+    ([0, 196, 392, 587, 783], [0, 1, 2])
+    """
+    return np.unique(np.linspace(0, length - 1, min(most, length)).round().astype(np.int64))
+
+
 def rank_axis(axes: Axes) -> None:
     """Make the horizontal axis one of ranks, whole numbers."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -171,7 +171,7 @@ class Record(_Model):
         state_size: S, everything carried in time.
         steps: optimiser steps of the whole training.
         seconds_per_step: wall time of one optimiser step, in seconds; its share where several are trained together.
-        peak_memory_bytes: largest memory in use, in bytes.
+        peak_memory_bytes: largest memory in use, in bytes; measures of dynamics are part of it.
         started_at: ISO 8601 time.
         finished_at: ISO 8601 time.
         published: the published number that belongs beside this one.

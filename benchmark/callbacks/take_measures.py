@@ -40,7 +40,8 @@ class TakeMeasures(L.Callback):
     """Takes measures of each instance, alone, and keeps them through interruptions.
 
     A measure that fails says so, with the reason, in what is kept of it; training goes on. Whatever a measure does, it
-    leaves the weights, the random numbers and the mode of what is trained as they were.
+    leaves the weights, the random numbers and the mode of what is trained as they were. It needs a
+    ``LitSequenceModel`` and a ``SequenceDataModule``, and tells the Trainer's loggers the numbers.
 
     Args:
         measures: by name.
@@ -69,8 +70,12 @@ class TakeMeasures(L.Callback):
                 if epoch:
                     self._take(trainer, pl_module, name, f"epoch-{epoch}")
 
+    def on_train_end(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
+        """Measure the last weights."""
+        self.finish(trainer, pl_module)
+
     def finish(self, trainer: L.Trainer, model: LitSequenceModel) -> None:
-        """Measure the last weights; called after ``fit``, which calls no hook when there is nothing left to train."""
+        """Measure the last weights; also called after ``fit``, which calls no hook when nothing is left to train."""
         # A run of no steps trains nothing and so never starts.
         self._take_at(trainer, model, "start")
         self._take_at(trainer, model, "end")

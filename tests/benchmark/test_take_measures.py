@@ -6,8 +6,10 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import Logger
 
 from benchmark import train as training
+from benchmark.callbacks.take_measures import TakeMeasures
 from benchmark.experiment import Experiment
 from benchmark.job import Job, Member, load_job
 from benchmark.measures import MEASURES
@@ -17,6 +19,8 @@ from benchmark.recipe import Recipe
 from benchmark.train import TrainOptions
 from leaderboard.record import comparable, read_record
 from leaderboard.side_file import read_arrays, side_path
+from lit_models.lit_sequence_model import LitSequenceModel
+from tests.lit_models import small_runs
 
 RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6, validate_every=2)
 
@@ -193,6 +197,31 @@ def test_a_run_of_no_steps_only_measures(tmp_path):
     assert record.measures["probe"]["start"].status == "finished"
     assert record.measures["lyapunov"]["start"].status == "finished"
     assert record.measures["probe"]["end"].step == 0
+
+
+class _Numbers(Logger):
+    """Keeps what it is told."""
+
+    name, version = "numbers", 0
+
+    def __init__(self):
+        self.told = {}
+
+    def log_metrics(self, metrics, step=None):
+        self.told |= {name: step for name in metrics}
+
+    def log_hyperparams(self, *given):
+        pass
+
+
+def test_any_trainer_takes_them_and_its_loggers_are_told():
+    data = small_runs.adding()
+    model = LitSequenceModel(small_runs.ELMAN, data.task, instances=(0, 1))
+    callback, logger = TakeMeasures({"probe": Probe()}), _Numbers()
+    small_runs.fit(model, data, steps=3, validate_every=3, callbacks=[callback], logger=logger, log_every_n_steps=1)
+    assert [set(taken["probe"]) for taken in callback.taken] == [{"start", "end"}] * 2
+    assert logger.told["probe/start/loss/1"] == 0
+    assert logger.told["probe/end/loss/0"] == 3
 
 
 def test_measures_are_kept_in_the_file_of_a_run(tmp_path):

@@ -108,7 +108,7 @@ def test_minus_infinity_is_told_not_dropped(tmp_path):
     figures = drawn(tmp_path, (make_record(network="FF"), arrays))
     assert ">8 of 8 exponents at −∞</text>" in figures["quick-cpu-sMNIST-start-spectrum.svg"]
     assert ">8 of 8 lines end at −∞</text>" in figures["quick-cpu-sMNIST-start-finite-time.svg"]
-    assert ">50 of 60 gradients are 0</text>" in figures["quick-cpu-sMNIST-start-gradient-norms.svg"]
+    assert ">50 of 60 gradients drawn are 0</text>" in figures["quick-cpu-sMNIST-start-gradient-norms.svg"]
 
 
 def test_what_is_not_finite_is_told(tmp_path):
@@ -119,7 +119,7 @@ def test_what_is_not_finite_is_told(tmp_path):
     figures = drawn(tmp_path, (wcrnn(0.95), arrays))
     assert ">1 of 3 sequences not finite</text>" in figures["quick-cpu-sMNIST-start-spectrum.svg"]
     assert ">2 of 8 lines not finite</text>" in figures["quick-cpu-sMNIST-start-finite-time.svg"]
-    assert ">5 of 60 gradients not finite</text>" in figures["quick-cpu-sMNIST-start-gradient-norms.svg"]
+    assert ">5 of 60 gradients drawn not finite</text>" in figures["quick-cpu-sMNIST-start-gradient-norms.svg"]
 
 
 def test_at_most_twenty_lines_are_drawn_the_same_ones_each_time(tmp_path):
