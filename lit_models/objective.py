@@ -69,13 +69,14 @@ class InstanceMetric(TorchMetric):
         metric: which quantity, over which steps.
         instances: M.
         target_variance: denominator of ``normalized_mse``.
+        over_devices: whether ``compute`` gathers what all devices scored; all of them must then call it.
     """
 
     full_state_update = False
 
-    def __init__(self, metric: Metric, instances: int, target_variance: float) -> None:
+    def __init__(self, metric: Metric, instances: int, target_variance: float, over_devices: bool = True) -> None:
         """Start from nothing scored."""
-        super().__init__()
+        super().__init__(sync_on_compute=over_devices)
         self.metric = metric
         self.target_variance = target_variance
         # Sums over a whole split in single precision would lose digits that comparisons between runs look at.
@@ -97,6 +98,6 @@ class InstanceMetric(TorchMetric):
         return mean / self.target_variance if self.metric.name == "normalized_mse" else mean
 
 
-def instance_metrics(task: Task, instances: int) -> Sequence[InstanceMetric]:
-    """Return fresh metrics of a task, in its order."""
-    return [InstanceMetric(metric, instances, task.target_variance) for metric in task.metrics]
+def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric]:
+    """Return fresh metrics of a task, in its order; arguments are as in ``InstanceMetric``."""
+    return [InstanceMetric(metric, instances, task.target_variance, over_devices) for metric in task.metrics]

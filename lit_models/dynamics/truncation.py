@@ -219,7 +219,8 @@ def _restarted(cell: Recurrence, inputs: Tensor, k: int, first: int) -> Iterator
 
 def _scores(network: Network, task: Task, batch: Batch, sequences: int) -> dict[str, Tensor]:
     """Return every metric of a network on a batch, so many sequences at a time."""
-    metrics: Sequence[InstanceMetric] = instance_metrics(task, 1)
+    # Not over devices: one of them measures while the others wait.
+    metrics: Sequence[InstanceMetric] = instance_metrics(task, 1, over_devices=False)
     for part in zip(*(_split(each, sequences, len(batch.inputs)) for each in batch), strict=True):
         inputs, targets, lengths = part
         outputs = network(inputs, lengths).unsqueeze(0)

@@ -17,6 +17,7 @@ from benchmark.errors import UserError
 from benchmark.launchers import local
 from benchmark.train import TrainOptions
 from leaderboard.record import comparable, read_record
+from leaderboard.side_file import read_arrays, side_path
 from lit_models.ensemble import Ensemble
 from lit_models.network import Network
 from tests.contracts.builders import INPUTS, variants
@@ -33,6 +34,12 @@ networks:
   LSTM: {class_path: LSTM, init_args: {hidden_size: 6}}
 training: {learning_rate: 1e-2, batch_size: 25, max_steps: 20, validate_every: 7, gradient_clip_norm: 1.0}
 instances: 2
+measures:
+- gradient_flow: {at: [start, end], every_epochs: 1, samples: 4}
+- hessian: {samples: 3, count: 2}
+- lyapunov: {at: [end], samples: 2}
+- truncation: {at: [end], samples: 4}
+- truncated_training: {ks: [1], steps: 1}
 overrides:
 - {tasks: [ADD], sweep: {training.learning_rate: [1e-2, 1e30]}}
 """
@@ -74,6 +81,12 @@ def scores(record):
     return torch.tensor([[float("nan") if v is None else v for v in row] for row in values], dtype=torch.float64)
 
 
+def measured(record, path):
+    """What was measured when and how that ended, and the names of the arrays that were kept."""
+    outcomes = {(name, when): one.reason for name, moments in record.measures.items() for when, one in moments.items()}
+    return outcomes, set(read_arrays(side_path(path)))
+
+
 def relative(folder, pattern):
     return sorted(path.relative_to(folder) for path in folder.rglob(pattern))
 
@@ -106,6 +119,7 @@ def test_the_same_records_to_rounding(runs):
         assert [p.step for p in shared.curve] == [7, 14, 20]
         assert shared.data_fingerprint == alone.data_fingerprint
         torch.testing.assert_close(scores(shared), scores(alone), rtol=0, atol=1e-6, equal_nan=True)
+        assert measured(shared, two / name) == measured(alone, one / name)
     assert diverged == 2
 
 
@@ -123,7 +137,8 @@ def test_the_same_weights_to_rounding(runs):
 def test_the_first_process_alone_writes(runs):
     _, two = runs
     files = [path.relative_to(two / "tiny") for path in (two / "tiny").rglob("*") if path.is_file()]
-    assert {path.name.split("-")[0] for path in files if path.suffix != ".json"} == {"lock", "job.yaml", "weights"}
+    others = {path.name.split("-")[0] for path in files if path.suffix not in (".json", ".npz")}
+    assert others == {"lock", "job.yaml", "weights"}
 
 
 def test_one_wandb_run_an_instance(runs):
