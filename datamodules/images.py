@@ -100,11 +100,13 @@ class _ImageSequences(SequenceDataModule):
         super().check_available()
         find_images(self.origin, "test", self.data_dir)
 
-    def training_sequences(self) -> int:
-        """Return the number of images that are left for training, without decoding them."""
+    def split_size(self, split: str) -> int:
+        """Return the number of images of a split, without decoding them."""
+        if split == "test":
+            return count_images(self.origin, "test", self.data_dir)
         rows = count_images(self.origin, "train", self.data_dir)
         self._check_val_size(rows)
-        return rows - self.val_size
+        return self.val_size if split == "val" else rows - self.val_size
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits."""

@@ -57,12 +57,12 @@ class SequenceDataModule(L.LightningDataModule):
             DataMissingError: they cannot be had; the message says how to get them.
             ValueError: a training batch is larger than the training split.
         """
-        self._check_batch(self.training_sequences())
+        self._check_batch(self.split_size("train"))
 
-    def training_sequences(self) -> int:
-        """Return the number of training sequences of an epoch; subclasses tell it without loading the data."""
+    def split_size(self, split: str) -> int:
+        """Return the number of sequences of ``train`` (in an epoch), ``val`` or ``test``, maybe without loading."""
         self.setup()
-        return len(self._sources["train"])
+        return len(self._sources[split])
 
     def setup(self, stage: str | None = None) -> None:
         """Load or generate the splits, once."""

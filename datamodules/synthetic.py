@@ -52,9 +52,9 @@ class SyntheticDataModule(SequenceDataModule):
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw inputs [count, T, D] and their targets from a generator."""
 
-    def training_sequences(self) -> int:
-        """Return the number of training sequences of an epoch."""
-        return self.sizes["train"]
+    def split_size(self, split: str) -> int:
+        """Return the number of sequences of a split."""
+        return self.sizes[split]
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, each with a random stream of its own."""

@@ -110,16 +110,28 @@ def _check(plan: Plan, options: RunOptions) -> dict[Job, SequenceDataModule]:
         modules[job] = check_experiment(job.experiment, options.data_dir)
         try:
             modules[job].check_available()
+            _check_samples(job, modules[job])
         except ValueError as error:
             raise UserError(f"suite {job.experiment.suite}, {job.experiment.name}: {error}") from error
     return modules
+
+
+def _check_samples(job: Job, module: SequenceDataModule) -> None:
+    for spec in job.experiment.measures:
+        samples, split = spec["settings"]["samples"], spec["settings"]["split"]
+        size = module.split_size(split)
+        if samples > size:
+            raise UserError(
+                f"suite {job.experiment.suite}, {job.experiment.name}: samples of {spec['measure']} is {samples}: "
+                f"at most {size}, all of split '{split}', is allowed"
+            )
 
 
 def _steps(job: Job, module: SequenceDataModule) -> int:
     recipe = job.point(job.members[0]).recipe
     if recipe.max_steps is not None:
         return recipe.max_steps
-    return (recipe.max_epochs or 1) * -(-module.training_sequences() // recipe.batch_size)
+    return (recipe.max_epochs or 1) * -(-module.split_size("train") // recipe.batch_size)
 
 
 def _print_jobs(plan: Plan, modules: dict[Job, SequenceDataModule]) -> None:

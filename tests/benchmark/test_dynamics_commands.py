@@ -1,5 +1,6 @@
 """From a suite's measures to records, figures and the page, by the commands that a user gives."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -111,6 +112,16 @@ def test_a_damaged_file_of_arrays_is_named_by_every_command(folder, capsys):
     ):
         assert main(words) == 2, words
         assert path.name in capsys.readouterr().err
+
+
+def test_more_samples_than_a_split_has_are_refused_before_training(folder):
+    suite = re.sub("ADD8: .*", "Digits: {class_path: SequentialDigits}", SUITE).replace("samples: 3}", "samples: 301}")
+    (folder / "digits.yaml").write_text(suite, encoding="utf-8")
+    refused = run(folder, "run", "digits.yaml")
+    assert refused.returncode == 2
+    assert "samples of lyapunov is 301: at most 300, all of split 'test', is allowed" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list((folder / "runs" / "digits").rglob("*.json"))
 
 
 def test_projection_that_a_recurrence_does_not_support_is_refused_before_training(folder):
