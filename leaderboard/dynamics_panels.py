@@ -186,13 +186,15 @@ def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
 
 def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw how much of the variance of the input of each delay the state explains."""
+    features = 1.0
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, "capacity")
+        features = max(features, float(rows.max()))
         total = float(rows.sum(axis=1).mean())
         mean_line(axes, instances[0]["delays"][: rows.shape[1]], rows, drawn)
         sheet.legend.add(network, f"sum {total:.4g}")
     axes.set_xlabel("delay (time steps)")
-    axes.set_ylabel("explained variance (fraction)")
+    axes.set_ylabel("explained variance (fraction" + (", sum over inputs)" if features > 1.0001 else ")"))
 
 
 def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -220,21 +222,20 @@ def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
 
 def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the distance of the weights over training, for the smallest k (thin) and the largest that is not exact."""
-    ends: set[tuple[int, int]] = set()
+    different = False
     for network, drawn, instances in sheet.each(series):
         mean = mean_of([floats(arrays["distance"]) for arrays in instances])
-        moving = np.flatnonzero((mean > 0).any(axis=1))
+        # A truncation longer than the sequences differs by rounding errors alone.
+        moving = np.flatnonzero(np.nanmax(mean, axis=1, initial=0.0) > 1e-9 * np.nanmax(mean, initial=0.0))
         sheet.legend.add(network)
         if len(moving):
-            ks = instances[0]["ks"]
-            ends.add((int(ks[moving[0]]), int(ks[moving[-1]])))
+            different = True
             for row, linewidth in ((mean[moving[0]], 0.7), (mean[moving[-1]], 2.0)):
                 shown = np.where(np.isfinite(row) & (row > 0), row, np.nan)
                 steps = np.arange(1, len(row) + 1)
                 axes.plot(steps, shown, color=drawn.colour, linestyle=drawn.dashes, linewidth=linewidth)
     log_axis(axes)
-    which = ", ".join(f"thin k = {low}, thick k = {high}" for low, high in sorted(ends))
-    axes.set_xlabel(f"optimiser steps{f' ({which})' if which else ''}")
+    axes.set_xlabel(f"optimiser steps{' (thin: smallest k, thick: largest k that differs)' if different else ''}")
     axes.set_ylabel("‖w − wᵏ‖₂ (units of weight)")
 
 

@@ -35,11 +35,14 @@ _NUMBERS = (
 
 def dynamics(board: Board) -> Table:
     """Return the numbers that any instance of a board has: a column for each task, moment and number."""
+    numbers = [number for number in _NUMBERS if not (number.measure == "truncation" and _repeats(board, number))]
     shown = [
         (column, moment, number)
         for column in board.columns
+        # Epochs between are for figures: a column for each would make the table unreadable.
         for moment in moments(column)
-        for number in _NUMBERS
+        if moment in ("start", "end")
+        for number in numbers
         if any(number.key in one.summary for _, _, one in taken(column, number.measure, moment))
     ]
     rows = [[escape(network), *(_cell(*place, network) for place in shown)] for network in board.networks]
@@ -51,6 +54,13 @@ def dynamics(board: Board) -> Table:
         "Mean ± standard deviation (instances). `undefined`: there is no such number, or it is not finite.",
         ["network", *headings],
         rows,
+    )
+
+
+def _repeats(board: Board, number: _Number) -> bool:
+    """Return whether the measure of that name says the same as this number."""
+    return any("stability" in record.measures for cell in board.cells for record in cell.records) and (
+        number.key == "contraction"
     )
 
 

@@ -68,6 +68,9 @@ def read_arrays(path: Path) -> Arrays:
     import numpy as np
 
     content = path.read_bytes()
+    if not content.startswith(b"PK"):
+        # Numpy would take it for a pickle, and advise to load it unsafely.
+        raise SideFileError(path, "is damaged or no file of arrays (it does not begin as one)")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

@@ -130,7 +130,7 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
         runs_root: the folder that runs write into.
         records_root: the folder that is committed.
         replace: overwrite a published record of the same experiment and instance that differs, or whose arrays do;
-            otherwise it stays and the report says so.
+            otherwise it stays and the report says so. Arrays that are missing or damaged are put back in any case.
 
     Raises:
         OSError: the disk is full or the folder unwritable; what is published already is untouched.
@@ -154,12 +154,20 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
             report.published.append(place)
         elif _holds(target, record, content):
             report.identical.append(place)
-        elif replace:
+        elif replace or _lost_its_arrays(target, record):
             _put(target, record, content)
             report.replaced.append(place)
         else:
             report.problems.append(Problem(place, "the published record differs and was kept"))
     return report
+
+
+def _lost_its_arrays(target: Path, record: Record) -> bool:
+    """Return whether the very record lies there, without the whole of its arrays."""
+    try:
+        return read_record(target) == record and bool(beside(target, record)[1])
+    except RecordError:
+        return False
 
 
 def _put(target: Path, record: Record, content: bytes | None) -> None:
