@@ -220,11 +220,15 @@ def _run_options(options: argparse.Namespace) -> RunOptions:
     return RunOptions(**{**{name: getattr(options, name) for name in names}, "only": tuple(options.only)})
 
 
+def _is_file(path: Path) -> str:
+    return ": it is a file" if path.exists() else ""
+
+
 def _publish(options: argparse.Namespace) -> int:
     from leaderboard.store import publish
 
     if not options.runs_dir.is_dir():
-        raise UserError(f"--runs-dir {options.runs_dir}: no such folder")
+        raise UserError(f"--runs-dir {options.runs_dir}: no such folder{_is_file(options.runs_dir)}")
     report = publish(options.runs_dir, options.records_dir, options.replace)
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
@@ -244,7 +248,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
             raise UserError(f"--output {folder}: a folder, or a path that ends in {PAGE}, is allowed")
         folder = folder.parent
     if not options.records_dir.is_dir():
-        raise UserError(f"--records-dir {options.records_dir}: no such folder")
+        raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
     report = write_leaderboard(options.records_dir, folder)
     for problem in report.problems:
         print(f"not placed: {problem.path}: {problem.reason}", file=sys.stderr)
@@ -264,7 +268,7 @@ def _figures(options: argparse.Namespace) -> int:
     from leaderboard.store import scan
 
     if not options.records_dir.is_dir():
-        raise UserError(f"--records-dir {options.records_dir}: no such folder")
+        raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
     if options.output.exists() and not options.output.is_dir():
         raise UserError(f"--output {options.output}: is a file; a folder is allowed")
     known = {record.suite for record in scan(options.records_dir)[0]}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
 from benchmark.experiment import Config, Experiment
+from benchmark.measures.specs import build_measure
 from benchmark.specs import Kind, find_class
 from benchmark.type_check import describe, fits
 
@@ -81,10 +82,19 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
                     functools.partial(recurrence_factory(spec), module.task.input_size), spec["class_path"]
                 )
                 _check_step(recurrence, module.task.input_size, spec["class_path"])
+                _check_measures(experiment, recurrence, module)
             _check_stability(recurrence, point.recipe.stability_input_bound)
     except UserError as error:
         raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
     return module
+
+
+def _check_measures(experiment: Experiment, recurrence: Recurrence, module: SequenceDataModule) -> None:
+    for spec in experiment.measures:
+        try:
+            build_measure(spec).check(recurrence, module.task)
+        except ValueError as error:
+            raise UserError(f"measure {spec['measure']}: {error}") from error
 
 
 def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmark.errors import UserError, message_of
 from benchmark.experiment import Experiment
 from benchmark.job import JOB_FILE, Job, Member, load_job
-from leaderboard.record import RecordError, read_record
-from leaderboard.store import path_of
+from leaderboard.record import Record, RecordError, read_record
+from leaderboard.store import beside, path_of
 
 #: Members of one run at most: more share the work no better, and their activations must fit into memory.
 LARGEST_ENSEMBLE = 16
@@ -24,25 +24,31 @@ class Plan:
         finished: number of wanted records that are there.
         wanted: number of records wanted.
         problems: files that are damaged; what they stand for is neither trained nor overwritten.
+        notes: finished records that hold other measures of dynamics than are wanted now; they stay as they are.
     """
 
     jobs: tuple[Job, ...]
     finished: int
     wanted: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(experiments: tuple[Experiment, ...], instances: tuple[int, ...], runs_dir: Path) -> Plan:
     """Compare what is wanted with the records and unfinished runs in ``runs_dir``."""
     jobs: list[Job] = []
     problems: list[str] = []
+    notes: list[str] = []
     finished = wanted = 0
     for experiment in experiments:
         # Instances outside, points inside: an ensemble that is cut keeps the points of an instance together.
         members = [Member(point.id, instance) for instance in instances for point in experiment.points()]
         missing = []
+        unmeasured: dict[str, int] = {}
         for member in members:
-            state = _state(Job(experiment, (member,), runs_dir).record_path(member), runs_dir)
+            state, record = _state(Job(experiment, (member,), runs_dir).record_path(member), runs_dir)
+            for name in _unmeasured(experiment, record):
+                unmeasured[name] = unmeasured.get(name, 0) + 1
             if state == "missing":
                 missing.append(member)
             elif state != "finished":
@@ -50,23 +56,42 @@ def make_plan(experiments: tuple[Experiment, ...], instances: tuple[int, ...], r
             finished += state == "finished"
         wanted += len(members)
         jobs.extend(_jobs(experiment, missing, runs_dir, problems))
-    return Plan(tuple(jobs), finished, wanted, tuple(problems))
+        notes.extend(
+            f"{experiment.name}: finished records without {name}, or with other settings of it: {count}. It is not "
+            "taken afterwards: move the records away, or give another --runs-dir, to train and measure anew"
+            for name, count in unmeasured.items()
+        )
+    return Plan(tuple(jobs), finished, wanted, tuple(problems), tuple(notes))
 
 
-def _state(path: Path, runs_dir: Path) -> str:
-    """Return ``finished``, ``missing`` (an interrupted record counts as missing), or what is wrong with the file."""
+def _unmeasured(experiment: Experiment, record: Record | None) -> list[str]:
+    """Return which of the wanted measures a finished record does not hold with the wanted settings."""
+    if record is None:
+        return []
+    return [
+        spec["measure"]
+        for spec in experiment.measures
+        if not any(one.settings == spec["settings"] for one in record.measures.get(spec["measure"], {}).values())
+    ]
+
+
+def _state(path: Path, runs_dir: Path) -> tuple[str, Record | None]:
+    """Return ``finished``, ``missing`` (so an interrupted record counts), or what is wrong; and the finished record."""
     remedy = "it is left untouched: move it away to train this instance again"
     try:
         record = read_record(path)
     except FileNotFoundError:
-        return "missing"
+        return "missing", None
     except RecordError as error:
-        return f"{error}; {remedy}"
+        return f"{error}; {remedy}", None
     except OSError as error:
-        return f"{message_of(error)}; {remedy}"
+        return f"{message_of(error)}; {remedy}", None
     if path_of(runs_dir, record) != path:
-        return f"{path}: is the record of another instance, {path_of(runs_dir, record).name}; {remedy}"
-    return "missing" if record.status == "interrupted" else "finished"
+        return f"{path}: is the record of another instance, {path_of(runs_dir, record).name}; {remedy}", None
+    if record.status == "interrupted":
+        return "missing", None
+    _, reason = beside(path, record)
+    return (f"{path}: {reason}; {remedy}", None) if reason else ("finished", record)
 
 
 def _jobs(experiment: Experiment, missing: list[Member], runs_dir: Path, problems: list[str]) -> list[Job]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.experiment import Config, get_setting, recipe_of, set_setting
+from benchmark.measures import measure_class
 from benchmark.measures.specs import Spec, resolve_measures
 from benchmark.recipe import Recipe
 from benchmark.specs import argument_annotation, as_section, network_spec, resolve_spec, with_arguments
@@ -112,9 +113,21 @@ class Draft:
             self._check_recipe(config)
         self._check_size(config, "train_size", "training.batch_size", config["training"]["batch_size"])
         for spec in self._measures:
+            self._check_taken(config, spec)
+            if not measure_class(spec["measure"]).uses_sequences:
+                continue
             size = f"{spec['settings']['split']}_size"
             self._check_size(config, size, f"samples of {spec['measure']}", spec["settings"]["samples"])
         return config, grid
+
+    def _check_taken(self, config: Config, spec: Spec) -> None:
+        """Check that a measure of epochs alone comes to be taken."""
+        every, epochs = spec["settings"]["every_epochs"], config["training"]["max_epochs"]
+        if not spec["settings"]["at"] and epochs is not None and every > epochs:
+            raise UserError(
+                f"{self._at}: every_epochs of {spec['measure']} is {every}, more than max_epochs: at most {epochs} is "
+                "allowed, or name start or end in its 'at'"
+            )
 
     def _check_size(self, config: Config, split_size: str, what: str, wanted: int) -> None:
         """Check what is taken of a split against its size, where the task's arguments tell it."""

@@ -137,7 +137,7 @@ def _obstacle(model: LitSequenceModel, index: int, moment: str, step: int) -> st
 def _subject(trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions) -> Subject:
     data: SequenceDataModule = trainer.datamodule  # type: ignore[attr-defined]
     network: Network = model.ensemble.instance(index).eval()  # type: ignore[assignment]
-    batch = data.samples(options.split, options.samples)
+    batch = data.samples(options.split, options.samples if options.uses_sequences else 1)
     device = next(network.readout.parameters()).device
     lengths = None if batch.lengths is None else batch.lengths.to(device)
     on_device = Batch(batch.inputs.to(device), batch.targets.to(device), lengths)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError, nearest
 from benchmark.job import Job
+from benchmark.measures import measure_class
 from benchmark.options import RunOptions
 from benchmark.plan import Plan, make_plan
 from benchmark.suite import Suite
@@ -38,8 +39,7 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
         UserError: an impossible setting or missing data, found before any training.
     """
     plan = plan_of(suite, options)
-    for problem in plan.problems:
-        print(f"error: {problem}", file=sys.stderr)
+    _tell(plan)
     print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there", flush=True)
     if not plan.jobs:
         return 2 if plan.problems else 0
@@ -59,13 +59,19 @@ def suite_status(suite: Suite, options: RunOptions) -> int:
     from benchmark.launchers.progress import steps_done
 
     plan = plan_of(suite, options)
-    for problem in plan.problems:
-        print(f"error: {problem}", file=sys.stderr)
+    _tell(plan)
     print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there")
     for job in plan.jobs:
         begun = f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
         print(f"  {job.name}: {begun}")
     return 2 if plan.problems else 0
+
+
+def _tell(plan: Plan) -> None:
+    for problem in plan.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def plan_of(suite: Suite, options: RunOptions) -> Plan:
@@ -120,7 +126,7 @@ def _check_samples(job: Job, module: SequenceDataModule) -> None:
     for spec in job.experiment.measures:
         samples, split = spec["settings"]["samples"], spec["settings"]["split"]
         size = module.split_size(split)
-        if samples > size:
+        if measure_class(spec["measure"]).uses_sequences and samples > size:
             raise UserError(
                 f"suite {job.experiment.suite}, {job.experiment.name}: samples of {spec['measure']} is {samples}: "
                 f"at most {size}, all of split '{split}', is allowed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from datamodules.task import Batch, Task
     from lit_models.network import Network
+    from lit_models.recurrence import Recurrence
 
 Moment = Literal["start", "end"]
 Number = float | int | str | None
@@ -64,6 +65,9 @@ class MeasureOptions(ABC):
         split: where they are drawn from.
     """
 
+    #: Whether it looks at the sequences at all.
+    uses_sequences: ClassVar[bool] = True
+
     at: tuple[Moment, ...] = ("start",)
     every_epochs: int | None = None
     samples: int = 16
@@ -77,6 +81,8 @@ class MeasureOptions(ABC):
         """
         if not self.at and self.every_epochs is None:
             raise ValueError("at is empty: name start, end or both, or give every_epochs")
+        if len(set(self.at)) < len(self.at):
+            raise ValueError(f"at is {list(self.at)}: each moment is allowed once")
         self.check_positive("every_epochs", "samples")
 
     def check_positive(self, *names: str) -> None:
@@ -85,6 +91,9 @@ class MeasureOptions(ABC):
             value = getattr(self, name)
             if value is not None and not value >= 1:
                 raise ValueError(f"{name} is {value}: at least 1 is allowed")
+
+    def check(self, recurrence: Recurrence, task: Task) -> None:  # noqa: B027
+        """Raise a ValueError, before any training, if these settings are impossible for a recurrence and a task."""
 
     @abstractmethod
     def take(self, subject: Subject) -> Measured:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from datamodules.task import Task
+    from lit_models.recurrence import Recurrence
+
 #: Most points in time of the stored curves.
 POINTS = 100
 
@@ -24,7 +27,7 @@ class Lyapunov(MeasureOptions):
         count: how many leading exponents; None for all, as many as the state has entries.
         state_transient: steps that the state is walked first.
         tangent_transient: steps after those that turn tangent vectors to the exponents' directions.
-        qr_every: steps between orthonormalisations; ``auto`` adapts them to the condition.
+        qr_every: most steps between orthonormalisations; ``auto`` leaves them to the condition of R alone.
         curve: whether to store the finite-time exponents of the first sequence, from its first step on.
     """
 
@@ -47,6 +50,22 @@ class Lyapunov(MeasureOptions):
                 raise ValueError(f"{name} is {getattr(self, name)}: 0 or more is allowed")
         if self.qr_every != "auto" and (isinstance(self.qr_every, str) or self.qr_every < 1):
             raise ValueError(f"qr_every is {self.qr_every}: auto or at least 1 is allowed")
+
+    def check(self, recurrence: Recurrence, task: Task) -> None:
+        """Check the settings against the size of the state and the length of the sequences.
+
+        Raises:
+            ValueError: names the setting and what is allowed.
+        """
+        if self.count is not None and self.count > recurrence.state_size:
+            size = recurrence.state_size
+            raise ValueError(f"count is {self.count}: at most {size}, the size of the state, is allowed")
+        walked = self.state_transient + self.tangent_transient
+        if walked >= task.steps:
+            raise ValueError(
+                f"state_transient and tangent_transient are {walked} together: less than the {task.steps} steps of a "
+                "sequence is allowed"
+            )
 
     def take(self, subject: Subject) -> Measured:
         """Return the spectra and the first sequence's curves.

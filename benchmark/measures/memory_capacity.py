@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from benchmark.measures.base import Measured, MeasureOptions, Subject
 
@@ -21,6 +22,8 @@ class MemoryCapacity(MeasureOptions):
         delays: number of delays, from 0 on; None for twice the state size, at most 400.
         steps: steps that the readout is fitted to.
     """
+
+    uses_sequences: ClassVar[bool] = False
 
     delays: int | None = None
     steps: int = 4000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from benchmark.measures.base import Measured, MeasureOptions, Subject
 
@@ -18,6 +19,8 @@ class PolynomialDegree(MeasureOptions):
         samples: number of directions.
         length: number of steps.
     """
+
+    uses_sequences: ClassVar[bool] = False
 
     samples: int = 8
     length: int = 4

@@ -31,6 +31,11 @@ def resolve_measures(written: object, where: str) -> tuple[Spec, ...]:
     specs: list[Spec] = []
     for entry in written or []:
         single = isinstance(entry, Mapping) and len(entry) == 1
+        if isinstance(entry, Mapping) and not single:
+            raise UserError(
+                f"{where}: {dict(entry)!r} is no measure: write one a line, its settings indented below it, or as "
+                "- lyapunov: {samples: 4}"
+            )
         name, given = next(iter(entry.items())) if single else (entry, {})
         if not isinstance(name, str) or name not in MEASURES:
             raise UserError(f"{where}: unknown measure '{name}': {nearest(name, MEASURES)}")

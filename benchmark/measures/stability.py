@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from benchmark.measures.base import Measured, MeasureOptions, Subject
 
@@ -16,6 +17,8 @@ class Stability(MeasureOptions):
         input_bound: B_x, the largest ‖x‖∞ of inputs for which an LSTM's constant is to hold; an ElmanRNN's holds for
             all.
     """
+
+    uses_sequences: ClassVar[bool] = False
 
     input_bound: float = 1.0
 

@@ -106,6 +106,8 @@ def split_batch(batch: Batch, dtype: torch.dtype, chunk: int) -> list[Batch]:
     size = len(batch.inputs)
     if size < 1:
         raise ValueError("batch holds 0 sequences: at least 1 is needed")
-    parts = [None if p is None else p.detach().to(dtype if p.is_floating_point() else p.dtype) for p in batch]
+    dtypes = [dtype if part is not None and part.is_floating_point() else None for part in batch]
+    # Copies: what was made in inference mode cannot be differentiated.
+    parts = [p if p is None else p.detach().to(to or p.dtype, copy=True) for p, to in zip(batch, dtypes, strict=True)]
     starts = range(0, size, chunk)
     return [Batch(*(None if part is None else part[at : at + chunk] for part in parts)) for at in starts]

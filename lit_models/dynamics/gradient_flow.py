@@ -31,6 +31,7 @@ class GradientFlow:
     loss: Tensor
 
 
+@torch.inference_mode(False)
 @torch.enable_grad()
 def gradient_flow(
     network: Network, task: Task, batch: Batch, *, dtype: torch.dtype = torch.float64, chunk: int = 128

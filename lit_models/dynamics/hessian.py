@@ -34,6 +34,7 @@ class CurvatureSpectrum:
     products: int
 
 
+@torch.inference_mode(False)
 def hessian_spectrum(
     network: Network,
     task: Task,

@@ -30,8 +30,8 @@ class IntervalRule:
     those before it, r_ii, is known to the machine's precision times ‖a_i‖ / r_ii, a_i being the vector itself.
 
     Attributes:
-        qr_every: a fixed number of steps, or ``auto``: as many as keep ‖a_i‖ / r_ii below precision^(-3/8), 7e5 in
-            double precision.
+        qr_every: most steps, or ``auto`` for no such limit; no more than keep ‖a_i‖ / r_ii below precision^(-3/8),
+            7e5 in double precision.
         dtype: floating type of the vectors.
     """
 
@@ -49,16 +49,14 @@ class IntervalRule:
         alive = log_factors > -math.inf
         # A quarter of the range of exponents leaves room for the largest vector beside the smallest.
         strain = log_lengths.abs() / (math.log(precision.max) / 4)
-        if self.qr_every == "auto":
-            strain = strain.maximum((log_lengths - log_factors) / (-3 / 8 * math.log(precision.eps)))
+        strain = strain.maximum((log_lengths - log_factors) / (-3 / 8 * math.log(precision.eps)))
         return torch.where(alive, strain, 0.0).amax().item()
 
     def following(self, interval: int, length: int, strain: float) -> int:
         """Return the next interval after ``length`` steps of ``interval`` that used ``strain``."""
-        if self.qr_every != "auto":
-            return self.qr_every
         most = 2 * interval if length == interval else interval
-        return max(1, min(most, MOST_STEPS, int(TARGET * length / strain) if strain > 0 else most))
+        cap = MOST_STEPS if self.qr_every == "auto" else self.qr_every
+        return max(1, min(most, cap, int(TARGET * length / strain) if strain > 0 else most))
 
 
 def log_growth(
@@ -76,7 +74,7 @@ def log_growth(
         inputs: [T, B, D].
         state: [B, S] before the first input.
         tangents: orthonormal [K, B, S].
-        qr_every: number of steps, or ``auto``.
+        qr_every: most steps, or ``auto``.
         stops: increasing steps at which there is an orthonormalisation in any case; the last one is T.
 
     Yields:

@@ -99,10 +99,11 @@ def lyapunov_spectrum(
         count: K, how many leading exponents; None for all S.
         state_transient: steps walked before there are tangent vectors.
         tangent_transient: steps after those without accumulation.
-        qr_every: steps between orthonormalisations; ``auto`` adapts them to the condition of R. A given number is
-            shortened only where vectors would overflow or vanish.
+        qr_every: most steps between orthonormalisations, fewer where the condition of R asks for it; ``auto`` for
+            the condition alone.
         state: [B, S] before the first input; None for ``initial_state``.
-        dtype: ``torch.float64`` or ``torch.float32``.
+        dtype: ``torch.float64`` or ``torch.float32``, in which a direction that one step shrinks a million times more
+            than another counts as lost.
         seed: of the random start.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,6 +38,7 @@ class TruncatedTraining:
     relative: Tensor
 
 
+@torch.inference_mode(False)
 def truncated_training(
     network: Network,
     task: Task,
@@ -81,6 +83,7 @@ def truncated_training(
         >>> measured.distance.round(decimals=12).tolist()
         [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
+    ks = tuple(ks)
     _check(ks, learning_rate, decay, gradient_clip_norm)
     learners = [_Learner(network, k, dtype) for k in (None, *ks)]
     start = learners[0].weights()
@@ -148,8 +151,9 @@ def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
 def _like(weights: Tensor, values: Tensor | None) -> Tensor | None:
     """Return values on the weights' device and, if they are not whole numbers, in their dtype."""
     if values is None or not values.is_floating_point():
-        return values if values is None else values.to(weights.device)
-    return values.to(weights)
+        return values if values is None else values.to(weights.device, copy=True)
+    # A copy: what was made in inference mode cannot be differentiated.
+    return values.to(weights, copy=True)
 
 
 def _check(ks: Sequence[int], learning_rate: float, decay: str, gradient_clip_norm: float | None) -> None:
@@ -158,7 +162,7 @@ def _check(ks: Sequence[int], learning_rate: float, decay: str, gradient_clip_no
     for k in ks:
         check_at_least(1, ks=k)
     check_choice("decay", decay, ("constant", "1/t"))
-    if not learning_rate > 0:
+    if not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate is {learning_rate}: a positive number is allowed")
     if gradient_clip_norm is not None and not gradient_clip_norm > 0:
         raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}: a positive number or None is allowed")

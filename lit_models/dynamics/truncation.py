@@ -165,9 +165,10 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
 
 
 def _checked(ks: Sequence[int]) -> tuple[int, ...]:
-    if not ks or any(k < 1 for k in ks):
-        raise ValueError(f"ks is {list(ks)}: one or more whole numbers of at least 1 are allowed")
-    return tuple(ks)
+    given = tuple(ks)
+    if not given or any(not isinstance(k, int) or k < 1 for k in given):
+        raise ValueError(f"ks is {list(given)}: one or more whole numbers of at least 1 are allowed")
+    return given
 
 
 def _sizes(vectors: Tensor, norm: Norm) -> Tensor:

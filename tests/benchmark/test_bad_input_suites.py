@@ -154,6 +154,31 @@ BAD = {
         "{measures: [{truncation: {at: [begin]}}]}",
         ["line 9", "at is ['begin']", "'start' or 'end'"],
     ),
+    "measure_twice_then": (
+        "{instances: 2}",
+        "{measures: [{truncation: {at: [end, end]}}]}",
+        ["line 9", "at is ['end', 'end']", "once"],
+    ),
+    "measure_indented": (
+        "budgets:",
+        "measures:\n  - lyapunov:\n    samples: 4\nbudgets:",
+        ["line 8", "is no measure", "settings indented below it"],
+    ),
+    "measure_too_late": (
+        "max_steps: 4}",
+        "max_epochs: 2}\nmeasures: [{stability: {at: [], every_epochs: 3}}]",
+        ["ADD/LSTM", "every_epochs of stability is 3", "at most 2"],
+    ),
+    "measure_count": (
+        "budgets:",
+        "measures: [{lyapunov: {count: 7}}]\nbudgets:",
+        ["ADD/LSTM", "measure lyapunov: count is 7", "at most 6"],
+    ),
+    "measure_transient": (
+        "budgets:",
+        "measures: [{lyapunov: {state_transient: 10}}]\nbudgets:",
+        ["ADD/LSTM", "less than the 10 steps"],
+    ),
     "measure_never": ("{instances: 2}", "{measures: [{truncation: {at: []}}]}", ["line 9", "at is empty"]),
     "measure_twice": (
         "{instances: 2}",
@@ -162,13 +187,13 @@ BAD = {
     ),
     "measure_samples": (
         "budgets:",
-        "measures: [{stability: {samples: 1000000}}]\nbudgets:",
-        ["ADD/LSTM", "samples of stability is 1000000", "larger than the test_size"],
+        "measures: [stability, {lyapunov: {samples: 1000000}}]\nbudgets:",
+        ["ADD/LSTM", "samples of lyapunov is 1000000", "larger than the test_size"],
     ),
     "measure_two_in_one": (
         "{instances: 2}",
         "{measures: [{stability: {}, hessian: {}}]}",
-        ["line 9", "unknown measure"],
+        ["line 9", "is no measure"],
     ),
     "betas": ("learning_rate: 1e-3", "betas: [0.9, 1]", ["ADD/LSTM", "betas is [0.9, 1]", "0 to below 1"]),
     "warmup": ("learning_rate: 1e-3", "warmup_steps: 5", ["ADD/LSTM", "warmup_steps is 5", "up to 4"]),

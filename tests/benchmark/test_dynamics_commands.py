@@ -114,6 +114,35 @@ def test_a_damaged_file_of_arrays_is_named_by_every_command(folder, capsys):
         assert path.name in capsys.readouterr().err
 
 
+def test_measures_that_finished_records_lack_are_told(folder):
+    text = SUITE.replace("hessian: {samples: 5, count: 2}", "hessian: {samples: 4, count: 2}")
+    (folder / "changed").mkdir()
+    (folder / "changed" / "measured.yaml").write_text(text, encoding="utf-8")
+    for verb in ("status", "run"):
+        done = run(folder, verb, "changed/measured.yaml", "--budget", "smoke")
+        assert done.returncode == 0
+        assert "2 of 2 records are there" in done.stdout
+        assert done.stderr.count("note: ") == 2
+        assert "ADD8/LSTM: finished records without hessian, or with other settings of it: 1" in done.stderr
+    assert run(folder, "status", "measured.yaml", "--budget", "smoke").stderr == ""
+
+
+def test_lost_arrays_are_named_by_a_run_and_put_back_by_publishing(folder):
+    lost, published = folder / "lost", folder / "whole"
+    shutil.copytree(folder / "runs", lost)
+    assert main(["publish", "--runs-dir", str(lost), "--records-dir", str(published)]) == 0
+    arrays = side_path(record_files(published)["cpu/LSTM"])
+    whole = arrays.read_bytes()
+    arrays.unlink()
+    assert main(["publish", "--runs-dir", str(lost), "--records-dir", str(published)]) == 0
+    assert arrays.read_bytes() == whole
+    side_path(record_files(lost)["smoke/GRU"]).unlink()
+    done = run(folder, "run", "measured.yaml", "--budget", "smoke", "--runs-dir", "lost")
+    assert done.returncode == 2
+    assert "is missing" in done.stderr
+    assert "move it away" in done.stderr
+
+
 def test_more_samples_than_a_split_has_are_refused_before_training(folder):
     suite = re.sub("ADD8: .*", "Digits: {class_path: SequentialDigits}", SUITE).replace("samples: 3}", "samples: 301}")
     (folder / "digits.yaml").write_text(suite, encoding="utf-8")
