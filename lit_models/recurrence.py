@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from lit_models.scan.loop import scan_loop
+from lit_models.scan.choice import scan
 
 
 class Recurrence(nn.Module, ABC):
@@ -59,6 +59,14 @@ class Recurrence(nn.Module, ABC):
         """Return the output [B, N] that the next layer or the readout sees."""
         return state
 
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Return outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S], fast.
+
+        None, as here, where there is no hand-derived scan. It must equal the loop over ``step``, gradients too, also
+        under ``torch.vmap`` over parameters, and raise where it is differentiated in forward mode.
+        """
+        return None
+
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -73,12 +81,12 @@ class Recurrence(nn.Module, ABC):
             Outputs [T, B, N] and the final state [B, S].
         """
         state = self.initial_state(inputs.shape[1]) if state is None else state
-        return scan_loop(self, inputs, state, lengths)
+        return scan(self, inputs, state, lengths)
 
     def forward_last(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Like ``forward``, but return only the last output [B, N], without keeping the others."""
         state = self.initial_state(inputs.shape[1]) if state is None else state
-        final = scan_loop(self, inputs, state, lengths, keep_outputs=False)[1]
+        final = scan(self, inputs, state, lengths, keep_outputs=False)[1]
         return self.output(final), final
