@@ -2,5 +2,11 @@
 
 from __future__ import annotations
 
-#: Name on the command line to the module whose ``REPORT`` it is.
-REPORTS = {"lyapunov": "benchmark.speed.lyapunov"}
+#: Name on the command line to the module whose ``REPORTS`` it stands for.
+REPORTS = {
+    "scan": "benchmark.speed.scan",
+    "ensemble": "benchmark.speed.ensemble",
+    "lyapunov": "benchmark.speed.lyapunov",
+    "memory": "benchmark.speed.memory",
+    "scaling": "benchmark.speed.scaling",
+}

@@ -36,9 +36,9 @@ def report_speed(chosen: str, repeats: int | None, quick: bool, json_file: Path 
         raise UserError(f"--json {json_file}: a file in a folder that exists is allowed")
     comparisons = []
     for name in REPORTS if chosen == "all" else [chosen]:
-        comparison = compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell)
-        print(render(comparison), end="\n\n", flush=True)
-        comparisons.append(comparison)
+        for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell):
+            print(render(comparison), end="\n\n", flush=True)
+            comparisons.append(comparison)
     if json_file is not None:
         text = json.dumps([asdict(comparison) for comparison in comparisons], indent=1, allow_nan=False)
         write_atomically(json_file, f"{text}\n".encode())

@@ -1,4 +1,4 @@
-"""What a speed report is made of: one case, and contenders for it that must come to the same result."""
+"""What a speed report is made of: cases, and contenders for each that must come to the same result."""
 
 from __future__ import annotations
 
@@ -24,30 +24,65 @@ class Contender(Generic[CaseT]):
         build: makes weights and data from named seeds, so that every process holds the same, and returns what is
             timed: a function that does the whole work once, each time it is called, on one thread.
         largest_ratio: the share of the reference's time that the full case should not exceed; None for no target.
+        instances: how many instances the work serves; times and memory are given for one of them.
+        compared: whether the result must agree with the reference's. Not where something else is computed.
+        package: an optional package that it needs; the contender is left out where that is not installed.
+        largest_memory: the most memory that the full case should hold, in the report's unit; None for no target.
     """
 
     name: str
     build: Callable[[CaseT], Callable[[], Result]]
     largest_ratio: float | None = None
+    instances: int = 1
+    compared: bool = True
+    package: str | None = None
+    largest_memory: float | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on the ratio of two contenders' times for one instance.
+
+    Attributes:
+        contenders: names; the fastest of them counts.
+        references: names; the fastest of them counts.
+        largest: the ratio, or exponent, that should not be exceeded.
+        smallest: the one that should be reached.
+        factor: how many times more work the contenders have to do than the references. Where it is given, the bounds
+            are on the exponent with which time grows, log(ratio) / log(factor).
+    """
+
+    contenders: tuple[str, ...]
+    references: tuple[str, ...]
+    largest: float
+    smallest: float = 0.0
+    factor: float | None = None
 
 
 @dataclass(frozen=True)
 class Report(Generic[CaseT]):
-    """Contenders that are compared.
+    """Contenders that are compared on one case.
 
     Attributes:
         title: what is computed.
         case: sizes of the work, a dataclass of numbers and words.
-        quick: the same at a size that takes a moment.
+        quick: the same at a size that takes a moment; None to leave the report out of quick runs.
         contenders: the first is the reference.
         tolerance: largest absolute difference allowed between a value of a contender and of the reference.
+        agreement: the case on which the results are compared; None for the one that is timed.
+        targets: of the full case, beside those that contenders have against the reference.
+        memory_unit: bytes of one unit of memory for a case; None where memory is not measured. Before each run that is
+            measured, memory that the process does not need is given back, so its times are not those of other reports.
     """
 
     title: str
     case: CaseT
-    quick: CaseT
+    quick: CaseT | None
     contenders: tuple[Contender[CaseT], ...]
     tolerance: float
+    agreement: CaseT | None = None
+    targets: tuple[Target, ...] = ()
+    memory_unit: Callable[[CaseT], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +93,13 @@ class Sample:
         process_seconds: time of the processor.
         wall_seconds: time of the clock.
         counted: whether the medians are taken over it; not if it was disturbed and could be repeated.
+        peak_bytes: most memory held beyond what was held before it; None where that was not, or cannot be, measured.
     """
 
     process_seconds: float
     wall_seconds: float
     counted: bool = True
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,28 +110,52 @@ class Timing:
         name: of the contender.
         set_up_seconds: process time of building weights and data.
         first_call_seconds: process time of the first run, which is not counted: it may compile or fill caches.
-        difference: largest absolute difference from the reference's result.
+        difference: largest absolute difference from the reference's result; None if it was not compared.
         samples: every run after the first, in order.
         median_seconds: median process time of the counted runs.
-        ratio: ``median_seconds`` over that of the reference.
+        ratio: ``median_seconds`` of one instance over that of the reference.
         largest_ratio: the target; None if there is none, as in a quick case.
         disturbed: counted runs whose wall time was too long for their process time.
+        instances: how many instances a run served.
+        memory: median peak memory of one instance in the report's unit; None where it was not measured.
+        largest_memory: the target; None if there is none, as in a quick case.
     """
 
     name: str
     set_up_seconds: float
     first_call_seconds: float
-    difference: float
+    difference: float | None
     samples: list[Sample]
     median_seconds: float
     ratio: float
     largest_ratio: float | None
     disturbed: int
+    instances: int = 1
+    memory: float | None = None
+    largest_memory: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a target was done.
+
+    Attributes:
+        target: the bound.
+        value: the ratio or exponent that was found.
+    """
+
+    target: Target
+    value: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is within the bounds."""
+        return self.target.smallest <= self.value <= self.target.largest
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome of a report, as its JSON has it.
+    """The outcome of a report on one case, as its JSON has it.
 
     Attributes:
         report: its name on the command line.
@@ -105,6 +166,8 @@ class Comparison:
         timings: of the contenders, the reference first.
         hardware: what it was measured on, as the contenders' processes saw it.
         versions: of Python and the packages.
+        outcomes: of the targets beside those against the reference; none in a quick case.
+        left_out: contenders that could not take part, and the packages that they miss.
     """
 
     report: str
@@ -115,9 +178,11 @@ class Comparison:
     timings: list[Timing]
     hardware: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
-def load_report(module: str) -> Report[Any]:
-    """Return the ``REPORT`` of a module."""
-    report: Report[Any] = importlib.import_module(module).REPORT
-    return report
+def load_reports(module: str) -> tuple[Report[Any], ...]:
+    """Return the ``REPORTS`` of a module, one for each case."""
+    reports: tuple[Report[Any], ...] = importlib.import_module(module).REPORTS
+    return reports

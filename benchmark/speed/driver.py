@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +20,17 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import UserError
-from benchmark.speed.contender import Comparison, Contender, Report, Result, Sample, Timing, load_report
+from benchmark.speed.contender import (
+    Comparison,
+    Contender,
+    Outcome,
+    Report,
+    Result,
+    Sample,
+    Target,
+    Timing,
+    load_reports,
+)
 from leaderboard.side_file import read_arrays
 
 #: A run on one thread whose wall time is longer than this many times its process time had to share its core.
@@ -29,34 +41,47 @@ MOST_REPETITIONS = 3
 Progress = Callable[[str], None]
 
 
-def compare(name: str, module: str, repeats: int, quick: bool, progress: Progress) -> Comparison:
-    """Check that the contenders of a report agree, and time them in turns (A B C A B C).
+def compare(name: str, module: str, repeats: int, quick: bool, progress: Progress) -> Iterator[Comparison]:
+    """For each case of a report, check that its contenders agree, and time them in turns (A B C A B C).
 
     Args:
         name: of the report.
-        module: where its ``REPORT`` is.
+        module: where its ``REPORTS`` are.
         repeats: counted runs of each contender.
-        quick: take the small case.
+        quick: take the small cases.
         progress: is told what is being done.
 
     Raises:
         UserError: a contender ended by itself, or the results differ by more than the report allows.
     """
-    report = load_report(module)
-    case = dataclasses.asdict(report.quick if quick else report.case)
+    for index, report in enumerate(load_reports(module)):
+        case = report.quick if quick else report.case
+        if case is not None:
+            yield _compare(name, report, (module, str(index)), case, repeats, quick, progress)
+
+
+def _compare(
+    name: str, report: Report[Any], place: tuple[str, str], case: Any, repeats: int, quick: bool, progress: Progress
+) -> Comparison:
+    packages = {contender.name: contender.package for contender in report.contenders if contender.package is not None}
+    left_out = {who: package for who, package in packages.items() if importlib.util.find_spec(package) is None}
+    contenders = [contender for contender in report.contenders if contender.name not in left_out]
+    fields = dataclasses.asdict(case)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         peers: list[_Peer] = []
-        for index, contender in enumerate(report.contenders):
+        for contender in contenders:
             progress(f"{name}: first run of {contender.name}")
-            peer = _Peer(f"{name}: contender '{contender.name}'", [module, str(index), json.dumps(case)], Path(folder))
+            words = [*place, str(report.contenders.index(contender)), json.dumps(fields)]
+            peer = _Peer(f"{name}: contender '{contender.name}'", words, Path(folder))
             peers.append(stack.enter_context(peer))
-        differences = _agreement(name, report, peers)
+        differences = _agreement(name, report, contenders, peers)
         samples: list[list[Sample]] = [[] for _ in peers]
         for turn in range(repeats):
             progress(f"{name}: turn {turn + 1} of {repeats}")
             for peer, taken in zip(peers, samples, strict=True):
                 taken += take_sample(peer.run)
-        reference = _median(samples[0])
+        reference = _median(samples[0]) / contenders[0].instances
+        unit = None if report.memory_unit is None else report.memory_unit(case)
         timings = [
             Timing(
                 name=contender.name,
@@ -65,14 +90,35 @@ def compare(name: str, module: str, repeats: int, quick: bool, progress: Progres
                 difference=difference,
                 samples=taken,
                 median_seconds=_median(taken),
-                ratio=_median(taken) / reference,
+                ratio=_median(taken) / contender.instances / reference,
                 largest_ratio=None if quick else contender.largest_ratio,
                 disturbed=sum(sample.counted and is_disturbed(sample) for sample in taken),
+                instances=contender.instances,
+                memory=None if unit is None else _median_memory(taken, unit * contender.instances),
+                largest_memory=None if quick else contender.largest_memory,
             )
-            for contender, peer, difference, taken in zip(report.contenders, peers, differences, samples, strict=True)
+            for contender, peer, difference, taken in zip(contenders, peers, differences, samples, strict=True)
         ]
-        seen = {key: peers[0].ready[key] for key in ("hardware", "versions")}
-    return Comparison(name, report.title, quick, case, report.tolerance, timings, **seen)
+        hardware = peers[0].ready["hardware"]
+        versions = {key: version for peer in peers for key, version in peer.ready["versions"].items()}
+    outcomes = [] if quick else reach(report.targets, timings)
+    return Comparison(
+        name, report.title, quick, fields, report.tolerance, timings, hardware, versions, outcomes, left_out
+    )
+
+
+def reach(targets: Sequence[Target], timings: Sequence[Timing]) -> list[Outcome]:
+    """Return how targets were done; those whose contenders or references were all left out are, too."""
+    seconds = {timing.name: timing.median_seconds / timing.instances for timing in timings}
+    outcomes = []
+    for target in targets:
+        ours = [seconds[name] for name in target.contenders if name in seconds]
+        theirs = [seconds[name] for name in target.references if name in seconds]
+        if ours and theirs:
+            ratio = min(ours) / min(theirs)
+            value = ratio if target.factor is None else math.log(ratio) / math.log(target.factor)
+            outcomes.append(Outcome(target, value))
+    return outcomes
 
 
 class _Peer:
@@ -81,8 +127,8 @@ class _Peer:
     def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
         """Start the process (see ``benchmark.speed.peer``) and wait for its first run."""
         self._name = name
-        self._result = folder / f"{words[1]}.npz"
-        self._errors = folder / f"{words[1]}.err"
+        self._result = folder / f"{words[2]}.npz"
+        self._errors = folder / f"{words[2]}.err"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(  # noqa: S603
@@ -142,13 +188,22 @@ class _Peer:
         return f"ended with exit code {code}{f': {told[-1]}' if told else ''}"
 
 
-def _agreement(name: str, report: Report[Any], peers: Sequence[_Peer]) -> list[float]:
+def _agreement(
+    name: str, report: Report[Any], contenders: Sequence[Contender[Any]], peers: Sequence[_Peer]
+) -> list[float | None]:
     """Return each contender's largest difference from the reference; raise UserError if one is too large."""
-    results = [peer.result() for peer in peers]
-    differences = [largest_difference(result, results[0]) for result in results]
-    pairs: list[tuple[Contender[Any], float]] = list(zip(report.contenders, differences, strict=True))
-    if wrong := [f"'{contender.name}' by {found:.2g}" for contender, found in pairs if not found <= report.tolerance]:
-        reference = report.contenders[0].name
+    first = peers[0].result()
+    differences = [
+        largest_difference(peer.result(), first) if contender.compared else None
+        for contender, peer in zip(contenders, peers, strict=True)
+    ]
+    wrong = [
+        f"'{contender.name}' by {found:.2g}"
+        for contender, found in zip(contenders, differences, strict=True)
+        if found is not None and not found <= report.tolerance
+    ]
+    if wrong:
+        reference = contenders[0].name
         raise UserError(
             f"{name}: contenders differ from '{reference}', up to {report.tolerance:g} is allowed: {', '.join(wrong)}; "
             "nothing was timed"
@@ -200,3 +255,8 @@ def is_disturbed(sample: Sample) -> bool:
 
 def _median(samples: Sequence[Sample]) -> float:
     return statistics.median(sample.process_seconds for sample in samples if sample.counted)
+
+
+def _median_memory(samples: Sequence[Sample], unit: float) -> float | None:
+    peaks = [sample.peak_bytes for sample in samples if sample.counted and sample.peak_bytes is not None]
+    return statistics.median(peaks) / unit if peaks else None

@@ -72,7 +72,7 @@ def _result(exponents: Tensor) -> Result:
     return {"exponents": exponents.sort(-1).values.numpy()}
 
 
-REPORT = Report(
+_REPORT = Report(
     title="whole Lyapunov spectrum of a WCRNN, float64",
     case=LyapunovCase(),
     quick=LyapunovCase(units=20, sequences=4, steps=100),
@@ -83,3 +83,4 @@ REPORT = Report(
     ),
     tolerance=1e-6,
 )
+REPORTS = (_REPORT,)

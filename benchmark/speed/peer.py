@@ -1,33 +1,39 @@
-"""The process of one contender: ``python -m benchmark.speed.peer PARENT MODULE CONTENDER CASE RESULT``.
+"""The process of one contender: ``python -m benchmark.speed.peer PARENT MODULE REPORT CONTENDER CASE RESULT``.
 
-It builds the case, runs it once, writes the result to the file RESULT and prints a line of JSON that says so. Then it
-answers each line ``run`` of its input with a line of JSON that tells the times of one more run, until its input ends.
+It builds the case, runs it once, writes the result that is to be compared to the file RESULT and prints a line of JSON
+that says so. Then it answers each line ``run`` of its input with a line of JSON that tells what one more run took,
+until its input ends.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from benchmark.launchers.worker import end_with_parent
-from benchmark.speed.contender import Result, Sample, load_report
+from benchmark.speed.contender import Result, Sample, load_reports
+
+#: The system counts the memory of a process in pages, and not all at the same moment.
+_UNCERTAIN_BYTES = 1 << 20
 
 
-def main(parent: int, module: str, contender: int, case: dict[str, Any], result_path: str) -> None:
+def main(parent: int, module: str, report_index: int, contender_index: int, case: dict[str, Any], path: str) -> None:
     """Serve one contender.
 
     Args:
         parent: id of the driver's process, with which this one ends.
         module: where the report is.
-        contender: its place among those of the report.
+        report_index: its place among those of the module.
+        contender_index: its place among those of the report.
         case: fields of the report's case.
-        result_path: the ``.npz`` file that the first run's result is written to.
+        path: the ``.npz`` file that the first run's result, or that of the report's case for agreement, is written to.
     """
     end_with_parent(parent)
     _pin()
@@ -39,17 +45,20 @@ def main(parent: int, module: str, contender: int, case: dict[str, Any], result_
     from leaderboard.side_file import write_arrays
 
     torch.set_num_threads(1)
-    report = load_report(module)
+    report = load_reports(module)[report_index]
+    contender = report.contenders[contender_index]
+    compared = {} if report.agreement is None else contender.build(report.agreement)()
     begin = time.process_time()
-    work = report.contenders[contender].build(type(report.case)(**case))
+    work = contender.build(type(report.case)(**case))
     set_up = time.process_time() - begin
     result, first_call = _run(work)
-    write_arrays(Path(result_path), result)
+    write_arrays(Path(path), compared or result)
     ready = {"set_up_seconds": set_up, "first_call_seconds": first_call.process_seconds}
-    _answer(answers, {**ready, "hardware": hardware(torch.device("cpu"), 1), "versions": versions()})
+    package = {} if contender.package is None else {contender.package: importlib.metadata.version(contender.package)}
+    _answer(answers, {**ready, "hardware": hardware(torch.device("cpu"), 1), "versions": {**versions(), **package}})
     del result
     for _ in sys.stdin:
-        _answer(answers, asdict(_run(work)[1]))
+        _answer(answers, asdict(_run(work)[1] if report.memory_unit is None else _run_for_memory(work)))
 
 
 def _pin() -> None:
@@ -71,9 +80,31 @@ def _run(work: Callable[[], Result]) -> tuple[Result, Sample]:
     return result, Sample(time.process_time() - process, time.perf_counter() - wall)
 
 
+def _run_for_memory(work: Callable[[], Result]) -> Sample:
+    import torch
+
+    from benchmark.provenance import peak_memory, reset_peak_memory
+
+    reset_peak_memory()
+    before, held = peak_memory(torch.device("cpu")), _held_memory()
+    sample = _run(work)[1]
+    # Where the system does not let the peak be reset, an earlier one would hide that of this run.
+    known = held is not None and before < held + _UNCERTAIN_BYTES
+    return replace(sample, peak_bytes=peak_memory(torch.device("cpu")) - held if held is not None and known else None)
+
+
+def _held_memory() -> int | None:
+    """Return the bytes that this process holds now; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    (line,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
 def _answer(answers: TextIO, answer: dict[str, Any]) -> None:
     print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4]), sys.argv[5])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), json.loads(sys.argv[5]), sys.argv[6])

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import add_cell_parameters
+from lit_models.scan.fused_gated import GRUWalk, LSTMWalk
+from lit_models.scan.instance_scan import scan_instances
 
 
 class LSTM(Recurrence):
@@ -57,6 +59,14 @@ class LSTM(Recurrence):
         """Return h [B, N]."""
         return state[..., : self.hidden_size]
 
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
+        if any(getattr(type(self), name) is not getattr(LSTM, name) for name in ("project", "advance", "output")):
+            return None
+        bias = (self.bias_ih + self.bias_hh).unsqueeze(1)
+        write, keep, candidate, read = torch.cat([self.weight_hh, self.weight_ih, bias], 1).chunk(4)
+        return scan_instances(LSTMWalk(), inputs, state, [torch.cat([write, keep, read, candidate])], keep_outputs)
+
 
 class GRU(Recurrence):
     """Gated recurrent unit, equal to a layer of ``torch.nn.GRU`` (Cho et al. 2014).
@@ -99,3 +109,14 @@ class GRU(Recurrence):
         reset_h, update_h, new_h = functional.linear(state, self.weight_hh, self.bias_hh).chunk(3, -1)
         new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_h) * new_h)
         return new + torch.sigmoid(update_in + update_h) * (state - new)
+
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
+        if any(getattr(type(self), name) is not getattr(GRU, name) for name in ("project", "advance", "output")):
+            return None
+        sigmoids = 2 * self.hidden_size
+        bias = torch.cat([self.bias_ih[:sigmoids] + self.bias_hh[:sigmoids], self.bias_hh[sigmoids:]])
+        from_inputs = functional.pad(self.weight_ih[:sigmoids], (0, 0, 0, self.hidden_size))
+        weight = torch.cat([self.weight_hh, from_inputs, bias.unsqueeze(1)], 1)
+        to_new = torch.cat([self.weight_ih[sigmoids:], self.bias_ih[sigmoids:].unsqueeze(1)], 1)
+        return scan_instances(GRUWalk(), inputs, state, [weight, to_new], keep_outputs)

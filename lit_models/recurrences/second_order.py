@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from lit_models.scan.fused_second_order import SecondOrderWalk
+from lit_models.scan.instance_scan import scan_instances
 
 
 class SecondOrderRNN(Recurrence):
@@ -91,6 +93,14 @@ class SecondOrderRNN(Recurrence):
             shift = shift + functional.linear(state, self.weight_hh)
             following = shift + functional.linear(products, self.output_factors)
         return ACTIVATIONS[self.time_activation](following)
+
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Scan CP factors by hand-derived backpropagation through time; None for the full tensor and for subclasses."""
+        if self.rank is None or type(self) is not SecondOrderRNN:
+            return None
+        weight = torch.cat([self.output_factors, self.weight_hh, self.weight_ih, self.bias.unsqueeze(1)], 1)
+        weights = [weight, self.state_factors.t(), self.input_factors.t()]
+        return scan_instances(SecondOrderWalk(self.time_activation), inputs, state, weights, keep_outputs)
 
     def full_tensor(self) -> Tensor:
         """Return W [N, N+1, D+1], of CP factors multiplied out if need be."""

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import ACTIVATIONS, check_choice
+from lit_models.scan.fused_residual import fused_residual
+from lit_models.scan.residual_walk import Setting, Tensors
 
 RESIDUALS = ("scalar", "diagonal", "rotation", "rotation_diagonal", "orthogonal")
 FORMS = ("linear", "A", "B")
@@ -133,6 +135,21 @@ class WCRNN(Recurrence):
         if self.form == "A":
             residual = activate(residual)
         return torch.addcmul(residual, self.gamma, activate(coupling))
+
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Walk by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
+        weight, input_weight = self.recurrent_map.weight, self.input_map.weight
+        bias = self.input_map.bias + self.recurrent_map.bias
+        if self.form == "B" or self.activation == "identity":
+            # R x + γ (W x + s) = (R + γ W) x + γ s: the residual costs nothing, added to the weights once.
+            scale = self.gamma.unsqueeze(-1)
+            whole = torch.addcmul(self.residual_matrix(), scale, weight)
+            tensors = Tensors(inputs, state, whole, scale * input_weight, self.gamma * bias)
+            return fused_residual(Setting("plain", self.activation), tensors, keep_outputs)
+        buffers = dict(self.named_buffers())
+        own, cross, dense = (buffers.get(f"residual_{part}") for part in ("own", "cross", "dense"))
+        tensors = Tensors(inputs, state, weight, input_weight, bias, self.gamma, own, cross, dense)
+        return fused_residual(Setting(self.form, self.activation), tensors, keep_outputs)
 
 
 def _as_range(argument: str, value: float | Sequence[float]) -> tuple[float, float]:

@@ -1,0 +1,131 @@
+"""Cases that several reports share: loss and gradients of small recurrent classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.speed.contender import Result
+from datamodules.seeds import derive_seed, named_generator
+from lit_models.ensemble import Ensemble
+from lit_models.network import Network
+from lit_models.recurrence import Recurrence
+from lit_models.recurrences.gated import GRU, LSTM
+from lit_models.recurrences.wcrnn import WCRNN
+from lit_models.scan.choice import ScanName, scanning
+
+Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU"]
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class SequenceCase:
+    """N units of a cell, B sequences of T inputs from U(0, 1), classified into 10 at the last step.
+
+    ``gamma`` is the coupling of a WCRNN.
+    """
+
+    cell: Cell = "WCRNN, diagonal R"
+    units: int = 100
+    sequences: int = 128
+    steps: int = 784
+    precision: Literal["float32", "float64"] = "float32"
+    gamma: float = 0.01
+
+    def for_agreement(self) -> SequenceCase:
+        """Return a small case in double precision, where formulas that agree do so to the last digits."""
+        # So strongly coupled that an error in the coupling's gradient cannot hide.
+        return replace(self, units=12, sequences=5, steps=20, precision="float64", gamma=1.0)
+
+    def recurrence(self) -> Recurrence:
+        """Return a recurrence of one input, drawn from the global generator."""
+        if self.cell == "LSTM":
+            return LSTM(1, self.units)
+        if self.cell == "GRU":
+            return GRU(1, self.units)
+        if self.cell == "WCRNN, rotation R":
+            return WCRNN(1, self.units, residual="rotation", phi=(0.0, 1.0), gamma=self.gamma)
+        return WCRNN(1, self.units, residual="diagonal", r=(0.9, 1.0), gamma=self.gamma)
+
+    def network(self, instance: int) -> Network:
+        """Return an instance, the same in every process."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(derive_seed("speed", "weights", instance))
+            return Network(self.recurrence(), CLASSES, "last").to(self.dtype)
+
+    def data(self) -> tuple[Tensor, Tensor]:
+        """Return inputs [B, T, 1] and classes [B], which all instances share."""
+        generator = named_generator("speed", "data")
+        inputs = torch.rand(self.sequences, self.steps, 1, dtype=torch.float64, generator=generator)
+        return inputs.to(self.dtype), torch.randint(CLASSES, (self.sequences,), generator=generator)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The numbers' type."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+
+def class_losses(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return the mean cross-entropy [...] of logits [..., B, K] for classes [B]."""
+    chosen = functional.log_softmax(logits, -1).gather(-1, classes.unsqueeze(-1).expand(*logits.shape[:-1], 1))
+    return -chosen.squeeze(-1).mean(-1)
+
+
+def train_once(network: nn.Module, inputs: Tensor, classes: Tensor, scan: ScanName = "auto") -> Result:
+    """Compute the loss of every instance and its gradients afresh.
+
+    Args:
+        network: gives logits [..., B, K].
+        inputs: [B, T, 1].
+        classes: [B].
+        scan: walks the network's recurrence.
+
+    Returns:
+        ``loss`` and the gradients by the parameters' names.
+    """
+    network.zero_grad(set_to_none=True)
+    with scanning(scan):
+        losses = class_losses(network(inputs), classes)
+        torch.autograd.backward(losses.sum())
+    gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
+    return {name: tensor.detach().double().numpy() for name, tensor in {"loss": losses, **gradients}.items()}
+
+
+def build_loop(case: SequenceCase) -> Callable[[], Result]:
+    """Prepare one instance that walks the plain loop."""
+    network, data = case.network(0), case.data()
+    return lambda: train_once(network, *data, scan="loop")
+
+
+def build_loops_in_turn(case: SequenceCase, instances: int) -> Callable[[], Result]:
+    """Prepare M instances that walk the plain loop one after the other; the result is stacked, [M, ...]."""
+    networks, data = [case.network(index) for index in range(instances)], case.data()
+
+    def work() -> Result:
+        results = [train_once(network, *data, scan="loop") for network in networks]
+        return {name: np.stack([result[name] for result in results]) for name in results[0]}
+
+    return work
+
+
+def build_ensemble(case: SequenceCase, instances: int, scan: ScanName = "auto") -> Callable[[], Result]:
+    """Prepare M instances in one ensemble; the result is stacked, [M, ...]."""
+    ensemble, data = Ensemble([case.network(index) for index in range(instances)]), case.data()
+
+    def work() -> Result:
+        result = train_once(ensemble, *data, scan=scan)
+        return {name.removeprefix("network."): stack for name, stack in result.items()}
+
+    return work
+
+
+def build_first_of_ensemble(case: SequenceCase, instances: int) -> Callable[[], Result]:
+    """Prepare M instances in one ensemble; the result is that of the first, to be compared with one alone."""
+    work = build_ensemble(case, instances)
+    return lambda: {name: stack[0] for name, stack in work().items()}

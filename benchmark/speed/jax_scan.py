@@ -1,0 +1,96 @@
+"""The work of ``SequenceCase`` written for jax: one step of each cell, walked by ``jax.lax.scan``.
+
+jax is optional: it is imported where it is used, so that this module can be imported without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmark.speed.cases import SequenceCase
+from benchmark.speed.contender import Result
+
+#: Arrays by the names that they have in a network.
+Weights = dict[str, Any]
+Step = Callable[[Weights, Any, Any], Any]
+
+
+def build_jax(case: SequenceCase) -> Callable[[], Result]:
+    """Prepare one instance whose gradients jax derives; the first call compiles."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", case.precision == "float64")
+    network = case.network(0)
+    parameters = {name: jnp.asarray(value.detach().numpy()) for name, value in network.named_parameters()}
+    buffers = {name: jnp.asarray(value.numpy()) for name, value in network.named_buffers()}
+    inputs, classes = (jnp.asarray(tensor.numpy()) for tensor in case.data())
+    state = jnp.zeros((case.sequences, network.recurrence.state_size), inputs.dtype)
+    advance = _STEPS[case.cell]
+
+    def loss_of(parameters: Weights, inputs: Any, classes: Any) -> Any:
+        weights = {name.removeprefix("recurrence."): value for name, value in {**parameters, **buffers}.items()}
+        final, _ = jax.lax.scan(lambda h, x: (advance(weights, x, h), None), state, inputs.swapaxes(0, 1))
+        logits = final[:, : case.units] @ weights["readout.weight"].T + weights["readout.bias"]
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), classes[:, None], 1)
+        return -chosen.mean()
+
+    differentiate = jax.jit(jax.value_and_grad(loss_of))
+
+    def work() -> Result:
+        loss, gradients = differentiate(parameters, inputs, classes)
+        return {name: np.asarray(value, np.float64) for name, value in {"loss": loss, **gradients}.items()}
+
+    return work
+
+
+def _diagonal(weights: Weights, inputs: Any, state: Any) -> Any:
+    import jax.numpy as jnp
+
+    return weights["residual_own"] * state + weights["gamma"] * jnp.tanh(_coupling(weights, inputs, state))
+
+
+def _rotation(weights: Weights, inputs: Any, state: Any) -> Any:
+    import jax.numpy as jnp
+
+    swapped = state.reshape(len(state), -1, 2)[..., ::-1].reshape(state.shape)
+    turned = weights["residual_own"] * state + weights["residual_cross"] * swapped
+    return turned + weights["gamma"] * jnp.tanh(_coupling(weights, inputs, state))
+
+
+def _coupling(weights: Weights, inputs: Any, state: Any) -> Any:
+    biases = weights["input_map.bias"] + weights["recurrent_map.bias"]
+    return inputs @ weights["input_map.weight"].T + state @ weights["recurrent_map.weight"].T + biases
+
+
+def _lstm(weights: Weights, inputs: Any, state: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    hidden, cell = jnp.split(state, 2, -1)
+    gates = inputs @ weights["weight_ih"].T + hidden @ weights["weight_hh"].T + weights["bias_ih"] + weights["bias_hh"]
+    write, keep, candidate, read = jnp.split(gates, 4, -1)
+    cell = jax.nn.sigmoid(keep) * cell + jax.nn.sigmoid(write) * jnp.tanh(candidate)
+    return jnp.concatenate([jax.nn.sigmoid(read) * jnp.tanh(cell), cell], -1)
+
+
+def _gru(weights: Weights, inputs: Any, state: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    reset_in, update_in, new_in = jnp.split(inputs @ weights["weight_ih"].T + weights["bias_ih"], 3, -1)
+    reset_h, update_h, new_h = jnp.split(state @ weights["weight_hh"].T + weights["bias_hh"], 3, -1)
+    new = jnp.tanh(new_in + jax.nn.sigmoid(reset_in + reset_h) * new_h)
+    return new + jax.nn.sigmoid(update_in + update_h) * (state - new)
+
+
+_STEPS: dict[str, Step] = {
+    "WCRNN, diagonal R": _diagonal,
+    "WCRNN, rotation R": _rotation,
+    "LSTM": _lstm,
+    "GRU": _gru,
+}

@@ -1,0 +1,51 @@
+"""Peak memory of forward and backward for one instance, in units of the states of all steps: T·B·N·4 bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from benchmark.speed.cases import SequenceCase, build_first_of_ensemble, build_loop
+from benchmark.speed.contender import Contender, Report
+
+
+def bytes_of_all_outputs(case: SequenceCase) -> float:
+    """Return T·B·N·4.
+
+    >>> bytes_of_all_outputs(SequenceCase("GRU", units=10, sequences=3, steps=7))
+    840.0
+    """
+    return 4.0 * case.steps * case.sequences * case.units
+
+
+def _report(case: SequenceCase, largest: float | None, quick: SequenceCase | None = None) -> Report[SequenceCase]:
+    return Report(
+        title=f"peak memory of {case.cell}, {case.units} units; one unit is T·B·N·4 bytes",
+        case=case,
+        quick=quick,
+        contenders=(
+            Contender("plain loop", build_loop),
+            *(
+                Contender(
+                    f"rnnbench, M = {size}",
+                    partial(build_first_of_ensemble, instances=size),
+                    instances=size,
+                    largest_memory=largest,
+                )
+                for size in (1, 5)
+            ),
+        ),
+        # Sums of some thousand products, in double precision.
+        tolerance=1e-10,
+        agreement=case.for_agreement(),
+        memory_unit=bytes_of_all_outputs,
+    )
+
+
+_DIAGONAL = SequenceCase("WCRNN, diagonal R", units=100)
+REPORTS = (
+    _report(_DIAGONAL, 2.2, quick=replace(_DIAGONAL, steps=50)),
+    _report(SequenceCase("WCRNN, rotation R", units=100), 2.2),
+    _report(SequenceCase("LSTM", units=47), 7.0),
+    _report(SequenceCase("GRU", units=58), None),
+)

@@ -1,0 +1,194 @@
+"""A hand-derived scan as an ``autograd.Function``, for any walk: instance axis, ``vmap``, order of derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+# Where the instance axis stands: inputs [T, M or 1, B, D], outputs [T, M, N, B] and stores [T', M, rows, B] have it
+# after time, state [M, B, S] and weights [M, ...] first.
+_IN_TIME, _FIRST = 1, 0
+
+_INSTEAD = "compute within lit_models.scan.choice.scanning('loop')"
+
+
+class Walk(Protocol):
+    """One architecture's way through time and back: plain maths on tensors that no autograd sees."""
+
+    def forward(
+        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], store: bool, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Walk inputs [T, M or 1, B, D] from a state [M, B, S].
+
+        Returns:
+            Outputs [T, M, N, B] (empty without ``keep_outputs``), the final state [M, B, S], and what ``backward``
+            needs to know of the steps, stacked [T', M, rows, B] (nothing without ``store``).
+        """
+        ...
+
+    def backward(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        weights: Sequence[Tensor],
+        stores: Sequence[Tensor],
+        grad_outputs: Tensor | None,
+        grad_final: Tensor | None,
+        needs: tuple[bool, bool, bool],
+    ) -> list[Tensor | None]:
+        """Return the gradients of inputs, state and each weight; ``needs`` says for which of the three kinds."""
+        ...
+
+
+def scan_instances(
+    walk: Walk, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], keep_outputs: bool
+) -> tuple[Tensor, Tensor] | None:
+    """Scan one network, or under ``torch.vmap`` many at once.
+
+    Args:
+        walk: the architecture.
+        inputs: [T, B, D].
+        state: [B, S].
+        weights: one network's, as the walk wants them.
+        keep_outputs: whether outputs are wanted.
+
+    Returns:
+        Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S]; None where the walk
+        does not apply: no steps, half precision (its tanh would lose digits) or autocast, mixed types.
+    """
+    types = {tensor.dtype for tensor in (inputs, state, *weights)}
+    if types not in ({torch.float32}, {torch.float64}) or torch.is_autocast_enabled(inputs.device.type):
+        return None
+    if inputs.shape[0] == 0:
+        return None
+    tensors = [inputs.unsqueeze(_IN_TIME), state.unsqueeze(_FIRST), *(weight.unsqueeze(_FIRST) for weight in weights)]
+    outputs, final, *_ = _Scan.apply(walk, _wants_gradients(tensors), keep_outputs, *tensors)
+    return outputs.squeeze(_IN_TIME).transpose(-1, -2) if keep_outputs else outputs, final.squeeze(_FIRST)
+
+
+class _Scan(Function):
+    @staticmethod
+    def forward(
+        walk: Walk, store: bool, keep_outputs: bool, inputs: Tensor, state: Tensor, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        outputs, final, stores = walk.forward(inputs, state, weights, store, keep_outputs)
+        return outputs, final, *stores
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.walk, ctx.store, ctx.keep_outputs, *tensors = inputs
+        ctx.weights = len(tensors) - 2
+        stores = output[2:]
+        ctx.mark_non_differentiable(*stores, *([] if ctx.keep_outputs else output[:1]))
+        ctx.set_materialize_grads(False)
+        if ctx.store:
+            ctx.save_for_backward(*tensors, *stores)
+
+    @staticmethod
+    def backward(ctx: Any, grad_outputs: Tensor | None, grad_final: Tensor | None, *_: None) -> tuple[Any, ...]:
+        if not ctx.store:
+            raise RuntimeError(f"a fused scan was not told that gradients are wanted: {_INSTEAD}")
+        tensors, stores = ctx.saved_tensors[: ctx.weights + 2], ctx.saved_tensors[ctx.weights + 2 :]
+        needs = ctx.needs_input_grad[3], ctx.needs_input_grad[4], any(ctx.needs_input_grad[5:])
+        return (
+            None,
+            None,
+            None,
+            *_Gradients.apply(ctx.walk, needs, ctx.weights, grad_outputs, grad_final, *tensors, *stores),
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> None:
+        raise RuntimeError(f"a fused scan has no derivative in forward mode: {_INSTEAD}")
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[tuple[Tensor, ...], tuple[Any, ...]]:
+        walk, store, keep_outputs, inputs, *others = args
+        instances = _without(others[1], in_dims[5]).shape[_FIRST]
+        # Inputs that all instances share stay one.
+        if in_dims[3] is not None or inputs.shape[_IN_TIME] > 1:
+            inputs = _fold(inputs, in_dims[3], _IN_TIME, info.batch_size, instances)
+        others = [_fold(tensor, dim, _FIRST, info.batch_size) for tensor, dim in zip(others, in_dims[4:], strict=True)]
+        store = store or _wants_gradients([inputs, *others])
+        outputs, final, *stores = _Scan.apply(walk, store, keep_outputs, inputs, *others)
+        sizes = (info.batch_size, instances)
+        return (
+            (
+                outputs.unflatten(_IN_TIME, sizes) if keep_outputs else outputs,
+                final.unflatten(_FIRST, sizes),
+                *(stored.unflatten(_IN_TIME, sizes) for stored in stores),
+            ),
+            (_IN_TIME if keep_outputs else None, _FIRST, *(_IN_TIME for _ in stores)),
+        )
+
+
+class _Gradients(Function):
+    """The backward walk as a function of its own, so that a second derivative raises instead of being wrong."""
+
+    @staticmethod
+    def forward(
+        walk: Walk,
+        needs: tuple[bool, bool, bool],
+        weights: int,
+        grad_outputs: Tensor | None,
+        grad_final: Tensor | None,
+        inputs: Tensor,
+        state: Tensor,
+        *others: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        found = walk.backward(inputs, state, others[:weights], others[weights:], grad_outputs, grad_final, needs)
+        return tuple(found)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, ...]) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor | None) -> tuple[Any, ...]:
+        raise RuntimeError(f"a fused scan has no second derivative: {_INSTEAD}")
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> None:
+        raise RuntimeError(f"a fused scan has no derivative in forward mode: {_INSTEAD}")
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[tuple[Tensor | None, ...], tuple[int | None, ...]]:
+        walk, needs, weights, *tensors = args
+        instances = _without(tensors[4], in_dims[7]).shape[_FIRST]
+        axes = [_IN_TIME, _FIRST, _IN_TIME, *[_FIRST] * (1 + weights)]
+        axes += [_IN_TIME] * (len(tensors) - len(axes))
+        folded = [
+            None if tensor is None else _fold(tensor, dim, axis, info.batch_size, instances)
+            for tensor, dim, axis in zip(tensors, in_dims[3:], axes, strict=True)
+        ]
+        shared = _without(tensors[2], in_dims[5]).shape[_IN_TIME] < instances
+        sizes = (info.batch_size, instances)
+        found = [
+            gradient if gradient is None else gradient.unflatten(axis, sizes)
+            for gradient, axis in zip(_Gradients.apply(walk, needs, weights, *folded), axes[2:], strict=False)
+        ]
+        if shared and found[0] is not None:
+            found[0] = found[0].sum(_IN_TIME + 1, keepdim=True)
+        dims = [None if gradient is None else axis for gradient, axis in zip(found, axes[2:], strict=False)]
+        return tuple(found), tuple(dims)
+
+
+def _wants_gradients(tensors: Sequence[Tensor]) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _without(tensor: Tensor, dim: int | None) -> Tensor:
+    return tensor if dim is None else tensor.select(dim, 0)
+
+
+def _fold(tensor: Tensor, dim: int | None, axis: int, size: int, instances: int | None = None) -> Tensor:
+    """Merge the axis of a ``vmap``, which may be missing, into the instance axis, of length one or ``instances``."""
+    tensor = tensor.unsqueeze(axis) if dim is None else tensor.movedim(dim, axis)
+    shape = list(tensor.shape)
+    shape[axis] = size
+    shape[axis + 1] = shape[axis + 1] if instances is None else instances
+    return tensor.expand(shape).flatten(axis, axis + 1)

@@ -1,0 +1,221 @@
+"""Reports on scans: contenders compute the same, times and memory are per instance, targets are judged as they say."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.cli import main
+from benchmark.speed import REPORTS
+from benchmark.speed.contender import Comparison, Outcome, Report, Sample, Target, Timing, load_reports
+from benchmark.speed.driver import largest_difference, reach
+from benchmark.speed.render import render
+
+ROOT = Path(__file__).parents[2]
+#: Contenders of known cost: 0.2 s of the processor for four instances against 0.1 s for one, and 64 MB against 16 MB.
+TOY_REPORTS = """
+import time
+from dataclasses import dataclass
+import numpy as np
+from benchmark.speed.contender import Contender, Report
+
+@dataclass(frozen=True)
+class Case:
+    megabytes: int = 1
+
+def spend(seconds):
+    def build(case):
+        def work():
+            begin = time.process_time()
+            while time.process_time() < begin + seconds:
+                pass
+            return {"size": np.array(float(case.megabytes))} if seconds == 0.1 else {"nothing": np.zeros(1)}
+        return work
+    return build
+
+def hold(share):
+    def build(case):
+        def work():
+            return {"sum": np.array(np.ones(share * case.megabytes * 125_000).mean())}
+        return work
+    return build
+
+def refuse(case):
+    raise AssertionError("left out")
+
+REPORTS = (
+    Report("times", Case(), Case(3), (
+        Contender("one", spend(0.1)),
+        Contender("four", spend(0.2), instances=4, compared=False),
+        Contender("missing", refuse, package="rnnbench_no_such_package"),
+    ), 1e-6, agreement=Case(2)),
+    Report("slow", Case(), None, (Contender("one", refuse), Contender("other", refuse)), 1e-6),
+    Report("memory", Case(), Case(16), (
+        Contender("one", hold(1), largest_memory=1.5),
+        Contender("two", hold(4), instances=2),
+    ), 1e-6, memory_unit=lambda case: 1e6 * case.megabytes),
+)
+"""
+
+
+def resets_peak_memory() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def test_toy_report_through_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "toy_reports.py").write_text(TOY_REPORTS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(REPORTS, "toy", "toy_reports")
+    assert main(["speed", "toy", "--quick", "--json", "out.json"]) == 0
+    monkeypatch.delitem(sys.modules, "toy_reports")
+    page = capsys.readouterr().out
+    times, memory = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert [times["title"], memory["title"]] == ["times", "memory"]
+    assert times["left_out"] == {"missing": "rnnbench_no_such_package"}
+    assert "Left out: missing, which needs rnnbench_no_such_package" in page
+    one, four = times["timings"]
+    assert [one["difference"], four["difference"]] == [0.0, None]
+    # The toys spend what they say of the processor's time, whatever else the machine does.
+    assert four["median_seconds"] >= 0.2
+    assert four["ratio"] == pytest.approx(four["median_seconds"] / 4 / one["median_seconds"])
+    assert "not compared" in page
+    assert times["timings"][0]["memory"] is None
+    one, two = memory["timings"]
+    if resets_peak_memory():
+        assert one["memory"] == pytest.approx(1.0, abs=0.2)
+        assert two["memory"] == pytest.approx(2.0, abs=0.2)
+    else:
+        assert one["memory"] is two["memory"] is None
+    assert one["largest_memory"] is None
+
+
+def test_quick_scan_report_as_a_user_would(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmark", "speed", "scan", "--quick", "--json", "out.json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    (report,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    has_jax = importlib.util.find_spec("jax") is not None
+    assert report["left_out"] == ({} if has_jax else {"jax.lax.scan": "jax"})
+    assert report["case"]["precision"] == "float32"
+    assert report["outcomes"] == []
+    timings = {timing["name"]: timing for timing in report["timings"]}
+    ours = [f"rnnbench, M = {size}" for size in (1, 2, 5)]
+    peers = ["nn.RNN (not residual)", "floor: three matrix products a step", *["jax.lax.scan"] * has_jax]
+    assert list(timings) == ["plain loop", *ours, *peers]
+    assert [timings[name]["instances"] for name in ours] == [1, 2, 5]
+    for name in ("plain loop", *ours):
+        assert timings[name]["difference"] < 1e-10
+    assert timings["nn.RNN (not residual)"]["difference"] is None
+
+
+def scan_reports() -> list[Report]:
+    names = ("scan", "ensemble", "memory", "scaling")
+    return [report for name in names for report in load_reports(REPORTS[name])]
+
+
+@pytest.mark.parametrize("report", scan_reports(), ids=lambda report: report.title)
+def test_contenders_agree_in_double_precision(report: Report) -> None:
+    contenders = [c for c in report.contenders if c.package is None or importlib.util.find_spec(c.package)]
+    assert report.agreement.precision == "float64"
+    expected = contenders[0].build(report.agreement)()
+    gradients = {name: values for name, values in expected.items() if name != "loss"}
+    assert len(gradients) >= 5
+    # An error of a gradient has something to show in.
+    assert all(np.abs(values).max() > 1e-3 for values in gradients.values())
+    for contender in contenders[1:]:
+        if contender.compared:
+            found = contender.build(report.agreement)()
+            assert largest_difference(found, expected) <= report.tolerance, contender.name
+            assert largest_difference(contender.build(report.agreement)(), found) == 0.0, contender.name
+
+
+@pytest.mark.parametrize("report", scan_reports(), ids=lambda report: report.title)
+def test_every_contender_runs_the_timed_case_made_small(report: Report) -> None:
+    small = dataclasses.replace(report.case, sequences=2, steps=3)
+    for contender in report.contenders:
+        if contender.package is None or importlib.util.find_spec(contender.package):
+            work = contender.build(small)
+            # Gradients are not added up from run to run.
+            assert largest_difference(work(), work()) == 0.0, contender.name
+
+
+def test_losses_are_the_cross_entropy_of_each_instance() -> None:
+    from benchmark.speed.cases import class_losses
+
+    logits, classes = torch.randn(3, 7, 10), torch.randint(10, (7,))
+    expected = torch.stack([torch.nn.functional.cross_entropy(one, classes) for one in logits])
+    torch.testing.assert_close(class_losses(logits, classes), expected)
+    torch.testing.assert_close(class_losses(logits[0], classes), expected[0])
+
+
+def test_instances_differ_and_are_the_same_in_every_process() -> None:
+    from benchmark.speed.cases import SequenceCase
+
+    case = SequenceCase("GRU", units=4)
+    first, again, second = (case.network(index).recurrence.weight_hh for index in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+
+
+def timing(name: str, seconds: float, instances: int = 1) -> Timing:
+    return Timing(name, 0.0, 0.0, 0.0, [Sample(seconds, seconds)], seconds, seconds, None, 0, instances)
+
+
+def test_targets_take_the_better_of_several_per_instance() -> None:
+    timings = [timing("peer", 1.0), timing("two", 1.2, 2), timing("five", 2.0, 5)]
+    bounds = Target(("two", "five"), ("peer",), 0.4), Target(("two",), ("peer", "five"), 1.4)
+    better, worse = reach(bounds, timings)
+    assert (better.value, better.met) == (pytest.approx(0.4), True)
+    assert (worse.value, worse.met) == (pytest.approx(1.5), False)
+
+
+def test_growth_is_an_exponent_within_two_bounds() -> None:
+    growth = Target(("large",), ("small",), largest=1.1, smallest=0.9, factor=10)
+    for seconds, exponent, met in ((10.0, 1.0, True), (100.0, 2.0, False), (1.0, 0.0, False)):
+        (outcome,) = reach([growth], [timing("small", 1.0), timing("large", seconds)])
+        assert outcome.value == pytest.approx(exponent)
+        assert outcome.met is met
+
+
+def test_target_against_a_contender_left_out_is_left_out() -> None:
+    assert reach([Target(("ours",), ("absent",), 1.0)], [timing("ours", 1.0)]) == []
+    (outcome,) = reach([Target(("ours",), ("absent", "there"), 1.0)], [timing("ours", 1.0), timing("there", 2.0)])
+    assert outcome.value == 0.5
+
+
+def test_page_tells_outcomes_memory_and_what_was_left_out() -> None:
+    timings = [timing("plain", 4.0), Timing("fast", 0.0, 0.0, None, [], 4.0, 0.5, 0.4, 0, 2, 2.25, 2.2)]
+    outcomes = [
+        Outcome(Target(("fast",), ("plain", "peer"), 0.4), 0.5),
+        Outcome(Target(("long",), ("short",), 1.1, 0.9, 10), 1.04),
+    ]
+    hardware = {"processor": "A processor", "cores": 2, "system": "Linux", "threads": 1}
+    versions = {"torch": "2", "python": "3", "rnnbench": "0", "jax": "1"}
+    page = render(
+        Comparison("toy", "title", False, {}, 1e-6, timings, hardware, versions, outcomes, {"other": "a_package"})
+    )
+    fast = "| fast | 2000.0 | 0.500 | ≤ 0.400: missed | 2.25 | ≤ 2.200: missed | 0.0 | 0.0 | not compared |"
+    assert fast in page
+    assert "| plain | 4000.0 | 4.000 |  | not measured |  |" in page
+    assert "Ratio, fast to plain or peer: 0.500 (≤ 0.400: missed)" in page
+    assert "Exponent over a factor of 10, long to short: 1.040 (0.9 to 1.1: met)" in page
+    assert "Left out: other, which needs a_package (`pip install 'rnnbench[speed]'`)" in page
+    assert "jax 1" in page

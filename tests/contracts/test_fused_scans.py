@@ -1,0 +1,155 @@
+"""Every registered recurrence's fused scan is the loop over its step; where it has none, both walk the loop."""
+
+import functools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.func import functional_call, jacfwd, stack_module_state, vmap
+
+from lit_models.ensemble import Ensemble
+from lit_models.network import Network
+from lit_models.recurrence import Recurrence
+from lit_models.scan.choice import ScanName, scanning
+from tests.contracts.builders import INPUTS, variants
+
+# torch compiles its own forward-mode rules with torch.jit.script when the first one is used.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+    pytest.mark.parametrize(("cls", "arguments"), variants()),
+]
+BATCH, INSTANCES = 3, 3
+close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
+Build = Callable[[int], Recurrence]
+
+
+@pytest.fixture
+def build(cls: type[Recurrence], arguments: dict[str, object]) -> Build:
+    def at_seed(seed: int) -> Recurrence:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            recurrence = cls(**arguments).double()
+            for buffer in recurrence.buffers():
+                # Constants of the class differ between instances too, and between units.
+                buffer.mul_(1 + 0.2 * torch.rand_like(buffer))
+        return recurrence
+
+    return at_seed
+
+
+def draw(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def visited_state(recurrence: Recurrence, seed: int = 2) -> torch.Tensor:
+    """A state other than the first that the recurrence can be in."""
+    with scanning("loop"):
+        return recurrence(draw(2, BATCH, INPUTS, seed=seed))[1].detach()
+
+
+def both_ways(run: Callable[[], object]) -> tuple[object, object]:
+    results = []
+    names: tuple[ScanName, ...] = ("fused", "loop")
+    for name in names:
+        with scanning(name):
+            results.append(run())
+    return results[0], results[1]
+
+
+def gradients(values: tuple[torch.Tensor, ...], wanted: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    loss = sum((value * draw(*value.shape, seed=3)).sum() for value in values if value.numel())
+    return torch.autograd.grad(loss, wanted, materialize_grads=True)
+
+
+@pytest.mark.parametrize("steps", [1, 6, 18])
+@pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
+def test_alone(build: Build, steps: int, last: bool) -> None:
+    recurrence = build(0)
+    inputs, state = draw(steps, BATCH, INPUTS).requires_grad_(), visited_state(recurrence).requires_grad_()
+
+    def run() -> object:
+        values = (recurrence.forward_last if last else recurrence)(inputs, state)
+        return values, gradients(values, [inputs, state, *recurrence.parameters()])
+
+    close(*both_ways(run))
+
+
+@pytest.mark.parametrize("readout", ["last", "every"])
+@pytest.mark.parametrize("batch", [1, BATCH])
+def test_ensemble(build: Build, readout: str, batch: int) -> None:
+    ensemble = Ensemble([Network(build(seed), 2, readout).double() for seed in range(INSTANCES)])
+    # Batch-major at the door: what the recurrence sees is not contiguous.
+    inputs = draw(batch, 6, INPUTS).requires_grad_()
+
+    def run() -> object:
+        values = ensemble(inputs)
+        return values, gradients((values,), [inputs, *ensemble.parameters()])
+
+    close(*both_ways(run))
+
+
+@pytest.mark.parametrize("own_inputs", [True, False], ids=["own inputs", "shared inputs"])
+@pytest.mark.parametrize("own_states", [True, False], ids=["own states", "shared states"])
+def test_instances_with_inputs_and_states(build: Build, own_inputs: bool, own_states: bool) -> None:
+    instances = [build(seed) for seed in range(INSTANCES)]
+    tensors = stack_module_state(instances)
+    inputs = draw(*([INSTANCES] if own_inputs else []), 4, BATCH, INPUTS).requires_grad_()
+    states = torch.stack([visited_state(instance, seed) for seed, instance in enumerate(instances)])
+    states = (states if own_states else states[0]).requires_grad_()
+
+    def call(tensors: tuple[dict[str, torch.Tensor], ...], x: torch.Tensor, state: torch.Tensor) -> object:
+        return functional_call(instances[0], tensors, (x, state))
+
+    def run() -> object:
+        in_dims = (0, 0 if own_inputs else None, 0 if own_states else None)
+        values = vmap(call, in_dims)(tensors, inputs, states)
+        return values, gradients(values, [inputs, states, *tensors[0].values()])
+
+    close(*both_ways(run))
+
+
+def test_without_gradients(build: Build) -> None:
+    recurrence, inputs = build(0), draw(18, BATCH, INPUTS)
+    ensemble = Ensemble([Network(build(seed), 2, "last").double() for seed in range(INSTANCES)])
+    with torch.no_grad():
+        for run in (lambda: recurrence(inputs), lambda: recurrence.forward_last(inputs), lambda: ensemble(inputs)):
+            close(*both_ways(run))
+    frozen = recurrence.requires_grad_(False)
+    assert not any(value.requires_grad for value in frozen(inputs))
+    close(*both_ways(lambda: frozen(inputs)))
+
+
+def right_or_refused(derive: Callable[[], object]) -> bool:
+    """Check that a fused scan gives what the loop does, or says that it cannot; return whether it was right."""
+    with scanning("loop"):
+        expected = derive()
+    with scanning("fused"):
+        try:
+            found = derive()
+        except RuntimeError as error:
+            refusal = str(error)
+        else:
+            close(found, expected)
+            return True
+    assert any(words in refusal for words in ("fused scan", "implement the jvp"))
+    return False
+
+
+def test_forward_mode_is_right_or_refused(build: Build) -> None:
+    recurrence, inputs = build(0), draw(3, BATCH, INPUTS)
+    fused = recurrence.fused_scan(inputs, recurrence.initial_state(BATCH), False) is not None
+    right = right_or_refused(lambda: jacfwd(lambda x: recurrence.forward_last(x)[0])(inputs))
+    assert not (fused and right)
+
+
+def test_a_second_derivative_is_right_or_refused(build: Build) -> None:
+    recurrence, inputs = build(0), draw(3, BATCH, INPUTS).requires_grad_()
+    fused = recurrence.fused_scan(inputs, recurrence.initial_state(BATCH), False) is not None
+
+    def second() -> tuple[torch.Tensor, ...]:
+        loss = recurrence.forward_last(inputs)[0].square().sum()
+        first = torch.autograd.grad(loss, [*recurrence.parameters()], create_graph=True, materialize_grads=True)
+        total = sum(gradient.square().sum() for gradient in first)
+        return torch.autograd.grad(total, [inputs], materialize_grads=True)
+
+    assert not (right_or_refused(second) and fused)
