@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from benchmark import __version__
 from benchmark.errors import UserError, message_of, nearest
 from benchmark.experiment import MOST_INSTANCES
-from benchmark.options import BUDGETS, WANDB_MODES, RunOptions
+from benchmark.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
 from benchmark.speed import REPORTS
 
 RUNS_DIR = Path("runs")
@@ -108,6 +108,7 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb.add_argument("--devices", type=_positive, default=1, metavar="N", help="devices that share one run's batches")
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
     verb.add_argument("--wandb", type=_one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
+    verb.add_argument("--scan", type=_one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
     verb.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
 
     verb = add("status", _status, "show what of a suite is finished")

@@ -8,8 +8,10 @@ from typing import Literal, get_args
 
 BudgetName = Literal["smoke", "cpu", "paper"]
 WandbMode = Literal["off", "online", "offline"]
+ScanName = Literal["auto", "loop", "fused"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
+SCANS: tuple[ScanName, ...] = get_args(ScanName)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class RunOptions:
         data_dir: folder of the real data sets; None for the environment's or the Hub.
         runs_dir: where runs and their records are written.
         wandb: whether Weights & Biases mirrors the records.
+        scan: how recurrences are walked: ``loop`` is the definition, ``fused`` and ``auto`` are faster.
         dry_run: print the plan and train nothing.
     """
 
@@ -36,4 +39,5 @@ class RunOptions:
     data_dir: Path | None = None
     runs_dir: Path = Path("runs")
     wandb: WandbMode = "off"
+    scan: ScanName = "auto"
     dry_run: bool = False

@@ -34,11 +34,12 @@ from lit_models.lit_sequence_model import LitSequenceModel
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is measured around a run: its time, when it was started (the last time, if resumed), and its dynamics."""
+    """What is measured around a run: time, when it was started (the last time, if resumed), dynamics, scan."""
 
     clock: TrainingClock
     started_at: datetime
     measures: TakeMeasures
+    scan: str = "auto"
 
 
 def write_records(
@@ -176,7 +177,11 @@ def make_record(
         data_fingerprint=data.fingerprint(),
         code=CodeVersion(commit=commit, dirty=dirty),
         versions=versions(),
-        hardware={**hardware(model.device, trainer.world_size), "instances_trained_together": len(job.members)},
+        hardware={
+            **hardware(model.device, trainer.world_size),
+            "instances_trained_together": len(job.members),
+            "scan": facts.scan,
+        },
         started_at=facts.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         published=Published(source=published.source, model=published.model, task=published.task) if published else None,

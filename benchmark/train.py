@@ -24,12 +24,13 @@ from benchmark.construct import build_data_module, recurrence_factory
 from benchmark.errors import UserError
 from benchmark.job import Job
 from benchmark.measures.specs import build_measure
-from benchmark.options import WandbMode
+from benchmark.options import ScanName, WandbMode
 from benchmark.provenance import reset_peak_memory
 from benchmark.recording import RunFacts, write_records
 from datamodules.sequence_data_module import SequenceDataModule
 from leaderboard.files import torn_files
 from lit_models.lit_sequence_model import LitSequenceModel
+from lit_models.scan.choice import scanning
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class TrainOptions:
         device_index: which GPU a single-device run uses; None for the first.
         wandb: whether Weights & Biases mirrors the records.
         checkpoint_seconds: least time between two checkpoints inside an epoch.
+        scan: how recurrences are walked; what comes out differs by rounding errors.
     """
 
     data_dir: Path | None = None
@@ -51,6 +53,7 @@ class TrainOptions:
     device_index: int | None = None
     wandb: WandbMode = "off"
     checkpoint_seconds: float = 30.0
+    scan: ScanName = "auto"
 
 
 def train(job: Job, options: TrainOptions) -> None:
@@ -63,7 +66,7 @@ def train(job: Job, options: TrainOptions) -> None:
     try:
         # One process of each run holds the lock; with several devices its sisters share what it holds.
         lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
-        with lock, quiet_lightning(), WandbMirror(job, options.wandb) as mirror:
+        with lock, quiet_lightning(), scanning(options.scan), WandbMirror(job, options.wandb) as mirror:
             _train(job, options, mirror)
     except Timeout as error:
         raise UserError(f"{job.name}: another process is training it ({job.folder})") from error
@@ -84,7 +87,7 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
     data, model = build(job, options.data_dir)
     clock = TrainingClock()
     measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})
-    facts = RunFacts(clock, started_at, measures)
+    facts = RunFacts(clock, started_at, measures, options.scan)
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)

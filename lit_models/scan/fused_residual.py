@@ -33,10 +33,12 @@ def fused_residual(setting: Setting, tensors: Tensors, keep_outputs: bool) -> tu
 
     Returns:
         Outputs [T, B, N] (empty without ``keep_outputs``) and the final state [B, N]; None for what is left to the
-        loop: sequences of no steps, and other types than float32 and float64, or several of them.
+        loop: sequences of no steps, other types than float32 and float64, or several of them, and autocast.
     """
     dtypes = {tensor.dtype for tensor in tensors if tensor is not None}
     if len(tensors.inputs) == 0 or len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+        return None
+    if torch.is_autocast_enabled(tensors.inputs.device.type):
         return None
     native = [None if each is None else each.unsqueeze(0) for each in tensors[1:]]
     outputs, final, *_ = _apply(_Plan(setting, keep_outputs, False), tensors.inputs.unsqueeze(1), *native)
