@@ -37,6 +37,11 @@ def scored_sum(quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int
     return terms.flatten(1).sum(1), terms[0].numel()
 
 
+def loss_quantity(task: Task) -> str:
+    """Return which quantity a task's loss sums (``scored_sum``)."""
+    return "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
+
+
 def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the loss of the whole batch per instance and what to differentiate for it on this device.
 
@@ -46,8 +51,7 @@ def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Te
     Returns:
         Loss values [M] without a gradient, and terms [M] whose gradient, averaged over devices, is the loss's.
     """
-    quantity = "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
-    local, count = scored_sum(quantity, outputs, batch.targets, task.loss_steps)
+    local, count = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps)
     total, world_size = local.detach(), 1
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         world_size = torch.distributed.get_world_size()

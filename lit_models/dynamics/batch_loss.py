@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from datamodules.task import Batch, Task
 from lit_models.network import Network
-from lit_models.objective import scored_sum
+from lit_models.objective import loss_quantity, scored_sum
 from lit_models.scan.loop import scan_loop
 
 
@@ -77,11 +77,6 @@ class _StepByStep(nn.Module):
         if every:
             return self.network.readout(outputs).transpose(0, 1)
         return self.network.readout(recurrence.output(final))
-
-
-def loss_quantity(task: Task) -> str:
-    """Return what a task's loss sums (``lit_models.objective.scored_sum``)."""
-    return "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
 
 
 def converted_copy(network: Network, dtype: torch.dtype) -> Network:

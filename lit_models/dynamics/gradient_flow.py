@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from datamodules.task import Batch, Task
-from lit_models.dynamics.batch_loss import converted_copy, loss_quantity, split_batch
+from lit_models.dynamics.batch_loss import converted_copy, split_batch
 from lit_models.network import Network
-from lit_models.objective import scored_sum
+from lit_models.objective import loss_quantity, scored_sum
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.nn.utils import parameters_to_vector
 from datamodules.checks import check_at_least, check_choice
 from datamodules.task import Batch, Task
 from lit_models.network import Network
-from lit_models.objective import scored_sum
+from lit_models.objective import loss_quantity, scored_sum
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences.truncation import FeedForwardTruncation
 
@@ -141,8 +141,7 @@ class _Learner:
 
 def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
     """Return the task's loss [] of this batch alone, without what training gathers from other devices."""
-    quantity = "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
-    total, count = scored_sum(quantity, outputs.unsqueeze(0), batch.targets, task.loss_steps)
+    total, count = scored_sum(loss_quantity(task), outputs.unsqueeze(0), batch.targets, task.loss_steps)
     mean = total[0] / count
     # The smallest normal number keeps a perfect batch's gradient at 0.
     return mean.clamp(min=torch.finfo(mean.dtype).tiny).sqrt() if task.loss == "rmse" else mean

@@ -112,8 +112,8 @@ def truncation_error(
     norm = contraction_norm(recurrence) or "2"
     inputs = inputs.to(dtype)
     constants = contraction(recurrence, _bound_of(inputs, norm, input_bound))
-    cell = copy.deepcopy(recurrence).to(dtype)
-    head = nn.Identity() if readout is None else copy.deepcopy(readout).to(dtype)
+    cell = copy.deepcopy(recurrence).to(dtype).eval()
+    head = nn.Identity() if readout is None else copy.deepcopy(readout).to(dtype).eval()
     total = len(inputs)
     first = total if steps == "last" else 1
     full = _states(cell, inputs, first)
