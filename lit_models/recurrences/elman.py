@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters, check_choice
-from lit_models.scan.fused_residual import fused_residual
-from lit_models.scan.residual_walk import Setting, Tensors
+from lit_models.scan.fused_elman import ElmanWalk
+from lit_models.scan.instance_scan import scan_instances
 
 
 class ElmanRNN(Recurrence):
@@ -77,5 +77,5 @@ class ElmanRNN(Recurrence):
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
         """Walk by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
-        tensors = Tensors(inputs, state, self.weight_hh, self.weight_ih, self.bias_ih + self.bias_hh)
-        return fused_residual(Setting("plain", self.time_activation), tensors, keep_outputs)
+        weights = (self.weight_hh, self.weight_ih, self.bias_ih + self.bias_hh)
+        return scan_instances(ElmanWalk(self.time_activation), inputs, state, weights, keep_outputs)

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import ACTIVATIONS, check_choice
-from lit_models.scan.fused_residual import fused_residual
-from lit_models.scan.residual_walk import Setting, Tensors
+from lit_models.scan.fused_elman import ElmanWalk
+from lit_models.scan.fused_residual import ResidualWalk
+from lit_models.scan.instance_scan import scan_instances
 
 RESIDUALS = ("scalar", "diagonal", "rotation", "rotation_diagonal", "orthogonal")
 FORMS = ("linear", "A", "B")
@@ -144,12 +145,12 @@ class WCRNN(Recurrence):
             # R x + γ (W x + s) = (R + γ W) x + γ s: the residual costs nothing, added to the weights once.
             scale = self.gamma.unsqueeze(-1)
             whole = torch.addcmul(self.residual_matrix(), scale, weight)
-            tensors = Tensors(inputs, state, whole, scale * input_weight, self.gamma * bias)
-            return fused_residual(Setting("plain", self.activation), tensors, keep_outputs)
+            plain = (whole, scale * input_weight, self.gamma * bias)
+            return scan_instances(ElmanWalk(self.activation), inputs, state, plain, keep_outputs)
         buffers = dict(self.named_buffers())
         own, cross, dense = (buffers.get(f"residual_{part}") for part in ("own", "cross", "dense"))
-        tensors = Tensors(inputs, state, weight, input_weight, bias, self.gamma, own, cross, dense)
-        return fused_residual(Setting(self.form, self.activation), tensors, keep_outputs)
+        weights = (weight, input_weight, bias, self.gamma, own, cross, dense)
+        return scan_instances(ResidualWalk(self.form), inputs, state, weights, keep_outputs)
 
 
 def _as_range(argument: str, value: float | Sequence[float]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lit_models.scan.instance_scan import Needs
 from lit_models.scan.walk_parts import (
     InputGradients,
     add_product,
@@ -80,7 +81,7 @@ class LSTMWalk:
         stores: Sequence[Tensor],
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
-        needs: tuple[bool, bool, bool],
+        needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
         (weight,) = weights
@@ -102,8 +103,8 @@ class LSTMWalk:
         d_sigmoids = deltas[:, : 3 * units]
         through = torch.empty_like(d_hidden)
         operand = new_operand(weight, instances, units, features, batch)
-        d_weight = torch.zeros_like(weight) if needs[2] else None
-        d_inputs = InputGradients(inputs, instances) if needs[0] else None
+        d_weight = torch.zeros_like(weight) if any(needs.weights) else None
+        d_inputs = InputGradients(inputs, instances) if needs.inputs else None
         for t in reversed(range(steps)):
             if grad_outputs is not None:
                 d_hidden.add_(grad_outputs[t])
@@ -128,7 +129,7 @@ class LSTMWalk:
             product(to_hidden, deltas, out=d_hidden)
         return [
             None if d_inputs is None else d_inputs.result(),
-            torch.cat([d_hidden, d_cell], 1).transpose(1, 2) if needs[1] else None,
+            torch.cat([d_hidden, d_cell], 1).transpose(1, 2) if needs.state else None,
             d_weight,
         ]
 
@@ -185,7 +186,7 @@ class GRUWalk:
         stores: Sequence[Tensor],
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
-        needs: tuple[bool, bool, bool],
+        needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
         weight, to_new = weights
@@ -205,8 +206,8 @@ class GRUWalk:
         d_sigmoids = deltas[:, : 2 * units]
         d_new = torch.empty_like(d_hidden)
         operand = new_operand(weight, instances, units, features, batch)
-        d_weight, d_to_new = (torch.zeros_like(w) if needs[2] else None for w in weights)
-        d_inputs = InputGradients(inputs, instances) if needs[0] else None
+        d_weight, d_to_new = (torch.zeros_like(w) if any(needs.weights) else None for w in weights)
+        d_inputs = InputGradients(inputs, instances) if needs.inputs else None
         for t in reversed(range(steps)):
             if grad_outputs is not None:
                 d_hidden.add_(grad_outputs[t])
@@ -228,7 +229,7 @@ class GRUWalk:
             add_product(to_hidden, deltas, out=d_hidden)
         return [
             None if d_inputs is None else d_inputs.result(),
-            d_hidden.transpose(1, 2) if needs[1] else None,
+            d_hidden.transpose(1, 2) if needs.state else None,
             d_weight,
             d_to_new,
         ]

@@ -9,7 +9,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from lit_models.scan.instance_scan import Needs
 from lit_models.scan.walk_parts import (
+    Activation,
     InputGradients,
     add_product,
     initial_gradient,
@@ -20,7 +22,6 @@ from lit_models.scan.walk_parts import (
     product,
     regroup,
     rows_of,
-    tanh_from_sigmoid,
 )
 
 
@@ -42,9 +43,8 @@ class SecondOrderWalk(NamedTuple):
         """See ``Walk.forward``."""
         weight, from_state, from_inputs = weights
         (steps, _, batch, features), (instances, rank, units) = inputs.shape, from_state.shape
-        if self.activation == "tanh":
-            weight = 2 * weight
-        minus_one = weight.new_tensor(-1.0)
+        act = Activation(self.activation, weight)
+        weight = act.scale * weight
         operand = new_operand(weight, instances, rank + units, features, batch)
         products, hidden = operand.hidden[:, :rank], operand.hidden[:, rank:]
         hidden.copy_(state.transpose(1, 2))
@@ -59,10 +59,7 @@ class SecondOrderWalk(NamedTuple):
             product(from_inputs, operand.features, out=of_inputs)
             torch.mul(of_state, of_inputs, out=products)
             product(weight, operand.all, out=following)
-            if self.activation == "tanh":
-                tanh_from_sigmoid(following, minus_one)
-            elif self.activation == "relu":
-                following.relu_()
+            act.apply(following, out=following)
             hidden.copy_(following)
             if keep_outputs:
                 collected[t].copy_(following)
@@ -76,10 +73,11 @@ class SecondOrderWalk(NamedTuple):
         stores: Sequence[Tensor],
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
-        needs: tuple[bool, bool, bool],
+        needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
         weight, from_state, from_inputs = weights
+        act = Activation(self.activation, weight)
         (_, _, batch, features), (instances, rank, units) = inputs.shape, from_state.shape
         of_state, of_inputs, hiddens = map(rows_of, regroup(stores, 3))
         xs = inputs.transpose(-1, -2).unbind(0)
@@ -92,13 +90,13 @@ class SecondOrderWalk(NamedTuple):
         d_products, d_of_state, d_of_inputs = (new_rows(weight, instances, rank, batch) for _ in range(3))
         operand = new_operand(weight, instances, rank + units, features, batch)
         products, hidden = operand.hidden[:, :rank], operand.hidden[:, rank:]
-        d_weights = [torch.zeros_like(w) if needs[2] else None for w in weights]
+        d_weights = [torch.zeros_like(w) if any(needs.weights) else None for w in weights]
         d_weight, d_from_state, d_from_inputs = d_weights
-        d_inputs = InputGradients(inputs, instances) if needs[0] else None
+        d_inputs = InputGradients(inputs, instances) if needs.inputs else None
         for t in reversed(range(len(xs))):
             if grad_outputs is not None:
                 d_hidden.add_(grad_outputs[t])
-            self._through_activation(d_hidden, hiddens[t], delta)
+            act.pull_back(d_hidden, hiddens[t], out=delta)
             product(to_products, delta, out=d_products)
             torch.mul(d_products, of_inputs[t], out=d_of_state)
             torch.mul(d_products, of_state[t], out=d_of_inputs)
@@ -115,14 +113,6 @@ class SecondOrderWalk(NamedTuple):
             add_product(state_to_hidden, d_of_state, out=d_hidden)
         return [
             None if d_inputs is None else d_inputs.result(),
-            d_hidden.transpose(1, 2) if needs[1] else None,
+            d_hidden.transpose(1, 2) if needs.state else None,
             *d_weights,
         ]
-
-    def _through_activation(self, gradient: Tensor, activated: Tensor, out: Tensor) -> None:
-        if self.activation == "tanh":
-            torch.ops.aten.tanh_backward.grad_input(gradient, activated, grad_input=out)
-        elif self.activation == "relu":
-            torch.ops.aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=out)
-        else:
-            out.copy_(gradient)

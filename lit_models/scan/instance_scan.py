@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,17 +16,25 @@ _IN_TIME, _FIRST = 1, 0
 _INSTEAD = "compute within lit_models.scan.choice.scanning('loop')"
 
 
+class Needs(NamedTuple):
+    """Whether the gradients of inputs, state and each weight are wanted."""
+
+    inputs: bool
+    state: bool
+    weights: tuple[bool, ...]
+
+
 class Walk(Protocol):
     """One architecture's way through time and back: plain maths on tensors that no autograd sees."""
 
     def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], store: bool, keep_outputs: bool
+        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Walk inputs [T, M or 1, B, D] from a state [M, B, S].
+        """Walk inputs [T, M or 1, B, D] from a state [M, B, S], with weights [M, ...], some of which may be None.
 
         Returns:
             Outputs [T, M, N, B] (empty without ``keep_outputs``), the final state [M, B, S], and what ``backward``
-            needs to know of the steps, stacked [T', M, rows, B] (nothing without ``store``).
+            needs to know of the steps, tensors [T', M, ...] (nothing without ``store``).
         """
         ...
 
@@ -34,18 +42,18 @@ class Walk(Protocol):
         self,
         inputs: Tensor,
         state: Tensor,
-        weights: Sequence[Tensor],
+        weights: Sequence[Any],
         stores: Sequence[Tensor],
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
-        needs: tuple[bool, bool, bool],
+        needs: Needs,
     ) -> list[Tensor | None]:
-        """Return the gradients of inputs, state and each weight; ``needs`` says for which of the three kinds."""
+        """Return the gradients of inputs, state and each weight; those that are not needed may be None."""
         ...
 
 
 def scan_instances(
-    walk: Walk, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], keep_outputs: bool
+    walk: Walk, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], keep_outputs: bool
 ) -> tuple[Tensor, Tensor] | None:
     """Scan one network, or under ``torch.vmap`` many at once.
 
@@ -60,12 +68,13 @@ def scan_instances(
         Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S]; None where the walk
         does not apply: no steps, half precision (its tanh would lose digits) or autocast, mixed types.
     """
-    types = {tensor.dtype for tensor in (inputs, state, *weights)}
+    types = {tensor.dtype for tensor in (inputs, state, *weights) if tensor is not None}
     if types not in ({torch.float32}, {torch.float64}) or torch.is_autocast_enabled(inputs.device.type):
         return None
     if inputs.shape[0] == 0:
         return None
-    tensors = [inputs.unsqueeze(_IN_TIME), state.unsqueeze(_FIRST), *(weight.unsqueeze(_FIRST) for weight in weights)]
+    others = (None if tensor is None else tensor.unsqueeze(_FIRST) for tensor in (state, *weights))
+    tensors = [inputs.unsqueeze(_IN_TIME), *others]
     outputs, final, *_ = _Scan.apply(walk, _wants_gradients(tensors), keep_outputs, *tensors)
     return outputs.squeeze(_IN_TIME).transpose(-1, -2) if keep_outputs else outputs, final.squeeze(_FIRST)
 
@@ -73,7 +82,7 @@ def scan_instances(
 class _Scan(Function):
     @staticmethod
     def forward(
-        walk: Walk, store: bool, keep_outputs: bool, inputs: Tensor, state: Tensor, *weights: Tensor
+        walk: Walk, store: bool, keep_outputs: bool, inputs: Tensor, state: Tensor, *weights: Tensor | None
     ) -> tuple[Tensor, ...]:
         outputs, final, stores = walk.forward(inputs, state, weights, store, keep_outputs)
         return outputs, final, *stores
@@ -93,7 +102,7 @@ class _Scan(Function):
         if not ctx.store:
             raise RuntimeError(f"a fused scan was not told that gradients are wanted: {_INSTEAD}")
         tensors, stores = ctx.saved_tensors[: ctx.weights + 2], ctx.saved_tensors[ctx.weights + 2 :]
-        needs = ctx.needs_input_grad[3], ctx.needs_input_grad[4], any(ctx.needs_input_grad[5:])
+        needs = Needs(*ctx.needs_input_grad[3:5], tuple(ctx.needs_input_grad[5:]))
         return (
             None,
             None,
@@ -132,13 +141,13 @@ class _Gradients(Function):
     @staticmethod
     def forward(
         walk: Walk,
-        needs: tuple[bool, bool, bool],
+        needs: Needs,
         weights: int,
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
         inputs: Tensor,
         state: Tensor,
-        *others: Tensor,
+        *others: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         found = walk.backward(inputs, state, others[:weights], others[weights:], grad_outputs, grad_final, needs)
         return tuple(found)
@@ -162,7 +171,7 @@ class _Gradients(Function):
         axes = [_IN_TIME, _FIRST, _IN_TIME, *[_FIRST] * (1 + weights)]
         axes += [_IN_TIME] * (len(tensors) - len(axes))
         folded = [
-            None if tensor is None else _fold(tensor, dim, axis, info.batch_size, instances)
+            _fold(tensor, dim, axis, info.batch_size, instances)
             for tensor, dim, axis in zip(tensors, in_dims[3:], axes, strict=True)
         ]
         shared = _without(tensors[2], in_dims[5]).shape[_IN_TIME] < instances
@@ -177,16 +186,20 @@ class _Gradients(Function):
         return tuple(found), tuple(dims)
 
 
-def _wants_gradients(tensors: Sequence[Tensor]) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+def _wants_gradients(tensors: Sequence[Tensor | None]) -> bool:
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def _without(tensor: Tensor, dim: int | None) -> Tensor:
     return tensor if dim is None else tensor.select(dim, 0)
 
 
-def _fold(tensor: Tensor, dim: int | None, axis: int, size: int, instances: int | None = None) -> Tensor:
+def _fold(
+    tensor: Tensor | None, dim: int | None, axis: int, size: int, instances: int | None = None
+) -> Tensor | None:
     """Merge the axis of a ``vmap``, which may be missing, into the instance axis, of length one or ``instances``."""
+    if tensor is None:
+        return None
     tensor = tensor.unsqueeze(axis) if dim is None else tensor.movedim(dim, axis)
     shape = list(tensor.shape)
     shape[axis] = size

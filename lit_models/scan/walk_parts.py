@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 # Chunks of steps stay small enough for the allocator's heap: larger blocks are mapped anew, page by page, each time.
 _CHUNK_BYTES = 4 * 2**20
@@ -24,10 +27,15 @@ class Operand(NamedTuple):
     features_and_one: Tensor
 
 
+def is_small(batch: int) -> bool:
+    """Say whether batches of so many sequences stand first in memory."""
+    return batch < _SMALL_BATCH
+
+
 def new_rows(like: Tensor, *shape: int) -> Tensor:
     """Return a buffer [..., rows, B], in the memory order that suits its batch."""
     *leading, rows, batch = shape
-    if batch < _SMALL_BATCH:
+    if is_small(batch):
         return like.new_empty(*leading, batch, rows).transpose(-1, -2)
     return like.new_empty(shape)
 
@@ -103,6 +111,38 @@ def tanh_from_sigmoid(values: Tensor, minus_one: Tensor) -> None:
     torch.add(minus_one, values, alpha=2, out=values)
 
 
+class Activation:
+    """act in time, in place where it can be; tanh as 2σ(2x) - 1.
+
+    Attributes:
+        scale: the factor that ``apply`` wants on its argument.
+    """
+
+    def __init__(self, name: Literal["tanh", "relu", "identity"], like: Tensor) -> None:
+        """Choose act; ``like`` has the numbers' type and device."""
+        self._name = name
+        self._minus_one = like.new_tensor(-1.0)
+        self.scale = 2.0 if name == "tanh" else 1.0
+
+    def apply(self, values: Tensor, out: Tensor) -> None:
+        """Write act(x) into ``out`` (``values`` or another tensor) for ``values``, x times ``scale``, which are lost."""
+        if self._name == "tanh":
+            torch.add(self._minus_one, values.sigmoid_(), alpha=2, out=out)
+        elif self._name == "relu":
+            torch.clamp(values, min=0.0, out=out)
+        elif out is not values:
+            out.copy_(values)
+
+    def pull_back(self, gradient: Tensor, activated: Tensor, out: Tensor) -> None:
+        """Write the gradient of x for that of act(x) into ``out``, given act(x)."""
+        if self._name == "tanh":
+            _tanh_backward(gradient, activated, grad_input=out)
+        elif self._name == "relu":
+            _threshold_backward(gradient, activated, 0.0, grad_input=out)
+        else:
+            out.copy_(gradient)
+
+
 class InputGradients:
     """The gradients of inputs [T, M or 1, B, D], step by step; of shared inputs the sum over instances."""
 
@@ -122,6 +162,13 @@ class InputGradients:
             add_product(*term, out=own)
         if self._shared:
             torch.sum(own, 0, keepdim=True, out=self._steps[t])
+
+    def set(self, t: int, own: Tensor) -> None:
+        """Set those of step t to each instance's own [M, D, B], which are summed up where inputs are shared."""
+        if self._shared:
+            torch.sum(own, 0, keepdim=True, out=self._steps[t])
+        else:
+            self._steps[t].copy_(own)
 
     def result(self) -> Tensor:
         """Return all of them [T, M or 1, B, D]."""

@@ -14,8 +14,9 @@ from lit_models.recurrence import Recurrence
 from lit_models.recurrences.elman import ElmanRNN
 from lit_models.recurrences.wcrnn import FORMS, RESIDUALS, WCRNN
 from lit_models.scan.choice import scanning
+from lit_models.scan.fused_residual import ResidualWalk
 from lit_models.scan.residual_map import ResidualMap
-from lit_models.scan.residual_walk import CHUNK, Setting, Tensors, Walk, walk_forward
+from lit_models.scan.state_rows import CHUNK, StateRows
 
 UNITS = 32
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
@@ -64,7 +65,7 @@ def data(steps: int, batch: int, features: int) -> tuple[torch.Tensor, torch.Ten
 
 @for_all
 @pytest.mark.parametrize("features", [2, 5], ids=["few inputs", "many inputs"])
-@pytest.mark.parametrize(("steps", "batch"), [(1, 3), (CHUNK, 1), (2 * CHUNK + 3, 2)])
+@pytest.mark.parametrize(("steps", "batch"), [(1, 3), (CHUNK, 1), (2 * CHUNK + 3, 20)])
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 def test_is_the_loop(build: Build, features: int, steps: int, batch: int, last: bool) -> None:
     recurrence = build(features)
@@ -152,8 +153,19 @@ def test_functional_gradient() -> None:
     close(grad(loss)(values), expected)
     with pytest.raises(RuntimeError, match="no second derivative"):
         grad(lambda values: grad(loss)(values)["recurrent_map.weight"].square().sum())(values)
-    with pytest.raises(RuntimeError, match="cannot be batched"):
-        jacrev(lambda values: functional_call(recurrence, values, (inputs,))[1])(values)
+
+
+def test_batched_gradient() -> None:
+    recurrence = DIAGONAL(2)
+    inputs = data(5, 3, 2)[0]
+    values = {name: value.detach() for name, value in recurrence.named_parameters()}
+
+    def jacobian() -> dict[str, torch.Tensor]:
+        return jacrev(lambda values: functional_call(recurrence, values, (inputs,))[1][0])(values)
+
+    with scanning("loop"):
+        expected = jacobian()
+    close(jacobian(), expected)
 
 
 def test_backward_again() -> None:
@@ -194,9 +206,12 @@ def test_little_is_stored(build: Build, last: bool) -> None:
 
 def test_nothing_is_stored_without_gradients() -> None:
     shapes = [(40, 1, 2, 1), (3, 2, 4), (3, 4, 4), (3, 4, 1), (3, 4), (3, 4), (3, 4)]
-    walk = Walk(Setting("linear", "tanh"), Tensors(*map(torch.ones, shapes)))
-    assert walk_forward(walk, False, store=False)[2] == ([], [])
-    assert [len(part) for part in walk_forward(walk, False, store=True)[2]] == [3, 3]
+    inputs, state, *weights = map(torch.ones, shapes)
+    walk = ResidualWalk("linear")
+    *_, nothing = walk.forward(inputs, state, [*weights, None, None], store=False, keep_outputs=False)
+    assert nothing == []
+    *_, stored = walk.forward(inputs, state, [*weights, None, None], store=True, keep_outputs=False)
+    assert [len(each) for each in stored] == [3, 40]
 
 
 def test_left_to_the_loop() -> None:
@@ -208,12 +223,16 @@ def test_left_to_the_loop() -> None:
     assert recurrence.bfloat16().fused_scan(inputs.bfloat16(), state.bfloat16(), True) is None
 
 
+@pytest.mark.parametrize("batch", [3, 20], ids=["small batch", "large batch"])
 @pytest.mark.parametrize("kind", ["own", "cross", "dense"])
-def test_residual_map_and_its_transpose_are_adjoint(kind: str) -> None:
+def test_residual_map_and_its_transpose_are_adjoint(kind: str, batch: int) -> None:
     own, cross, dense = torch.randn(2, 6), torch.randn(2, 6), torch.randn(2, 6, 6)
     parts = {"own": (own, None, None), "cross": (own, cross, None), "dense": (None, None, dense)}[kind]
-    residual = ResidualMap(*(None if part is None else part.double() for part in parts))
-    x, y, image, back = residual.rows(torch.randn(4, 2, 6, 3).double())
-    residual.apply(x, image)
-    residual.apply_transposed(y, back)
-    close((image.whole * y.whole).sum(), (x.whole * back.whole).sum())
+    rows = StateRows(torch.zeros(1, 1, batch, 1).double(), torch.zeros(2, batch, 6).double())
+    residual = ResidualMap(rows, *(None if part is None else part.double() for part in parts))
+    x, y, image, back = residual.split(rows.new(4).normal_())
+    image.whole.zero_()
+    residual.add(x, image)
+    residual.set_transposed(y, back)
+    assert not rows.layout.slice(back.whole, rows.units, None).any()
+    close(*((rows.units_of(a.whole) * rows.units_of(b.whole)).sum() for a, b in ((image, y), (x, back))))
