@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from torch import Tensor
 
+from lit_models.scan.checkpointed import CheckpointEvery, segment_length
 from lit_models.scan.loop import scan_loop
 
 if TYPE_CHECKING:
@@ -16,17 +17,41 @@ if TYPE_CHECKING:
 
 ScanName = Literal["auto", "loop", "fused"]
 
-_chosen: ContextVar[ScanName] = ContextVar("scan", default="auto")
+
+class Choice(NamedTuple):
+    """How recurrences are walked.
+
+    Attributes:
+        name: ``loop`` for the definition, ``fused`` and ``auto`` for hand-derived scans.
+        checkpoint_every: steps of a segment, of which only the first state is kept until the way back; None keeps all.
+    """
+
+    name: ScanName = "auto"
+    checkpoint_every: CheckpointEvery = None
+
+
+_DEFAULT = Choice()
+_chosen: ContextVar[Choice] = ContextVar("scan", default=_DEFAULT)
+
+
+def chosen() -> Choice:
+    """Return what holds here."""
+    return _chosen.get()
 
 
 @contextmanager
-def scanning(name: ScanName) -> Iterator[None]:
-    """Use a scan within a block: ``loop`` for the definition, ``fused`` and ``auto`` for hand-derived ones.
+def scanning(name: ScanName, checkpoint_every: CheckpointEvery = None) -> Iterator[None]:
+    """Walk recurrences within a block as ``Choice`` describes.
 
     Where a recurrence has no hand-derived scan, or sequences have lengths of their own, ``fused`` and ``auto`` walk the
-    loop too.
+    loop too; with lengths of their own all steps are kept.
+
+    Raises:
+        ValueError: ``checkpoint_every`` is not positive.
     """
-    token = _chosen.set(name)
+    if checkpoint_every is not None and checkpoint_every != "auto" and checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every is {checkpoint_every}: a positive number, 'auto' or None is allowed")
+    token = _chosen.set(Choice(name, checkpoint_every))
     try:
         yield
     finally:
@@ -37,8 +62,16 @@ def scan(
     recurrence: Recurrence, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Walk a recurrence by the chosen scan; arguments and results are as in ``scan_loop``."""
-    if _chosen.get() != "loop" and lengths is None:
-        found = recurrence.fused_scan(inputs, state, keep_outputs)
+    if lengths is None:
+        found = None
+        if chosen().name != "loop":
+            found = recurrence.fused_scan(inputs, state, keep_outputs)
+        length = segment_length(len(inputs), chosen().checkpoint_every)
+        if found is None and length is not None:
+            # Here, for what it is made of reads the choice.
+            from lit_models.scan.loop_walk import scan_checkpointed_loop
+
+            found = scan_checkpointed_loop(recurrence, inputs, state, keep_outputs, length)
         if found is not None:
             return found
     return scan_loop(recurrence, inputs, state, lengths, keep_outputs)

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from lit_models.scan.instance_scan import Needs
 from lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
+from lit_models.scan.walk import Needs
 from lit_models.scan.walk_parts import Activation, new_outputs
 
 

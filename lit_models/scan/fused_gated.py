@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_models.scan.instance_scan import Needs
+from lit_models.scan.walk import Needs
 from lit_models.scan.walk_parts import (
     InputGradients,
     add_product,

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.instance_scan import Needs
 from lit_models.scan.residual_map import ResidualMap, Rows
 from lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
+from lit_models.scan.walk import Needs
 from lit_models.scan.walk_parts import new_outputs
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.instance_scan import Needs
+from lit_models.scan.walk import Needs
 from lit_models.scan.walk_parts import (
     Activation,
     InputGradients,

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
+
+from lit_models.scan.checkpointed import SegmentedWalk, segment_length
+from lit_models.scan.choice import chosen
+from lit_models.scan.walk import Needs, Walk
 
 # Where the instance axis stands: inputs [T, M or 1, B, D], outputs [T, M, N, B] and stores [T', M, rows, B] have it
 # after time, state [M, B, S] and weights [M, ...] first.
 _IN_TIME, _FIRST = 1, 0
 
 _INSTEAD = "compute within lit_models.scan.choice.scanning('loop')"
-
-
-class Needs(NamedTuple):
-    """Whether the gradients of inputs, state and each weight are wanted."""
-
-    inputs: bool
-    state: bool
-    weights: tuple[bool, ...]
-
-
-class Walk(Protocol):
-    """One architecture's way through time and back: plain maths on tensors that no autograd sees."""
-
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Walk inputs [T, M or 1, B, D] from a state [M, B, S], with weights [M, ...], some of which may be None.
-
-        Returns:
-            Outputs [T, M, N, B] (empty without ``keep_outputs``), the final state [M, B, S], and what ``backward``
-            needs to know of the steps, tensors [T', M, ...] (nothing without ``store``).
-        """
-        ...
-
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Any],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
-        """Return the gradients of inputs, state and each weight; those that are not needed may be None."""
-        ...
 
 
 def scan_instances(
@@ -73,6 +41,9 @@ def scan_instances(
         return None
     if inputs.shape[0] == 0:
         return None
+    length = segment_length(len(inputs), chosen().checkpoint_every)
+    if length is not None and not isinstance(walk, SegmentedWalk):
+        walk = SegmentedWalk(walk, length)
     others = (None if tensor is None else tensor.unsqueeze(_FIRST) for tensor in (state, *weights))
     tensors = [inputs.unsqueeze(_IN_TIME), *others]
     outputs, final, *_ = _Scan.apply(walk, _wants_gradients(tensors), keep_outputs, *tensors)
@@ -194,9 +165,7 @@ def _without(tensor: Tensor, dim: int | None) -> Tensor:
     return tensor if dim is None else tensor.select(dim, 0)
 
 
-def _fold(
-    tensor: Tensor | None, dim: int | None, axis: int, size: int, instances: int | None = None
-) -> Tensor | None:
+def _fold(tensor: Tensor | None, dim: int | None, axis: int, size: int, instances: int | None = None) -> Tensor | None:
     """Merge the axis of a ``vmap``, which may be missing, into the instance axis, of length one or ``instances``."""
     if tensor is None:
         return None

@@ -92,7 +92,7 @@ class StateRows:
         return torch.cat([values, values.new_zeros(len(values), self.rows - self.units, *values.shape[2:])], 1)
 
     def constant(self, values: Tensor, rest: float = 0.0, last: float = 0.0) -> Tensor:
-        """Return each unit's own number of [M, N] for native steps, with ``rest`` for inputs and ``last`` for the one."""
+        """Return each unit's number of [M, N] for native steps, with ``rest`` for inputs and ``last`` for the one."""
         padded = self.pad(values)
         padded[:, self.units : -1] = rest
         padded[:, -1] = last

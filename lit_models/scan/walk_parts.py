@@ -125,7 +125,7 @@ class Activation:
         self.scale = 2.0 if name == "tanh" else 1.0
 
     def apply(self, values: Tensor, out: Tensor) -> None:
-        """Write act(x) into ``out`` (``values`` or another tensor) for ``values``, x times ``scale``, which are lost."""
+        """Write act(x) into ``out`` (``values`` or another) for ``values``, x times ``scale``, which are lost."""
         if self._name == "tanh":
             torch.add(self._minus_one, values.sigmoid_(), alpha=2, out=out)
         elif self._name == "relu":

@@ -74,6 +74,23 @@ def test_alone(build: Build, steps: int, last: bool) -> None:
     close(*both_ways(run))
 
 
+@pytest.mark.parametrize("name", ["loop", "fused"])
+@pytest.mark.parametrize("instances", [1, INSTANCES])
+def test_checkpointed(build: Build, name: ScanName, instances: int) -> None:
+    ensemble = Ensemble([Network(build(seed), 2, "every").double() for seed in range(instances)])
+    # Segments of unequal lengths.
+    inputs = draw(BATCH, 8, INPUTS).requires_grad_()
+
+    def run() -> object:
+        values = ensemble(inputs)
+        return values, gradients((values,), [inputs, *ensemble.parameters()])
+
+    with scanning("loop"):
+        expected = run()
+    with scanning(name, checkpoint_every=3):
+        close(run(), expected)
+
+
 @pytest.mark.parametrize("readout", ["last", "every"])
 @pytest.mark.parametrize("batch", [1, BATCH])
 def test_ensemble(build: Build, readout: str, batch: int) -> None:
