@@ -109,6 +109,12 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
     verb.add_argument("--wandb", type=_one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
     verb.add_argument("--scan", type=_one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
+    verb.add_argument(
+        "--checkpoint-every",
+        type=_segment,
+        metavar="K|auto",
+        help="keep the activations of K steps at a time (auto: the root of their number): less memory, more time",
+    )
     verb.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
 
     verb = add("status", _status, "show what of a suite is finished")
@@ -172,6 +178,15 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is given: a whole number of at least 1 is allowed")
     return int(text)
+
+
+def _segment(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return _positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or auto") from None
 
 
 def _instances(text: str) -> tuple[int, ...]:

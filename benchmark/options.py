@@ -11,6 +11,8 @@ WandbMode = Literal["off", "online", "offline"]
 ScanName = Literal["auto", "loop", "fused"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
+#: Steps whose activations are kept at a time, or ``auto``; None keeps all.
+CheckpointEvery = int | Literal["auto"] | None
 SCANS: tuple[ScanName, ...] = get_args(ScanName)
 
 
@@ -28,6 +30,7 @@ class RunOptions:
         runs_dir: where runs and their records are written.
         wandb: whether Weights & Biases mirrors the records.
         scan: how recurrences are walked: ``loop`` is the definition, ``fused`` and ``auto`` are faster.
+        checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
         dry_run: print the plan and train nothing.
     """
 
@@ -40,4 +43,5 @@ class RunOptions:
     runs_dir: Path = Path("runs")
     wandb: WandbMode = "off"
     scan: ScanName = "auto"
+    checkpoint_every: CheckpointEvery = None
     dry_run: bool = False

@@ -40,6 +40,7 @@ class RunFacts:
     started_at: datetime
     measures: TakeMeasures
     scan: str = "auto"
+    checkpoint_every: int | str | None = None
 
 
 def write_records(
@@ -181,6 +182,7 @@ def make_record(
             **hardware(model.device, trainer.world_size),
             "instances_trained_together": len(job.members),
             "scan": facts.scan,
+            **({} if facts.checkpoint_every is None else {"checkpoint_every": facts.checkpoint_every}),
         },
         started_at=facts.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

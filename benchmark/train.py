@@ -24,7 +24,7 @@ from benchmark.construct import build_data_module, recurrence_factory
 from benchmark.errors import UserError
 from benchmark.job import Job
 from benchmark.measures.specs import build_measure
-from benchmark.options import ScanName, WandbMode
+from benchmark.options import CheckpointEvery, ScanName, WandbMode
 from benchmark.provenance import reset_peak_memory
 from benchmark.recording import RunFacts, write_records
 from datamodules.sequence_data_module import SequenceDataModule
@@ -45,6 +45,7 @@ class TrainOptions:
         wandb: whether Weights & Biases mirrors the records.
         checkpoint_seconds: least time between two checkpoints inside an epoch.
         scan: how recurrences are walked; what comes out differs by rounding errors.
+        checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
     """
 
     data_dir: Path | None = None
@@ -54,6 +55,7 @@ class TrainOptions:
     wandb: WandbMode = "off"
     checkpoint_seconds: float = 30.0
     scan: ScanName = "auto"
+    checkpoint_every: CheckpointEvery = None
 
 
 def train(job: Job, options: TrainOptions) -> None:
@@ -66,7 +68,8 @@ def train(job: Job, options: TrainOptions) -> None:
     try:
         # One process of each run holds the lock; with several devices its sisters share what it holds.
         lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
-        with lock, quiet_lightning(), scanning(options.scan), WandbMirror(job, options.wandb) as mirror:
+        walk = scanning(options.scan, options.checkpoint_every)
+        with lock, quiet_lightning(), walk, WandbMirror(job, options.wandb) as mirror:
             _train(job, options, mirror)
     except Timeout as error:
         raise UserError(f"{job.name}: another process is training it ({job.folder})") from error
@@ -87,7 +90,7 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
     data, model = build(job, options.data_dir)
     clock = TrainingClock()
     measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})
-    facts = RunFacts(clock, started_at, measures, options.scan)
+    facts = RunFacts(clock, started_at, measures, options.scan, options.checkpoint_every)
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)

@@ -158,7 +158,13 @@ def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptio
     work = {job: float(steps[job] * modules[job].task.steps * len(job.members)) for job in plan.jobs}
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     order = sorted(plan.jobs, key=lambda job: -work[job])
-    train_options = TrainOptions(options.data_dir, options.devices, wandb=options.wandb, scan=options.scan)
+    train_options = TrainOptions(
+        options.data_dir,
+        options.devices,
+        wandb=options.wandb,
+        scan=options.scan,
+        checkpoint_every=options.checkpoint_every,
+    )
     exit_code = 2 if plan.problems else 0
     with SuiteBar(work, steps) as bar:
         for job, outcome in run_jobs(order, train_options, options.workers, bar.update):

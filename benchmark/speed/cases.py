@@ -18,6 +18,7 @@ from lit_models.network import Network
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences.gated import GRU, LSTM
 from lit_models.recurrences.wcrnn import WCRNN
+from lit_models.scan.checkpointed import CheckpointEvery
 from lit_models.scan.choice import ScanName, scanning
 
 Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU"]
@@ -77,7 +78,13 @@ def class_losses(logits: Tensor, classes: Tensor) -> Tensor:
     return -chosen.squeeze(-1).mean(-1)
 
 
-def train_once(network: nn.Module, inputs: Tensor, classes: Tensor, scan: ScanName = "auto") -> Result:
+def train_once(
+    network: nn.Module,
+    inputs: Tensor,
+    classes: Tensor,
+    scan: ScanName = "auto",
+    checkpoint_every: CheckpointEvery = None,
+) -> Result:
     """Compute the loss of every instance and its gradients afresh.
 
     Args:
@@ -85,12 +92,13 @@ def train_once(network: nn.Module, inputs: Tensor, classes: Tensor, scan: ScanNa
         inputs: [B, T, 1].
         classes: [B].
         scan: walks the network's recurrence.
+        checkpoint_every: steps whose activations are kept at a time; None for all.
 
     Returns:
         ``loss`` and the gradients by the parameters' names.
     """
     network.zero_grad(set_to_none=True)
-    with scanning(scan):
+    with scanning(scan, checkpoint_every):
         losses = class_losses(network(inputs), classes)
         torch.autograd.backward(losses.sum())
     gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
@@ -114,18 +122,22 @@ def build_loops_in_turn(case: SequenceCase, instances: int) -> Callable[[], Resu
     return work
 
 
-def build_ensemble(case: SequenceCase, instances: int, scan: ScanName = "auto") -> Callable[[], Result]:
+def build_ensemble(
+    case: SequenceCase, instances: int, scan: ScanName = "auto", checkpoint_every: CheckpointEvery = None
+) -> Callable[[], Result]:
     """Prepare M instances in one ensemble; the result is stacked, [M, ...]."""
     ensemble, data = Ensemble([case.network(index) for index in range(instances)]), case.data()
 
     def work() -> Result:
-        result = train_once(ensemble, *data, scan=scan)
+        result = train_once(ensemble, *data, scan=scan, checkpoint_every=checkpoint_every)
         return {name.removeprefix("network."): stack for name, stack in result.items()}
 
     return work
 
 
-def build_first_of_ensemble(case: SequenceCase, instances: int) -> Callable[[], Result]:
+def build_first_of_ensemble(
+    case: SequenceCase, instances: int, checkpoint_every: CheckpointEvery = None
+) -> Callable[[], Result]:
     """Prepare M instances in one ensemble; the result is that of the first, to be compared with one alone."""
-    work = build_ensemble(case, instances)
+    work = build_ensemble(case, instances, checkpoint_every=checkpoint_every)
     return lambda: {name: stack[0] for name, stack in work().items()}

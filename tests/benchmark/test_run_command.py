@@ -103,6 +103,20 @@ def test_running_again_goes_on_and_then_does_nothing(folder, first_run):
     assert all(r.seconds_per_step > 0 and r.peak_memory_bytes > 0 and len(r.curve) == 2 for r in records)
 
 
+def test_keeping_fewer_activations_changes_no_score(folder, first_run):
+    words = ("--only", "Elman", "--runs-dir", "checkpointed", "--checkpoint-every", "3")
+    assert run(folder, "run", "tiny.yaml", *words).returncode == 0
+    paths = sorted((folder / "checkpointed").rglob("*.json"))
+    assert len(paths) == 2
+    for path in paths:
+        found = read_record(path)
+        expected = read_record(folder / "runs" / path.relative_to(folder / "checkpointed"))
+        assert (found.hardware["checkpoint_every"], "checkpoint_every" in expected.hardware) == (3, False)
+        assert found.experiment_id == expected.experiment_id
+        for point, before in zip(found.curve, expected.curve, strict=True):
+            assert point.val == pytest.approx(before.val, rel=1e-5)
+
+
 def test_records_hold_no_path_of_this_machine(folder, first_run):
     for path in (folder / "runs").rglob("Elman/*.json"):
         assert str(Path.home()) not in path.read_text(encoding="utf-8")
