@@ -6,6 +6,7 @@ from __future__ import annotations
 REPORTS = {
     "scan": "benchmark.speed.scan",
     "ensemble": "benchmark.speed.ensemble",
+    "overhead": "benchmark.speed.overhead",
     "lyapunov": "benchmark.speed.lyapunov",
     "memory": "benchmark.speed.memory",
     "scaling": "benchmark.speed.scaling",

@@ -16,13 +16,29 @@ CaseT = TypeVar("CaseT")
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A result, and the time that counts where that is not the whole time of the work.
+
+    Attributes:
+        result: what was computed.
+        process_seconds: time of the processor.
+        wall_seconds: time of the clock.
+    """
+
+    result: Result
+    process_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
 class Contender(Generic[CaseT]):
     """One way to do the work of a case.
 
     Attributes:
         name: what tables call it.
         build: makes weights and data from named seeds, so that every process holds the same, and returns what is
-            timed: a function that does the whole work once, each time it is called, on one thread.
+            timed: a function that does the whole work once, each time it is called, on one thread. It returns its
+            result, ``Measured`` where only a part of it is to be timed.
         largest_ratio: the share of the reference's time that the full case should not exceed; None for no target.
         instances: how many instances the work serves; times and memory are given for one of them.
         compared: whether the result must agree with the reference's. Not where something else is computed.
@@ -31,7 +47,7 @@ class Contender(Generic[CaseT]):
     """
 
     name: str
-    build: Callable[[CaseT], Callable[[], Result]]
+    build: Callable[[CaseT], Callable[[], Result | Measured]]
     largest_ratio: float | None = None
     instances: int = 1
     compared: bool = True

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchmark.launchers.worker import end_with_parent
-from benchmark.speed.contender import Result, Sample, load_reports
+from benchmark.speed.contender import Measured, Result, Sample, load_reports
 
 #: The system counts the memory of a process in pages, and not all at the same moment.
 _UNCERTAIN_BYTES = 1 << 20
@@ -47,7 +47,7 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     torch.set_num_threads(1)
     report = load_reports(module)[report_index]
     contender = report.contenders[contender_index]
-    compared = {} if report.agreement is None else contender.build(report.agreement)()
+    compared = {} if report.agreement is None else _run(contender.build(report.agreement))[0]
     begin = time.process_time()
     work = contender.build(type(report.case)(**case))
     set_up = time.process_time() - begin
@@ -74,13 +74,15 @@ def _take_standard_output() -> TextIO:
     return answers
 
 
-def _run(work: Callable[[], Result]) -> tuple[Result, Sample]:
+def _run(work: Callable[[], Result | Measured]) -> tuple[Result, Sample]:
     wall, process = time.perf_counter(), time.process_time()
     result = work()
+    if isinstance(result, Measured):
+        return result.result, Sample(result.process_seconds, result.wall_seconds)
     return result, Sample(time.process_time() - process, time.perf_counter() - wall)
 
 
-def _run_for_memory(work: Callable[[], Result]) -> Sample:
+def _run_for_memory(work: Callable[[], Result | Measured]) -> Sample:
     import torch
 
     from benchmark.provenance import peak_memory, reset_peak_memory

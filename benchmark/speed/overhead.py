@@ -1,0 +1,160 @@
+"""Training steps through Lightning's Trainer, as rnnbench trains, against a bare loop that does the same work.
+
+A run trains from the start, and its time is that of the steps after the first few, without set-up and evaluation.
+Checkpoints are on, but none falls among these steps: one is written every half minute and at evaluations.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from benchmark.callbacks.resume_checkpoint import TrainingClock
+from benchmark.callbacks.take_measures import TakeMeasures
+from benchmark.callbacks.wandb_mirror import WandbMirror
+from benchmark.job import Job
+from benchmark.speed.cases import class_losses
+from benchmark.speed.contender import Contender, Measured, Report, Result
+from benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
+from benchmark.train import TrainOptions, build, make_trainer, quiet_lightning
+from datamodules.sequence_data_module import SequenceDataModule
+from datamodules.task import Batch
+from lit_models.ensemble import Ensemble
+from lit_models.lit_sequence_model import LitSequenceModel
+
+_Fit = Callable[[Job, SequenceDataModule, LitSequenceModel, L.Callback], None]
+
+
+class Stopwatch(L.Callback):
+    """Measures the time of the steps after the first few.
+
+    Args:
+        warm_up: how many these are, at least one.
+    """
+
+    def __init__(self, warm_up: int) -> None:
+        """Wait for the first steps."""
+        self.warm_up = warm_up
+        self._steps = 0
+        self._began = self._ended = (0.0, 0.0)
+
+    def step_done(self) -> None:
+        """Count a step."""
+        self._steps += 1
+        self._ended = time.process_time(), time.perf_counter()
+        if self._steps == self.warm_up:
+            self._began = self._ended
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a step of the Trainer's."""
+        self.step_done()
+
+    def measured(self, ensemble: Ensemble) -> Measured:
+        """Return the time of the steps, with the weights that they led to."""
+        weights = {name: value.detach().double().numpy() for name, value in ensemble.named_parameters()}
+        process, wall = (end - begin for begin, end in zip(self._began, self._ended, strict=True))
+        return Measured(weights, process, wall)
+
+
+def build_bare(case: TrainingCase) -> Callable[[], Result | Measured]:
+    """Prepare a loop of nothing but loss, backward, clipping per instance and torch's Adam, over batches read before."""
+
+    def work() -> Measured:
+        with _prepared(case) as (_, data, model):
+            batches = list(islice(data.train_dataloader(), case.all_updates))
+            watch = Stopwatch(case.warm_up)
+            train_bare(model.ensemble, data.task.loss == "rmse", batches, watch.step_done)
+            return watch.measured(model.ensemble)
+
+    return work
+
+
+def train_bare(ensemble: Ensemble, root: bool, batches: list[Batch], step_done: Callable[[], None]) -> None:
+    """Train on batches in turn, by the root of the mean squared error, or the cross-entropy at the last step."""
+    parameters = list(ensemble.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
+    for inputs, targets, _ in batches:
+        optimizer.zero_grad()
+        outputs = ensemble(inputs)
+        losses = (outputs - targets).square().mean((1, 2)).sqrt() if root else class_losses(outputs, targets)
+        torch.autograd.backward(losses.sum())
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        scales = (LARGEST_NORM / (norms + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scales.view(-1, *[1] * (gradient.dim() - 1)))
+        optimizer.step()
+        step_done()
+
+
+def build_trainer(case: TrainingCase, fit: _Fit) -> Callable[[], Result | Measured]:
+    """Prepare a training through a Trainer."""
+
+    def work() -> Measured:
+        with _prepared(case) as (job, data, model), quiet_lightning():
+            watch = Stopwatch(case.warm_up)
+            fit(job, data, model, watch)
+            return watch.measured(model.ensemble)
+
+    return work
+
+
+def fit_as_run(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:
+    """Train as ``rnnbench run`` does, with all of its callbacks."""
+    options = TrainOptions(accelerator="cpu")
+    callbacks = (TakeMeasures({}), TrainingClock(), WandbMirror(job, options.wandb))
+    make_trainer(job, options, *callbacks, watch).fit(model, datamodule=data)
+
+
+def fit_as_fit(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:
+    """Train as ``rnnbench fit`` does: Lightning's defaults, with its progress bar, logger and checkpoints."""
+    L.Trainer(
+        accelerator="cpu",
+        max_steps=job.point(job.members[0]).recipe.max_steps or 0,
+        limit_val_batches=0,
+        callbacks=[watch],
+        default_root_dir=job.folder,
+    ).fit(model, datamodule=data)
+
+
+@contextmanager
+def _prepared(case: TrainingCase) -> Iterator[tuple[Job, SequenceDataModule, LitSequenceModel]]:
+    with tempfile.TemporaryDirectory() as folder:
+        job = case.job(Path(folder))
+        data, model = build(job, None)
+        data.setup()
+        yield job, data, model
+
+
+def _report(case: TrainingCase, largest: float, quick: TrainingCase | None = None) -> Report[TrainingCase]:
+    instances = f"{case.instances} instance{'s' if case.instances > 1 else ''}"
+    return Report(
+        title=f"{case.updates} optimiser steps of {instances} through the Trainer, {case.task}",
+        case=case,
+        quick=quick,
+        contenders=(
+            Contender("bare loop", build_bare),
+            Contender("as rnnbench run", lambda case: build_trainer(case, fit_as_run), largest),
+            Contender("as rnnbench fit, with its progress bar", lambda case: build_trainer(case, fit_as_fit)),
+        ),
+        # Weights after as many steps in single precision, of which Adam makes as much whatever their gradient's size.
+        tolerance=1e-3,
+    )
+
+
+_ADDING = TrainingCase("Adding", instances=5, units=50, sequences=32, steps=100, updates=100)
+REPORTS = (
+    _report(TrainingCase("random pixels", 1, 100, 128, 784, updates=10, warm_up=2), 1.03),
+    _report(_ADDING, 1.15, quick=replace(_ADDING, units=8, steps=10, updates=4, warm_up=2)),
+)

@@ -1,0 +1,80 @@
+"""Trainings that the reports ``overhead`` and ``suite`` are about, written as suites that ``rnnbench run`` could train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from benchmark.job import Job
+from benchmark.plan import make_plan
+from benchmark.suite import load_suite
+
+#: Of all trainings, and of the loops that do the same without rnnbench.
+LEARNING_RATE, LARGEST_NORM = 1e-3, 1.0
+_EVALUATED = 100
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """M WCRNNs of N units with diagonal R, trained on batches of B sequences of T steps.
+
+    ``updates`` optimiser steps are timed, after ``warm_up`` others.
+    """
+
+    task: Literal["random pixels", "Adding"]
+    instances: int
+    units: int
+    sequences: int
+    steps: int
+    updates: int
+    warm_up: int = 5
+
+    @property
+    def all_updates(self) -> int:
+        """Optimiser steps of a run."""
+        return self.warm_up + self.updates
+
+    def job(self, folder: Path) -> Job:
+        """Return what ``rnnbench run`` would train, in a folder of its own, with no evaluation before its end."""
+        if self.task == "Adding":
+            task = adding(self.steps, _EVALUATED)
+        else:
+            size = self.sequences * self.all_updates
+            pixels = {"length": self.steps, "size": size}
+            task = {"class_path": "benchmark.speed.random_pixels.RandomPixels", "init_args": pixels}
+        network = {
+            "class_path": "WCRNN",
+            "init_args": {"hidden_size": self.units, "residual": "diagonal", "r": [0.9, 1.0]},
+        }
+        length = {"batch_size": self.sequences, "max_steps": self.all_updates, "validate_every": self.all_updates + 1}
+        path = write_suite(folder, {"task": task}, {"WCRNN": network}, self.instances, length)
+        (job,) = make_plan(load_suite(path).experiments, tuple(range(self.instances)), folder).jobs
+        job.folder.mkdir(parents=True)
+        return job
+
+
+def adding(length: int, evaluated: int) -> dict[str, Any]:
+    """Return the specification of the adding problem, with so many sequences for validation and for test."""
+    sizes = {"val_size": evaluated, "test_size": evaluated}
+    return {"class_path": "Adding", "init_args": {"length": length, **sizes}}
+
+
+def write_suite(
+    folder: Path, tasks: Mapping[str, Any], networks: Mapping[str, Any], instances: int, length: Mapping[str, Any]
+) -> Path:
+    """Write a suite's file into a folder and return its path; ``length`` are settings of its ``training``."""
+    training = {"optimizer": "adam", "learning_rate": LEARNING_RATE, "gradient_clip_norm": LARGEST_NORM, **length}
+    content = {
+        "title": "Trainings to be timed",
+        "instances": instances,
+        "tasks": dict(tasks),
+        "networks": dict(networks),
+        "training": training,
+    }
+    path = folder / "timed.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
