@@ -43,7 +43,7 @@ class FreshSource:
 
     They are drawn in blocks of ``BLOCK``, each from a generator named by the axis, the epoch and the block, so that a
     sequence depends on its index alone: not on the batch it is read in, nor on the number of devices. Read in order,
-    every block is drawn once.
+    every block is drawn once: the last one is kept.
 
     Args:
         sample: draws inputs [count, T, D] and targets [count, ...] from ``(count, generator)``.
@@ -58,6 +58,8 @@ class FreshSource:
         self.sample = sample
         self.size = size
         self.axis = axis
+        # Read in order by small batches, a block is asked for again and again.
+        self._last: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
 
     def __len__(self) -> int:
         """Return the number of sequences of one epoch."""
@@ -68,10 +70,18 @@ class FreshSource:
         if not len(indices):  # a device's share of a last batch smaller than the number of devices
             inputs, targets = self._block(epoch, 0)
             return inputs[:0], targets[:0]
+        first, last = (int(index) // BLOCK for index in indices.aminmax())
+        if first == last:
+            inputs, targets = self._block(epoch, first)
+            return inputs[indices - first * BLOCK], targets[indices - first * BLOCK]
         blocks, position = torch.unique(indices // BLOCK, return_inverse=True)
         drawn = [self._block(epoch, block) for block in blocks.tolist()]
+        inputs, targets = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         rows = position * BLOCK + indices % BLOCK
-        return torch.cat([inputs for inputs, _ in drawn])[rows], torch.cat([targets for _, targets in drawn])[rows]
+        return inputs[rows], targets[rows]
 
     def _block(self, epoch: int, block: int) -> tuple[Tensor, Tensor]:
-        return self.sample(BLOCK, named_generator(*self.axis, epoch, block))
+        place = epoch, block
+        if self._last is None or self._last[0] != place:
+            self._last = place, self.sample(BLOCK, named_generator(*self.axis, epoch, block))
+        return self._last[1]

@@ -57,13 +57,21 @@ def clip_and_mask(parameters: Iterable[Tensor], norms: Tensor, alive: Tensor, la
         alive: instances that go on learning [M].
         largest: None for no clipping.
     """
+    unmasked = known_to_be_all(alive)
+    if largest is None and unmasked:
+        return
     # The same small number as in torch.nn.utils.clip_grad_norm_, whose results published runs have.
     scale = torch.ones_like(norms) if largest is None else (largest / (norms + 1e-6)).clamp(max=1.0)
     for parameter in parameters:
         if parameter.grad is not None:
             # where, not a product: a frozen instance's gradient may be infinite.
             scaled = parameter.grad * along_instances(scale, parameter)
-            parameter.grad = torch.where(along_instances(alive, parameter), scaled, 0.0)
+            parameter.grad = scaled if unmasked else torch.where(along_instances(alive, parameter), scaled, 0.0)
+
+
+def known_to_be_all(flags: Tensor) -> bool:
+    """Return whether all flags are true, as far as that is known without waiting for a device: on a CPU only."""
+    return flags.device.type == "cpu" and bool(flags.all())
 
 
 def along_instances(values: Tensor, stack: Tensor) -> Tensor:
@@ -102,13 +110,26 @@ class InstanceStep:
         Returns:
             The instances [M] that took the step: alive, and with finite weights after it.
         """
-        moved = {p: torch.lerp(before, p, along_instances(rates, p).to(p.dtype)) for p, before in self._weights.items()}
-        for weights in moved.values():
-            alive = alive & _rows(weights).isfinite().all(1)
+        rate_of = {dtype: rates.to(dtype) for dtype in {p.dtype for p in self._weights}}
         for p, before in self._weights.items():
-            p.copy_(torch.where(along_instances(alive, p), moved[p], before))
+            torch.lerp(before, p, along_instances(rate_of[p.dtype], p), out=p)
+        if not self._known_to_be_finite():
+            alive = alive & torch.stack([_rows(p).isfinite().all(1) for p in self._weights]).all(0)
+        if not known_to_be_all(alive):
+            self._restore(alive)
+        return alive
+
+    def _known_to_be_finite(self) -> bool:
+        """Return whether all weights are finite, as far as one quick look tells without waiting for a device."""
+        weights = list(self._weights)
+        # A norm that overflows merely calls for a closer look.
+        return weights[0].device.type == "cpu" and math.isfinite(torch.stack(torch._foreach_norm(weights)).sum())
+
+    def _restore(self, alive: Tensor) -> None:
+        """Give all instances but those that are ``alive`` [M] their weights and optimiser state back."""
+        for p, before in self._weights.items():
+            p.copy_(torch.where(along_instances(alive, p), p, before))
         for key, state in self._state_tensors().items():
             # Before the first step there is no state.
             before = self._moments.get(key, torch.zeros_like(state))
             state.copy_(torch.where(along_instances(alive, state), state, before))
-        return alive

@@ -21,6 +21,7 @@ from lit_models.instance_optimisation import (
     along_instances,
     clip_and_mask,
     gradient_norms,
+    known_to_be_all,
     schedule_factor,
     unit_rate_optimizer,
 )
@@ -144,19 +145,22 @@ class LitSequenceModel(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the living instances' losses."""
         loss, term = training_loss(self.task, self(batch.inputs, batch.lengths), batch)
-        self._freeze(~loss.isfinite(), self.global_step + 1)
-        self.loss_sum += loss
-        self.loss_steps += 1
+        self._freeze_unless(loss.isfinite(), self.global_step + 1)
+        # In place: to assign a buffer costs more than the sum.
+        self.loss_sum.add_(loss)
+        self.loss_steps.add_(1)
         if self.global_step % self.trainer.log_every_n_steps == 0:
             # Every self.log costs a third of a millisecond, written or not.
             self.log("train_loss", loss[self.alive].mean(), prog_bar=True)
         return torch.where(self.alive, term, 0.0).sum()
 
-    def _freeze(self, diverging: Tensor, step: int) -> None:
-        """Freeze instances that are at an end: no evaluation at ``step`` or later is theirs."""
-        newly = diverging & self.alive
+    def _freeze_unless(self, well: Tensor, step: int) -> None:
+        """Freeze instances that are at an end, all but those ``well`` [M]: no evaluation from ``step`` on is theirs."""
+        if known_to_be_all(well):
+            return
+        newly = ~well & self.alive
         self.diverged_at.copy_(torch.where(newly, step, self.diverged_at))
-        self.alive &= ~newly
+        self.alive.logical_and_(~newly)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return one optimiser over the stacked parameters, and its schedule per step.
@@ -192,9 +196,9 @@ class LitSequenceModel(L.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip every instance's gradient by its own norm, and freeze those whose gradient is not finite."""
-        parameters = list(self.ensemble.parameters())
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norms = gradient_norms(parameters)
-        self._freeze(~norms.isfinite(), self.global_step + 1)
+        self._freeze_unless(norms.isfinite(), self.global_step + 1)
         clip_and_mask(parameters, norms, self.alive, self.gradient_clip_norm)
 
     def optimizer_step(
@@ -203,7 +207,7 @@ class LitSequenceModel(L.LightningModule):
         """Step every living instance with its own learning rate, and project it if it is to be stable."""
         step = InstanceStep(getattr(optimizer, "optimizer", optimizer))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self._freeze(~step.finish(self.learning_rates, self.alive), self.global_step + 1)
+        self._freeze_unless(step.finish(self.learning_rates, self.alive), self.global_step + 1)
         # After frozen instances got their weights back, which were projected in a step before and so stay as they are.
         self._project()
 
@@ -228,7 +232,7 @@ class LitSequenceModel(L.LightningModule):
         if self.trainer.sanity_checking:
             return
         ranked = scores["val"][self.task.ranked.name]
-        self._freeze(~ranked.isfinite(), self.global_step)
+        self._freeze_unless(ranked.isfinite(), self.global_step)
         self._keep_best(ranked)
         mean_loss = self.loss_sum / self.loss_steps
         point = {split: {name: values.tolist() for name, values in scores[split].items()} for split in SPLITS}

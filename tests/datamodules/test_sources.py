@@ -22,7 +22,8 @@ def test_a_fresh_sequence_depends_on_its_index_and_epoch_alone(indices, epoch):
     source = FreshSource(draw, 5 * BLOCK, ("data", "test", 0))
     inputs, targets = source.read(epoch, torch.tensor(indices))
     for row, index in enumerate(indices):
-        alone = source.read(epoch, torch.tensor([index]))
+        # From another source, which has nothing left of what this one drew.
+        alone = FreshSource(draw, 5 * BLOCK, ("data", "test", 0)).read(epoch, torch.tensor([index]))
         assert torch.equal(inputs[row], alone[0][0])
         assert torch.equal(targets[row], alone[1][0])
 
@@ -33,14 +34,15 @@ def test_fresh_epochs_differ_and_no_sequence_repeats():
     assert len(rows.unique(dim=0)) == 6 * BLOCK
 
 
-def test_reading_in_order_draws_every_block_once():
+@pytest.mark.parametrize("size", [BLOCK // 4, BLOCK // 3, BLOCK])
+def test_reading_in_order_draws_every_block_once(size):
     calls = []
 
     def counted(count, generator):
         calls.append(count)
         return draw(count, generator)
 
-    epoch_of(SequenceLoader(FreshSource(counted, 4 * BLOCK, ("data",)), BLOCK, None))
+    epoch_of(SequenceLoader(FreshSource(counted, 4 * BLOCK, ("data",)), size, None))
     assert calls == [BLOCK] * 4
 
 

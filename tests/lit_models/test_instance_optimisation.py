@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
+from lit_models import instance_optimisation
 from lit_models.instance_optimisation import (
     InstanceStep,
     clip_and_mask,
@@ -188,3 +189,26 @@ def test_warm_up_rises_to_the_peak_and_the_cosine_ends_at_zero() -> None:
     assert values[14:] == [0.0, 0.0]
     constant = schedule_factor("constant", 2, 10)
     assert [constant(step) for step in range(4)] == [0.5, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("second_diverges_at", [0, 3, None])
+def test_a_device_that_is_not_waited_for_gives_the_same_bits(
+    name: str, second_diverges_at: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = torch.tensor(RATES, dtype=torch.float64)
+    without_second = torch.tensor([True, False, True, True])
+    diverges_at = 6 if second_diverges_at is None else second_diverges_at
+    alive_at = [ALL] * diverges_at + [without_second] * (6 - diverges_at)
+
+    def train() -> list[Tensor]:
+        stacks, optimizer = run_with_frozen(name, alive_at, rates)
+        clip_and_mask(stacks, gradient_norms(stacks), alive_at[-1], 0.5)
+        states = [value for stack in stacks for value in optimizer.state[stack].values() if value.shape == stack.shape]
+        return [*(stack.detach() for stack in stacks), *(stack.grad for stack in stacks), *states]
+
+    looking = train()
+    monkeypatch.setattr(instance_optimisation, "known_to_be_all", lambda flags: False)
+    monkeypatch.setattr(InstanceStep, "_known_to_be_finite", lambda step: False)
+    for looked, blind in zip(looking, train(), strict=True):
+        assert torch.equal(looked, blind)
