@@ -7,6 +7,7 @@ REPORTS = {
     "scan": "benchmark.speed.scan",
     "ensemble": "benchmark.speed.ensemble",
     "overhead": "benchmark.speed.overhead",
+    "suite": "benchmark.speed.whole_suite",
     "lyapunov": "benchmark.speed.lyapunov",
     "memory": "benchmark.speed.memory",
     "scaling": "benchmark.speed.scaling",

@@ -40,19 +40,26 @@ class Contender(Generic[CaseT]):
             timed: a function that does the whole work once, each time it is called, on one thread. It returns its
             result, ``Measured`` where only a part of it is to be timed.
         largest_ratio: the share of the reference's time that the full case should not exceed; None for no target.
-        instances: how many instances the work serves; times and memory are given for one of them.
+        instances: how many instances the work serves, maybe by the case; times and memory are given for one of them.
         compared: whether the result must agree with the reference's. Not where something else is computed.
         package: an optional package that it needs; the contender is left out where that is not installed.
         largest_memory: the most memory that the full case should hold, in the report's unit; None for no target.
+        whole_machine: whether the work may use all cores, which shows in the time of the clock alone: that counts. All
+            others run on one core, and their time of the processor counts.
     """
 
     name: str
     build: Callable[[CaseT], Callable[[], Result | Measured]]
     largest_ratio: float | None = None
-    instances: int = 1
+    instances: int | Callable[[CaseT], int] = 1
     compared: bool = True
     package: str | None = None
     largest_memory: float | None = None
+    whole_machine: bool = False
+
+    def instances_of(self, case: CaseT) -> int:
+        """Return how many instances the work of a case serves."""
+        return self.instances(case) if callable(self.instances) else self.instances
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,10 @@ class Report(Generic[CaseT]):
         targets: of the full case, beside those that contenders have against the reference.
         memory_unit: bytes of one unit of memory for a case; None where memory is not measured. Before each run that is
             measured, memory that the process does not need is given back, so its times are not those of other reports.
+        full: the whole work, where the case takes a sample of it; None where the case is whole.
+        once: whether the work is so long that it is done once: not before it is counted, nor again where it had to
+            share its core. ``agreement`` is needed then.
+        note: what a reader should know about how it was measured.
     """
 
     title: str
@@ -99,6 +110,9 @@ class Report(Generic[CaseT]):
     agreement: CaseT | None = None
     targets: tuple[Target, ...] = ()
     memory_unit: Callable[[CaseT], float] | None = None
+    full: CaseT | None = None
+    once: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class Sample:
     """One timed run.
 
     Attributes:
-        process_seconds: time of the processor.
+        process_seconds: time of the processor, processes that it started and that have ended included.
         wall_seconds: time of the clock.
         counted: whether the medians are taken over it; not if it was disturbed and could be repeated.
         peak_bytes: most memory held beyond what was held before it; None where that was not, or cannot be, measured.
@@ -125,21 +139,23 @@ class Timing:
     Attributes:
         name: of the contender.
         set_up_seconds: process time of building weights and data.
-        first_call_seconds: process time of the first run, which is not counted: it may compile or fill caches.
+        first_call_seconds: process time of the first run, which is not counted: it may compile or fill caches. None where
+            there was no such run.
         difference: largest absolute difference from the reference's result; None if it was not compared.
         samples: every run after the first, in order.
-        median_seconds: median process time of the counted runs.
+        median_seconds: median of the counted runs' process time, or wall time of a contender on the whole machine.
         ratio: ``median_seconds`` of one instance over that of the reference.
         largest_ratio: the target; None if there is none, as in a quick case.
         disturbed: counted runs whose wall time was too long for their process time.
         instances: how many instances a run served.
         memory: median peak memory of one instance in the report's unit; None where it was not measured.
         largest_memory: the target; None if there is none, as in a quick case.
+        whole_machine: whether it used all cores, so that its wall time counts.
     """
 
     name: str
     set_up_seconds: float
-    first_call_seconds: float
+    first_call_seconds: float | None
     difference: float | None
     samples: list[Sample]
     median_seconds: float
@@ -149,6 +165,7 @@ class Timing:
     instances: int = 1
     memory: float | None = None
     largest_memory: float | None = None
+    whole_machine: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,6 +201,7 @@ class Comparison:
         versions: of Python and the packages.
         outcomes: of the targets beside those against the reference; none in a quick case.
         left_out: contenders that could not take part, and the packages that they miss.
+        note: what a reader should know about how it was measured.
     """
 
     report: str
@@ -196,6 +214,7 @@ class Comparison:
     versions: dict[str, str] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
 def load_reports(module: str) -> tuple[Report[Any], ...]:

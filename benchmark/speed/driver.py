@@ -41,7 +41,9 @@ MOST_REPETITIONS = 3
 Progress = Callable[[str], None]
 
 
-def compare(name: str, module: str, repeats: int, quick: bool, progress: Progress) -> Iterator[Comparison]:
+def compare(
+    name: str, module: str, repeats: int, quick: bool, progress: Progress, full: bool = False
+) -> Iterator[Comparison]:
     """For each case of a report, check that its contenders agree, and time them in turns (A B C A B C).
 
     Args:
@@ -50,12 +52,13 @@ def compare(name: str, module: str, repeats: int, quick: bool, progress: Progres
         repeats: counted runs of each contender.
         quick: take the small cases.
         progress: is told what is being done.
+        full: take the whole work where a case is a sample of it.
 
     Raises:
         UserError: a contender ended by itself, or the results differ by more than the report allows.
     """
     for index, report in enumerate(load_reports(module)):
-        case = report.quick if quick else report.case
+        case = report.quick if quick else report.full if full and report.full is not None else report.case
         if case is not None:
             yield _compare(name, report, (module, str(index)), case, repeats, quick, progress)
 
@@ -76,11 +79,16 @@ def _compare(
             peers.append(stack.enter_context(peer))
         differences = _agreement(name, report, contenders, peers)
         samples: list[list[Sample]] = [[] for _ in peers]
-        for turn in range(repeats):
-            progress(f"{name}: turn {turn + 1} of {repeats}")
+        turns = 1 if report.once else repeats
+        for turn in range(turns):
+            progress(f"{name}: turn {turn + 1} of {turns}")
             for peer, taken in zip(peers, samples, strict=True):
-                taken += take_sample(peer.run)
-        reference = _median(samples[0]) / contenders[0].instances
+                taken += [peer.run()] if report.once else take_sample(peer.run)
+        served = [contender.instances_of(case) for contender in contenders]
+        medians = [
+            _median(taken, contender.whole_machine) for contender, taken in zip(contenders, samples, strict=True)
+        ]
+        reference = medians[0] / served[0]
         unit = None if report.memory_unit is None else report.memory_unit(case)
         timings = [
             Timing(
@@ -89,21 +97,27 @@ def _compare(
                 first_call_seconds=peer.ready["first_call_seconds"],
                 difference=difference,
                 samples=taken,
-                median_seconds=_median(taken),
-                ratio=_median(taken) / contender.instances / reference,
+                median_seconds=median,
+                ratio=median / instances / reference,
                 largest_ratio=None if quick else contender.largest_ratio,
-                disturbed=sum(sample.counted and is_disturbed(sample) for sample in taken),
-                instances=contender.instances,
-                memory=None if unit is None else _median_memory(taken, unit * contender.instances),
+                # On all cores, processes that wait for each other are no sign of others.
+                disturbed=sum(
+                    sample.counted and is_disturbed(sample) for sample in taken if not contender.whole_machine
+                ),
+                instances=instances,
+                memory=None if unit is None else _median_memory(taken, unit * instances),
                 largest_memory=None if quick else contender.largest_memory,
+                whole_machine=contender.whole_machine,
             )
-            for contender, peer, difference, taken in zip(contenders, peers, differences, samples, strict=True)
+            for contender, peer, difference, taken, median, instances in zip(
+                contenders, peers, differences, samples, medians, served, strict=True
+            )
         ]
         hardware = peers[0].ready["hardware"]
         versions = {key: version for peer in peers for key, version in peer.ready["versions"].items()}
     outcomes = [] if quick else reach(report.targets, timings)
     return Comparison(
-        name, report.title, quick, fields, report.tolerance, timings, hardware, versions, outcomes, left_out
+        name, report.title, quick, fields, report.tolerance, timings, hardware, versions, outcomes, left_out, report.note
     )
 
 
@@ -253,8 +267,10 @@ def is_disturbed(sample: Sample) -> bool:
     return sample.wall_seconds > LARGEST_WALL_RATIO * sample.process_seconds
 
 
-def _median(samples: Sequence[Sample]) -> float:
-    return statistics.median(sample.process_seconds for sample in samples if sample.counted)
+def _median(samples: Sequence[Sample], by_the_clock: bool) -> float:
+    return statistics.median(
+        sample.wall_seconds if by_the_clock else sample.process_seconds for sample in samples if sample.counted
+    )
 
 
 def _median_memory(samples: Sequence[Sample], unit: float) -> float | None:

@@ -36,7 +36,7 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
         path: the ``.npz`` file that the first run's result, or that of the report's case for agreement, is written to.
     """
     end_with_parent(parent)
-    _pin()
+    cores = _pin()
     answers = _take_standard_output()
     # Only now: their threads are pinned with the process that starts them.
     import torch
@@ -47,24 +47,34 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     torch.set_num_threads(1)
     report = load_reports(module)[report_index]
     contender = report.contenders[contender_index]
+    if contender.whole_machine and cores:
+        os.sched_setaffinity(0, cores)
     compared = {} if report.agreement is None else _run(contender.build(report.agreement))[0]
     begin = time.process_time()
     work = contender.build(type(report.case)(**case))
     set_up = time.process_time() - begin
-    result, first_call = _run(work)
-    write_arrays(Path(path), compared or result)
-    ready = {"set_up_seconds": set_up, "first_call_seconds": first_call.process_seconds}
+    first_call = None
+    if not report.once:
+        result, sample = _run(work)
+        compared, first_call = compared or result, sample.process_seconds
+        del result
+    write_arrays(Path(path), compared)
+    ready = {"set_up_seconds": set_up, "first_call_seconds": first_call}
     package = {} if contender.package is None else {contender.package: importlib.metadata.version(contender.package)}
     _answer(answers, {**ready, "hardware": hardware(torch.device("cpu"), 1), "versions": {**versions(), **package}})
-    del result
+    del compared
     for _ in sys.stdin:
         _answer(answers, asdict(_run(work)[1] if report.memory_unit is None else _run_for_memory(work)))
 
 
-def _pin() -> None:
+def _pin() -> set[int]:
+    """Keep this process on one core; return all that it might use, or none where the system does not tell."""
+    if not hasattr(os, "sched_setaffinity"):
+        return set()
     # The same core for all contenders, of which one runs at a time; the first core serves the system's interrupts.
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    cores: set[int] = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    return cores
 
 
 def _take_standard_output() -> TextIO:
@@ -75,11 +85,17 @@ def _take_standard_output() -> TextIO:
 
 
 def _run(work: Callable[[], Result | Measured]) -> tuple[Result, Sample]:
-    wall, process = time.perf_counter(), time.process_time()
+    wall, process = time.perf_counter(), _process_seconds()
     result = work()
     if isinstance(result, Measured):
         return result.result, Sample(result.process_seconds, result.wall_seconds)
-    return result, Sample(time.process_time() - process, time.perf_counter() - wall)
+    return result, Sample(_process_seconds() - process, time.perf_counter() - wall)
+
+
+def _process_seconds() -> float:
+    """Return the processor's time of this process, and of those that it started and that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def _run_for_memory(work: Callable[[], Result | Measured]) -> Sample:

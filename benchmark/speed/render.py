@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.speed.contender import Comparison, Outcome, Timing
-from benchmark.speed.driver import LARGEST_WALL_RATIO, MOST_REPETITIONS
+from benchmark.speed.driver import LARGEST_WALL_RATIO
 
 
 def render(comparison: Comparison) -> str:
@@ -18,14 +18,17 @@ def render(comparison: Comparison) -> str:
     shared = ", for one instance" if any(timing.instances > 1 for timing in timings) else ""
     remembers = any(timing.memory is not None for timing in timings)
     memory_head, memory_rule = (" peak memory, units | target |", " ---: | --- |") if remembers else ("", "")
+    clocked = [timing.name for timing in timings if timing.whole_machine]
+    by_clock = f", but of the clock for {' and '.join(clocked)}, on all cores" if clocked else ""
     lines = [
         f"### {comparison.report}: {comparison.title}",
         "",
         f"- Case{' (quick: too small to judge by)' if comparison.quick else ''}: {case}",
         f"- Machine: {machine}; {packages}; threads of a contender: {hardware['threads']}",
         f"- Agreement: largest difference {found:.1e}, up to {comparison.tolerance:g} allowed",
-        f"- Times: of the processor{shared}; each median over {counted} run{'s' if counted > 1 else ''}, "
+        f"- Times: of the processor{by_clock}{shared}; each median over {counted} run{'s' if counted > 1 else ''}, "
         "contenders in turns",
+        *([f"- {comparison.note}"] if comparison.note else []),
         "",
         f"| contender | median, ms | ratio to {timings[0].name} | target |{memory_head} set-up, ms | first call, ms "
         "| difference |",
@@ -44,7 +47,7 @@ def render(comparison: Comparison) -> str:
 
 def _row(timing: Timing, remembers: bool) -> str:
     times = (timing.set_up_seconds, timing.first_call_seconds)
-    set_up, first_call = (f"{1000 * seconds:.1f}" for seconds in times)
+    set_up, first_call = ("none" if seconds is None else f"{1000 * seconds:.1f}" for seconds in times)
     median = f"{1000 * timing.median_seconds / timing.instances:.1f}"
     difference = "not compared" if timing.difference is None else f"{timing.difference:.1e}"
     held = "not measured" if timing.memory is None else f"{timing.memory:.2f}"
@@ -72,6 +75,6 @@ def _outcome(outcome: Outcome) -> str:
 def _warning(timing: Timing) -> str:
     counted = sum(sample.counted for sample in timing.samples)
     return (
-        f"{timing.disturbed} of {counted} runs of {timing.name} had to share the core each of {MOST_REPETITIONS + 1} "
-        f"times (wall time above {LARGEST_WALL_RATIO} × process time): measure again on a quieter machine."
+        f"{timing.disturbed} of {counted} runs of {timing.name} had to share the core whenever tried (wall time above "
+        f"{LARGEST_WALL_RATIO} × process time): measure again on a quieter machine."
     )

@@ -1,0 +1,162 @@
+"""A whole suite as ``rnnbench run`` trains it, against the same runs one after the other in plain Lightning.
+
+Every time is that of one run, a training with its evaluation at the end. rnnbench's holds all that the command does:
+starting its processes, importing, writing records. The plain side's has its imports done before, and walks the plain
+loop; it trains some of the instances, since each takes as long as another.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.construct import build_data_module, recurrence_factory
+from benchmark.errors import UserError
+from benchmark.experiment import Experiment
+from benchmark.speed.contender import Contender, Report, Result
+from benchmark.speed.plain_lightning import train_alone
+from benchmark.speed.training_case import adding, write_suite
+from benchmark.suite import load_suite
+from benchmark.train import quiet_lightning
+from leaderboard.record import read_record
+from lit_models.lit_sequence_model import make_network
+from lit_models.scan.choice import scanning
+
+
+@dataclass(frozen=True)
+class SuiteCase:
+    """M instances of each configuration, of N units, trained on the adding problem of length T in batches of B.
+
+    ``sampled`` instances of each are trained on the plain side; ``updates`` are optimiser steps of a run, ``evaluated``
+    the sequences of validation and of test.
+    """
+
+    configurations: int = 12
+    instances: int = 5
+    sampled: int = 1
+    units: int = 50
+    sequences: int = 32
+    steps: int = 100
+    updates: int = 500
+    evaluated: int = 2000
+
+    def networks(self) -> dict[str, Any]:
+        """Return the first configurations, by name."""
+
+        def spec(name: str, **settings: Any) -> dict[str, Any]:
+            return {"class_path": name, "init_args": {"hidden_size": self.units, **settings}}
+
+        angles = [0.0, math.pi / 4]
+        all_of_them = {
+            "WCRNN scalar": spec("WCRNN", residual="scalar", r=0.995),
+            "LSTM": spec("LSTM"),
+            "Elman": spec("ElmanRNN"),
+            "WCRNN diagonal": spec("WCRNN", residual="diagonal", r=[0.9, 1.0]),
+            "WCRNN rotation": spec("WCRNN", residual="rotation", phi=angles),
+            "WCRNN rotation, diagonal": spec("WCRNN", residual="rotation_diagonal", r=[0.99, 1.0], phi=angles),
+            "WCRNN orthogonal": spec("WCRNN", residual="orthogonal"),
+            "WCRNN form A": spec("WCRNN", residual="diagonal", r=[0.9, 1.0], form="A"),
+            "WCRNN form B": spec("WCRNN", residual="diagonal", r=[0.9, 1.0], form="B"),
+            "Elman relu": spec("ElmanRNN", time_activation="relu"),
+            "GRU": spec("GRU"),
+            "CP-2RNN": spec("SecondOrderRNN", rank=max(1, self.units // 2)),
+        }
+        return dict(list(all_of_them.items())[: self.configurations])
+
+    def write(self, folder: Path) -> Path:
+        """Write the suite's file and return its path."""
+        length = {"batch_size": self.sequences, "max_steps": self.updates, "validate_every": self.updates}
+        tasks = {"task": adding(self.steps, self.evaluated)}
+        return write_suite(folder, tasks, self.networks(), self.instances, length)
+
+
+def build_plain(case: SuiteCase) -> Callable[[], Result]:
+    """Prepare the sampled runs, one after the other."""
+
+    def work() -> Result:
+        scores = {}
+        with tempfile.TemporaryDirectory() as folder, quiet_lightning(), scanning("loop"):
+            for experiment in load_suite(case.write(Path(folder))).experiments:
+                for instance in range(case.sampled):
+                    found = _train_plainly(experiment, instance, case, Path(folder))
+                    scores[f"{experiment.network}/{instance}"] = np.array([found["rmse/0"], found["rmse/1"]])
+        return scores
+
+    return work
+
+
+def _train_plainly(experiment: Experiment, instance: int, case: SuiteCase, folder: Path) -> dict[str, float]:
+    data = build_data_module(experiment.config)
+    network = make_network(recurrence_factory(experiment.config["recurrence"]), data.task, instance)
+    return train_alone(network, data, case.updates, folder)
+
+
+def build_command(case: SuiteCase, workers: int | None) -> Callable[[], Result]:
+    """Prepare ``rnnbench run`` with so many workers; None for one per core."""
+
+    def work() -> Result:
+        with tempfile.TemporaryDirectory() as folder:
+            path, runs = case.write(Path(folder)), Path(folder) / "runs"
+            options = ["--runs-dir", str(runs), *([] if workers is None else ["--workers", str(workers)])]
+            command = [sys.executable, "-m", "benchmark", "run", str(path), *options]
+            # Not to a bar over all runs, which this process's own output would be mixed with.
+            ended = subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True)  # noqa: S603
+            if ended.returncode:
+                raise UserError(f"rnnbench run ended with exit code {ended.returncode}: {ended.stderr.strip()[-300:]}")
+            scores = {}
+            for file in sorted(runs.rglob("*.json")):
+                record = read_record(file)
+                point = record.curve[-1]
+                scores[f"{record.network}/{record.instance}"] = np.array([point.val["rmse"], point.test["rmse"]])
+            return scores
+
+    return work
+
+
+_CASE = SuiteCase()
+_SMALL = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)
+REPORTS = (
+    Report(
+        title="runs of a suite on Adding(100), each with its evaluation",
+        case=_CASE,
+        quick=replace(_SMALL, configurations=2, sampled=1),
+        full=replace(_CASE, sampled=_CASE.instances),
+        contenders=(
+            Contender(
+                "plain Lightning, run after run",
+                build_plain,
+                instances=lambda case: len(case.networks()) * case.sampled,
+            ),
+            Contender(
+                "rnnbench run, one worker per core",
+                partial(build_command, workers=None),
+                largest_ratio=0.25,
+                instances=lambda case: len(case.networks()) * case.instances,
+                whole_machine=True,
+            ),
+            Contender(
+                "rnnbench run, one worker",
+                partial(build_command, workers=1),
+                instances=lambda case: len(case.networks()) * case.instances,
+            ),
+        ),
+        # Scores after a few steps in single precision.
+        tolerance=1e-4,
+        agreement=_SMALL,
+        once=True,
+        note=(
+            "Of each configuration the plain side trains as many instances as 'sampled' says (all of them with --full). "
+            "Its start and imports are not counted; those of rnnbench and its workers are."
+        ),
+    ),
+)
