@@ -18,6 +18,7 @@ WORKERS =
 DEVICES =
 WANDB = off
 RUNS_DIR = runs
+SPEED_DIR = $(RUNS_DIR)/speed
 
 RUN_FLAGS = --budget $(BUDGET) \
 	$(if $(ONLY),--only $(foreach name,$(ONLY),'$(name)')) \
@@ -77,8 +78,8 @@ leaderboard: $(STAMP) ## Rewrite leaderboard/LEADERBOARD.md from the committed r
 	$(BIN)/rnnbench leaderboard
 
 .PHONY: speed
-speed: $(STAMP) ## Time ways to do the same work side by side (minutes, on a machine with nothing else to do)
-	$(BIN)/rnnbench speed
+speed: $(STAMP) ## Time ways to do the same work side by side, into SPEED_DIR (half an hour, on a machine left alone)
+	$(BIN)/rnnbench speed all --output '$(SPEED_DIR)'
 
 ##@ Development
 .PHONY: venv

@@ -134,7 +134,14 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb.add_argument("report", nargs="?", type=_one_of("report", reports), default="all", help=" | ".join(reports))
     verb.add_argument("--repeats", type=_positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
     verb.add_argument("--quick", action="store_true", help="small cases, too small to judge by")
+    verb.add_argument("--full", action="store_true", help="the whole work, where a report takes a sample of it")
     verb.add_argument("--json", type=Path, metavar="FILE", help="also write all samples as JSON")
+    verb.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="also write a file of JSON for each report, and a figure of all there",
+    )
 
     verb = add("figures", _figures, "draw the dynamics that records hold")
     verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR", help="published records, or runs")
@@ -275,7 +282,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
 def _speed(options: argparse.Namespace) -> int:
     from benchmark.speed.command import report_speed
 
-    return report_speed(options.report, options.repeats, options.quick, options.json)
+    return report_speed(options.report, options.repeats, options.quick, options.json, options.output, options.full)
 
 
 def _figures(options: argparse.Namespace) -> int:

@@ -1,22 +1,33 @@
-"""``rnnbench speed``: take reports, print them, and write them as JSON."""
+"""``rnnbench speed``: take reports, print them, and write them as JSON and as a figure."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.speed import REPORTS
+from benchmark.speed.contender import Comparison
 from benchmark.speed.driver import compare
 from benchmark.speed.render import render
 from leaderboard.files import write_atomically
+from leaderboard.speed_figure import read_comparisons, speed_figure
 
 _REPEATS = 5
+_FIGURE = "ratios.svg"
 
 
-def report_speed(chosen: str, repeats: int | None, quick: bool, json_file: Path | None) -> int:
+def report_speed(
+    chosen: str,
+    repeats: int | None,
+    quick: bool,
+    json_file: Path | None,
+    output: Path | None = None,
+    full: bool = False,
+) -> int:
     """Take one report, or ``all`` of them.
 
     Args:
@@ -24,25 +35,52 @@ def report_speed(chosen: str, repeats: int | None, quick: bool, json_file: Path 
         repeats: counted runs of each contender; None for 5, or 1 of a quick case.
         quick: take the small cases.
         json_file: where to write a list of the reports' outcomes; None for nowhere.
+        output: folder for a file of JSON for each report, and for the figure of all whose files are there; None for
+            neither.
+        full: take the whole work where a case is a sample of it.
 
     Returns:
         0.
 
     Raises:
-        UserError: contenders disagree, one of them ended by itself, or ``json_file`` lies in no folder.
-        OSError: ``json_file`` cannot be written.
+        UserError: contenders disagree, one of them ended by itself, ``json_file`` lies in no folder, or ``output`` is
+            none or holds other files of JSON.
+        OSError: a file cannot be written.
     """
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise UserError(f"--json {json_file}: a file in a folder that exists is allowed")
-    comparisons = []
+    if quick and full:
+        raise UserError("--quick and --full: one of them is allowed")
+    if output is not None:
+        _check_output(output)
+    comparisons: list[Comparison] = []
     for name in REPORTS if chosen == "all" else [chosen]:
-        for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell):
+        taken = []
+        for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell, full):
             print(render(comparison), end="\n\n", flush=True)
-            comparisons.append(comparison)
+            taken.append(comparison)
+        if output is not None:
+            # As soon as they are there: what comes later may be interrupted.
+            write_atomically(output / f"{name}.json", _as_json(taken))
+            write_atomically(output / _FIGURE, speed_figure(read_comparisons(output)))
+        comparisons += taken
     if json_file is not None:
-        text = json.dumps([asdict(comparison) for comparison in comparisons], indent=1, allow_nan=False)
-        write_atomically(json_file, f"{text}\n".encode())
+        write_atomically(json_file, _as_json(comparisons))
     return 0
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output {output}: is a file; a folder is allowed")
+    try:
+        read_comparisons(output)
+    except ValueError as error:
+        raise UserError(f"--output {output}: {error}; give another folder, or move the file away") from error
+
+
+def _as_json(comparisons: Sequence[Comparison]) -> bytes:
+    text = json.dumps([asdict(comparison) for comparison in comparisons], indent=1, allow_nan=False)
+    return f"{text}\n".encode()
 
 
 def _tell(text: str) -> None:

@@ -139,8 +139,8 @@ class Timing:
     Attributes:
         name: of the contender.
         set_up_seconds: process time of building weights and data.
-        first_call_seconds: process time of the first run, which is not counted: it may compile or fill caches. None where
-            there was no such run.
+        first_call_seconds: process time of the first run, which is not counted: it may compile or fill caches; None
+            where there was no such run.
         difference: largest absolute difference from the reference's result; None if it was not compared.
         samples: every run after the first, in order.
         median_seconds: median of the counted runs' process time, or wall time of a contender on the whole machine.

@@ -117,7 +117,17 @@ def _compare(
         versions = {key: version for peer in peers for key, version in peer.ready["versions"].items()}
     outcomes = [] if quick else reach(report.targets, timings)
     return Comparison(
-        name, report.title, quick, fields, report.tolerance, timings, hardware, versions, outcomes, left_out, report.note
+        name,
+        report.title,
+        quick,
+        fields,
+        report.tolerance,
+        timings,
+        hardware,
+        versions,
+        outcomes,
+        left_out,
+        report.note,
     )
 
 

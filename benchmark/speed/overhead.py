@@ -68,7 +68,7 @@ class Stopwatch(L.Callback):
 
 
 def build_bare(case: TrainingCase) -> Callable[[], Result | Measured]:
-    """Prepare a loop of nothing but loss, backward, clipping per instance and torch's Adam, over batches read before."""
+    """Prepare a loop of loss, backward, clipping per instance and torch's Adam alone, over batches read before."""
 
     def work() -> Measured:
         with _prepared(case) as (_, data, model):

@@ -53,7 +53,7 @@ class PlainModule(L.LightningModule):
 
 
 def train_alone(network: nn.Module, data: L.LightningDataModule, steps: int, folder: Path) -> dict[str, float]:
-    """Train one network, evaluate it at the end, and return its scores: ``rmse/0`` of validation, ``rmse/1`` of test."""
+    """Train a network, evaluate it at the end, and return its scores: ``rmse/0`` of validation, ``rmse/1`` of test."""
     model = PlainModule(network)
     settings: dict[str, Any] = {"check_val_every_n_epoch": None, "val_check_interval": steps}
     trainer = L.Trainer(

@@ -55,8 +55,9 @@ def _grown(build: _Growth, factor: int) -> Callable[[SequenceCase], Callable[[],
     return lambda case: build(case, factor)
 
 
-# Large enough for what a run costs whatever its size, a millisecond or two, to be a small part of the shortest: in B and M
-# the batch of sequential MNIST and more; in T long sequences, in batches that fit into memory at ten times the length.
+# Large enough for what a run costs whatever its size, a millisecond or two, to be a small part of the shortest: in B
+# and M the batch of sequential MNIST and more; in T long sequences, in batches that fit into memory at ten times the
+# length.
 _CASE = SequenceCase("WCRNN, diagonal R", units=100, sequences=128, steps=200)
 _LONG = replace(_CASE, sequences=32, steps=1000)
 REPORTS = (

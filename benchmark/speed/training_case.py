@@ -1,4 +1,4 @@
-"""Trainings that the reports ``overhead`` and ``suite`` are about, written as suites that ``rnnbench run`` could train."""
+"""The trainings of the reports ``overhead`` and ``suite``, written as suites that ``rnnbench run`` could train."""
 
 from __future__ import annotations
 

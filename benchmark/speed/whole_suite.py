@@ -109,8 +109,10 @@ def build_command(case: SuiteCase, workers: int | None) -> Callable[[], Result]:
             path, runs = case.write(Path(folder)), Path(folder) / "runs"
             options = ["--runs-dir", str(runs), *([] if workers is None else ["--workers", str(workers)])]
             command = [sys.executable, "-m", "benchmark", "run", str(path), *options]
-            # Not to a bar over all runs, which this process's own output would be mixed with.
-            ended = subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True)  # noqa: S603
+            # Not the output of this process: the answers to the driver go there.
+            ended = subprocess.run(  # noqa: S603
+                command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=False
+            )
             if ended.returncode:
                 raise UserError(f"rnnbench run ended with exit code {ended.returncode}: {ended.stderr.strip()[-300:]}")
             scores = {}
@@ -155,8 +157,8 @@ REPORTS = (
         agreement=_SMALL,
         once=True,
         note=(
-            "Of each configuration the plain side trains as many instances as 'sampled' says (all of them with --full). "
-            "Its start and imports are not counted; those of rnnbench and its workers are."
+            "Of each configuration the plain side trains as many instances as 'sampled' says (all of them with "
+            "--full). Its start and imports are not counted; those of rnnbench and its workers are."
         ),
     ),
 )
