@@ -83,6 +83,8 @@ def read_comparisons(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.json")):
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(listed, list):
+                raise TypeError("no list")
             bars(listed)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: not written by rnnbench speed ({type(error).__name__}: {error})") from error

@@ -32,6 +32,15 @@ from leaderboard.record import read_record
 from lit_models.lit_sequence_model import make_network
 from lit_models.scan.choice import scanning
 
+#: ``rnnbench`` itself, which ends with the process that started it, and its workers with it.
+_COMMAND = """
+import sys
+from benchmark.launchers.worker import end_with_parent
+end_with_parent(int(sys.argv[1]))
+from benchmark.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
 
 @dataclass(frozen=True)
 class SuiteCase:
@@ -108,7 +117,7 @@ def build_command(case: SuiteCase, workers: int | None) -> Callable[[], Result]:
         with tempfile.TemporaryDirectory() as folder:
             path, runs = case.write(Path(folder)), Path(folder) / "runs"
             options = ["--runs-dir", str(runs), *([] if workers is None else ["--workers", str(workers)])]
-            command = [sys.executable, "-m", "benchmark", "run", str(path), *options]
+            command = [sys.executable, "-c", _COMMAND, str(os.getpid()), "run", str(path), *options]
             # Not the output of this process: the answers to the driver go there.
             ended = subprocess.run(  # noqa: S603
                 command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=False

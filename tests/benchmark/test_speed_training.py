@@ -1,0 +1,196 @@
+"""Reports on whole trainings: both sides do the same work, what is timed is what is said, long work is done once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.cli import main
+from benchmark.speed import REPORTS, overhead, peer
+from benchmark.speed.contender import Measured, load_reports
+from benchmark.speed.driver import largest_difference
+from benchmark.speed.overhead import Stopwatch, build_bare, build_trainer, fit_as_fit, fit_as_run, train_bare
+from benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
+from benchmark.speed.whole_suite import SuiteCase, build_command, build_plain
+from datamodules.task import Batch
+from lit_models.ensemble import Ensemble
+from lit_models.network import Network
+from lit_models.recurrences.elman import ElmanRNN
+
+ROOT = Path(__file__).parents[2]
+SMALL = TrainingCase("Adding", instances=2, units=4, sequences=8, steps=6, updates=3, warm_up=2)
+#: A report of long work, of which the case takes a sample: 0.2 s of a child process and 0.3 s of sleep.
+TOY_REPORT = """
+import os, subprocess, sys, time
+from dataclasses import dataclass
+import numpy as np
+from benchmark.speed.contender import Contender, Report
+
+SPIN = "import time\\nwhile time.process_time() < 0.2: pass"
+
+@dataclass(frozen=True)
+class Case:
+    sampled: int = 2
+
+def build(case, calls):
+    def work():
+        calls.append(case)
+        assert len(calls) == (2 if case.sampled else 1)
+        if case.sampled:
+            subprocess.run([sys.executable, "-c", SPIN])
+            time.sleep(0.3)
+        return {"cores": np.array(1.0)}
+    return work
+
+def build_alone(case, calls=[]):
+    return build(case, calls)
+
+def build_on_all(case, calls=[]):
+    import os
+    assert len(os.sched_getaffinity(0)) > 1 or os.cpu_count() == 1
+    return build(case, calls)
+
+REPORTS = (Report("toy", Case(), Case(1), (
+    Contender("alone", build_alone, instances=lambda case: case.sampled),
+    Contender("on all", build_on_all, largest_ratio=0.5, instances=10, whole_machine=True),
+), 1e-6, agreement=Case(0), full=Case(5), once=True, note="A sample."),)
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "toy_long_report.py").write_text(TOY_REPORT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(REPORTS, "toy", "toy_long_report")
+    yield
+    sys.modules.pop("toy_long_report", None)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_long_work_is_done_once_by_its_own_clock(toy: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speed", "toy", "--full", "--output", "speed"]) == 0
+    page = capsys.readouterr().out
+    assert "Times: of the processor, but of the clock for on all, on all cores, for one instance" in page
+    assert "- A sample." in page
+    (report,) = json.loads(Path("speed/toy.json").read_text(encoding="utf-8"))
+    assert report["case"] == {"sampled": 5}
+    alone, on_all = report["timings"]
+    assert [len(timing["samples"]) for timing in (alone, on_all)] == [1, 1]
+    assert alone["first_call_seconds"] is None
+    # The child's time is counted, the sleep is not; on the whole machine it is the other way round.
+    assert alone["samples"][0]["process_seconds"] >= 0.1
+    assert alone["median_seconds"] == alone["samples"][0]["process_seconds"]
+    assert on_all["median_seconds"] == on_all["samples"][0]["wall_seconds"] >= 0.4
+    assert on_all["ratio"] == pytest.approx(on_all["median_seconds"] / 10 / (alone["median_seconds"] / 5))
+    assert b"toy: on all" in Path("speed/ratios.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (["--quick", "--full"], ["--quick and --full"]),
+        (["--output", "file"], ["--output file", "a folder"]),
+        (["--output", "folder"], ["--output folder", "other.json: not written by rnnbench speed"]),
+    ],
+)
+def test_wrong_words(
+    words: list[str],
+    fragments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    Path("folder/other.json").write_text("{}", encoding="utf-8")
+    assert main(["speed", "scan", *words]) == 2
+    message = capsys.readouterr().err
+    assert all(fragment in message for fragment in fragments), message
+
+
+def measured(work: Any) -> Measured:
+    found = work()
+    assert isinstance(found, Measured)
+    return found
+
+
+@pytest.mark.parametrize("case", [SMALL, replace(SMALL, task="random pixels", instances=1)], ids=lambda case: case.task)
+@pytest.mark.filterwarnings("ignore")  # What Lightning has to say of its own defaults is not ours to mend.
+def test_trainers_and_bare_loop_come_to_the_same_weights(case: TrainingCase) -> None:
+    bare = measured(build_bare(case))
+    assert any(name.endswith("recurrent_map.weight") for name in bare.result)
+    for fit in (fit_as_run, fit_as_fit):
+        assert largest_difference(measured(build_trainer(case, fit)).result, bare.result) < 1e-6
+    untrained = measured(build_bare(replace(case, updates=0, warm_up=1)))
+    assert largest_difference(untrained.result, bare.result) > 1e-4
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_bare_loop_is_torchs_adam_and_clipping_on_each_instance_alone(root: bool) -> None:
+    torch.manual_seed(0)
+    networks = [Network(ElmanRNN(2, 3), 4, "last").double() for _ in range(3)]
+    ensemble = Ensemble(networks)
+    targets = torch.randn(5, 4, dtype=torch.float64) if root else torch.randint(4, (5,))
+    inputs = 10 * torch.randn(6, 5, 7, 2, dtype=torch.float64)
+    steps: list[None] = []
+    train_bare(ensemble, root, [Batch(each, targets, None) for each in inputs], lambda: steps.append(None))
+    assert len(steps) == len(inputs)
+    for index, network in enumerate(networks):
+        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+        for each in inputs:
+            optimizer.zero_grad()
+            outputs = network(each)
+            loss = (outputs - targets).square().mean().sqrt() if root else torch.nn.CrossEntropyLoss()(outputs, targets)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_NORM)
+            optimizer.step()
+        for alone, stack in zip(network.parameters(), ensemble.parameters(), strict=True):
+            torch.testing.assert_close(stack[index], alone, rtol=0, atol=1e-12)
+
+
+def test_stopwatch_leaves_the_first_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([1.0, 2.0, 4.0, 8.0])
+    monkeypatch.setattr(overhead.time, "process_time", lambda: next(now))
+    watch = Stopwatch(warm_up=2)
+    for _ in range(4):
+        watch.step_done()
+    found = watch.measured(Ensemble([torch.nn.Linear(1, 1)]))
+    assert found.process_seconds == 6.0
+    assert 0 <= found.wall_seconds < 60
+
+
+def test_time_of_ended_children_is_counted() -> None:
+    spin = "import time\nwhile time.process_time() < 0.3: pass"
+    before = peer._process_seconds()
+    subprocess.run([sys.executable, "-c", spin], check=True)
+    assert peer._process_seconds() - before >= 0.25
+
+
+def test_suite_is_twelve_different_configurations_that_can_be_sampled() -> None:
+    (report,) = load_reports(REPORTS["suite"])
+    networks = report.case.networks()
+    assert len({json.dumps(spec, sort_keys=True) for spec in networks.values()}) == len(networks) == 12
+    plain, command, _ = report.contenders
+    assert (plain.instances_of(report.case), command.instances_of(report.case)) == (12, 60)
+    assert plain.instances_of(report.full) == 60
+
+
+@pytest.mark.slow
+def test_suite_through_the_command_scores_as_in_plain_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    case = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)
+    found, expected = build_command(case, 2)(), build_plain(case)()
+    assert len(expected) == 24
+    assert largest_difference(found, expected) < 1e-6
