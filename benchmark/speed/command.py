@@ -40,11 +40,11 @@ def report_speed(
         full: take the whole work where a case is a sample of it.
 
     Returns:
-        0.
+        0, or 2 where one of ``all`` reports failed, which keeps none of the others from being taken.
 
     Raises:
-        UserError: contenders disagree, one of them ended by itself, ``json_file`` lies in no folder, or ``output`` is
-            none or holds other files of JSON.
+        UserError: contenders of the one report disagree, one of them ended by itself, ``json_file`` lies in no folder,
+            or ``output`` is none or holds other files of JSON.
         OSError: a file cannot be written.
     """
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
@@ -54,11 +54,19 @@ def report_speed(
     if output is not None:
         _check_output(output)
     comparisons: list[Comparison] = []
+    exit_code = 0
     for name in REPORTS if chosen == "all" else [chosen]:
         taken = []
-        for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell, full):
-            print(render(comparison), end="\n\n", flush=True)
-            taken.append(comparison)
+        try:
+            for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell, full):
+                print(render(comparison), end="\n\n", flush=True)
+                taken.append(comparison)
+        except UserError as error:
+            if chosen != "all":
+                raise
+            _tell(f"error: {error}")
+            exit_code = 2
+            continue
         if output is not None:
             # As soon as they are there: what comes later may be interrupted.
             write_atomically(output / f"{name}.json", _as_json(taken))
@@ -66,7 +74,7 @@ def report_speed(
         comparisons += taken
     if json_file is not None:
         write_atomically(json_file, _as_json(comparisons))
-    return 0
+    return exit_code
 
 
 def _check_output(output: Path) -> None:

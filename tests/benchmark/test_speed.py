@@ -108,6 +108,24 @@ def test_what_goes_wrong_is_one_message_and_leaves_no_process(
     assert peers_left(toy, peers) == []
 
 
+def test_of_all_reports_one_that_fails_keeps_none_from_being_taken(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = TOY_REPORT.replace('os.environ["TOY"]', '"well"').replace('"toy", Case()', '"good", Case()')
+    (toy / "good_report.py").write_text(good, encoding="utf-8")
+    for name in list(REPORTS):
+        monkeypatch.delitem(REPORTS, name)
+    monkeypatch.setitem(REPORTS, "toy", "toy_report")
+    monkeypatch.setitem(REPORTS, "good", "good_report")
+    monkeypatch.setenv("TOY", "fails")
+    assert main(["speed", "all", "--quick", "--output", "speed", "--json", "out.json"]) == 2
+    monkeypatch.delitem(sys.modules, "good_report")
+    assert "error: toy: contender 'toy' ended with exit code 1: ValueError: size is 3: no" in capsys.readouterr().err
+    assert {path.name for path in Path("speed").iterdir()} == {"good.json", "ratios.svg"}
+    (report,) = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert report["title"] == "good"
+
+
 def test_contenders_end_when_the_driver_is_killed(toy: Path) -> None:
     code = "from benchmark.speed.driver import compare; list(compare('toy', 'toy_report', 1, True, print))"
     driver = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TOY": "sleeps"}, stdout=subprocess.PIPE)
