@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 
 class Ensemble(nn.Module):
@@ -106,7 +107,8 @@ def _tensors(network: nn.Module) -> dict[str, object]:
 
 
 def _modules(network: nn.Module) -> dict[str, object]:
-    return {name: type(module) for name, module in network.named_modules()}
+    # A parametrised module has a class of its own.
+    return {name: type_before_parametrizations(module) for name, module in network.named_modules()}
 
 
 def _settings(network: nn.Module) -> dict[str, object]:

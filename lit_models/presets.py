@@ -8,6 +8,7 @@ from typing import Any
 
 TABLE_2 = "Dubinin & Effenberger 2024, Table 2"
 FIGURE_2 = "Dubinin & Effenberger 2024, Fig. 2"
+PASCANU = "Pascanu et al. 2014"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ def _wcrnn(**settings: Any) -> dict[str, Any]:
 
 # "Informed heterogeneity" (section 4.3), drawn for every unit; an angle belongs to a pair of units (eq. 16).
 _INFORMED = {"residual": "rotation_diagonal", "r": [0.99, 1.0], "phi": [0.0, math.pi / 4], "gamma": [0.005, 0.05]}
+# Sizes and sigmoid as in the authors' tutorial; its sparse weights, rescaled to a largest singular value of 1, are not.
+_DEEP = {"hidden_size": 200, "transition_layers": [200], "skip": "linear", "activation": "sigmoid"}
 _COUNT_100 = "11,310 parameters on sMNIST"
 
 
@@ -68,6 +71,26 @@ PRESETS: dict[str, Preset] = {
         {"class_path": "LSTM", "init_args": {"hidden_size": 47}},
         TABLE_2,
         "9,880 parameters on sMNIST. PyTorch's LSTM with about as many parameters as the others.",
+    ),
+    "UR-LSTM_48": Preset(
+        {"class_path": "URLSTM", "init_args": {"hidden_size": 48}},
+        TABLE_2,
+        "10,090 parameters on sMNIST. UR-LSTM (Gu et al. 2020) of the other rows' size.",
+    ),
+    "UR-LSTM_1024": Preset(
+        {"class_path": "URLSTM", "init_args": {"hidden_size": 1024}},
+        TABLE_2,
+        "4,212,746 parameters on sMNIST. UR-LSTM (Gu et al. 2020) of the published size there, around 4M.",
+    ),
+    "DT(S)-RNN": Preset(
+        {"class_path": "DeepTransitionRNN", "init_args": _DEEP},
+        PASCANU,
+        "122,810 parameters on sMNIST. Deep transition with a shortcut; inputs join in its last layer.",
+    ),
+    "DOT(S)-RNN": Preset(
+        {"class_path": "DeepTransitionRNN", "init_args": {**_DEEP, "output_layers": [200]}},
+        PASCANU,
+        "163,010 parameters on sMNIST. DT(S)-RNN with a deep output.",
     ),
     "WCRNN_r0.95": _homogeneous(0.95, "Strongly subcritical"),
     "WCRNN_r0.995": _homogeneous(0.995, "Weakly subcritical"),

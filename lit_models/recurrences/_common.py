@@ -37,6 +37,27 @@ def check_positive(argument: str, value: int) -> None:
         raise ValueError(f"{argument} is {value}: at least 1 is allowed")
 
 
+def check_number(
+    argument: str, value: float, above: float = -math.inf, low: float = -math.inf, high: float = math.inf
+) -> None:
+    """Check that a number is finite, larger than ``above``, and from ``low`` to ``high``.
+
+    Raises:
+        ValueError: it is not; names the argument, its value and what is allowed.
+    """
+    if math.isfinite(value) and value > above and low <= value <= high:
+        return
+    bounds = {"above": above, "of at least": low, "of at most": high}
+    words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+    raise ValueError(f"{argument} is {value}: a finite number{' ' if words else ''}{words} is allowed")
+
+
+def add_constants(module: nn.Module, **values: float) -> None:
+    """Register numbers as buffers [], so that the instances of an ensemble may differ in them."""
+    for name, value in values.items():
+        module.register_buffer(name, torch.tensor(float(value)))
+
+
 def add_cell_parameters(cell: nn.Module, input_size: int, hidden_size: int, gates: int) -> None:
     """Give a cell the parameters of ``torch.nn.RNNCell``, ``LSTMCell`` or ``GRUCell``: same names, shapes and draws.
 

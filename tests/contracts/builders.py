@@ -52,6 +52,10 @@ def variants() -> list[object]:
             values = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
             if isinstance(annotation, types.UnionType) and int in typing.get_args(annotation):
                 values = (3,)
+            if annotation is bool:
+                values = (not default,)
+            if annotation == tuple[int, ...]:
+                values = ((3,),)
             for value in values:
                 if value != default:
                     found.append(pytest.param(cls, {**required, argument: value}, id=f"{name}-{argument}={value}"))

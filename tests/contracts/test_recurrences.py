@@ -233,4 +233,5 @@ def test_input_size_comes_first(cls: type[Recurrence]) -> None:
 
 def test_all_are_found() -> None:
     known = {"ElmanRNN", "LSTM", "GRU", "SecondOrderRNN", "WCRNN", "StackedRNN", "FeedForwardTruncation"}
+    known |= {"DeepTransitionRNN", "URLSTM", "MIRNN", "OrthogonalRNN", "AntisymmetricRNN", "CoRNN", "LipschitzRNN"}
     assert known <= set(registered_recurrences())

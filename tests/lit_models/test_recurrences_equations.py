@@ -1,0 +1,233 @@
+"""Architectures of papers against their equations, written out over units in float64: outputs and gradients."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from lit_models.recurrence import Recurrence
+from lit_models.recurrences.antisymmetric import AntisymmetricRNN
+from lit_models.recurrences.coupled_oscillator import CoRNN
+from lit_models.recurrences.lipschitz import LipschitzRNN
+from lit_models.recurrences.multiplicative_integration import MIRNN
+from lit_models.recurrences.orthogonal import OrthogonalRNN
+from lit_models.recurrences.ur_lstm import URLSTM
+
+STEPS, BATCH, INPUTS, UNITS = 4, 2, 2, 3
+close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
+Numbers = list[Tensor]
+
+
+def dot(row: Tensor, values: Numbers) -> Tensor:
+    return sum((row[j] * value for j, value in enumerate(values)), torch.zeros((), dtype=torch.float64))
+
+
+def antisymmetric(net: AntisymmetricRNN, x: Numbers, h: Numbers, gated: bool) -> Numbers:
+    # Entries of the strictly upper triangle, row by row.
+    places = [(i, j) for i in range(UNITS) for j in range(i + 1, UNITS)]
+    w = {place: net.upper[k] for k, place in enumerate(places)}
+    following = []
+    for i in range(UNITS):
+        turned = -net.gamma * h[i]
+        for j in range(UNITS):
+            if i != j:
+                turned = turned + (w[i, j] if i < j else -w[j, i]) * h[j]
+        step = net.epsilon * torch.tanh(turned + dot(net.input_map.weight[i], x) + net.input_map.bias[i])
+        if gated:
+            k = UNITS + i
+            step = step * torch.sigmoid(turned + dot(net.input_map.weight[k], x) + net.input_map.bias[k])
+        following.append(h[i] + step)
+    return following
+
+
+def coupled_oscillators(net: CoRNN, x: Numbers, state: Numbers) -> Numbers:
+    y, z = state[:UNITS], state[UNITS:]
+    speeds = []
+    for i in range(UNITS):
+        force = torch.tanh(dot(net.drive.weight[i], [*x, *z, *y]) + net.drive.bias[i])
+        speeds.append(z[i] + net.dt * (force - net.gamma * y[i] - net.epsilon * z[i]))
+    return [*(y[i] + net.dt * speeds[i] for i in range(UNITS)), *speeds]
+
+
+def lipschitz(net: LipschitzRNN, x: Numbers, h: Numbers, midpoint: bool) -> Numbers:
+    def entry(m: Tensor, i: int, j: int) -> Tensor:
+        symmetric, skew = m[i, j] + m[j, i], m[i, j] - m[j, i]
+        return (1 - net.beta) * symmetric + net.beta * skew - (net.gamma if i == j else 0)
+
+    def slope(h: Numbers) -> Numbers:
+        slopes = []
+        for i in range(UNITS):
+            linear = sum(entry(net.mixed[0], i, j) * h[j] for j in range(UNITS))
+            coupled = sum(entry(net.mixed[1], i, j) * h[j] for j in range(UNITS))
+            slopes.append(linear + torch.tanh(coupled + dot(net.input_map.weight[i], x) + net.input_map.bias[i]))
+        return slopes
+
+    at = [value + net.epsilon / 2 * k for value, k in zip(h, slope(h), strict=True)] if midpoint else h
+    return [value + net.epsilon * k for value, k in zip(h, slope(at), strict=True)]
+
+
+def multiplicative(net: MIRNN, x: Numbers, h: Numbers) -> Numbers:
+    following = []
+    for i in range(UNITS):
+        wx, uh = dot(net.weight_ih[i], x), dot(net.weight_hh[i], h)
+        following.append(torch.tanh(net.alpha[i] * wx * uh + net.beta_1[i] * uh + net.beta_2[i] * wx + net.bias[i]))
+    return following
+
+
+def ur_lstm(net: URLSTM, x: Numbers, state: Numbers) -> Numbers:
+    h, c = state[:UNITS], state[UNITS:]
+
+    def drive(gate: int, i: int) -> Tensor:
+        row = gate * UNITS + i
+        return dot(net.weight_ih[row], x) + dot(net.weight_hh[row], h)
+
+    hidden, cells = [], []
+    for i in range(UNITS):
+        f = torch.sigmoid(drive(0, i) + net.forget_bias[i])
+        r = torch.sigmoid(drive(1, i) + net.bias[i] - net.forget_bias[i])
+        g = r * (1 - (1 - f) ** 2) + (1 - r) * f**2
+        cells.append(g * c[i] + (1 - g) * torch.tanh(drive(2, i) + net.bias[UNITS + i]))
+        hidden.append(torch.sigmoid(drive(3, i) + net.bias[2 * UNITS + i]) * torch.tanh(cells[i]))
+    return [*hidden, *cells]
+
+
+def orthogonal(net: OrthogonalRNN, x: Numbers, h: Numbers) -> Numbers:
+    following = []
+    for i in range(UNITS):
+        a = dot(net.recurrent_map.weight[i], h) + dot(net.input_map.weight[i], x)
+        size = torch.clamp(abs(a) + net.bias[i], min=0)
+        following.append(size if a > 0 else -size)
+    return following
+
+
+CASES: dict[str, tuple[Callable[..., Recurrence], Callable[..., Numbers]]] = {
+    "AntisymmetricRNN": (AntisymmetricRNN, functools.partial(antisymmetric, gated=False)),
+    "AntisymmetricRNN gated": (
+        functools.partial(AntisymmetricRNN, gated=True, epsilon=0.3),
+        functools.partial(antisymmetric, gated=True),
+    ),
+    "CoRNN": (functools.partial(CoRNN, dt=0.3), coupled_oscillators),
+    "LipschitzRNN": (functools.partial(LipschitzRNN, sigma=3.0), functools.partial(lipschitz, midpoint=False)),
+    "LipschitzRNN midpoint": (
+        functools.partial(LipschitzRNN, sigma=3.0, epsilon=0.2, integrator="midpoint"),
+        functools.partial(lipschitz, midpoint=True),
+    ),
+    "MIRNN": (MIRNN, multiplicative),
+    "URLSTM": (URLSTM, ur_lstm),
+    "OrthogonalRNN": (OrthogonalRNN, orthogonal),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equal_to_the_equations_over_units(name: str) -> None:
+    build, equations = CASES[name]
+    torch.manual_seed(1)
+    network = build(INPUTS, UNITS).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            # Biases and gains that start from one number each differ between units here.
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    inputs = torch.randn(STEPS, BATCH, INPUTS, dtype=torch.float64, requires_grad=True)
+    start = torch.randn(BATCH, network.state_size, dtype=torch.float64, requires_grad=True)
+    columns, finals = [], []
+    for b in range(BATCH):
+        state, outputs = list(start[b]), []
+        for t in range(STEPS):
+            state = equations(network, list(inputs[t, b]), state)
+            outputs.append(torch.stack(state[:UNITS]))
+        columns.append(torch.stack(outputs))
+        finals.append(torch.stack(state))
+    expected = torch.stack(columns, 1), torch.stack(finals)
+    found = network(inputs, start)
+    close(found, expected)
+    weights = [torch.randn_like(value) for value in expected]
+    wanted = [inputs, start, *network.parameters()]
+    gradients, expected_gradients = (
+        torch.autograd.grad(sum((v * w).sum() for v, w in zip(values, weights, strict=True)), wanted)
+        for values in (found, expected)
+    )
+    close(gradients, expected_gradients)
+    assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    ("build", "argument", "value", "allowed"),
+    [
+        (AntisymmetricRNN, "epsilon", 0.0, "above 0"),
+        (AntisymmetricRNN, "gamma", -0.1, "of at least 0"),
+        (AntisymmetricRNN, "sigma_w", math.nan, "of at least 0"),
+        (CoRNN, "dt", -1.0, "above 0"),
+        (CoRNN, "gamma", -1.0, "of at least 0"),
+        (CoRNN, "epsilon", math.inf, "of at least 0"),
+        (LipschitzRNN, "epsilon", 0.0, "above 0"),
+        (LipschitzRNN, "beta", 1.5, "of at least 0 and of at most 1"),
+        (LipschitzRNN, "gamma", -1.0, "of at least 0"),
+        (LipschitzRNN, "sigma", -1.0, "of at least 0"),
+        (MIRNN, "alpha", math.inf, "a finite number is"),
+    ],
+)
+def test_impossible_settings_are_refused(build: type, argument: str, value: float, allowed: str) -> None:
+    with pytest.raises(ValueError, match=f"{argument} is {value}: .*{allowed}"):
+        build(INPUTS, UNITS, **{argument: value})
+
+
+def test_published_parameter_counts_with_a_readout_of_ten_classes() -> None:
+    def count(network: Recurrence) -> int:
+        return sum(parameter.numel() for parameter in network.parameters()) + 10 * network.hidden_size + 10
+
+    # "10k" with 128 units (Chang et al. 2019), 134k with 256 (Rusch & Mishra 2021), 34k with 128 (both).
+    assert count(AntisymmetricRNN(1, 128)) == 9_674
+    assert count(CoRNN(1, 256)) == 134_154
+    assert count(CoRNN(1, 128)) == 34_314
+    assert count(LipschitzRNN(1, 128)) == 34_314
+
+
+def test_antisymmetric_weights_are_drawn_as_in_the_appendix() -> None:
+    torch.manual_seed(0)
+    network = AntisymmetricRNN(9, 200, sigma_w=2.0)
+    assert network.upper.std().item() == pytest.approx(2 / math.sqrt(200), rel=0.02)
+    assert network.input_map.weight.std().item() == pytest.approx(1 / 3, rel=0.05)
+    assert not network.input_map.bias.any()
+    coupling = network.coupling() + network.gamma * torch.eye(200)
+    assert torch.equal(coupling, -coupling.T)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "midpoint"])
+def test_lipschitz_integrators_have_their_orders(integrator: str) -> None:
+    """Halving the step of the same flow divides the error by 2 or by 4."""
+    torch.manual_seed(3)
+    network = LipschitzRNN(1, UNITS, sigma=2.0, integrator=integrator).double()
+    start, nothing = torch.randn(1, UNITS, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+
+    def flow(steps: int) -> Tensor:
+        network.epsilon.fill_(1 / steps)
+        state = start
+        for _ in range(steps):
+            state = network.step(nothing, state)
+        return state
+
+    with torch.no_grad():
+        network.integrator = "midpoint"
+        exact = flow(2_000)
+        network.integrator = integrator
+        ratio = (flow(40) - exact).norm() / (flow(80) - exact).norm()
+    assert ratio.item() == pytest.approx({"euler": 2, "midpoint": 4}[integrator], rel=0.05)
+
+
+def test_undamped_oscillators_keep_their_energy() -> None:
+    """The step is symplectic: without drive and damping the energy only wavers, to first order in Δt."""
+    network = CoRNN(1, 1, dt=0.01, gamma=4.0, epsilon=0.0).double()
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    state, energies = torch.tensor([[1.0, 0.0]], dtype=torch.float64), []
+    with torch.no_grad():
+        for _ in range(2000):
+            state = network.step(torch.zeros(1, 1, dtype=torch.float64), state)
+            energies.append((4 * state[0, 0] ** 2 + state[0, 1] ** 2).item())
+    assert max(energies) < 4.1
+    assert min(energies) > 3.9
