@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import os
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -31,15 +35,15 @@ def block(language: str, word: str) -> str:
 
 @pytest.fixture(scope="module")
 def example_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    code = block("python", "AntisymmetricRNN")
-    path = tmp_path_factory.mktemp("recurrences") / "antisymmetric.py"
+    code = block("python", "IndRNN")
+    path = tmp_path_factory.mktemp("recurrences") / "independent.py"
     path.write_text(code, encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="module")
 def example(example_file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("antisymmetric", example_file)
+    spec = importlib.util.spec_from_file_location("independent", example_file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -47,7 +51,7 @@ def example(example_file: Path) -> ModuleType:
 
 @pytest.fixture
 def recurrence(example: ModuleType) -> Recurrence:
-    return example.AntisymmetricRNN(input_size=2, hidden_size=5, epsilon=0.2, gamma=0.3).double()
+    return example.IndRNN(input_size=2, hidden_size=5).double()
 
 
 def test_is_at_most_thirty_lines(example_file: Path) -> None:
@@ -55,13 +59,12 @@ def test_is_at_most_thirty_lines(example_file: Path) -> None:
 
 
 def test_is_found_by_the_scan(example_file: Path) -> None:
-    found = find_classes(example_file.parent, "lit_models.recurrences", "Recurrence")["AntisymmetricRNN"]
-    assert found.module == "lit_models.recurrences.antisymmetric"
+    found = find_classes(example_file.parent, "lit_models.recurrences", "Recurrence")["IndRNN"]
+    assert found.module == "lit_models.recurrences.independent"
     assert [(a.name, a.default) for a in found.arguments] == [
         ("input_size", None),
         ("hidden_size", None),
-        ("epsilon", "0.1"),
-        ("gamma", "0.01"),
+        ("strongest", "1.0"),
     ]
 
 
@@ -71,11 +74,9 @@ def test_worked_example_holds(example: ModuleType) -> None:
 
 def test_step_is_its_formula_written_out_over_units(recurrence: Recurrence) -> None:
     x, h = torch.randn(1, 2).double(), torch.randn(1, 5).double()
-    weight, v, b = recurrence.weight, recurrence.input_map.weight, recurrence.input_map.bias
+    u, w, b = recurrence.recurrent, recurrence.input_map.weight, recurrence.input_map.bias
     for i in range(5):
-        drive = sum((weight[i, j] - weight[j, i]) * h[0, j] for j in range(5)) - 0.3 * h[0, i]
-        drive = drive + sum(v[i, k] * x[0, k] for k in range(2)) + b[i]
-        expected = h[0, i] + 0.2 * torch.tanh(drive)
+        expected = torch.relu(u[i] * h[0, i] + sum(w[i, k] * x[0, k] for k in range(2)) + b[i])
         torch.testing.assert_close(recurrence.step(x, h)[0, i], expected, rtol=0, atol=1e-12)
 
 
@@ -95,18 +96,60 @@ def test_forward_equals_the_loop_over_step_in_values_and_gradients(recurrence: R
 
 
 def test_suite_beside_it_is_valid(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = block("yaml", "AntisymmetricRNN")
+    text = block("yaml", "IndRNN")
     # Here the example's file is not in lit_models/recurrences/ but on the path of imports.
     monkeypatch.syspath_prepend(example_file.parent)
     path = example_file.parent / "suite.yaml"
-    path.write_text(text.replace("class_path: Anti", "class_path: antisymmetric.Anti"), encoding="utf-8")
+    path.write_text(text.replace("class_path: Ind", "class_path: independent.Ind"), encoding="utf-8")
     names = [experiment.name for experiment in load_suite(path).experiments]
-    assert names == ["ADD100/AntisymmetricRNN", "ADD100/LSTM"]
+    assert names == ["ADD100/IndRNN", "ADD100/LSTM"]
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources with the example's file in its place, and a suite beside it."""
+    root = tmp_path_factory.mktemp("extended")
+    for name in ("benchmark", "datamodules", "leaderboard", "lit_models", "tests"):
+        shutil.copytree(README.parent / name, root / name, ignore=shutil.ignore_patterns("records", "__pycache__"))
+    shutil.copy(README.parent / "pyproject.toml", root)
+    code = block("python", "IndRNN")
+    (root / "lit_models" / "recurrences" / "independent.py").write_text(code, encoding="utf-8")
+    return root
+
+
+def run(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_one_file_and_no_other_edit_add_an_architecture(extended: Path) -> None:
+    assert "IndRNN" in run(extended, "benchmark", "list", "recurrences")
+    quiet = ("pytest", "-q", "-n", "0", "-p", "no:cacheprovider")
+    contracts = run(extended, *quiet, "tests/contracts/test_recurrences.py", "-k", "IndRNN")
+    assert int(re.search(r"(\d+) passed", contracts)[1]) > 20
+
+
+@pytest.mark.slow
+def test_added_architecture_is_trained_measured_and_shown(extended: Path) -> None:
+    suite = block("yaml", "IndRNN") + "measures: [{lyapunov: {samples: 2}}]\n"
+    shorter = {"max_steps: 2000, validate_every: 200": "max_steps: 2, batch_size: 8"}
+    for published, short in {**shorter, "{length: 100}": "{length: 6, train_size: 64}"}.items():
+        assert published in suite
+        suite = suite.replace(published, short)
+    (extended / "suite.yaml").write_text(suite, encoding="utf-8")
+    quiet = ("pytest", "-q", "-n", "0", "-p", "no:cacheprovider")
+    assert "passed" in run(extended, *quiet, "tests/contracts", "-k", "IndRNN")
+    run(extended, "benchmark", "run", "suite.yaml", "--only", "IndRNN", "--workers", "1")
+    run(extended, "benchmark", "leaderboard", "--records-dir", "runs", "--output", "board")
+    assert "IndRNN" in (extended / "board" / "LEADERBOARD.md").read_text(encoding="utf-8")
 
 
 def test_measures_beside_the_suite_can_be_resolved(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
-    suite = block("yaml", "AntisymmetricRNN").replace("AntisymmetricRNN", "ElmanRNN")
+    suite = block("yaml", "IndRNN").replace("IndRNN", "ElmanRNN")
     path.write_text(suite + block("yaml", "measures:"), encoding="utf-8")
     measures = load_suite(path).experiments[0].measures
     assert [spec["measure"] for spec in measures] == ["lyapunov", "hessian", "gradient_flow"]
