@@ -3,11 +3,13 @@
 What is laid over what, the later the stronger: the recipe's defaults, the suite's ``training``, a preset's own
 training (what a published row needs whatever the suite says, for example gradient clipping), the suite's
 ``overrides``, the budget's ``training``, the budget's ``overrides``. A ``sweep`` replaces the one before it as a whole
-(``sweep: {}`` ends it), and ``max_epochs`` replaces ``max_steps`` and the other way round.
+(``sweep: {}`` ends it), and ``max_epochs`` replaces ``max_steps`` and the other way round. Every network meets every
+task but where ``leave_out`` lists both: the cells of a table that are empty.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ FOLDER = Path(__file__).parent / "suites"
 
 _SUITE_KEYS = (
     *("title", "description", "source", "published", "instances", "seed"),
-    *("tasks", "networks", "training", "sweep", "measures", "overrides", "budgets"),
+    *("tasks", "networks", "leave_out", "training", "sweep", "measures", "overrides", "budgets"),
 )
 _BUDGET_KEYS = ("instances", "tasks", "networks", "training", "sweep", "measures", "overrides")
 _OVERRIDE_KEYS = ("tasks", "networks", "training", "task", "recurrence", "sweep", "measures")
@@ -108,10 +110,13 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
     base = Layer(content)
     layers = [*_overrides(content, tasks, networks), Layer(chosen), *_overrides(chosen, tasks, networks)]
     published = _published(content, tasks, networks)
+    left_out = _left_out(content, tasks, networks)
     seed = _whole_number(content, "seed", 0, (0, 2**32 - 1))
     experiments = []
     for task in _kept(chosen, "tasks", tasks):
         for network in _kept(chosen, "networks", networks):
+            if (task, network) in left_out:
+                continue
             draft = Draft(tasks, task, networks, network)
             for layer in (base, Layer(draft.preset), *layers):
                 draft.lay(layer)
@@ -135,6 +140,18 @@ def _overrides(content: Section, tasks: Section, networks: Section) -> list[Laye
         override.check_keys(_OVERRIDE_KEYS, "key of an override")
         layers.append(Layer(override, _kept(override, "tasks", tasks), _kept(override, "networks", networks)))
     return layers
+
+
+def _left_out(content: Section, tasks: Section, networks: Section) -> set[tuple[str, str]]:
+    """Return the pairs of task and network that are no experiments."""
+    blocks = content.get("leave_out") or []
+    if not isinstance(blocks, list) or not all(isinstance(block, Section) for block in blocks):
+        raise UserError(f"{content.at('leave_out')}: 'leave_out' is {blocks!r}: a list of mappings is allowed")
+    pairs = set()
+    for block in blocks:
+        block.check_keys(("tasks", "networks"), "key of a block to leave out")
+        pairs |= set(itertools.product(_kept(block, "tasks", tasks), _kept(block, "networks", networks)))
+    return pairs
 
 
 def _kept(section: Section, key: str, known: Section) -> tuple[str, ...]:

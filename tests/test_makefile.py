@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-SUITES = ("quick", "adding", "copy", "polynomial", "digits", "smnist", "psmnist", "scifar10", "table2")
+SUITES = ("quick", "adding", "copy", "polynomial", "digits", "smnist", "psmnist", "scifar10", "table1", "table2")
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:

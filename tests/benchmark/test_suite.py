@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from benchmark.construct import build_data_module, check_experiment, recurrence_
 from benchmark.errors import UserError
 from benchmark.options import BUDGETS
 from benchmark.suite import Suite, load_suite, suite_files
+from lit_models.network import Network
+from lit_models.parameter_budget import count_parameters
 
 SUITE = """
 title: A suite
@@ -218,13 +221,59 @@ def test_every_shipped_suite_can_be_built_under_every_budget(name: str) -> None:
             check_experiment(experiment)
 
 
-def test_table2_names_rows_and_columns_as_published() -> None:
-    published = Path(__file__).parents[2] / "leaderboard" / "published" / "results.csv"
-    rows = {tuple(line.split(",")[:2]) for line in published.read_text(encoding="utf-8").splitlines()}
-    experiments = load_suite("table2", "paper").experiments
-    assert len(experiments) == 35
-    for experiment in experiments:
-        assert (experiment.published.model, experiment.published.task) in rows
+PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "published" / "results.csv"
+
+
+@pytest.mark.parametrize(("name", "columns"), [("table1", 6), ("table2", 8)])
+def test_tables_of_the_wcrnn_paper_have_its_rows_and_columns(name: str, columns: int) -> None:
+    suite = load_suite(name, "paper")
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] == f"dubinin2024:{name.capitalize()}"]
+    printed = {(row["model"], row["task"].split("(")[0]) for row in rows if row["model"] != "S4"}
+    ours = {(e.published.model, e.published.task) for e in suite.experiments}
+    assert printed <= ours
+    assert len({task for _, task in ours}) == columns
+    # Beyond the table: UR-LSTM on the lengths on which the others are.
+    assert {(model, task[:3]) for model, task in ours - printed} <= {("UR-LSTM", "ADD")}
+
+
+def test_ur_lstm_has_the_published_sizes_under_paper_and_about_ten_thousand_parameters_under_cpu() -> None:
+    def parameters(budget: str) -> dict[str, int]:
+        found = {}
+        for experiment in load_suite("table2", budget).experiments:
+            if experiment.network == "UR-LSTM":
+                task = build_data_module(experiment.config).task
+                with torch.device("meta"):
+                    network = Network(
+                        recurrence_factory(experiment.config["recurrence"])(task.input_size), task.output_size, "last"
+                    )
+                found[experiment.task] = count_parameters(network)
+        return found
+
+    assert all(9_500 < count < 10_500 for count in parameters("cpu").values())
+    paper = parameters("paper")
+    assert {paper["sMNIST"], paper["psMNIST"]} == {4_212_746}
+    assert paper["ADD2000"] == 265_473
+    assert paper["sCIFAR10-gray"] == pytest.approx(32e6, rel=0.01)
+
+
+def test_cells_that_are_left_out_are_no_experiments(path: Path) -> None:
+    text = SUITE.replace(
+        "training: {learning_rate", "leave_out: [{tasks: [COPY], networks: [LSTM, Deep]}]\ntraining: {learning_rate", 1
+    )
+    path.write_text(text, encoding="utf-8")
+    whole = {f"{task}/{network}" for task in ("ADD", "COPY") for network in ("LSTM", "Clipped", "Small", "Deep")}
+    assert set(cells(load_suite(path, "paper"))) == whole - {"COPY/LSTM", "COPY/Deep"}
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [("{tasks: [COPY]}", "a list of mappings"), ("[COPY]", "a list of mappings"), ("[{tasks: [COP]}]", "COPY")],
+)
+def test_impossible_blocks_to_leave_out_are_refused(path: Path, written: str, message: str) -> None:
+    path.write_text(f"{SUITE}\nleave_out: {written}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=f"mine.yaml.*{message}"):
+        load_suite(path, "paper")
 
 
 def test_instance_of_user_error_for_an_unknown_budget(path: Path) -> None:
