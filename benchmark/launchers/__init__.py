@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
 import os
 import sys
 import tempfile
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError, nearest
 from benchmark.job import Job
+from benchmark.launchers.dry_run import print_costs, print_jobs, steps_of
 from benchmark.measures import measure_class
 from benchmark.options import RunOptions
 from benchmark.plan import Plan, make_plan
-from benchmark.suite import Suite
+from benchmark.suite import Suite, load_suite, suite_budgets
+from benchmark.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from datamodules.sequence_data_module import SequenceDataModule
@@ -49,7 +53,8 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
         os.environ.setdefault(variable, value)
     modules = _check(plan, options)
     if options.dry_run:
-        _print_jobs(plan, modules)
+        print_jobs(plan, modules)
+        print_costs({suite.budget: plan, **_other_plans(suite, options)}, options)
         return 2 if plan.problems else 0
     return _train(plan, modules, options)
 
@@ -80,8 +85,6 @@ def plan_of(suite: Suite, options: RunOptions) -> Plan:
     Raises:
         UserError: an ``--only`` pattern matches nothing.
     """
-    import fnmatch
-
     chosen = []
     for pattern in options.only:
         matching = [
@@ -96,6 +99,18 @@ def plan_of(suite: Suite, options: RunOptions) -> Plan:
     experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
     instances = options.instances if options.instances is not None else tuple(range(suite.instances))
     return make_plan(experiments, instances, options.runs_dir)
+
+
+def _other_plans(suite: Suite, options: RunOptions) -> dict[str, Plan]:
+    """Return the plans of the suite's other budgets, as far as the options choose anything of them."""
+    others = [name for name in suite_budgets(read_yaml(suite.path)) if name != suite.budget]
+    plans = {}
+    for other in (load_suite(suite.path, name) for name in others):
+        known = {name for e in other.experiments for name in (e.name, e.task, e.network)}
+        only = tuple(pattern for pattern in options.only if fnmatch.filter(known, pattern))
+        if only or not options.only:
+            plans[other.budget] = plan_of(other, dataclasses.replace(options, only=only))
+    return plans
 
 
 def _check_writable(folder: Path) -> None:
@@ -133,28 +148,13 @@ def _check_samples(job: Job, module: SequenceDataModule) -> None:
             )
 
 
-def _steps(job: Job, module: SequenceDataModule) -> int:
-    recipe = job.point(job.members[0]).recipe
-    if recipe.max_steps is not None:
-        return recipe.max_steps
-    return (recipe.max_epochs or 1) * -(-module.split_size("train") // recipe.batch_size)
-
-
-def _print_jobs(plan: Plan, modules: dict[Job, SequenceDataModule]) -> None:
-    print(f"{'run':<64} {'steps':>9} {'T':>6}  experiment ids")
-    for job in plan.jobs:
-        ids = ", ".join(dict.fromkeys(member.experiment_id for member in job.members))
-        going_on = " (goes on)" if job.checkpoint.exists() else ""
-        print(f"{job.name:<64} {_steps(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
-
-
 def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptions) -> int:
     from benchmark.launchers.local import run_jobs
     from benchmark.launchers.progress import SuiteBar
     from benchmark.train import TrainOptions
 
     # A run of no steps, which only measures, is work too.
-    steps = {job: max(1, _steps(job, modules[job])) for job in plan.jobs}
+    steps = {job: max(1, steps_of(job, modules[job])) for job in plan.jobs}
     work = {job: float(steps[job] * modules[job].task.steps * len(job.members)) for job in plan.jobs}
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     order = sorted(plan.jobs, key=lambda job: -work[job])

@@ -1,0 +1,77 @@
+"""What ``--dry-run`` prints: the runs of a plan, and what every budget of the suite would cost on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from benchmark.errors import UserError
+from benchmark.job import Job
+from benchmark.options import BUDGETS, RunOptions
+from benchmark.plan import Plan
+
+if TYPE_CHECKING:
+    from datamodules.sequence_data_module import SequenceDataModule
+
+
+def steps_of(job: Job, module: SequenceDataModule) -> int:
+    """Return the optimiser steps of a run."""
+    recipe = job.point(job.members[0]).recipe
+    if recipe.max_steps is not None:
+        return recipe.max_steps
+    return (recipe.max_epochs or 1) * -(-module.split_size("train") // recipe.batch_size)
+
+
+def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule]) -> None:
+    """Print one line for each run that a plan would train."""
+    print(f"{'run':<64} {'steps':>9} {'T':>6}  experiment ids")
+    for job in plan.jobs:
+        ids = ", ".join(dict.fromkeys(member.experiment_id for member in job.members))
+        going_on = " (goes on)" if job.checkpoint.exists() else ""
+        print(f"{job.name:<64} {steps_of(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
+
+
+def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
+    """Print what is still to be done under each budget: runs, records, optimiser steps and estimated hours.
+
+    Args:
+        plans: of every budget, by its name.
+        options: of the command; workers and scan are used.
+    """
+    from benchmark.construct import build_data_module
+    from benchmark.launchers.estimate import Estimator, makespan
+
+    estimator = Estimator(options.scan)
+    lines, workers = [], options.workers or default_workers()
+    for budget, plan in sorted(plans.items(), key=lambda item: BUDGETS.index(item[0])):
+        steps, seconds = 0, []
+        for job in plan.jobs:
+            module = build_data_module(job.experiment.config, options.data_dir)
+            try:
+                steps += steps_of(job, module)
+                seconds.append(estimator.seconds(job, module, steps_of(job, module)) / options.devices)
+            except ValueError as error:
+                raise UserError(f"suite {job.experiment.suite} ({budget}), {job.experiment.name}: {error}") from error
+        hours = makespan(seconds, workers if options.devices == 1 else 1) / 3600
+        records = sum(len(job.members) for job in plan.jobs)
+        lines.append(f"{budget:<8} {len(plan.jobs):>6} {records:>8} {steps:>12,} {_hours(hours):>10}")
+    where = f"{options.devices} devices a run" if options.devices > 1 else f"{workers} at a time"
+    print(f"\nStill to be done on this machine, {where}:")
+    print(f"{'budget':<8} {'runs':>6} {'records':>8} {'steps':>12} {'hours':>10}")
+    print("\n".join(lines))
+    print(
+        f"Hours are estimated for free cores: a few short steps of each of {estimator.kinds} kinds of runs were timed "
+        "now and scaled to their lengths. Starting up, loading data and measures of dynamics come on top."
+    )
+
+
+def default_workers() -> int:
+    """Return how many runs are trained at a time unless the user says: one per GPU, or one per core."""
+    import torch
+
+    return torch.cuda.device_count() or os.cpu_count() or 1
+
+
+def _hours(hours: float) -> str:
+    return "under 0.01" if 0 < hours < 0.01 else f"{hours:.2f}" if hours < 10 else f"{hours:,.0f}"

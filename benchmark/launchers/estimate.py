@@ -1,0 +1,161 @@
+"""How long a run takes on this machine: a few short steps are timed and scaled to its whole length."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from benchmark.construct import recurrence_factory
+from benchmark.job import Job
+from benchmark.options import ScanName
+from datamodules.sequence_data_module import SequenceDataModule
+from lit_models.ensemble import Ensemble
+from lit_models.instance_optimisation import unit_rate_optimizer
+from lit_models.lit_sequence_model import SPLITS, make_network
+from lit_models.parameter_budget import count_parameters
+from lit_models.scan.choice import scanning
+
+#: Weights x sequences x steps of a timed step at most: about a second's work of one core.
+_WORK = 5e8
+_LONGEST, _REPEATS = 64, 2
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Seconds that grow linearly with the length of sequences."""
+
+    start: float
+    slope: float
+
+    def at(self, steps: int) -> float:
+        return self.start + self.slope * steps
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """Seconds of a batch: forward and backward, forward alone, and the optimiser's; for all members of a run."""
+
+    training: _Line
+    scoring: _Line
+    optimiser: float
+
+
+class Estimator:
+    """Estimates runs, timing each kind once: recurrence, batch, ensemble and optimiser, whatever the length.
+
+    What is timed is one thread's own time on the device that runs use, so that other work on the machine does not
+    count; starting up, loading data and measures of dynamics are left out.
+
+    Args:
+        scan: how recurrences are walked.
+    """
+
+    def __init__(self, scan: ScanName) -> None:
+        """Start with nothing timed."""
+        self._scan = scan
+        self._rates: dict[str, _Rates] = {}
+
+    @property
+    def kinds(self) -> int:
+        """Number of kinds of runs that were timed."""
+        return len(self._rates)
+
+    def seconds(self, job: Job, module: SequenceDataModule, steps: int) -> float:
+        """Return the seconds that one worker trains and evaluates a run of so many steps."""
+        recipe, task = job.point(job.members[0]).recipe, module.task
+        shapes = [task.input_size, task.output_size, task.readout, module.batch_size, len(job.members)]
+        key = json.dumps([job.experiment.config["recurrence"], shapes, recipe.optimizer])
+        if key not in self._rates:
+            with scanning(self._scan), _one_thread():
+                self._rates[key] = _measure(job, module)
+        rates = self._rates[key]
+        evaluations = (recipe.max_epochs or 1) if recipe.validate_every is None else -(-steps // recipe.validate_every)
+        batches = sum(module.split_size(split) for split in SPLITS) / module.batch_size
+        training = steps * (rates.training.at(task.steps) + rates.optimiser)
+        return training + (evaluations if steps else 1) * batches * rates.scoring.at(task.steps)
+
+
+def makespan(durations: Sequence[float], workers: int) -> float:
+    """Return when the last of some runs ends, the longest begun first, each on the first worker that is free.
+
+    >>> makespan([3.0, 2.0, 2.0], workers=2)
+    4.0
+    """
+    free = [0.0] * workers
+    for duration in sorted(durations, reverse=True):
+        heapq.heapreplace(free, free[0] + duration)
+    return max(free)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure(job: Job, module: SequenceDataModule) -> _Rates:
+    task, device = module.task, torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    factory = recurrence_factory(job.point(job.members[0]).config["recurrence"])
+    with torch.device("meta"):
+        weights = max(1, count_parameters(make_network(factory, task, 0)))
+    # Few large networks stand for many: their products, not what surrounds them, take the time.
+    members = max(1, min(len(job.members), int(_WORK / (weights * module.batch_size * 8))))
+    scale = len(job.members) / members
+    longest = int(_WORK / (weights * module.batch_size * members))
+    longest = min(max(longest, 4), _LONGEST, max(2, task.steps))
+    lengths = max(1, longest // 4), longest
+    ensemble = Ensemble([make_network(factory, task, member.instance) for member in job.members[:members]]).to(device)
+    recipe = job.point(job.members[0]).recipe
+    parameters = list(ensemble.parameters())
+    optimiser = unit_rate_optimizer(recipe.optimizer, parameters, recipe.momentum, recipe.weight_decay, recipe.betas)
+
+    def train(steps: int) -> None:
+        ensemble.zero_grad()
+        ensemble(torch.rand(module.batch_size, steps, task.input_size, device=device)).square().sum().backward()
+
+    def score(steps: int) -> None:
+        with torch.no_grad():
+            ensemble(torch.rand(module.batch_size, steps, task.input_size, device=device))
+
+    return _Rates(
+        _line(train, lengths, scale, device),
+        _line(score, lengths, scale, device),
+        scale * _seconds(optimiser.step, device),
+    )
+
+
+def _line(run: Callable[[int], None], lengths: tuple[int, int], scale: float, device: torch.device) -> _Line:
+    short, long = lengths
+    first, last = (scale * _seconds(functools.partial(run, length), device) for length in (short, long))
+    slope = (last - first) / (long - short)
+    # Where noise is larger than the difference, everything counts as proportional.
+    return _Line(max(0.0, first - slope * short), slope) if slope > 0 else _Line(0.0, last / long)
+
+
+def _seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Return the least time of some runs after one that does not count."""
+    clock = time.perf_counter if device.type == "cuda" else time.thread_time
+    found = []
+    for _ in range(1 + _REPEATS):
+        _wait_for(device)
+        start = clock()
+        run()
+        _wait_for(device)
+        found.append(clock() - start)
+    return min(found[1:])
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,119 @@
+"""``run --dry-run``: runs, records and steps of every budget, and hours scaled from what was timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.construct import build_data_module
+from benchmark.launchers import estimate, plan_of, run_suite
+from benchmark.launchers.estimate import Estimator, makespan
+from benchmark.options import RunOptions
+from benchmark.suite import load_suite
+
+SUITE = """
+title: Tiny
+instances: 2
+tasks:
+  ADD8: {class_path: Adding, init_args: {length: 8, train_size: 64, val_size: 20, test_size: 12}}
+networks:
+  LSTM: {class_path: LSTM, init_args: {hidden_size: 4}}
+  CoRNN: {class_path: CoRNN, init_args: {hidden_size: 4}}
+training: {batch_size: 16, max_steps: 10, validate_every: 4}
+budgets:
+  smoke: {networks: [LSTM], training: {max_steps: 2}}
+  cpu: {sweep: {training.learning_rate: [0.1, 0.01]}}
+  paper: {instances: 3, training: {max_epochs: 1000}}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(SUITE, encoding="utf-8")
+    return tmp_path / "tiny.yaml"
+
+
+def dry_run(path: Path, budget: str, **options: object) -> RunOptions:
+    chosen = RunOptions(budget=budget, dry_run=True, runs_dir=path.parent / "runs", workers=2, **options)
+    assert run_suite(load_suite(path, budget), chosen) == 0
+    assert not (path.parent / "runs").exists()
+    return chosen
+
+
+def costs(output: str) -> dict[str, list[str]]:
+    lines = output.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("budget"))
+    assert lines[start].split() == ["budget", "runs", "records", "steps", "hours"]
+    return {line.split()[0]: line.split()[1:] for line in lines[start + 1 : -1]}
+
+
+def test_every_budget_is_counted_and_hours_say_that_they_are_estimated(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry_run(path, "cpu")
+    output = capsys.readouterr().out
+    found = costs(output)
+    assert {budget: line[:3] for budget, line in found.items()} == {
+        "smoke": ["1", "2", "2"],
+        "cpu": ["2", "8", "20"],
+        "paper": ["2", "6", "8,000"],
+    }
+    assert list(found) == ["smoke", "cpu", "paper"]
+    assert found["smoke"][3:] == ["under", "0.01"]
+    # Kinds differ in network and members: 2 and 4 of LSTM, 4 of CoRNN, and 3 of each.
+    assert "a few short steps of each of 5 kinds of runs were timed" in output.splitlines()[-1]
+
+
+def test_only_what_is_chosen_is_counted(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dry_run(path, "paper", only=("CoRNN",), instances=(0,))
+    found = costs(capsys.readouterr().out)
+    assert {budget: line[:3] for budget, line in found.items()} == {
+        "cpu": ["1", "2", "10"],
+        "paper": ["1", "1", "4,000"],
+    }
+
+
+def test_seconds_scale_with_steps_length_and_evaluations(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = estimate._Rates(training=estimate._Line(1.0, 0.5), scoring=estimate._Line(0.25, 0.125), optimiser=2.0)
+    monkeypatch.setattr(estimate, "_measure", lambda job, module: rates)
+    job = next(j for j in plan_of(load_suite(path, "cpu"), RunOptions(runs_dir=path.parent / "runs")).jobs)
+    module = build_data_module(job.experiment.config)
+    # Length 8, evaluations after steps 4, 8 and 10, each of 32 sequences: two batches.
+    assert Estimator("auto").seconds(job, module, 10) == 10 * (1 + 8 * 0.5 + 2) + 3 * 2 * (0.25 + 8 * 0.125)
+    assert Estimator("auto").seconds(job, module, 0) == 2 * (0.25 + 8 * 0.125)
+
+
+@pytest.mark.parametrize(
+    ("law", "expected"), [(lambda n: 3.0 + 2.0 * n, (9.0, 6.0)), (lambda n: 4.0 - 0.1 * n, (0.0, 3 * 2.8 / 12))]
+)
+def test_a_line_is_drawn_through_two_lengths(
+    law: Callable[[int], float], expected: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[int] = []
+
+    def seconds(run: Callable[[], None], device: torch.device) -> float:
+        run()
+        return law(ran[-1])
+
+    monkeypatch.setattr(estimate, "_seconds", seconds)
+    line = estimate._line(ran.append, (3, 12), 3.0, torch.device("cpu"))
+    assert (line.start, line.slope) == pytest.approx(expected)
+    assert ran == [3, 12]
+
+
+def test_runs_go_to_whichever_worker_is_free() -> None:
+    assert makespan([5.0, 1.0, 1.0, 1.0], 2) == 5.0
+    assert makespan([2.0, 2.0, 2.0], 1) == 6.0
+    assert makespan([], 3) == 0.0
+
+
+def test_large_networks_are_timed_by_few_short_ones(path: Path) -> None:
+    text = SUITE.replace("LSTM, init_args: {hidden_size: 4}", "LSTM, init_args: {hidden_size: 700}")
+    path.write_text(text, encoding="utf-8")
+    jobs = plan_of(load_suite(path, "paper"), RunOptions(runs_dir=path.parent / "runs")).jobs
+    job = next(job for job in jobs if job.experiment.network == "LSTM")
+    rates = estimate._measure(job, build_data_module(job.experiment.config))
+    assert rates.training.at(8) > rates.scoring.at(8) > 0
