@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import add_constants, check_number
-from lit_models.scan.fused_residual import fused_residual
-from lit_models.scan.residual_walk import Setting, Tensors
+from lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
+from lit_models.scan.instance_scan import scan_instances
 
 
 class AntisymmetricRNN(Recurrence):
@@ -94,6 +94,7 @@ class AntisymmetricRNN(Recurrence):
         if self.gated:
             return None
         epsilon = self.epsilon.expand(self.hidden_size)
-        weights = self.coupling(), self.input_map.weight, self.input_map.bias
-        tensors = Tensors(inputs, state, *weights, gamma=epsilon, own=torch.ones_like(epsilon))
-        return fused_residual(Setting("linear", "tanh"), tensors, keep_outputs)
+        weights = ResidualWeights(
+            self.coupling(), self.input_map.weight, self.input_map.bias, epsilon, torch.ones_like(epsilon), None, None
+        )
+        return scan_instances(ResidualWalk("linear"), inputs, state, weights, keep_outputs)

@@ -13,8 +13,8 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import ACTIVATIONS, check_choice
-from lit_models.scan.fused_residual import fused_residual
-from lit_models.scan.residual_walk import Setting, Tensors
+from lit_models.scan.fused_elman import ElmanWalk
+from lit_models.scan.instance_scan import scan_instances
 
 
 class OrthogonalRNN(Recurrence):
@@ -87,8 +87,8 @@ class OrthogonalRNN(Recurrence):
         """Walk by hand-derived backpropagation through time but for ``modrelu``; as in ``Recurrence.fused_scan``."""
         if self.time_activation == "modrelu":
             return None
-        tensors = Tensors(inputs, state, self.recurrent_map.weight, self.input_map.weight, self.bias)
-        return fused_residual(Setting("plain", self.time_activation), tensors, keep_outputs)
+        weights = (self.recurrent_map.weight, self.input_map.weight, self.bias)
+        return scan_instances(ElmanWalk(self.time_activation), inputs, state, weights, keep_outputs)
 
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None

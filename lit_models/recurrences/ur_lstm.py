@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
+from lit_models.scan.fused_ur_lstm import URLSTMWalk
+from lit_models.scan.instance_scan import scan_instances
 
 
 class URLSTM(Recurrence):
@@ -70,6 +72,14 @@ class URLSTM(Recurrence):
     def output(self, state: Tensor) -> Tensor:
         """Return h [B, N]."""
         return state[..., : self.hidden_size]
+
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
+        if type(self).advance is not URLSTM.advance or type(self).project is not URLSTM.project:
+            return None
+        rows = torch.cat([self.weight_hh, self.weight_ih, self.gate_biases().unsqueeze(1)], 1)
+        forget, refine, candidate, read = rows.chunk(4)
+        return scan_instances(URLSTMWalk(), inputs, state, [torch.cat([refine, forget, read, candidate])], keep_outputs)
 
 
 def effective_gate(forget: Tensor, refine: Tensor) -> Tensor:

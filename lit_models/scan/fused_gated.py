@@ -63,7 +63,7 @@ class LSTMWalk:
             product(scaled, operand.all, out=gates)
             torch.sigmoid(gates, out=gates)
             torch.add(minus_one, candidate, alpha=2, out=candidate)
-            torch.mul(keep, cell, out=following).addcmul_(write, candidate)
+            self.set_cell((write, keep, candidate), cell, squashed, following)
             cell = following
             torch.mul(cell, 2, out=squashed)
             tanh_from_sigmoid(squashed, minus_one)
@@ -111,10 +111,8 @@ class LSTMWalk:
             torch.mul(d_hidden, squashed[t], out=d_read)
             torch.mul(d_hidden, read[t], out=through)
             d_cell.add_(_tanh_backward(through, squashed[t], grad_input=through))
-            torch.mul(d_cell, cells[t - 1] if t else initial[:, units:], out=d_keep)
-            torch.mul(d_cell, candidate[t], out=d_write)
-            torch.mul(d_cell, write[t], out=d_candidate)
-            d_cell.mul_(keep[t])
+            before = cells[t - 1] if t else initial[:, units:]
+            self.set_cell_gradients((write[t], keep[t], candidate[t]), before, d_cell, (d_write, d_keep, d_candidate))
             _sigmoid_backward(d_sigmoids, sigmoids[t], grad_input=d_sigmoids)
             _tanh_backward(d_candidate, candidate[t], grad_input=d_candidate)
             if d_weight is not None:
@@ -132,6 +130,21 @@ class LSTMWalk:
             torch.cat([d_hidden, d_cell], 1).transpose(1, 2) if needs.state else None,
             d_weight,
         ]
+
+    def set_cell(self, gates: Sequence[Tensor], cell: Tensor, scratch: Tensor, out: Tensor) -> None:
+        """Set ``out`` to the next cell, from the first, second and last gate and the cell before, maybe ``out`` too."""
+        write, keep, candidate = gates
+        torch.mul(keep, cell, out=out).addcmul_(write, candidate)
+
+    def set_cell_gradients(
+        self, gates: Sequence[Tensor], before: Tensor, d_cell: Tensor, d_gates: Sequence[Tensor]
+    ) -> None:
+        """Set the gradients of the gates, and that of the next cell to that of the one before, in place."""
+        (write, keep, candidate), (d_write, d_keep, d_candidate) = gates, d_gates
+        torch.mul(d_cell, before, out=d_keep)
+        torch.mul(d_cell, candidate, out=d_write)
+        torch.mul(d_cell, write, out=d_candidate)
+        d_cell.mul_(keep)
 
 
 class GRUWalk:
