@@ -12,6 +12,7 @@ from torch.func import functional_call, jacfwd, jacrev, stack_module_state, vmap
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences import registered_recurrences
+from lit_models.recurrences.truncation import FeedForwardTruncation
 from tests.contracts.builders import INPUTS, load, required_arguments, variants
 
 # torch compiles its own forward-mode rules with torch.jit.script when the first one is used.
@@ -112,6 +113,14 @@ def test_a_sequence_can_be_run_in_two_parts(build: Build, inputs: torch.Tensor) 
     second, last = recurrence(inputs[2:], between)
     close(torch.cat([first, second]), outputs)
     close(last, final)
+
+
+@for_all
+def test_truncation_longer_than_the_sequence_changes_nothing(build: Build, inputs: torch.Tensor) -> None:
+    recurrence = build(0)
+    close(FeedForwardTruncation.of(recurrence, k=STEPS)(inputs)[0], recurrence(inputs)[0])
+    shorter = FeedForwardTruncation.of(recurrence, k=2)(inputs)[0]
+    close(shorter[-1], recurrence(inputs[-2:])[0][-1])
 
 
 @for_all
