@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmark.launchers.worker import end_with_parent
+from benchmark.launchers.worker import end_with_parent, set_up_torch
 from benchmark.speed.contender import Measured, Result, Sample, load_reports
 
 #: The system counts the memory of a process in pages, and not all at the same moment.
@@ -38,13 +38,13 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     end_with_parent(parent)
     cores = _pin()
     answers = _take_standard_output()
-    # Only now: their threads are pinned with the process that starts them.
+    # Only now: torch's threads are pinned with the process that starts them.
+    set_up_torch()
     import torch
 
     from benchmark.provenance import hardware, versions
     from leaderboard.side_file import write_arrays
 
-    torch.set_num_threads(1)
     report = load_reports(module)[report_index]
     contender = report.contenders[contender_index]
     if contender.whole_machine and cores:
