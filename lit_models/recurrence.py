@@ -62,8 +62,8 @@ class Recurrence(nn.Module, ABC):
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
         """Return outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S], fast.
 
-        None, as here, where there is no hand-derived scan. It must equal the loop over ``step``, gradients too, also
-        under ``torch.vmap`` over parameters, and raise where it is differentiated in forward mode.
+        None, as here, where there is no faster scan. It must equal the loop over ``step``, gradients too, also under
+        ``torch.vmap`` over parameters, and be right or raise where it is differentiated twice or in forward mode.
         """
         return None
 

@@ -1,0 +1,113 @@
+"""The block around a linear state space that S4, S4D and LRU share: norm, gated linear unit, residual."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lit_models.recurrence import Recurrence
+from lit_models.recurrences._common import check_choice, check_positive
+
+#: Entries [steps, B, N] that a scan without gradients holds at once: evaluation runs in batches of thousands.
+MOST_ENTRIES = 2**22
+
+NORMS = ("pre", "post")
+
+
+class StateSpaceBlock(Recurrence):
+    """A linear state space in the block of its paper, as one recurrence.
+
+    With e_t the encoded input (an affine map where D differs from N, the input itself where it does not) and LN layer
+    normalisation:
+
+    * ``norm="pre"``: u_t = LN(e_t); ``norm="post"``: u_t = e_t;
+    * x_t = A x_{t-1} + B u_t and y_t = C x_t + d ∘ u_t: what a subclass gives, but for d;
+    * z_t = e_t + GLU(W GELU(y_t) + b), with W [2N, N]; ``pre`` puts out z_t, ``post`` LN(z_t).
+
+    The state is [x_t, e_t]: e_t is carried since the output reads it, but no later state depends on it, so of the
+    Lyapunov exponents N are -∞ and the others are those of the linear map.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, state_dim: int, latent_size: int, norm: str) -> None:
+        """Add what is around the state space.
+
+        Args:
+            input_size: D.
+            hidden_size: N, features of the block (d_model).
+            state_dim: size of the state space as the paper counts it; only checked here.
+            latent_size: real numbers of x.
+            norm: ``pre`` or ``post``.
+
+        Raises:
+            ValueError: a size is not positive or ``norm`` is unknown.
+        """
+        check_positive("state_dim", state_dim)
+        check_choice("norm", norm, NORMS)
+        super().__init__(input_size, hidden_size, latent_size + hidden_size)
+        self.norm_at = norm
+        self.encoder = nn.Identity() if input_size == hidden_size else nn.Linear(input_size, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.skip = nn.Parameter(torch.randn(hidden_size))
+        self.mix = nn.Linear(hidden_size, 2 * hidden_size)
+
+    @abstractmethod
+    def transition(self, latent: Tensor, driven: Tensor) -> Tensor:
+        """Return A x + B u [B, latent] of x [B, latent] and u [B, N]."""
+
+    @abstractmethod
+    def readout(self, latent: Tensor) -> Tensor:
+        """Return C x [B, N] of x [B, latent]."""
+
+    @abstractmethod
+    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> tuple[Tensor | None, Tensor]:
+        """Return C x_t for all t [T, B, N] (None without ``keep_outputs``) and x_T, of u [T, B, N] and x_0."""
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """Return e [..., N] of inputs [..., D]."""
+        return self.encoder(inputs)
+
+    def advance(self, projected: Tensor, state: Tensor) -> Tensor:
+        """Return the next [x, e] [B, S]."""
+        latent = self.transition(state[..., : -self.hidden_size], self._driven(projected))
+        return torch.cat([latent, projected], -1)
+
+    def output(self, state: Tensor) -> Tensor:
+        """Return the block's output [B, N]."""
+        return self._leave(self.readout(state[..., : -self.hidden_size]), state[..., -self.hidden_size :])
+
+    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
+        """Respond to the whole sequence at once; as in ``Recurrence.fused_scan``."""
+        types = {tensor.dtype for tensor in (inputs, state, self.skip)}
+        if len(types) > 1 or not types <= {torch.float32, torch.float64} or len(inputs) == 0:
+            return None
+        if torch.is_autocast_enabled(inputs.device.type):
+            return None
+        outputs = []
+        for part in self._parts(inputs):
+            encoded = self.project(part)
+            mixed, latent = self.respond(self._driven(encoded), state[..., : -self.hidden_size], keep_outputs)
+            state = torch.cat([latent, encoded[-1]], -1)
+            if mixed is not None:
+                outputs.append(self._leave(mixed, encoded))
+        return (torch.cat(outputs) if outputs else inputs.new_empty(0)), state
+
+    def _parts(self, inputs: Tensor) -> Iterator[Tensor]:
+        """Yield the inputs in one part, or without gradients in parts that take little memory."""
+        if torch.is_grad_enabled():
+            return iter([inputs])
+        steps = max(64, MOST_ENTRIES // (inputs.shape[1] * self.hidden_size))
+        return iter(inputs.split(steps))
+
+    def _driven(self, encoded: Tensor) -> Tensor:
+        return self.norm(encoded) if self.norm_at == "pre" else encoded
+
+    def _leave(self, read: Tensor, encoded: Tensor) -> Tensor:
+        """Return the output [..., N] of C x and e, both [..., N]."""
+        mixed, gate = self.mix(functional.gelu(read + self.skip * self._driven(encoded))).chunk(2, -1)
+        # Not functional.glu, whose forward-mode derivative has no rule for vmap.
+        output = encoded + mixed * torch.sigmoid(gate)
+        return self.norm(output) if self.norm_at == "post" else output
