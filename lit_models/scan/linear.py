@@ -54,14 +54,14 @@ class _DiagonalScan(Function):
     def forward(decay: Tensor, inputs: Tensor, state: Tensor, direction: int) -> Tensor:
         # Inputs that are expanded, or permuted and so not dense, would give states with overlapping or odd strides.
         states = torch.empty_like(inputs)
-        if len(inputs) < FEW_STEPS or (inputs.device.type == "cpu" and inputs[0].numel() >= SMALL_STEP):
+        large = inputs.device.type == "cpu" and inputs[0].numel() >= SMALL_STEP
+        # Backward, a gradient that comes from the last step alone decays to denormal numbers, and one by one, rounded
+        # up in each step, they would stay and take six times as long as others.
+        if len(inputs) < FEW_STEPS or (large and direction == 1):
             _one_by_one(decay, inputs.unbind(0)[::direction], states.unbind(0)[::direction], state)
-            return states
-        if direction == 1:
-            _in_blocks(decay, inputs, states, state)
-            return states
-        _in_blocks(decay, inputs.flip(0), states, state)
-        return states.flip(0)
+        else:
+            _in_blocks(decay, inputs, states, state, direction)
+        return states
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -118,16 +118,20 @@ def _one_by_one(decay: Tensor, inputs: Iterable[Tensor], states: Iterable[Tensor
         state = following
 
 
-def _in_blocks(decay: Tensor, inputs: Tensor, states: Tensor, state: Tensor) -> None:
+def _in_blocks(decay: Tensor, inputs: Tensor, states: Tensor, state: Tensor, direction: int) -> None:
     """Write all states: √T blocks of √T steps are walked side by side from zero, then each gets what came before it."""
     length = math.isqrt(len(inputs))
-    whole = len(inputs) // length * length
-    blocks, block_inputs = (part[:whole].unflatten(0, (-1, length)) for part in (states, inputs))
-    _one_by_one(decay, block_inputs.unbind(1), blocks.unbind(1), torch.zeros_like(block_inputs[:, 0]))
+    rest = len(inputs) % length
+    parts = (slice(None, len(inputs) - rest), slice(len(inputs) - rest, None))
+    if direction == -1:
+        parts = slice(rest, None), slice(None, rest)
+    block_inputs, blocks = (part[parts[0]].unflatten(0, (-1, length)) for part in (inputs, states))
+    zero = torch.zeros_like(block_inputs[:, 0])
+    _one_by_one(decay, block_inputs.unbind(1)[::direction], blocks.unbind(1)[::direction], zero)
     powers = torch.empty(length, *decay.shape, dtype=decay.dtype, device=decay.device)
-    zeros = torch.zeros_like(decay).expand(length, *decay.shape)
-    _one_by_one(decay, zeros, powers, torch.ones_like(decay))
-    for block in blocks:
+    no_inputs = torch.zeros_like(decay).expand(length, *decay.shape)
+    _one_by_one(decay, no_inputs.unbind(0), powers.unbind(0)[::direction], torch.ones_like(decay))
+    for block in blocks.unbind(0)[::direction]:
         block.addcmul_(powers, state)
-        state = block[-1]
-    _one_by_one(decay, inputs[whole:], states[whole:], state)
+        state = block[-1 if direction == 1 else 0]
+    _one_by_one(decay, inputs[parts[1]].unbind(0)[::direction], states[parts[1]].unbind(0)[::direction], state)
