@@ -45,6 +45,15 @@ def _homogeneous(r: float, regime: str) -> Preset:
     )
 
 
+def _stack(num_layers: int, class_path: str, **settings: Any) -> dict[str, Any]:
+    layer = {"class_path": class_path, "init_args": settings}
+    return {"class_path": "StackedRNN", "init_args": {"layer": layer, "num_layers": num_layers}}
+
+
+def _adamw(weight_decay: float) -> dict[str, Any]:
+    return {"optimizer": "adamw", "weight_decay": weight_decay, "schedule": "cosine"}
+
+
 PRESETS: dict[str, Preset] = {
     "WCRNN_best": Preset(
         _wcrnn(**_INFORMED),
@@ -100,5 +109,32 @@ PRESETS: dict[str, Preset] = {
         _wcrnn(residual="rotation", phi=2 * math.pi / 28, gamma=0.01),
         "Dubinin & Effenberger 2024, Fig. 4",
         f"{_COUNT_100}. Homogeneous rotations at the characteristic frequency of sMNIST, one turn per image row.",
+    ),
+    "S4D_small": Preset(
+        _stack(4, "S4D", hidden_size=128),
+        "Gu et al. 2022, the authors' small example of S4D",
+        "201,226 parameters on sMNIST, 201,482 on colour sCIFAR: the example's about 200k. No dropout, and one learning"
+        " rate, where the example has 0.01, and for the state spaces 0.001 without weight decay.",
+        _adamw(0.01),
+    ),
+    "S4_control": Preset(
+        _stack(4, "S4", hidden_size=107, norm="pre"),
+        "Lizaire et al. 2026, S4 as a control",
+        "123,614 parameters on sMNIST. The source gives sizes (107 features of 64 states, 4 layers), not their count. "
+        "No dropout.",
+    ),
+    "S4_sCIFAR": Preset(
+        _stack(6, "S4", hidden_size=512, num_ssms=2),
+        "Gu, Goel & Ré 2022, sCIFAR, sizes of the authors' later recipe",
+        "3,369,226 parameters on sMNIST, not the 7.9M published: one direction, and A and B for two groups of "
+        "features, not for each. No dropout.",
+        _adamw(0.05),
+    ),
+    "LRU_sCIFAR": Preset(
+        _stack(6, "LRU", hidden_size=512, state_dim=384, r_min=0.9, r_max=0.999),
+        "Orvieto et al. 2023, sCIFAR",
+        "7,892,746 parameters on sMNIST; no count is published. No dropout, and one learning rate, where the paper has "
+        "a quarter of it for the recurrence.",
+        _adamw(0.05),
     ),
 }

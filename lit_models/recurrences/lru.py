@@ -46,7 +46,7 @@ class LRU(StateSpaceBlock, Recurrence):
         state_dim: int = 64,
         r_min: float = 0.0,
         r_max: float = 1.0,
-        max_phase: float = 2 * math.pi,
+        max_phase: float = 6.28,
     ) -> None:
         """Draw the eigenvalues and the maps.
 

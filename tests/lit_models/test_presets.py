@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib
 import math
 import subprocess
 import sys
@@ -10,17 +9,15 @@ import sys
 import pytest
 import torch
 
+from benchmark.construct import recurrence_factory
 from benchmark.recipe import Recipe
 from lit_models.presets import PRESETS
 from lit_models.recurrence import Recurrence
-from lit_models.recurrences import registered_recurrences
 
 
 def build(name: str) -> Recurrence:
-    recurrence = PRESETS[name].recurrence
-    module = importlib.import_module(registered_recurrences()[recurrence["class_path"]].module)
     torch.manual_seed(0)
-    return getattr(module, recurrence["class_path"])(1, **recurrence["init_args"])
+    return recurrence_factory(PRESETS[name].recurrence)(1)
 
 
 @pytest.mark.parametrize("name", PRESETS)
