@@ -67,6 +67,12 @@ class Recurrence(nn.Module, ABC):
         """
         return None
 
+    def fused_scan_to(
+        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor] | None:
+        """Like ``fused_scan``, but past its length, of ``lengths`` [B], a sequence's state stands still."""
+        return None
+
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

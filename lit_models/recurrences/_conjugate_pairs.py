@@ -71,7 +71,12 @@ class ConjugatePairs(StateSpaceBlock):
         transition, enter = self.discretised()
         start = torch.cat(self._features(latent), -1)
         read, final = scan_chunks(transition, enter, self._leave_row(), driven, start, keep_outputs)
-        return read, torch.cat([part.flatten(-2) for part in final.chunk(2, -1)], -1)
+        return read, _flat(final)
+
+    def decay_latent(self, latent: Tensor, steps: Tensor, most: int) -> Tensor:
+        """Return Ā^steps x, as in ``StateSpaceBlock.decay_latent``."""
+        states = torch.cat(self._features(latent), -1).movedim(0, -1)
+        return _flat(self.discretised()[0].apply_each(steps, most, states).movedim(-1, 0))
 
     def _features(self, latent: Tensor) -> list[Tensor]:
         """Return the real and the imaginary parts [B, N, K/2] of x [B, N K]."""
@@ -85,3 +90,8 @@ class ConjugatePairs(StateSpaceBlock):
 def coordinates(values: Tensor) -> Tensor:
     """Return (Re x, Im x) [..., K] of complex x [..., K/2]."""
     return torch.cat([values.real, values.imag], -1)
+
+
+def _flat(states: Tensor) -> Tensor:
+    """Return x [B, N K], all real and then all imaginary parts, of coordinates [B, N, K]."""
+    return torch.cat([part.flatten(-2) for part in states.chunk(2, -1)], -1)

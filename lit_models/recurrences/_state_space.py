@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import check_choice, check_positive
+from lit_models.scan.checkpointed import segment_length
+from lit_models.scan.choice import chosen
 
 #: Entries [steps, B, N] that a scan without gradients holds at once: evaluation runs in batches of thousands.
 MOST_ENTRIES = 2**22
@@ -79,28 +81,68 @@ class StateSpaceBlock(Recurrence):
         """Return the block's output [B, N]."""
         return self._leave(self.readout(state[..., : -self.hidden_size]), state[..., -self.hidden_size :])
 
+    @abstractmethod
+    def decay_latent(self, latent: Tensor, steps: Tensor, most: int) -> Tensor:
+        """Return A^steps x [B, latent] of x [B, latent] for steps [B], each from 0 to ``most``."""
+
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
         """Respond to the whole sequence at once; as in ``Recurrence.fused_scan``."""
-        types = {tensor.dtype for tensor in (inputs, state, self.skip)}
-        if len(types) > 1 or not types <= {torch.float32, torch.float64} or len(inputs) == 0:
+        if not self._applies(inputs, state):
             return None
-        if torch.is_autocast_enabled(inputs.device.type):
+        if segment_length(len(inputs), chosen().checkpoint_every) is not None:
+            # Segments that are walked again are made of whole responses: this scan comes back for each.
             return None
         outputs = []
         for part in self._parts(inputs):
             encoded = self.project(part)
-            mixed, latent = self.respond(self._driven(encoded), state[..., : -self.hidden_size], keep_outputs)
+            read, latent = self.respond(self._driven(encoded), state[..., : -self.hidden_size], keep_outputs)
             state = torch.cat([latent, encoded[-1]], -1)
-            if mixed is not None:
-                outputs.append(self._leave(mixed, encoded))
+            if read is not None:
+                outputs.append(self._leave(read, encoded))
         return (torch.cat(outputs) if outputs else inputs.new_empty(0)), state
+
+    def fused_scan_to(
+        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor] | None:
+        """Respond to sequences of different lengths; as in ``Recurrence.fused_scan_to``."""
+        if not self._applies(inputs, state):
+            return None
+        outputs, passed = [], 0
+        for part in self._parts(inputs):
+            found, state = self._respond_to(part, state, (lengths - passed).clamp(0, len(part)), keep_outputs)
+            passed += len(part)
+            outputs.append(found)
+        return torch.cat(outputs), state
+
+    def _respond_to(self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor]:
+        latent, before = state[..., : -self.hidden_size], state[..., -self.hidden_size :]
+        encoded = self.project(inputs)
+        driven = self._driven(encoded)
+        times, none = torch.arange(len(inputs), device=inputs.device).unsqueeze(-1), (lengths == 0).unsqueeze(-1)
+        # Moved so that all end together, after zeros, sequences have their last states at the same time; what is left
+        # of the state before them is added.
+        own_time = times - (len(inputs) - lengths)
+        aligned = _pick(driven, own_time.clamp(min=0)).masked_fill((own_time < 0).unsqueeze(-1), 0.0)
+        response = self.respond(aligned, torch.zeros_like(latent), keep_outputs=False)[1]
+        last = torch.where(none, before, _pick(encoded, (lengths - 1).clamp(min=0).unsqueeze(0))[0])
+        final = torch.cat([response + self.decay_latent(latent, lengths, len(inputs)), last], -1)
+        if not keep_outputs:
+            return inputs.new_empty(0), final
+        read, _ = self.respond(driven, latent, keep_outputs=True)
+        standing = _pick(self._leave(read, encoded), times.minimum(lengths - 1).clamp(min=0))
+        return torch.where(none, self.output(state), standing), final
+
+    def _applies(self, inputs: Tensor, state: Tensor) -> bool:
+        """Return whether the types are those that a scan can be trusted with, and there is a step."""
+        types = {tensor.dtype for tensor in (inputs, state, self.skip)}
+        plain = types in ({torch.float32}, {torch.float64}) and not torch.is_autocast_enabled(inputs.device.type)
+        return plain and len(inputs) > 0
 
     def _parts(self, inputs: Tensor) -> Iterator[Tensor]:
         """Yield the inputs in one part, or without gradients in parts that take little memory."""
         if torch.is_grad_enabled():
             return iter([inputs])
-        steps = max(64, MOST_ENTRIES // (inputs.shape[1] * self.hidden_size))
-        return iter(inputs.split(steps))
+        return iter(inputs.split(max(64, MOST_ENTRIES // (inputs.shape[1] * self.hidden_size))))
 
     def _driven(self, encoded: Tensor) -> Tensor:
         return self.norm(encoded) if self.norm_at == "pre" else encoded
@@ -111,3 +153,8 @@ class StateSpaceBlock(Recurrence):
         # Not functional.glu, whose forward-mode derivative has no rule for vmap.
         output = encoded + mixed * torch.sigmoid(gate)
         return self.norm(output) if self.norm_at == "post" else output
+
+
+def _pick(values: Tensor, times: Tensor) -> Tensor:
+    """Return the values [T', B, N] at times [T', B] of values [T, B, N]."""
+    return values.gather(0, times.unsqueeze(-1).expand(-1, -1, values.shape[-1]))

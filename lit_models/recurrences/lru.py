@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._state_space import StateSpaceBlock
+from lit_models.scan.chunked import DiagonalTransition
 from lit_models.scan.linear import diagonal_scan
 
 
@@ -99,6 +100,12 @@ class LRU(StateSpaceBlock, Recurrence):
             return None, final
         interleaved = torch.stack([self.c_real, -self.c_imag], -1).flatten(-2)
         return functional.linear(states.flatten(-2), interleaved), final
+
+    def decay_latent(self, latent: Tensor, steps: Tensor, most: int) -> Tensor:
+        """Return λ^steps ∘ x, as in ``StateSpaceBlock.decay_latent``."""
+        # One state space of K complex numbers.
+        transition = DiagonalTransition(self.eigenvalues().unsqueeze(0))
+        return transition.apply_each(steps, most, latent.t().unsqueeze(0))[0].t()
 
     def _enter(self, driven: Tensor) -> Tensor:
         """Return exp(g) ∘ (B u), complex [..., K], of u [..., N]."""

@@ -43,8 +43,8 @@ def chosen() -> Choice:
 def scanning(name: ScanName, checkpoint_every: CheckpointEvery = None) -> Iterator[None]:
     """Walk recurrences within a block as ``Choice`` describes.
 
-    Where a recurrence has no hand-derived scan, or sequences have lengths of their own, ``fused`` and ``auto`` walk the
-    loop too; with lengths of their own all steps are kept.
+    Where a recurrence has no such scan, or none for sequences that have lengths of their own, ``fused`` and ``auto``
+    walk the loop too; with lengths of their own all steps are kept.
 
     Raises:
         ValueError: ``checkpoint_every`` is not positive.
@@ -62,16 +62,18 @@ def scan(
     recurrence: Recurrence, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Walk a recurrence by the chosen scan; arguments and results are as in ``scan_loop``."""
-    if lengths is None:
-        found = None
-        if chosen().name != "loop":
+    found = None
+    if chosen().name != "loop":
+        if lengths is None:
             found = recurrence.fused_scan(inputs, state, keep_outputs)
-        length = segment_length(len(inputs), chosen().checkpoint_every)
-        if found is None and length is not None:
-            # Here, for what it is made of reads the choice.
-            from lit_models.scan.loop_walk import scan_checkpointed_loop
+        else:
+            found = recurrence.fused_scan_to(inputs, state, lengths, keep_outputs)
+    length = None if lengths is not None else segment_length(len(inputs), chosen().checkpoint_every)
+    if found is None and length is not None:
+        # Here, for what it is made of reads the choice.
+        from lit_models.scan.loop_walk import scan_checkpointed_loop
 
-            found = scan_checkpointed_loop(recurrence, inputs, state, keep_outputs, length)
-        if found is not None:
-            return found
+        found = scan_checkpointed_loop(recurrence, inputs, state, keep_outputs, length)
+    if found is not None:
+        return found
     return scan_loop(recurrence, inputs, state, lengths, keep_outputs)

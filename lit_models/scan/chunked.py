@@ -37,6 +37,10 @@ class Transition(Protocol):
         """Return Ā^steps x [H, S, X] of states x [H, S, X]."""
         ...
 
+    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
+        """Return Ā^steps x [H, S, X] of states x [H, S, X], for steps [X] of at most ``most``."""
+        ...
+
     def walk(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
         """Return x_0 and all x_{k+1} = Ā^steps x_k + e_k, [H, S, n+1, B], of e [H, S, n, B] and x_0 [H, S, B]."""
         ...
@@ -69,6 +73,12 @@ class _Squares:
                 states = self._multiply(self[i], states)
         return states
 
+    def applied_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
+        """Return Ā^steps x, with steps along the last axis of x."""
+        for i in range(most.bit_length()):
+            states = torch.where(steps.bitwise_right_shift(i) & 1 == 1, self._multiply(self[i], states), states)
+        return states
+
 
 class DiagonalTransition:
     """Ā = diag(λ), λ complex [H, P]. The S = 2P coordinates are the real parts, then the imaginary parts."""
@@ -91,6 +101,11 @@ class DiagonalTransition:
     def apply(self, steps: int, states: Tensor) -> Tensor:
         """Return Ā^steps x, as in ``Transition``."""
         following = self._squares.applied(steps, torch.complex(*states.chunk(2, 1)))
+        return torch.cat([following.real, following.imag], 1)
+
+    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
+        """Return Ā^steps x of many numbers of steps, as in ``Transition``."""
+        following = self._squares.applied_each(steps, most, torch.complex(*states.chunk(2, 1)))
         return torch.cat([following.real, following.imag], 1)
 
     def walk(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
@@ -122,6 +137,10 @@ class DenseTransition:
     def apply(self, steps: int, states: Tensor) -> Tensor:
         """Return Ā^steps x, as in ``Transition``."""
         return self._squares.applied(steps, states)
+
+    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
+        """Return Ā^steps x of many numbers of steps, as in ``Transition``."""
+        return self._squares.applied_each(steps, most, states)
 
     def walk(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
         """Return the states at the starts of chunks, as in ``Transition``."""

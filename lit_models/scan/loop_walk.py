@@ -1,4 +1,4 @@
-"""The plain loop of any recurrence as a walk that keeps nothing: what it needs on the way back it computes again."""
+"""Any recurrence as a walk that keeps nothing: what it needs on the way back it computes again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lit_models.scan.checkpointed import SegmentedWalk
+from lit_models.scan.choice import chosen, scan, scanning
 from lit_models.scan.instance_scan import scan_instances
-from lit_models.scan.loop import scan_loop
 from lit_models.scan.walk import Needs
 
 if TYPE_CHECKING:
@@ -108,14 +108,17 @@ class LoopWalk:
 
 
 class _Loop(nn.Module):
-    """The loop as a module, so that the recurrence's tensors can be replaced."""
+    """The loop, or a scan that torch differentiates, as a module whose tensors can be replaced."""
 
     def __init__(self, recurrence: Recurrence) -> None:
         super().__init__()
         self.recurrence = recurrence
+        # Noted here: the way back may be another thread's, where another scan is chosen.
+        self.name = chosen().name
 
     def forward(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor]:
-        return scan_loop(self.recurrence, inputs, state, None, keep_outputs)
+        with scanning(self.name):
+            return scan(self.recurrence, inputs, state, None, keep_outputs)
 
 
 def _named_tensors(recurrence: Recurrence) -> dict[str, Tensor]:

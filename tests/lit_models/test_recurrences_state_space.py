@@ -18,6 +18,7 @@ from lit_models.recurrences._hippo import hippo_legs, hippo_legs_dplr
 from lit_models.recurrences.lru import LRU
 from lit_models.recurrences.s4 import S4
 from lit_models.recurrences.s4d import S4D
+from lit_models.recurrences.stacked import StackedRNN
 from lit_models.scan.choice import scanning
 
 close = functools.partial(np.testing.assert_allclose, atol=1e-10, rtol=1e-10)
@@ -195,6 +196,38 @@ def test_whole_sequences_equal_steps(name: str, from_zero: bool) -> None:
     # Gradients behind a norm cancel: there both are off by as much.
     for found, rounding in zip(errors(whole, exact), errors(steps, exact), strict=True):
         assert found <= max(1e-5, 3 * rounding)
+
+
+@for_all
+@pytest.mark.parametrize("part", [1, _state_space.MOST_ENTRIES], ids=["in parts", "in one part"])
+def test_lengths_equal_steps(name: str, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also lengths of zero, and of whole parts, and inputs past the end that are not numbers one would like."""
+    monkeypatch.setattr(_state_space, "MOST_ENTRIES", part)
+    torch.manual_seed(6)
+    block = make(name)
+    lengths = torch.tensor([0, 1, 63, 64, 65, STEPS])
+    inputs = torch.randn(STEPS, 6, 2, dtype=torch.float64)
+    inputs[torch.arange(STEPS).unsqueeze(-1) >= lengths] = 1e6
+    state = block(torch.randn(5, 6, 2, dtype=torch.float64))[1].detach()
+    with torch.no_grad():
+        for run in (block, block.forward_last):
+            found = run(inputs, state, lengths)
+            assert block.fused_scan_to(inputs, state, lengths, False) is not None
+            with scanning("loop"):
+                torch.testing.assert_close(found, run(inputs, state, lengths), atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("cls", [S4, S4D, LRU])
+def test_stack_with_a_carried_state_equals_steps(cls: type[Recurrence]) -> None:
+    torch.manual_seed(7)
+    stack = StackedRNN(2, functools.partial(cls, hidden_size=FEATURES, state_dim=SIZE), num_layers=2).double()
+    assert sum(isinstance(module, torch.nn.Identity) for module in stack.modules()) == 1
+    inputs = torch.randn(STEPS, 3, 2, dtype=torch.float64)
+    first, state = stack(inputs[:30])
+    second, final = stack(inputs[30:], state)
+    with scanning("loop"):
+        expected = stack(inputs)
+    torch.testing.assert_close((torch.cat([first, second]), final), expected, atol=1e-10, rtol=1e-10)
 
 
 @for_all
