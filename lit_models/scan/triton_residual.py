@@ -1,0 +1,209 @@
+"""The residual family's walk on a GPU: two persistent kernels, and products over whole chunks of time outside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lit_models.scan.residual_walk import Setting
+from lit_models.scan.triton_plan import (
+    MOST_FEATURES,
+    InputGradients,
+    exact_products,
+    flat_inputs,
+    instance_first,
+    make_plan,
+    on_device_of,
+    padded_to,
+    spans,
+)
+from lit_models.scan.triton_residual_kernels import residual_backward, residual_forward
+
+
+class TritonResidualWalk:
+    """x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b; see ``instance_scan.Walk``.
+
+    Weights are W [M, N, N], V [M, N, D], b, γ, own and cross [M, N], dense R [M, N, N], None where absent. A step keeps
+    x' and act(a): 2N numbers a sequence; of the plain form x' alone.
+
+    Args:
+        setting: form and activation.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        """Remember the setting."""
+        self.setting = setting
+
+    def forward(
+        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See ``Walk.forward``."""
+        weight, input_weight, bias, gamma, own, cross, dense = weights
+        (steps, _, batch, features), (instances, _, units) = inputs.shape, state.shape
+        plain, few = self.setting.form == "plain", features <= MOST_FEATURES
+        plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
+        square = (plan.padded, plan.padded)
+        final = state.clone(memory_format=torch.contiguous_format)
+        # One step more than are walked: the state before each step, and after it.
+        states = state.new_empty(instances, steps + 1 if store or keep_outputs else 0, batch, units)
+        couplings = state.new_empty(instances, steps if store and not plain else 0, batch, units)
+        if store or keep_outputs:
+            states[:, 0] = state
+        tile = padded_to(weight.mT, *square)
+        dense_tile = tile if dense is None else padded_to(dense.mT, *square)
+        bias, input_weight = bias.contiguous(), input_weight.contiguous()
+        gamma, own, cross = (bias if each is None else each.contiguous() for each in (gamma, own, cross))
+        for start, stop in [(0, steps)] if few else spans(steps):
+            if few:
+                drive = inputs
+            else:
+                with exact_products():
+                    drive = torch.baddbmm(
+                        bias.unsqueeze(1), flat_inputs(inputs, start, stop, instances), input_weight.mT
+                    )
+                drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
+            by_step, by_instance, by_row, by_unit = drive.stride()
+            with on_device_of(state):
+                residual_forward[(instances, -(-batch // plan.rows))](
+                    drive,
+                    tile,
+                    input_weight,
+                    bias,
+                    gamma,
+                    own,
+                    cross,
+                    dense_tile,
+                    final,
+                    states[:, start + 1 :],
+                    couplings[:, start:],
+                    stop - start,
+                    batch,
+                    by_instance if drive.shape[1] > 1 else 0,
+                    by_step,
+                    by_row,
+                    by_unit,
+                    states.stride(0),
+                    couplings.stride(0),
+                    UNITS=units,
+                    PADDED=plan.padded,
+                    ROWS=plan.rows,
+                    FEATURES=features if few else 0,
+                    BLOCK=plan.block,
+                    FORM=self.setting.form,
+                    ACTIVATION=self.setting.activation,
+                    PAIRED=weights[5] is not None,
+                    DENSE=dense is not None,
+                    KEEP_STATES=store or keep_outputs,
+                    KEEP_COUPLINGS=store and not plain,
+                    num_warps=plan.warps,
+                )
+        outputs = states[:, 1:].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
+        stores = [states.transpose(0, 1), *([] if plain else [couplings.transpose(0, 1)])] if store else []
+        return outputs, final, stores
+
+    def backward(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        weights: Sequence[Tensor | None],
+        stores: Sequence[Tensor],
+        grad_outputs: Tensor | None,
+        grad_final: Tensor | None,
+        needs: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """See ``Walk.backward``."""
+        weight, input_weight, _, gamma, own, cross, dense = weights
+        (steps, _, batch, _), (instances, _, units) = inputs.shape, state.shape
+        need_inputs, need_state, need_weight, need_input_weight, need_bias, *need_residual = needs
+        form = self.setting.form
+        states, *rest = (instance_first(each) for each in stores)
+        couplings = rest[0] if rest else states[:, 1:]
+        plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
+        square, programs = (plan.padded, plan.padded), -(-batch // plan.rows)
+        tile = padded_to(weight, *square)
+        dense_tile = tile if dense is None else padded_to(dense, *square)
+        gamma, own, cross = (tile if each is None else each.contiguous() for each in (gamma, own, cross))
+        delta = torch.zeros_like(state) if grad_final is None else grad_final
+        delta = delta.clone(memory_format=torch.contiguous_format)
+        partials = state.new_zeros(3, instances, programs, units)
+        by_weight, by_input_weight, by_dense = (
+            torch.zeros_like(each) if need else None
+            for each, need in ((weight, need_weight), (input_weight, need_input_weight), (dense, need_residual[3]))
+        )
+        by_bias = state.new_zeros(instances, units) if need_bias else None
+        by_inputs = InputGradients(inputs) if need_inputs else None
+        length = max(stop - start for start, stop in spans(steps))
+        pulled = state.new_empty(instances, length, batch, units)
+        inner = torch.empty_like(pulled) if need_residual[3] else pulled
+        for start, stop in reversed(list(spans(steps))):
+            before = states[:, start:stop].flatten(1, 2)
+            turned = pulled
+            if form == "A" and dense is not None:
+                turned = torch.empty_like(pulled)
+                with exact_products():
+                    turned[:, : stop - start] = torch.bmm(before, dense.mT).unflatten(1, (stop - start, batch))
+            arrivals = pulled.permute(1, 0, 3, 2) if grad_outputs is None else grad_outputs[start:stop]
+            by_step, by_instance, by_unit, by_row = arrivals.stride()
+            with on_device_of(state):
+                residual_backward[(instances, programs)](
+                    arrivals,
+                    tile,
+                    gamma,
+                    own,
+                    cross,
+                    dense_tile,
+                    turned,
+                    delta,
+                    states[:, start:],
+                    couplings[:, start:],
+                    pulled,
+                    inner,
+                    partials,
+                    stop - start,
+                    batch,
+                    by_instance,
+                    by_step,
+                    by_row,
+                    by_unit,
+                    states.stride(0),
+                    couplings.stride(0),
+                    pulled.stride(0),
+                    UNITS=units,
+                    PADDED=plan.padded,
+                    ROWS=plan.rows,
+                    BLOCK=plan.block,
+                    FORM=form,
+                    ACTIVATION=self.setting.activation,
+                    PAIRED=weights[5] is not None,
+                    DENSE=dense is not None,
+                    ARRIVE=grad_outputs is not None,
+                    WANT_GAMMA=need_residual[0],
+                    WANT_OWN=need_residual[1],
+                    WANT_CROSS=need_residual[2],
+                    WANT_DENSE=need_residual[3],
+                    num_warps=plan.warps,
+                )
+            deltas = pulled[:, : stop - start].flatten(1, 2)
+            with exact_products():
+                if by_weight is not None:
+                    by_weight.baddbmm_(deltas.mT, before)
+                if by_input_weight is not None:
+                    by_input_weight.baddbmm_(deltas.mT, flat_inputs(inputs, start, stop, instances))
+                if by_dense is not None:
+                    by_dense.baddbmm_(inner[:, : stop - start].flatten(1, 2).mT, before)
+                if by_inputs is not None:
+                    by_inputs.put(start, stop, deltas, input_weight)
+            if by_bias is not None:
+                by_bias += deltas.sum(1)
+        by_units = partials.sum(2)
+        return [
+            None if by_inputs is None else by_inputs.all,
+            delta if need_state else None,
+            by_weight,
+            by_input_weight,
+            by_bias,
+            *(gradient if need else None for gradient, need in zip(by_units, need_residual, strict=False)),
+            by_dense,
+        ]

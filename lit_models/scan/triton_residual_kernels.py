@@ -1,0 +1,318 @@
+"""The kernels of the residual family: one program walks some sequences of one instance through all steps.
+
+The formulas are those of ``residual_walk`` and ``residual_walk_back``; what is known of kernels on this kind of work is
+said in CONTRIBUTING. Per-step tensors are [M, T, B, N] in memory.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from lit_models.scan.triton_parts import (
+    activate,
+    apply_pairs,
+    load_matrix,
+    product,
+    pull_back,
+    streamed_product,
+    swap_pairs,
+)
+
+# ruff: noqa: ANN001, ANN201, N803
+
+
+@triton.jit
+def _load_units(vector, instance, UNITS: tl.constexpr, PADDED: tl.constexpr):
+    """Return one instance's [1, PADDED] of a contiguous [M, UNITS]; zeros where units pad."""
+    unit = tl.arange(0, PADDED)
+    return tl.load(vector + instance * UNITS + unit, mask=unit < UNITS, other=0.0)[None, :]
+
+
+
+
+@triton.jit
+def _load_column(matrix, instance, column, UNITS: tl.constexpr, PADDED: tl.constexpr, COLUMNS: tl.constexpr):
+    """Return one column, as [1, PADDED], of one instance's matrix in a contiguous [M, UNITS, COLUMNS]."""
+    unit = tl.arange(0, PADDED)
+    return tl.load(matrix + (instance * UNITS + unit) * COLUMNS + column, mask=unit < UNITS, other=0.0)[None, :]
+
+
+@triton.jit(do_not_specialize=["steps"])
+def residual_forward(
+    drive,
+    weight,
+    input_weight,
+    bias,
+    gamma,
+    own,
+    cross,
+    dense,
+    state,
+    states,
+    couplings,
+    steps,
+    batch,
+    drive_by_instance,
+    drive_by_step,
+    drive_by_row,
+    drive_by_unit,
+    states_by_instance,
+    couplings_by_instance,
+    UNITS: tl.constexpr,
+    PADDED: tl.constexpr,
+    ROWS: tl.constexpr,
+    FEATURES: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FORM: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    PAIRED: tl.constexpr,
+    DENSE: tl.constexpr,
+    KEEP_STATES: tl.constexpr,
+    KEEP_COUPLINGS: tl.constexpr,
+):
+    """Walk x' = act(a), R x + γ act(a) or act(R x) + γ act(a).
+
+    Args:
+        drive: one or two inputs, [T, M or 1, B, FEATURES], and a = W x + V s + b; without FEATURES V s + b [T, M, B, UNITS].
+        weight: Wᵀ [M, PADDED, PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
+        input_weight: V [M, UNITS, FEATURES].
+        bias: b [M, UNITS], as ``gamma``, ``own`` and ``cross``.
+        dense: Rᵀ [M, PADDED, PADDED], like ``weight``.
+        state: [M, B, UNITS], the first on entry and the last on return.
+        states: [M, T, B, UNITS] after each step, from the first on.
+        couplings: act(a), likewise.
+    """
+    instance = tl.program_id(0)
+    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
+    inside = row < batch
+    mask = inside[:, None] & (unit < UNITS)[None, :]
+    offsets = row[:, None] * UNITS + unit[None, :]
+    long_instance = instance.to(tl.int64)
+    size = batch * UNITS
+    state += long_instance * size
+    states += long_instance * states_by_instance
+    couplings += long_instance * couplings_by_instance
+    drive += long_instance * drive_by_instance
+    weight += long_instance * PADDED * PADDED
+    dense += long_instance * PADDED * PADDED
+
+    if BLOCK == 0:
+        tile = load_matrix(weight, PADDED, PADDED)
+        if DENSE:
+            dense_tile = load_matrix(dense, PADDED, PADDED)
+    if FORM != "plain":
+        strength = _load_units(gamma, instance, UNITS, PADDED)
+        if not DENSE:
+            diagonal = _load_units(own, instance, UNITS, PADDED)
+            beside = _load_units(cross, instance, UNITS, PADDED) if PAIRED else diagonal
+    if FEATURES:
+        shift = _load_units(bias, instance, UNITS, PADDED)
+        by_first = _load_column(input_weight, instance, 0, UNITS, PADDED, FEATURES)
+        first = tl.load(drive + row * drive_by_row, mask=inside, other=0.0)
+        if FEATURES == 2:
+            by_second = _load_column(input_weight, instance, 1, UNITS, PADDED, FEATURES)
+            second = tl.load(drive + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
+    else:
+        drive_offsets = row[:, None] * drive_by_row + unit[None, :] * drive_by_unit
+        arriving = tl.load(drive + drive_offsets, mask=mask, other=0.0)
+
+    x = tl.load(state + offsets, mask=mask, other=0.0)
+    step = 0
+    while step < steps:
+        # The next step's inputs are on their way while this step computes; after the last one, its own again.
+        following = drive + tl.cast(tl.minimum(step + 1, steps - 1), tl.int64) * drive_by_step
+        # Of pointers that a `while` carries, the compiler forgets how they are aligned.
+        here = tl.cast(step, tl.int64) * size
+        if FEATURES:
+            a = first[:, None] * by_first + shift
+            first = tl.load(following + row * drive_by_row, mask=inside, other=0.0)
+            if FEATURES == 2:
+                a += second[:, None] * by_second
+                second = tl.load(following + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
+        else:
+            a = arriving
+            arriving = tl.load(following + drive_offsets, mask=mask, other=0.0)
+        if BLOCK == 0:
+            a += product(x, tile)
+        else:
+            a += streamed_product(x, weight, PADDED, BLOCK)
+        coupling = activate(a, ACTIVATION)
+        if FORM == "plain":
+            x = coupling
+        else:
+            if not DENSE:
+                x = apply_pairs(x, diagonal, beside, PAIRED)
+            elif BLOCK == 0:
+                x = product(x, dense_tile)
+            else:
+                x = streamed_product(x, dense, PADDED, BLOCK)
+            if FORM == "A":
+                x = activate(x, ACTIVATION)
+            x += strength * coupling
+        if KEEP_COUPLINGS:
+            tl.store(couplings + here + offsets, coupling, mask=mask)
+        if KEEP_STATES:
+            tl.store(states + here + offsets, x, mask=mask)
+        step += 1
+    tl.store(state + offsets, x, mask=mask)
+
+
+@triton.jit
+def _add_sum(total, partial, UNITS: tl.constexpr):
+    """Add a tile's sum over its rows to one program's part [UNITS] of a gradient."""
+    unit = tl.arange(0, total.shape[1])
+    within = unit < UNITS
+    before = tl.load(partial + unit, mask=within, other=0.0)
+    tl.store(partial + unit, before + tl.sum(total, 0), mask=within)
+
+
+@triton.jit(do_not_specialize=["steps"])
+def residual_backward(
+    arrivals,
+    weight,
+    gamma,
+    own,
+    cross,
+    dense,
+    turned,
+    delta,
+    states,
+    couplings,
+    pulled,
+    inner,
+    partials,
+    steps,
+    batch,
+    arrivals_by_instance,
+    arrivals_by_step,
+    arrivals_by_row,
+    arrivals_by_unit,
+    states_by_instance,
+    couplings_by_instance,
+    pulled_by_instance,
+    UNITS: tl.constexpr,
+    PADDED: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FORM: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    PAIRED: tl.constexpr,
+    DENSE: tl.constexpr,
+    ARRIVE: tl.constexpr,
+    WANT_GAMMA: tl.constexpr,
+    WANT_OWN: tl.constexpr,
+    WANT_CROSS: tl.constexpr,
+    WANT_DENSE: tl.constexpr,
+):
+    """Walk back: δ = (gradient of x'), g = γ act'(a) δ, and the gradient of x is Rᵀ δ (of A: Rᵀ act'(R x) δ) + Wᵀ g.
+
+    Args:
+        arrivals: with ARRIVE the gradients of outputs [T, M, B, UNITS], by strides.
+        weight: W [M, PADDED, PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
+        gamma: γ [M, UNITS], as ``own`` and ``cross``.
+        dense: R [M, PADDED, PADDED], like ``weight``.
+        turned: with DENSE and of form A, R x of each step [M, T, B, UNITS], laid out as ``pulled``.
+        delta: gradient of the final state [M, B, UNITS] on entry, of the first on return.
+        states: [M, T, B, UNITS] before each step; of the plain form not read.
+        couplings: act(a) of each step, [M, T, B, UNITS].
+        pulled: is given g of each step [M, T, B, UNITS].
+        inner: with WANT_DENSE, is given the gradient of R x of each step, laid out as ``pulled``.
+        partials: [3, M, programs, UNITS], to which the gradients of γ, ``own`` and ``cross`` are added.
+    """
+    instance = tl.program_id(0)
+    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
+    inside = row < batch
+    mask = inside[:, None] & (unit < UNITS)[None, :]
+    offsets = row[:, None] * UNITS + unit[None, :]
+    long_instance = instance.to(tl.int64)
+    size = batch * UNITS
+    delta += long_instance * size
+    states += long_instance * states_by_instance
+    couplings += long_instance * couplings_by_instance
+    pulled += long_instance * pulled_by_instance
+    inner += long_instance * pulled_by_instance
+    turned += long_instance * pulled_by_instance
+    weight += long_instance * PADDED * PADDED
+    dense += long_instance * PADDED * PADDED
+    READ_STATES: tl.constexpr = WANT_OWN or WANT_CROSS or (FORM == "A" and not DENSE)
+    READ_TURNED: tl.constexpr = FORM == "A" and DENSE
+
+    if BLOCK == 0:
+        tile = load_matrix(weight, PADDED, PADDED)
+        if DENSE:
+            dense_tile = load_matrix(dense, PADDED, PADDED)
+    if FORM != "plain":
+        strength = _load_units(gamma, instance, UNITS, PADDED)
+        if not DENSE:
+            diagonal = _load_units(own, instance, UNITS, PADDED)
+            beside = _load_units(cross, instance, UNITS, PADDED) if PAIRED else diagonal
+    last = tl.cast(steps - 1, tl.int64)
+    if WANT_GAMMA:
+        by_gamma = tl.zeros([ROWS, PADDED], tl.float32)
+    if WANT_OWN:
+        by_own = tl.zeros([ROWS, PADDED], tl.float32)
+    if WANT_CROSS:
+        by_cross = tl.zeros([ROWS, PADDED], tl.float32)
+    if ARRIVE:
+        arrivals += long_instance * arrivals_by_instance
+        arrival_offsets = row[:, None] * arrivals_by_row + unit[None, :] * arrivals_by_unit
+        arrival = tl.load(arrivals + last * arrivals_by_step + arrival_offsets, mask=mask, other=0.0)
+    coupling = tl.load(couplings + last * size + offsets, mask=mask, other=0.0)
+    if READ_STATES:
+        x = tl.load(states + last * size + offsets, mask=mask, other=0.0)
+    if READ_TURNED:
+        before_act = tl.load(turned + last * size + offsets, mask=mask, other=0.0)
+
+    d = tl.load(delta + offsets, mask=mask, other=0.0)
+    step = steps - 1
+    while step >= 0:
+        here, before = tl.cast(step, tl.int64), tl.cast(tl.maximum(step - 1, 0), tl.int64)
+        if ARRIVE:
+            d += arrival
+            arrival = tl.load(arrivals + before * arrivals_by_step + arrival_offsets, mask=mask, other=0.0)
+        g = pull_back(d, coupling, ACTIVATION)
+        if FORM != "plain":
+            if WANT_GAMMA:
+                by_gamma += d * coupling
+            g *= strength
+        coupling = tl.load(couplings + before * size + offsets, mask=mask, other=0.0)
+        tl.store(pulled + here * size + offsets, g, mask=mask)
+        if BLOCK == 0:
+            through = product(g, tile)
+        else:
+            through = streamed_product(g, weight, PADDED, BLOCK)
+        if FORM != "plain":
+            if READ_TURNED:
+                d = pull_back(d, activate(before_act, ACTIVATION), ACTIVATION)
+                before_act = tl.load(turned + before * size + offsets, mask=mask, other=0.0)
+            if READ_STATES:
+                if FORM == "A":
+                    d = pull_back(d, activate(apply_pairs(x, diagonal, beside, PAIRED), ACTIVATION), ACTIVATION)
+                if WANT_OWN:
+                    by_own += d * x
+                if WANT_CROSS:
+                    by_cross += d * swap_pairs(x)
+                x = tl.load(states + before * size + offsets, mask=mask, other=0.0)
+            if WANT_DENSE:
+                tl.store(inner + here * size + offsets, d, mask=mask)
+            if not DENSE:
+                through += diagonal * d
+                if PAIRED:
+                    through += swap_pairs(beside * d)
+            elif BLOCK == 0:
+                through += product(d, dense_tile)
+            else:
+                through += streamed_product(d, dense, PADDED, BLOCK)
+        d = through
+        step -= 1
+    tl.store(delta + offsets, d, mask=mask)
+
+    program = (long_instance * tl.num_programs(1) + tl.program_id(1)) * UNITS
+    kind = tl.cast(tl.num_programs(0), tl.int64) * tl.num_programs(1) * UNITS
+    if WANT_GAMMA:
+        _add_sum(by_gamma, partials + program, UNITS)
+    if WANT_OWN:
+        _add_sum(by_own, partials + kind + program, UNITS)
+    if WANT_CROSS:
+        _add_sum(by_cross, partials + 2 * kind + program, UNITS)
