@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,6 +38,13 @@ _chosen: ContextVar[Choice] = ContextVar("scan", default=_DEFAULT)
 def chosen() -> Choice:
     """Return what holds here."""
     return _chosen.get()
+
+
+def why_no_triton() -> str | None:
+    """Return why Triton kernels cannot be compiled or interpreted here at all; None where they can."""
+    if importlib.util.find_spec("triton") is None:
+        return "the Triton kernels need triton, which is not installed: pip install 'rnnbench[gpu]' (Linux)"
+    return None
 
 
 @contextmanager

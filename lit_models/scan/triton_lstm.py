@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from lit_models.scan.triton_lstm_kernels import lstm_backward, lstm_forward
 from lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
+    Plan,
     exact_products,
     flat_inputs,
     instance_first,
@@ -20,6 +22,17 @@ from lit_models.scan.triton_plan import (
     padded_to,
     spans,
 )
+
+
+def layout(plan: Plan, units: int) -> dict[str, Any]:
+    """Return the compile-time arguments that both kernels take."""
+    return {
+        "UNITS": units,
+        "PADDED": plan.padded,
+        "ROWS": plan.rows,
+        "BLOCK": plan.block,
+        "num_warps": plan.warps,
+    }
 
 
 class TritonLSTMWalk:
@@ -36,6 +49,11 @@ class TritonLSTMWalk:
         (steps, _, batch, features), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
         few = features <= MOST_FEATURES
         plan = make_plan(units, instances * batch, gates=4)
+        options = layout(plan, units) | {
+            "FEATURES": features if few else 0,
+            "KEEP_GATES": store,
+            "KEEP_HIDDENS": store or keep_outputs,
+        }
         padded = functional.pad(beside, (0, 0, 0, 4 * (plan.padded - units)))
         tile = padded_to(padded[..., :units].mT, plan.padded, 4 * plan.padded)
         input_weight = padded[..., units:].mT.contiguous()
@@ -77,14 +95,7 @@ class TritonLSTMWalk:
                     gates.stride(0),
                     hiddens.stride(0),
                     cells.stride(0),
-                    UNITS=units,
-                    PADDED=plan.padded,
-                    ROWS=plan.rows,
-                    FEATURES=features if few else 0,
-                    BLOCK=plan.block,
-                    KEEP_GATES=store,
-                    KEEP_HIDDENS=store or keep_outputs,
-                    num_warps=plan.warps,
+                    **options,
                 )
         outputs = hiddens[:, 1:].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
         stores = [each.transpose(0, 1) for each in (gates, hiddens, cells)] if store else []
@@ -106,6 +117,7 @@ class TritonLSTMWalk:
         (steps, _, batch, _), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
         gates, hiddens, cells = (instance_first(each) for each in stores)
         plan = make_plan(units, instances * batch, gates=4)
+        options = layout(plan, units) | {"ARRIVE": grad_outputs is not None}
         tile = padded_to(beside[..., :units], 4 * plan.padded, plan.padded)
         to_inputs = beside[..., units:-1]
         delta = torch.stack((torch.zeros_like(state) if grad_final is None else grad_final).chunk(2, -1))
@@ -133,12 +145,7 @@ class TritonLSTMWalk:
                     gates.stride(0),
                     cells.stride(0),
                     pulled.stride(0),
-                    UNITS=units,
-                    PADDED=plan.padded,
-                    ROWS=plan.rows,
-                    BLOCK=plan.block,
-                    ARRIVE=grad_outputs is not None,
-                    num_warps=plan.warps,
+                    **options,
                 )
             deltas = pulled[:, : stop - start].flatten(1, 2)
             with exact_products():

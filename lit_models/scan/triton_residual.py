@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from lit_models.scan.residual_walk import Setting
 from lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
+    Plan,
     exact_products,
     flat_inputs,
     instance_first,
@@ -20,6 +22,21 @@ from lit_models.scan.triton_plan import (
     spans,
 )
 from lit_models.scan.triton_residual_kernels import residual_backward, residual_forward
+
+
+def layout(setting: Setting, plan: Plan, units: int, paired: bool, dense: bool) -> dict[str, Any]:
+    """Return the compile-time arguments that both kernels take."""
+    return {
+        "UNITS": units,
+        "PADDED": plan.padded,
+        "ROWS": plan.rows,
+        "BLOCK": plan.block,
+        "FORM": setting.form,
+        "ACTIVATION": setting.activation,
+        "PAIRED": paired,
+        "DENSE": dense,
+        "num_warps": plan.warps,
+    }
 
 
 class TritonResidualWalk:
@@ -45,11 +62,14 @@ class TritonResidualWalk:
         plain, few = self.setting.form == "plain", features <= MOST_FEATURES
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
         square = (plan.padded, plan.padded)
+        keep_states, keep_couplings = store or keep_outputs, store and not plain
+        options = layout(self.setting, plan, units, cross is not None, dense is not None)
+        options |= {"FEATURES": features if few else 0, "KEEP_STATES": keep_states, "KEEP_COUPLINGS": keep_couplings}
         final = state.clone(memory_format=torch.contiguous_format)
         # One step more than are walked: the state before each step, and after it.
-        states = state.new_empty(instances, steps + 1 if store or keep_outputs else 0, batch, units)
-        couplings = state.new_empty(instances, steps if store and not plain else 0, batch, units)
-        if store or keep_outputs:
+        states = state.new_empty(instances, steps + 1 if keep_states else 0, batch, units)
+        couplings = state.new_empty(instances, steps if keep_couplings else 0, batch, units)
+        if keep_states:
             states[:, 0] = state
         tile = padded_to(weight.mT, *square)
         dense_tile = tile if dense is None else padded_to(dense.mT, *square)
@@ -86,18 +106,7 @@ class TritonResidualWalk:
                     by_unit,
                     states.stride(0),
                     couplings.stride(0),
-                    UNITS=units,
-                    PADDED=plan.padded,
-                    ROWS=plan.rows,
-                    FEATURES=features if few else 0,
-                    BLOCK=plan.block,
-                    FORM=self.setting.form,
-                    ACTIVATION=self.setting.activation,
-                    PAIRED=weights[5] is not None,
-                    DENSE=dense is not None,
-                    KEEP_STATES=store or keep_outputs,
-                    KEEP_COUPLINGS=store and not plain,
-                    num_warps=plan.warps,
+                    **options,
                 )
         outputs = states[:, 1:].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
         stores = [states.transpose(0, 1), *([] if plain else [couplings.transpose(0, 1)])] if store else []
@@ -122,6 +131,9 @@ class TritonResidualWalk:
         couplings = rest[0] if rest else states[:, 1:]
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
         square, programs = (plan.padded, plan.padded), -(-batch // plan.rows)
+        wanted = zip(("GAMMA", "OWN", "CROSS", "DENSE"), need_residual, strict=True)
+        options = layout(self.setting, plan, units, cross is not None, dense is not None)
+        options |= {"ARRIVE": grad_outputs is not None, **{f"WANT_{name}": need for name, need in wanted}}
         tile = padded_to(weight, *square)
         dense_tile = tile if dense is None else padded_to(dense, *square)
         gamma, own, cross = (tile if each is None else each.contiguous() for each in (gamma, own, cross))
@@ -170,20 +182,7 @@ class TritonResidualWalk:
                     states.stride(0),
                     couplings.stride(0),
                     pulled.stride(0),
-                    UNITS=units,
-                    PADDED=plan.padded,
-                    ROWS=plan.rows,
-                    BLOCK=plan.block,
-                    FORM=form,
-                    ACTIVATION=self.setting.activation,
-                    PAIRED=weights[5] is not None,
-                    DENSE=dense is not None,
-                    ARRIVE=grad_outputs is not None,
-                    WANT_GAMMA=need_residual[0],
-                    WANT_OWN=need_residual[1],
-                    WANT_CROSS=need_residual[2],
-                    WANT_DENSE=need_residual[3],
-                    num_warps=plan.warps,
+                    **options,
                 )
             deltas = pulled[:, : stop - start].flatten(1, 2)
             with exact_products():
