@@ -11,6 +11,8 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Kernels run without a GPU; with 0, on a GPU, the tests of kernels run on that. Before anything imports triton.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 if os.environ.get("RNNBENCH_DATA"):
     # Tests work in folders of their own: a relative path would lose its meaning there.
     os.environ["RNNBENCH_DATA"] = str(Path(os.environ["RNNBENCH_DATA"]).resolve())

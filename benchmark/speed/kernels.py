@@ -74,7 +74,9 @@ def variants(quick: bool) -> Iterator[Variant]:
         dense, paired, plain = kind == "dense", kind == "rotation", setting.form == "plain"
         plan = make_plan(units, sequences, matrices=2 if dense else 1)
         shared = residual_layout(setting, plan, units, paired, dense)
-        title = f"{setting.form}, {setting.activation}{'' if plain else f', {kind} R'}, {units} units, {features} inputs"
+        title = (
+            f"{setting.form}, {setting.activation}{'' if plain else f', {kind} R'}, {units} units, {features} inputs"
+        )
         keeps = {"FEATURES": features, "KEEP_STATES": True, "KEEP_COUPLINGS": not plain}
         yield Variant(title, ("residual", "forward"), shared | keeps, aligned)
         wants = {"GAMMA": not plain, "OWN": not plain and not dense, "CROSS": paired, "DENSE": dense}

@@ -66,7 +66,11 @@ def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1) -> 
         return Plan(padded, 4, 8, max(8, LARGEST_TILE // (4 * gates * padded)))
     rows = 1 if sequences <= _FULL else 2 if sequences <= 2 * _FULL else 4
     if tile == LARGEST_TILE:
-        return Plan(padded, min(rows, 2), 16, 0) if matrices > 1 else Plan(padded, *((rows, 8) if rows < 4 else (8, 16)), 0)
+        return (
+            Plan(padded, min(rows, 2), 16, 0)
+            if matrices > 1
+            else Plan(padded, *((rows, 8) if rows < 4 else (8, 16)), 0)
+        )
     return Plan(padded, rows, 4 * matrices, 0)
 
 

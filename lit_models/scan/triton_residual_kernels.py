@@ -29,8 +29,6 @@ def _load_units(vector, instance, UNITS: tl.constexpr, PADDED: tl.constexpr):
     return tl.load(vector + instance * UNITS + unit, mask=unit < UNITS, other=0.0)[None, :]
 
 
-
-
 @triton.jit
 def _load_column(matrix, instance, column, UNITS: tl.constexpr, PADDED: tl.constexpr, COLUMNS: tl.constexpr):
     """Return one column, as [1, PADDED], of one instance's matrix in a contiguous [M, UNITS, COLUMNS]."""
