@@ -226,7 +226,19 @@ def _run(options: argparse.Namespace) -> int:
     from benchmark import launchers
     from benchmark.suite import load_suite
 
+    if options.scan == "triton":
+        _check_triton()
     return launchers.run_suite(load_suite(options.suite, options.budget), _run_options(options))
+
+
+def _check_triton() -> None:
+    import torch
+
+    from lit_models.scan.triton_choice import why_no_triton
+
+    reason = why_no_triton(on_gpu=torch.cuda.is_available())
+    if reason is not None:
+        raise UserError(f"--scan triton: {reason}; --scan auto takes what suits the device")
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -64,8 +64,8 @@ class Usage:
 
 def variants(quick: bool) -> Iterator[Variant]:
     """Yield the main variants: each form and residual, sizes on chip and streamed, few and many sequences."""
-    from lit_models.scan.residual_walk import Setting
     from lit_models.scan.triton_lstm import layout as lstm_layout
+    from lit_models.scan.triton_residual import Setting
     from lit_models.scan.triton_residual import layout as residual_layout
 
     def residual(
@@ -179,7 +179,7 @@ def report_kernels(quick: bool, json_file: Path | None) -> int:
     Raises:
         UserError: triton is missing, or interprets its kernels.
     """
-    from lit_models.scan.choice import why_no_triton
+    from lit_models.scan.triton_choice import why_no_triton
 
     reason = why_no_triton()
     if reason is not None:

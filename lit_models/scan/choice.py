@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,14 +15,15 @@ from lit_models.scan.loop import scan_loop
 if TYPE_CHECKING:
     from lit_models.recurrence import Recurrence
 
-ScanName = Literal["auto", "loop", "fused"]
+ScanName = Literal["auto", "loop", "fused", "triton"]
 
 
 class Choice(NamedTuple):
     """How recurrences are walked.
 
     Attributes:
-        name: ``loop`` for the definition, ``fused`` and ``auto`` for hand-derived scans.
+        name: ``loop`` for the definition; ``fused`` for hand-derived scans; ``triton`` for those that are Triton
+            kernels as well; ``auto`` for the latter on CUDA alone.
         checkpoint_every: steps of a segment, of which only the first state is kept until the way back; None keeps all.
     """
 
@@ -40,19 +40,13 @@ def chosen() -> Choice:
     return _chosen.get()
 
 
-def why_no_triton() -> str | None:
-    """Return why Triton kernels cannot be compiled or interpreted here at all; None where they can."""
-    if importlib.util.find_spec("triton") is None:
-        return "the Triton kernels need triton, which is not installed: pip install 'rnnbench[gpu]' (Linux)"
-    return None
-
-
 @contextmanager
 def scanning(name: ScanName, checkpoint_every: CheckpointEvery = None) -> Iterator[None]:
     """Walk recurrences within a block as ``Choice`` describes.
 
-    Where a recurrence has no such scan, or none for sequences that have lengths of their own, ``fused`` and ``auto``
-    walk the loop too; with lengths of their own all steps are kept.
+    Where a recurrence has no such scan, or none for sequences that have lengths of their own, the loop is walked
+    whatever is chosen; with lengths of their own all steps are kept. Where it has one without kernels, ``triton`` is
+    ``fused``.
 
     Raises:
         ValueError: ``checkpoint_every`` is not positive.

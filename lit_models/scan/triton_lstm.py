@@ -22,6 +22,7 @@ from lit_models.scan.triton_plan import (
     padded_to,
     spans,
 )
+from lit_models.scan.walk import Needs
 
 
 def layout(plan: Plan, units: int) -> dict[str, Any]:
@@ -109,10 +110,9 @@ class TritonLSTMWalk:
         stores: Sequence[Tensor],
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
-        needs: Sequence[bool],
+        needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
-        need_inputs, need_state, need_weight = needs
         beside = _gates_beside(weights[0])
         (steps, _, batch, _), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
         gates, hiddens, cells = (instance_first(each) for each in stores)
@@ -121,8 +121,8 @@ class TritonLSTMWalk:
         tile = padded_to(beside[..., :units], 4 * plan.padded, plan.padded)
         to_inputs = beside[..., units:-1]
         delta = torch.stack((torch.zeros_like(state) if grad_final is None else grad_final).chunk(2, -1))
-        by_weight = torch.zeros_like(beside) if need_weight else None
-        by_inputs = InputGradients(inputs) if need_inputs else None
+        by_weight = torch.zeros_like(beside) if needs.weights[0] else None
+        by_inputs = InputGradients(inputs) if needs.inputs else None
         length = max(stop - start for start, stop in spans(steps))
         pulled = state.new_empty(instances, length, batch, 4 * units)
         for start, stop in reversed(list(spans(steps))):
@@ -159,7 +159,7 @@ class TritonLSTMWalk:
             by_weight = by_weight.unflatten(1, (units, 4)).transpose(1, 2).flatten(1, 2)
         return [
             None if by_inputs is None else by_inputs.all,
-            torch.cat([*delta], -1) if need_state else None,
+            torch.cat([*delta], -1) if needs.state else None,
             by_weight,
         ]
 

@@ -4,14 +4,15 @@ The four gates of a unit stand beside each other, column 4 n + k for k in (i, f,
 unit's gates. Per-step tensors are [M, T, B, ...] in memory.
 """
 
+# The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
+# ruff: noqa: ANN001, ANN201, ANN202, D417, SIM108
+
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
 from lit_models.scan.triton_parts import load_matrix, product, sigmoid, streamed_product, tanh
-
-# ruff: noqa: ANN001, ANN201, N803
 
 
 @triton.jit

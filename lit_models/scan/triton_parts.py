@@ -4,6 +4,9 @@ Tiles hold sequences as rows and units as columns, [rows, units], both powers of
 weight and stay exactly zero.
 """
 
+# The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
+# ruff: noqa: ANN001, ANN201, D402
+
 from __future__ import annotations
 
 import triton
@@ -11,8 +14,8 @@ import triton.language as tl
 
 
 @triton.jit
-def tanh(x):  # noqa: ANN001, ANN201 - a kernel's values have no Python types
-    """Return tanh(x), within 2 units in the last place, without a branch."""
+def tanh(x):
+    """Give tanh(x), within 2 units in the last place, without a branch."""
     magnitude = tl.abs(x)
     # Of -2|x|: a form without |x| is inf / inf for large negative x.
     decayed = tl.exp(-2.0 * magnitude)
@@ -30,14 +33,14 @@ def tanh(x):  # noqa: ANN001, ANN201 - a kernel's values have no Python types
 
 
 @triton.jit
-def sigmoid(x):  # noqa: ANN001, ANN201
+def sigmoid(x):
     """Return 1 / (1 + exp(-x)), without an overflow."""
     decayed = tl.exp(-tl.abs(x))
     return tl.where(x < 0, decayed, 1.0) / (1.0 + decayed)
 
 
 @triton.jit
-def activate(a, NAME: tl.constexpr):  # noqa: ANN001, ANN201, N803
+def activate(a, NAME: tl.constexpr):
     """Return act(a); a NaN stays one."""
     if NAME == "tanh":
         a = tanh(a)
@@ -47,7 +50,7 @@ def activate(a, NAME: tl.constexpr):  # noqa: ANN001, ANN201, N803
 
 
 @triton.jit
-def pull_back(gradient, activated, NAME: tl.constexpr):  # noqa: ANN001, ANN201, N803
+def pull_back(gradient, activated, NAME: tl.constexpr):
     """Return the gradient of a for that of act(a), given act(a)."""
     if NAME == "tanh":
         gradient = gradient * (1.0 - activated * activated)
@@ -57,14 +60,14 @@ def pull_back(gradient, activated, NAME: tl.constexpr):  # noqa: ANN001, ANN201,
 
 
 @triton.jit
-def swap_pairs(x):  # noqa: ANN001, ANN201
+def swap_pairs(x):
     """Return [rows, units] with the units (2i, 2i+1) swapped."""
     even, odd = tl.split(tl.reshape(x, [x.shape[0], x.shape[1] // 2, 2]))
     return tl.reshape(tl.join(odd, even), [x.shape[0], x.shape[1]])
 
 
 @triton.jit
-def apply_pairs(x, own, cross, PAIRED: tl.constexpr):  # noqa: ANN001, ANN201, N803
+def apply_pairs(x, own, cross, PAIRED: tl.constexpr):
     """Return own ∘ x, with PAIRED plus cross ∘ (x with its pairs swapped)."""
     turned = own * x
     if PAIRED:
@@ -73,20 +76,20 @@ def apply_pairs(x, own, cross, PAIRED: tl.constexpr):  # noqa: ANN001, ANN201, N
 
 
 @triton.jit
-def load_matrix(matrix, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # noqa: ANN001, ANN201, N803
+def load_matrix(matrix, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """Return a contiguous padded matrix [ROWS, COLUMNS]."""
     row, column = tl.arange(0, ROWS), tl.arange(0, COLUMNS)
     return tl.load(matrix + row[:, None] * COLUMNS + column[None, :])
 
 
 @triton.jit
-def product(x, tile):  # noqa: ANN001, ANN201
+def product(x, tile):
     """Return x [rows, J] times a tile [J, I] in registers: plain multiplications and additions, exact float32."""
     return tl.sum(x[:, :, None] * tile[None, :, :], 1)
 
 
 @triton.jit
-def streamed_product(x, matrix, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):  # noqa: ANN001, ANN201, N803
+def streamed_product(x, matrix, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):
     """Return x [rows, J] times a matrix [J, COLUMNS] in memory, read again in blocks of BLOCK rows."""
     blocks: tl.constexpr = x.shape[1] // BLOCK
     by_block = tl.reshape(x, [x.shape[0], blocks, BLOCK])

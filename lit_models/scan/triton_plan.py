@@ -12,8 +12,8 @@ from torch.nn import functional
 
 #: Elements of a matrix that the registers of one block hold over all steps (of 65,536, with room for the rest).
 LARGEST_TILE = 128 * 128
-#: Most units that are padded to (weights are then read again at each step).
-LARGEST_PADDED = 512
+#: Most units that are padded to, where weights are read again at each step; of a gated network.
+LARGEST_PADDED, LARGEST_PADDED_GATED = 512, 256
 #: Inputs up to this many are multiplied within a kernel; the products of more are computed before, in chunks.
 MOST_FEATURES = 2
 
@@ -45,6 +45,15 @@ def pad_units(units: int) -> int:
     [16, 16, 64, 128]
     """
     return max(16, 1 << (units - 1).bit_length())
+
+
+def fits(units: int, gates: int = 1) -> bool:
+    """Say whether there is a layout for N units.
+
+    >>> fits(500), fits(500, gates=4)
+    (True, False)
+    """
+    return pad_units(units) <= (LARGEST_PADDED if gates == 1 else LARGEST_PADDED_GATED)
 
 
 def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1) -> Plan:

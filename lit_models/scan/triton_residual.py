@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from lit_models.scan.residual_walk import Setting
 from lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
@@ -22,6 +21,16 @@ from lit_models.scan.triton_plan import (
     spans,
 )
 from lit_models.scan.triton_residual_kernels import residual_backward, residual_forward
+from lit_models.scan.walk import Needs
+
+_PARTS = ("gamma", "own", "cross", "dense")
+
+
+class Setting(NamedTuple):
+    """What is not a tensor: the form of the update, and act."""
+
+    form: Literal["plain", "linear", "A"]
+    activation: Literal["tanh", "relu", "identity"]
 
 
 def layout(setting: Setting, plan: Plan, units: int, paired: bool, dense: bool) -> dict[str, Any]:
@@ -42,8 +51,8 @@ def layout(setting: Setting, plan: Plan, units: int, paired: bool, dense: bool) 
 class TritonResidualWalk:
     """x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b; see ``instance_scan.Walk``.
 
-    Weights are W [M, N, N], V [M, N, D], b, γ, own and cross [M, N], dense R [M, N, N], None where absent. A step keeps
-    x' and act(a): 2N numbers a sequence; of the plain form x' alone.
+    Weights are W [M, N, N], V [M, N, D], b [M, N] and, but for the plain form, γ, own and cross [M, N] and dense R
+    [M, N, N], None where absent. A step keeps x' and act(a): 2N numbers a sequence; of the plain form x' alone.
 
     Args:
         setting: form and activation.
@@ -57,7 +66,7 @@ class TritonResidualWalk:
         self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Walk.forward``."""
-        weight, input_weight, bias, gamma, own, cross, dense = weights
+        weight, input_weight, bias, gamma, own, cross, dense = _all(weights)
         (steps, _, batch, features), (instances, _, units) = inputs.shape, state.shape
         plain, few = self.setting.form == "plain", features <= MOST_FEATURES
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
@@ -120,20 +129,21 @@ class TritonResidualWalk:
         stores: Sequence[Tensor],
         grad_outputs: Tensor | None,
         grad_final: Tensor | None,
-        needs: Sequence[bool],
+        needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
-        weight, input_weight, _, gamma, own, cross, dense = weights
+        weight, input_weight, _, gamma, own, cross, dense = _all(weights)
         (steps, _, batch, _), (instances, _, units) = inputs.shape, state.shape
-        need_inputs, need_state, need_weight, need_input_weight, need_bias, *need_residual = needs
+        need_weight, need_input_weight, need_bias, *need_residual = needs.weights
+        need_residual = need_residual or [False] * 4
         form = self.setting.form
         states, *rest = (instance_first(each) for each in stores)
         couplings = rest[0] if rest else states[:, 1:]
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
         square, programs = (plan.padded, plan.padded), -(-batch // plan.rows)
-        wanted = zip(("GAMMA", "OWN", "CROSS", "DENSE"), need_residual, strict=True)
+        wanted = zip(_PARTS, need_residual, strict=True)
         options = layout(self.setting, plan, units, cross is not None, dense is not None)
-        options |= {"ARRIVE": grad_outputs is not None, **{f"WANT_{name}": need for name, need in wanted}}
+        options |= {"ARRIVE": grad_outputs is not None, **{f"WANT_{part.upper()}": need for part, need in wanted}}
         tile = padded_to(weight, *square)
         dense_tile = tile if dense is None else padded_to(dense, *square)
         gamma, own, cross = (tile if each is None else each.contiguous() for each in (gamma, own, cross))
@@ -145,7 +155,7 @@ class TritonResidualWalk:
             for each, need in ((weight, need_weight), (input_weight, need_input_weight), (dense, need_residual[3]))
         )
         by_bias = state.new_zeros(instances, units) if need_bias else None
-        by_inputs = InputGradients(inputs) if need_inputs else None
+        by_inputs = InputGradients(inputs) if needs.inputs else None
         length = max(stop - start for start, stop in spans(steps))
         pulled = state.new_empty(instances, length, batch, units)
         inner = torch.empty_like(pulled) if need_residual[3] else pulled
@@ -199,10 +209,15 @@ class TritonResidualWalk:
         by_units = partials.sum(2)
         return [
             None if by_inputs is None else by_inputs.all,
-            delta if need_state else None,
+            delta if needs.state else None,
             by_weight,
             by_input_weight,
             by_bias,
             *(gradient if need else None for gradient, need in zip(by_units, need_residual, strict=False)),
             by_dense,
-        ]
+        ][: 2 + len(weights)]
+
+
+def _all(weights: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Return all seven weights; the plain form has three."""
+    return (*weights, *[None] * (3 + len(_PARTS) - len(weights)))

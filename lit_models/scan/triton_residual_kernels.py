@@ -4,6 +4,9 @@ The formulas are those of ``residual_walk`` and ``residual_walk_back``; what is 
 said in CONTRIBUTING. Per-step tensors are [M, T, B, N] in memory.
 """
 
+# The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
+# ruff: noqa: ANN001, ANN201, ANN202, D417, SIM108
+
 from __future__ import annotations
 
 import triton
@@ -18,8 +21,6 @@ from lit_models.scan.triton_parts import (
     streamed_product,
     swap_pairs,
 )
-
-# ruff: noqa: ANN001, ANN201, N803
 
 
 @triton.jit
@@ -69,10 +70,10 @@ def residual_forward(
     KEEP_STATES: tl.constexpr,
     KEEP_COUPLINGS: tl.constexpr,
 ):
-    """Walk x' = act(a), R x + γ act(a) or act(R x) + γ act(a).
+    """Walk x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b.
 
     Args:
-        drive: one or two inputs, [T, M or 1, B, FEATURES], and a = W x + V s + b; without FEATURES V s + b [T, M, B, UNITS].
+        drive: one or two inputs s [T, M or 1, B, FEATURES]; without FEATURES V s + b [T, M, B, UNITS].
         weight: Wᵀ [M, PADDED, PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
         input_weight: V [M, UNITS, FEATURES].
         bias: b [M, UNITS], as ``gamma``, ``own`` and ``cross``.

@@ -9,9 +9,9 @@ import torch
 pytest.importorskip("triton")
 
 from lit_models.scan import triton_plan
-from lit_models.scan.residual_walk import Setting
 from lit_models.scan.triton_lstm import TritonLSTMWalk
-from lit_models.scan.triton_residual import TritonResidualWalk
+from lit_models.scan.triton_residual import Setting, TritonResidualWalk
+from lit_models.scan.walk import Needs
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -89,7 +89,8 @@ def by_kernels(walk, inputs, state, weights, last):
     shape = (len(inputs), *state.mT.shape) if last else outputs.shape
     by_outputs, by_final = (each.float().to(DEVICE) for each in cotangents(torch.empty(shape), final))
     needs = [True, True, *(each is not None for each in weights)]
-    found = walk.backward(inputs, state, weights, stores, None if last else by_outputs, by_final, needs)
+    arriving = None if last else by_outputs
+    found = walk.backward(inputs, state, weights, stores, arriving, by_final, Needs(True, True, tuple(needs[2:])))
     assert [each is not None for each in found] == needs
     results = [*([] if last else [outputs]), final, *(each for each in found if each is not None)]
     return [each.cpu().double() for each in results]
@@ -162,7 +163,7 @@ def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last):
     assert_as_near(TritonLSTMWalk(), walk_lstm, *draw(size, 2), [weight], last)
 
 
-@pytest.mark.parametrize("form, residual", [("plain", None), ("A", "cross"), ("linear", "dense"), ("A", "dense")])
+@pytest.mark.parametrize(("form", "residual"), [("plain", None), ("A", "cross"), ("linear", "dense"), ("A", "dense")])
 def test_residual_family_with_streamed_weights(form, residual, monkeypatch):
     monkeypatch.setattr(triton_plan, "LARGEST_TILE", 16)
     setting, size = Setting(form, "tanh"), (2, 3, 3, 20, 1, 1)
@@ -207,7 +208,7 @@ def test_a_coupling_of_zero_leaves_the_weights_without_gradient():
     walk = TritonResidualWalk(Setting("linear", "tanh"))
     inputs, state = inputs.to(DEVICE), state.to(DEVICE)
     _, final, stores = walk.forward(inputs, state, weights, True, False)
-    needs = [True] * 8 + [False]
+    needs = Needs(True, True, (True,) * 6 + (False,))
     found = walk.backward(inputs, state, weights, stores, None, torch.ones_like(final), needs)
     _, by_state, by_weight, by_input_weight, by_bias, by_gamma, *_ = found
     assert not any(each.any() for each in (by_weight, by_input_weight, by_bias))
@@ -249,7 +250,9 @@ def test_one_gradient_may_be_all_that_is_wanted(wanted):
     every = [each is not None for each in arguments]
     only = [index == wanted and each for index, each in enumerate(every)]
     found, alone = (
-        walk.backward(arguments[0], arguments[1], arguments[2:], stores, None, torch.ones_like(final), needs)
+        walk.backward(
+            *arguments[:2], arguments[2:], stores, None, torch.ones_like(final), Needs(*needs[:2], tuple(needs[2:]))
+        )
         for needs in (every, only)
     )
     assert [each is not None for each in alone] == only
