@@ -81,6 +81,14 @@ leaderboard: $(STAMP) ## Rewrite leaderboard/LEADERBOARD.md from the committed r
 speed: $(STAMP) ## Time ways to do the same work side by side, into SPEED_DIR (half an hour, on a machine left alone)
 	$(BIN)/rnnbench speed all --output '$(SPEED_DIR)'
 
+.PHONY: speed-gpu
+speed-gpu: $(STAMP) ## Time the Triton kernels beside cuDNN, CUDA graphs and torch.compile, on a GPU (8 minutes)
+	$(BIN)/rnnbench speed gpu
+
+.PHONY: kernels
+kernels: $(STAMP) ## Compile the Triton kernels and print their registers and spills (no GPU needed)
+	$(BIN)/rnnbench speed kernels
+
 ##@ Development
 .PHONY: venv
 venv: $(STAMP) ## Make or update the virtual environment in .venv

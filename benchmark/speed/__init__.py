@@ -12,3 +12,10 @@ REPORTS = {
     "memory": "benchmark.speed.memory",
     "scaling": "benchmark.speed.scaling",
 }
+
+#: Reports that are no comparison of processes on a core: the module and the function of it that takes them. They are
+#: not among ``all``.
+APART = {
+    "gpu": ("benchmark.speed.gpu", "report_gpu"),
+    "kernels": ("benchmark.speed.kernels", "report_kernels"),
+}

@@ -11,11 +11,6 @@ from benchmark.errors import UserError
 
 #: Takes a report: quick or not, and where to write it as JSON; returns the exit code.
 Take = Callable[[bool, "Path | None"], int]
-#: Name on the command line to the module and the function of it that takes the report.
-APART = {
-    "kernels": ("benchmark.speed.kernels", "report_kernels"),
-    "gpu": ("benchmark.speed.gpu", "report_gpu"),
-}
 
 
 def check_json_file(path: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.speed import REPORTS
+from benchmark.speed import APART, REPORTS
+from benchmark.speed.apart import check_json_file
 from benchmark.speed.contender import Comparison
 from benchmark.speed.driver import compare
 from benchmark.speed.render import render
@@ -40,17 +42,22 @@ def report_speed(
         full: take the whole work where a case is a sample of it.
 
     Returns:
-        0, or 2 where one of ``all`` reports failed, which keeps none of the others from being taken.
+        0, or 2 where one of ``all`` reports failed, which keeps none of the others from being taken; of a report that
+        stands apart, its own exit code.
 
     Raises:
         UserError: contenders of the one report disagree, one of them ended by itself, ``json_file`` lies in no folder,
             or ``output`` is none or holds other files of JSON.
         OSError: a file cannot be written.
     """
-    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
-        raise UserError(f"--json {json_file}: a file in a folder that exists is allowed")
+    check_json_file(json_file)
     if quick and full:
         raise UserError("--quick and --full: one of them is allowed")
+    if chosen in APART:
+        if output is not None or full or repeats is not None:
+            raise UserError(f"--output, --full, --repeats: {chosen} has none of them; --json FILE writes what it finds")
+        module, function = APART[chosen]
+        return int(getattr(importlib.import_module(module), function)(quick, json_file))
     if output is not None:
         _check_output(output)
     comparisons: list[Comparison] = []

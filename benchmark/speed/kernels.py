@@ -181,7 +181,7 @@ def report_kernels(quick: bool, json_file: Path | None) -> int:
     """
     from lit_models.scan.triton_choice import why_no_triton
 
-    reason = why_no_triton()
+    reason = why_no_triton(on_gpu=True)
     if reason is not None:
         raise UserError(reason)
     from triton import knobs

@@ -50,7 +50,7 @@ def kernels_for(walk: Walk, inputs: Tensor, state: Tensor, name: str) -> Walk:
         raise RuntimeError(f"the scan 'triton' was chosen, but {reason}")
     if reason is not None or state.dtype != torch.float32 or 0 in (*inputs.shape, *state.shape):
         return walk
-    if name == "auto" and not (state.is_cuda and _is_known(state.device)):
+    if name == "auto" and (_interpreted() or not (state.is_cuda and _is_known(state.device))):
         return walk
     return _kernels(walk, state.shape[-1]) or walk
 
