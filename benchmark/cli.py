@@ -226,19 +226,20 @@ def _run(options: argparse.Namespace) -> int:
     from benchmark import launchers
     from benchmark.suite import load_suite
 
-    if options.scan == "triton":
-        _check_triton()
+    if options.scan in ("triton", "graph"):
+        _check_device_for(options.scan)
     return launchers.run_suite(load_suite(options.suite, options.budget), _run_options(options))
 
 
-def _check_triton() -> None:
+def _check_device_for(scan: str) -> None:
     import torch
 
     from lit_models.scan.triton_choice import why_no_triton
 
-    reason = why_no_triton(on_gpu=torch.cuda.is_available())
+    on_gpu = torch.cuda.is_available()
+    reason = why_no_triton(on_gpu) if scan == "triton" else None if on_gpu else "there is no CUDA device"
     if reason is not None:
-        raise UserError(f"--scan triton: {reason}; --scan auto takes what suits the device")
+        raise UserError(f"--scan {scan}: {reason}; --scan auto takes what suits the device")
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 BudgetName = Literal["smoke", "cpu", "paper"]
 WandbMode = Literal["off", "online", "offline"]
-ScanName = Literal["auto", "loop", "fused", "triton"]
+ScanName = Literal["auto", "loop", "fused", "triton", "graph"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
 #: Steps whose activations are kept at a time, or ``auto``; None keeps all.
@@ -30,7 +30,7 @@ class RunOptions:
         runs_dir: where runs and their records are written.
         wandb: whether Weights & Biases mirrors the records.
         scan: how recurrences are walked: ``loop`` is the definition, ``fused`` and ``triton`` are faster, and
-            ``auto`` takes what suits the device.
+            ``auto`` takes what suits the device; ``graph`` adds CUDA graphs of the loop.
         checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
         dry_run: print the plan and train nothing.
     """

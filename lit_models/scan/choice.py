@@ -15,7 +15,7 @@ from lit_models.scan.loop import scan_loop
 if TYPE_CHECKING:
     from lit_models.recurrence import Recurrence
 
-ScanName = Literal["auto", "loop", "fused", "triton"]
+ScanName = Literal["auto", "loop", "fused", "triton", "graph"]
 
 
 class Choice(NamedTuple):
@@ -23,7 +23,8 @@ class Choice(NamedTuple):
 
     Attributes:
         name: ``loop`` for the definition; ``fused`` for hand-derived scans; ``triton`` for those that are Triton
-            kernels as well; ``auto`` for the latter on CUDA alone.
+            kernels as well; ``auto`` for the latter on CUDA alone; ``graph`` for what ``auto`` takes and, on CUDA, a
+            graph of the loop where there is no hand-derived scan.
         checkpoint_every: steps of a segment, of which only the first state is kept until the way back; None keeps all.
     """
 
@@ -76,6 +77,10 @@ def scan(
         from lit_models.scan.loop_walk import scan_checkpointed_loop
 
         found = scan_checkpointed_loop(recurrence, inputs, state, keep_outputs, length)
+    if found is None and lengths is None and chosen().name == "graph" and inputs.is_cuda:
+        from lit_models.scan.cuda_graph import scan_graphed_loop
+
+        found = scan_graphed_loop(recurrence, inputs, state, keep_outputs)
     if found is not None:
         return found
     return scan_loop(recurrence, inputs, state, lengths, keep_outputs)

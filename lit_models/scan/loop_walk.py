@@ -34,8 +34,12 @@ def scan_checkpointed_loop(
         Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S].
     """
     walk = SegmentedWalk(LoopWalk(recurrence), length, walks_again=True)
-    weights = list(_named_tensors(recurrence).values())
-    return scan_instances(walk, inputs, state, weights, keep_outputs)
+    return scan_instances(walk, inputs, state, weights_of(recurrence), keep_outputs)
+
+
+def weights_of(recurrence: Recurrence) -> list[Tensor]:
+    """Return the weights of ``LoopWalk``."""
+    return list(_named_tensors(recurrence).values())
 
 
 class LoopWalk:

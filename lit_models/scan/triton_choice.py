@@ -38,19 +38,20 @@ def kernels_for(walk: Walk, inputs: Tensor, state: Tensor, name: str) -> Walk:
         walk: a hand-derived scan in PyTorch.
         inputs: [T, B, D].
         state: [B, S].
-        name: of the scan that was chosen. ``auto`` takes kernels on CUDA alone; ``triton`` interpreted ones too.
+        name: of the scan that was chosen. ``auto`` and ``graph`` take kernels on CUDA alone; ``triton`` also those that
+            are interpreted.
 
     Raises:
         RuntimeError: ``triton`` was chosen where no kernel can run at all.
     """
-    if name not in ("auto", "triton"):
+    if name not in ("auto", "triton", "graph"):
         return walk
     reason = why_no_triton(state.is_cuda)
     if name == "triton" and reason is not None:
         raise RuntimeError(f"the scan 'triton' was chosen, but {reason}")
     if reason is not None or state.dtype != torch.float32 or 0 in (*inputs.shape, *state.shape):
         return walk
-    if name == "auto" and (_interpreted() or not (state.is_cuda and _is_known(state.device))):
+    if name != "triton" and (_interpreted() or not (state.is_cuda and _is_known(state.device))):
         return walk
     return _kernels(walk, state.shape[-1]) or walk
 

@@ -59,12 +59,13 @@ def test_gpu_report_without_a_gpu_says_so():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_training_by_kernels_without_a_gpu_is_refused_before_it_starts(tmp_path):
-    words = ("-m", "benchmark", "run", "quick", "--scan", "triton", "--runs-dir", str(tmp_path / "runs"))
+@pytest.mark.parametrize("scan", ["triton", "graph"])
+def test_training_that_needs_a_gpu_is_refused_before_it_starts(tmp_path, scan):
+    words = ("-m", "benchmark", "run", "quick", "--scan", scan, "--runs-dir", str(tmp_path / "runs"))
     done = run(*words, interpret="0")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "--scan triton: there is no CUDA device" in done.stderr
+    assert f"--scan {scan}: there is no CUDA device" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
