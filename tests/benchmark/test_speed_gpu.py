@@ -98,6 +98,15 @@ def test_targets_are_ratios_for_one_instance():
     assert outcome.met
 
 
+def test_options_of_other_reports_are_refused(tmp_path):
+    from benchmark.errors import UserError
+    from benchmark.speed.command import report_speed
+
+    for repeats, output, full in ((3, None, False), (None, tmp_path, False), (None, None, True)):
+        with pytest.raises(UserError, match="kernels has none of them"):
+            report_speed("kernels", repeats, False, None, output, full)
+
+
 def kernels(tmp_path, *words):
     path = tmp_path / "kernels.json"
     done = run("-m", "benchmark", "speed", "kernels", *words, "--json", str(path), interpret="0")
