@@ -62,17 +62,19 @@ def _kernels(walk: Walk, state_size: int) -> Walk | None:
     from lit_models.scan.fused_gated import LSTMWalk
     from lit_models.scan.fused_residual import ResidualWalk
 
-    if isinstance(walk, LSTMWalk):
+    # Not isinstance: what is derived from a walk computes something else.
+    kind = type(walk)
+    if kind is LSTMWalk:
         if not fits(state_size // 2, gates=4):
             return None
         from lit_models.scan.triton_lstm import TritonLSTMWalk
 
         return TritonLSTMWalk()
-    if not isinstance(walk, (ElmanWalk, ResidualWalk)) or not fits(state_size):
+    if kind not in (ElmanWalk, ResidualWalk) or not fits(state_size):
         return None
     from lit_models.scan.triton_residual import Setting, TritonResidualWalk
 
-    if isinstance(walk, ElmanWalk):
+    if kind is ElmanWalk:
         return TritonResidualWalk(Setting("plain", walk.activation))
     return TritonResidualWalk(Setting(walk.form, "tanh"))
 

@@ -11,8 +11,12 @@ pytest.importorskip("triton")
 
 from lit_models.ensemble import Ensemble
 from lit_models.network import Network
+from lit_models.recurrences.antisymmetric import AntisymmetricRNN
 from lit_models.recurrences.elman import ElmanRNN
 from lit_models.recurrences.gated import GRU, LSTM
+from lit_models.recurrences.lipschitz import LipschitzRNN
+from lit_models.recurrences.orthogonal import OrthogonalRNN
+from lit_models.recurrences.ur_lstm import URLSTM
 from lit_models.recurrences.wcrnn import WCRNN
 from lit_models.scan import triton_choice
 from lit_models.scan.choice import scanning
@@ -26,6 +30,9 @@ BUILDERS = {
     "rotation": lambda: WCRNN(2, 6, "rotation", phi=(0.1, 2.0), gamma=0.3, form="A"),
     "orthogonal": lambda: WCRNN(2, 6, "orthogonal", gamma=0.3),
     "type B": lambda: WCRNN(2, 6, "diagonal", r=(0.5, 0.9), gamma=0.3, form="B"),
+    "antisymmetric": lambda: AntisymmetricRNN(2, 6),
+    "lipschitz": lambda: LipschitzRNN(2, 6),
+    "orthogonal Elman": lambda: OrthogonalRNN(2, 6, time_activation="tanh"),
     "lstm": lambda: LSTM(2, 5),
 }
 for_all = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
@@ -114,7 +121,13 @@ def test_backward_may_be_repeated_and_a_second_derivative_raises():
 
 def test_what_has_no_kernels_walks_as_it_did():
     inputs = torch.randn(4, 3, 2)
-    for recurrence, given in ((GRU(2, 5), inputs), (LSTM(2, 5).double(), inputs.double()), (LSTM(2, 300), inputs)):
+    cases = (
+        (GRU(2, 5), inputs),
+        (URLSTM(2, 5), inputs),
+        (LSTM(2, 5).double(), inputs.double()),
+        (LSTM(2, 300), inputs),
+    )
+    for recurrence, given in cases:
         with scanning("fused"):
             expected = recurrence(given)
         with scanning("triton"):
