@@ -1,5 +1,7 @@
 """The work of ``SequenceCase`` written for jax: one step of each cell, walked by ``jax.lax.scan``.
 
+Inputs are projected for all steps at once, as the plain loop does it, or in the step, which spares jax memory traffic.
+
 jax is optional: it is imported where it is used, so that this module can be imported without it.
 """
 
@@ -16,10 +18,17 @@ from benchmark.speed.contender import Result
 #: Arrays by the names that they have in a network.
 Weights = dict[str, Any]
 Step = Callable[[Weights, Any, Any], Any]
+#: What a step reads: its first argument after the weights, made from inputs [..., D].
+Projection = Callable[[Weights, Any], Any]
 
 
-def build_jax(case: SequenceCase) -> Callable[[], Result]:
-    """Prepare one instance whose gradients jax derives; the first call compiles."""
+def build_jax(case: SequenceCase, project_in_step: bool) -> Callable[[], Result]:
+    """Prepare one instance whose gradients jax derives; the first call compiles.
+
+    Args:
+        case: the work.
+        project_in_step: whether each step projects its own inputs.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -30,11 +39,15 @@ def build_jax(case: SequenceCase) -> Callable[[], Result]:
     buffers = {name: jnp.asarray(value.numpy()) for name, value in network.named_buffers()}
     inputs, classes = (jnp.asarray(tensor.numpy()) for tensor in case.data())
     state = jnp.zeros((case.sequences, network.recurrence.state_size), inputs.dtype)
-    advance = _STEPS[case.cell]
+    project, advance = _CELLS[case.cell]
 
     def loss_of(parameters: Weights, inputs: Any, classes: Any) -> Any:
         weights = {name.removeprefix("recurrence."): value for name, value in {**parameters, **buffers}.items()}
-        final, _ = jax.lax.scan(lambda h, x: (advance(weights, x, h), None), state, inputs.swapaxes(0, 1))
+        steps = inputs.swapaxes(0, 1)
+        if project_in_step:
+            final, _ = jax.lax.scan(lambda h, x: (advance(weights, project(weights, x), h), None), state, steps)
+        else:
+            final, _ = jax.lax.scan(lambda h, x: (advance(weights, x, h), None), state, project(weights, steps))
         logits = final[:, : case.units] @ weights["readout.weight"].T + weights["readout.bias"]
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), classes[:, None], 1)
         return -chosen.mean()
@@ -48,49 +61,54 @@ def build_jax(case: SequenceCase) -> Callable[[], Result]:
     return work
 
 
-def _diagonal(weights: Weights, inputs: Any, state: Any) -> Any:
-    import jax.numpy as jnp
-
-    return weights["residual_own"] * state + weights["gamma"] * jnp.tanh(_coupling(weights, inputs, state))
+def _project_wcrnn(weights: Weights, inputs: Any) -> Any:
+    return inputs @ weights["input_map.weight"].T + (weights["input_map.bias"] + weights["recurrent_map.bias"])
 
 
-def _rotation(weights: Weights, inputs: Any, state: Any) -> Any:
-    import jax.numpy as jnp
+def _diagonal(weights: Weights, projected: Any, state: Any) -> Any:
+    return weights["residual_own"] * state + _coupling(weights, projected, state)
 
+
+def _rotation(weights: Weights, projected: Any, state: Any) -> Any:
     swapped = state.reshape(len(state), -1, 2)[..., ::-1].reshape(state.shape)
     turned = weights["residual_own"] * state + weights["residual_cross"] * swapped
-    return turned + weights["gamma"] * jnp.tanh(_coupling(weights, inputs, state))
+    return turned + _coupling(weights, projected, state)
 
 
-def _coupling(weights: Weights, inputs: Any, state: Any) -> Any:
-    biases = weights["input_map.bias"] + weights["recurrent_map.bias"]
-    return inputs @ weights["input_map.weight"].T + state @ weights["recurrent_map.weight"].T + biases
+def _coupling(weights: Weights, projected: Any, state: Any) -> Any:
+    import jax.numpy as jnp
+
+    return weights["gamma"] * jnp.tanh(projected + state @ weights["recurrent_map.weight"].T)
 
 
-def _lstm(weights: Weights, inputs: Any, state: Any) -> Any:
+def _project_gated(weights: Weights, inputs: Any) -> Any:
+    return inputs @ weights["weight_ih"].T + weights["bias_ih"]
+
+
+def _lstm(weights: Weights, projected: Any, state: Any) -> Any:
     import jax
     import jax.numpy as jnp
 
     hidden, cell = jnp.split(state, 2, -1)
-    gates = inputs @ weights["weight_ih"].T + hidden @ weights["weight_hh"].T + weights["bias_ih"] + weights["bias_hh"]
+    gates = projected + hidden @ weights["weight_hh"].T + weights["bias_hh"]
     write, keep, candidate, read = jnp.split(gates, 4, -1)
     cell = jax.nn.sigmoid(keep) * cell + jax.nn.sigmoid(write) * jnp.tanh(candidate)
     return jnp.concatenate([jax.nn.sigmoid(read) * jnp.tanh(cell), cell], -1)
 
 
-def _gru(weights: Weights, inputs: Any, state: Any) -> Any:
+def _gru(weights: Weights, projected: Any, state: Any) -> Any:
     import jax
     import jax.numpy as jnp
 
-    reset_in, update_in, new_in = jnp.split(inputs @ weights["weight_ih"].T + weights["bias_ih"], 3, -1)
+    reset_in, update_in, new_in = jnp.split(projected, 3, -1)
     reset_h, update_h, new_h = jnp.split(state @ weights["weight_hh"].T + weights["bias_hh"], 3, -1)
     new = jnp.tanh(new_in + jax.nn.sigmoid(reset_in + reset_h) * new_h)
     return new + jax.nn.sigmoid(update_in + update_h) * (state - new)
 
 
-_STEPS: dict[str, Step] = {
-    "WCRNN, diagonal R": _diagonal,
-    "WCRNN, rotation R": _rotation,
-    "LSTM": _lstm,
-    "GRU": _gru,
+_CELLS: dict[str, tuple[Projection, Step]] = {
+    "WCRNN, diagonal R": (_project_wcrnn, _diagonal),
+    "WCRNN, rotation R": (_project_wcrnn, _rotation),
+    "LSTM": (_project_gated, _lstm),
+    "GRU": (_project_gated, _gru),
 }

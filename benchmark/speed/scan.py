@@ -77,7 +77,10 @@ def _ours(prefix: str, compared: bool = True, **other: Any) -> list[Contender[Se
 
 _ALONE, *_TOGETHER = (contender.name for contender in _ours("rnnbench"))
 _LOOP = Contender("plain loop", build_loop)
-_JAX = Contender("jax.lax.scan", build_jax, package="jax")
+_JAX = Contender("jax.lax.scan", partial(build_jax, project_in_step=False), package="jax")
+_JAX_IN_STEP = Contender(
+    "jax.lax.scan, inputs projected in the step", partial(build_jax, project_in_step=True), package="jax"
+)
 _FLOOR = Contender("floor: three matrix products a step", build_floor, compared=False)
 # Not residual: it does other work, and is what people would use.
 _RNN = Contender("nn.RNN (not residual)", partial(build_torch, kind=nn.RNN), compared=False)
@@ -101,7 +104,7 @@ def _report(
         title=f"forward and backward of {case.cell}, {case.units} units, {case.precision}",
         case=case,
         quick=quick,
-        contenders=(_LOOP, *_ours("rnnbench"), *others, _JAX),
+        contenders=(_LOOP, *_ours("rnnbench"), *others, _JAX, _JAX_IN_STEP),
         # Sums of some thousand products, in double precision.
         tolerance=1e-10,
         agreement=case.for_agreement(),
