@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_models.scan.choice import scan
+from lit_models.scan.unequal import stand_still
 
 
 class Recurrence(nn.Module, ABC):
@@ -70,8 +71,14 @@ class Recurrence(nn.Module, ABC):
     def fused_scan_to(
         self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
     ) -> tuple[Tensor, Tensor] | None:
-        """Like ``fused_scan``, but past its length, of ``lengths`` [B], a sequence's state stands still."""
-        return None
+        """Like ``fused_scan``, but past its length, of ``lengths`` [B], a sequence's state stands still.
+
+        As it stands for those whose output is the whole state; None for others.
+        """
+        if self.state_size != self.hidden_size or type(self).output is not Recurrence.output:
+            return None
+        found = self.fused_scan(inputs, state, keep_outputs=True)
+        return None if found is None else stand_still(found[0], state, lengths, keep_outputs)
 
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None

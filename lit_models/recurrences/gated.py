@@ -10,6 +10,7 @@ from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import add_cell_parameters
 from lit_models.scan.fused_gated import GRUWalk, LSTMWalk
 from lit_models.scan.instance_scan import scan_instances
+from lit_models.scan.unequal_lstm import scan_lstm_to
 
 
 class LSTM(Recurrence):
@@ -61,11 +62,25 @@ class LSTM(Recurrence):
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
         """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
-        if any(getattr(type(self), name) is not getattr(LSTM, name) for name in ("project", "advance", "output")):
+        if self._has_own_step():
             return None
+        return scan_instances(LSTMWalk(), inputs, state, [self._rows()], keep_outputs)
+
+    def fused_scan_to(
+        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor] | None:
+        """Like ``fused_scan``, for sequences of unequal lengths; as in ``Recurrence.fused_scan_to``."""
+        if self._has_own_step():
+            return None
+        return scan_lstm_to(LSTMWalk(), inputs, state, self._rows(), (-1.0, 1.0), lengths, keep_outputs)
+
+    def _has_own_step(self) -> bool:
+        return any(getattr(type(self), name) is not getattr(LSTM, name) for name in ("project", "advance", "output"))
+
+    def _rows(self) -> Tensor:
         bias = (self.bias_ih + self.bias_hh).unsqueeze(1)
         write, keep, candidate, read = torch.cat([self.weight_hh, self.weight_ih, bias], 1).chunk(4)
-        return scan_instances(LSTMWalk(), inputs, state, [torch.cat([write, keep, read, candidate])], keep_outputs)
+        return torch.cat([write, keep, read, candidate])
 
 
 class GRU(Recurrence):

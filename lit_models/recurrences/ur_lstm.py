@@ -11,6 +11,7 @@ from torch.nn import functional
 from lit_models.recurrence import Recurrence
 from lit_models.scan.fused_ur_lstm import URLSTMWalk
 from lit_models.scan.instance_scan import scan_instances
+from lit_models.scan.unequal_lstm import scan_lstm_to
 
 
 class URLSTM(Recurrence):
@@ -75,11 +76,26 @@ class URLSTM(Recurrence):
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
         """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
-        if type(self).advance is not URLSTM.advance or type(self).project is not URLSTM.project:
+        if self._has_own_step():
             return None
+        return scan_instances(URLSTMWalk(), inputs, state, [self._rows()], keep_outputs)
+
+    def fused_scan_to(
+        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor] | None:
+        """Like ``fused_scan``, for sequences of unequal lengths; as in ``Recurrence.fused_scan_to``."""
+        if self._has_own_step():
+            return None
+        # With f = 1 the effective gate is 1, whatever r is.
+        return scan_lstm_to(URLSTMWalk(), inputs, state, self._rows(), (0.0, 1.0), lengths, keep_outputs)
+
+    def _has_own_step(self) -> bool:
+        return type(self).advance is not URLSTM.advance or type(self).project is not URLSTM.project
+
+    def _rows(self) -> Tensor:
         rows = torch.cat([self.weight_hh, self.weight_ih, self.gate_biases().unsqueeze(1)], 1)
         forget, refine, candidate, read = rows.chunk(4)
-        return scan_instances(URLSTMWalk(), inputs, state, [torch.cat([refine, forget, read, candidate])], keep_outputs)
+        return torch.cat([refine, forget, read, candidate])
 
 
 def effective_gate(forget: Tensor, refine: Tensor) -> Tensor:

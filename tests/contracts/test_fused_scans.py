@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 import torch
@@ -71,6 +72,26 @@ def test_alone(build: Build, steps: int, last: bool) -> None:
     def run() -> object:
         values = (recurrence.forward_last if last else recurrence)(inputs, state)
         return values, gradients(values, [inputs, state, *recurrence.parameters()])
+
+    close(*both_ways(run))
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
+@pytest.mark.parametrize("steps", [1, 18])
+def test_unequal_lengths(build: Build, steps: int, last: bool) -> None:
+    instances = [build(seed) for seed in range(INSTANCES)]
+    lengths = torch.tensor([steps, steps // 2, 0])
+    inputs = draw(steps, BATCH, INPUTS).requires_grad_()
+    states = torch.stack([visited_state(each, seed) for seed, each in enumerate(instances)]).requires_grad_()
+    tensors = stack_module_state(instances)
+
+    def call(tensors: tuple[dict[str, torch.Tensor], ...], state: torch.Tensor) -> object:
+        with mock.patch.object(instances[0], "forward", instances[0].forward_last if last else instances[0].forward):
+            return functional_call(instances[0], tensors, (inputs, state, lengths))
+
+    def run() -> object:
+        values = vmap(call)(tensors, states)
+        return values, gradients(values, [inputs, states, *tensors[0].values()])
 
     close(*both_ways(run))
 
