@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 
 from datamodules.seeds import named_generator
 from datamodules.task import Batch
+
+POOL = 16
+"""Batches whose sequences are sorted by length together. Part of the order of training, and so of its result."""
 
 
 class SequenceSource(Protocol):
@@ -23,8 +26,11 @@ class SequenceSource(Protocol):
         """Return the number of sequences of one epoch."""
         ...
 
-    def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return inputs [B, T, D] and targets of the sequences ``indices`` [B] of an epoch."""
+    def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, ...]:
+        """Return inputs and targets of the sequences ``indices`` [B] of an epoch and, if unequal, their lengths [B].
+
+        They are the first fields of a ``Batch``. A source of unequal sequences has an attribute ``lengths`` [size].
+        """
         ...
 
 
@@ -64,22 +70,34 @@ class SequenceLoader:
             self._resumed = False
         elif self._position:
             self._epoch, self._position = self._epoch + 1, 0
-        order = self._order(self._epoch)
+        batch_at = self.begin_epoch(self._epoch)
         while self._position < len(self):
-            start = self._position * self.batch_size
             # Counted before the batch is handed out: a checkpoint written while it is used names the next one.
             self._position += 1
-            yield self._batch(order[start : start + self.batch_size])
+            yield batch_at(self._position - 1)
+
+    def begin_epoch(self, epoch: int) -> Callable[[int], Batch]:
+        """Return what gives this device's part of each batch of an epoch by the batch's place."""
+        order = self._order(epoch)
+
+        def batch_at(position: int) -> Batch:
+            indices = order[position * self.batch_size : (position + 1) * self.batch_size]
+            return Batch(*self.source.read(epoch, indices[self._part(len(indices))]))
+
+        return batch_at
+
+    def _part(self, size: int) -> slice:
+        """Return which of so many sequences are this device's."""
+        return slice(*(size * rank // self.world_size for rank in (self.rank, self.rank + 1)))
 
     def _order(self, epoch: int) -> Tensor:
+        lengths: Tensor | None = getattr(self.source, "lengths", None)
         if self.order_seed is None:
-            return torch.arange(len(self.source))
-        return torch.randperm(len(self.source), generator=named_generator("order", self.order_seed, epoch))
-
-    def _batch(self, indices: Tensor) -> Batch:
-        start, stop = (len(indices) * r // self.world_size for r in (self.rank, self.rank + 1))
-        inputs, targets = self.source.read(self._epoch, indices[start:stop])
-        return Batch(inputs, targets, None)
+            # Neighbours in length share a batch, and little of it is padding.
+            return torch.arange(len(self.source)) if lengths is None else lengths.argsort(stable=True)
+        generator = named_generator("order", self.order_seed, epoch)
+        order = torch.randperm(len(self.source), generator=generator)
+        return order if lengths is None else bucket_by_length(order, lengths, self.batch_size, generator)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the epoch and the next batch."""
@@ -90,3 +108,27 @@ class SequenceLoader:
         self._epoch, self._position = state["epoch"], state["position"]
         # A finished epoch is followed by the next one, as without an interruption.
         self._resumed = self._position < len(self)
+
+
+def bucket_by_length(order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
+    """Return an order in which the sequences of a batch are of similar lengths, the batches themselves in any order.
+
+    Each ``POOL`` batches of the order given are sorted by length among themselves, and then all whole batches are
+    shuffled; a smaller one stays the last.
+
+    Args:
+        order: a random order of the sequences [size].
+        lengths: of the sequences [size], by their number.
+        batch_size: sequences of one batch.
+        generator: decides the order of the batches.
+
+    >>> lengths = torch.tensor([9, 1, 8, 2, 7])
+    >>> bucket_by_length(torch.arange(5), lengths, 2, torch.Generator().manual_seed(0)).tolist()
+    [1, 3, 4, 2, 0]
+    """
+    pools = order.split(POOL * batch_size)
+    order = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
+    whole = len(order) // batch_size
+    shuffled = torch.randperm(whole, generator=generator)
+    batches = order[: whole * batch_size].view(whole, batch_size)[shuffled]
+    return torch.cat([batches.flatten(), order[whole * batch_size :]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import lightning as L
 import torch
@@ -29,6 +30,9 @@ class SequenceDataModule(L.LightningDataModule):
     Raises:
         ValueError: a size is not positive, or a training batch is larger than the training split (at ``setup``).
     """
+
+    #: Whether all three splits come with the data: the seed then decides nothing but the order of training.
+    fixed_splits: ClassVar[bool] = False
 
     def __init__(self, batch_size: int = 128, eval_batch_size: int = 500, seed: int = 0) -> None:
         """Store the loading settings."""
@@ -63,6 +67,10 @@ class SequenceDataModule(L.LightningDataModule):
         """Return the number of sequences of ``train`` (in an epoch), ``val`` or ``test``, maybe without loading."""
         self.setup()
         return len(self._sources[split])
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of training batches of an epoch, maybe without loading."""
+        return -(-self.split_size("train") // self.batch_size)
 
     def setup(self, stage: str | None = None) -> None:
         """Load or generate the splits, once."""
@@ -112,7 +120,7 @@ class SequenceDataModule(L.LightningDataModule):
         if not 1 <= count <= len(source):
             raise ValueError(f"samples is {count}: from 1 to {len(source)}, all of split {split!r}, is allowed")
         order = torch.randperm(len(source), generator=named_generator("samples", split, self.seed))
-        return Batch(*source.read(0, order[:count]), None)
+        return Batch(*source.read(0, order[:count]))
 
     def training_batches(self) -> Iterator[Batch]:
         """Return the training batches of an epoch from its start, apart from those that training goes through."""

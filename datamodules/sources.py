@@ -1,4 +1,4 @@
-"""The two sources of sequences: contiguous tensors, and data drawn block by block from named seeds."""
+"""The sources of sequences: contiguous tensors, of equal or unequal length, and data drawn from named seeds."""
 
 from __future__ import annotations
 
@@ -36,6 +36,49 @@ class FixedSource:
         """Return inputs [B, T, D] and targets of the sequences ``indices`` [B]."""
         inputs = self.inputs[indices]
         return inputs if inputs.is_floating_point() else inputs.float().div_(self.scale), self.targets[indices]
+
+
+class RaggedSource:
+    """Sequences of unequal lengths, held end to end; read, they are padded by zeros to the longest of them.
+
+    Args:
+        inputs: steps of all sequences, one after the other: [steps, D] float or uint8, or tokens [steps] int64.
+        targets: [steps, ...]; uint8 too are read as floats.
+        lengths: [size], steps of each sequence, at least 1.
+
+    Attributes:
+        lengths: [size].
+
+    >>> source = RaggedSource(torch.tensor([5, 6, 7]), torch.tensor([0, 1, 0]), torch.tensor([1, 2]))
+    >>> [tensor.tolist() for tensor in source.read(0, torch.tensor([1, 0]))]
+    [[[6, 7], [5, 0]], [[1, 0], [0, 0]], [2, 1]]
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, lengths: Tensor) -> None:
+        """Hold the tensors."""
+        self.inputs = inputs
+        self.targets = targets
+        self.lengths = lengths
+        self._starts = lengths.cumsum(0) - lengths
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return len(self.lengths)
+
+    def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return inputs [B, T, ...], targets [B, T, ...] and lengths [B] of the sequences ``indices`` [B]."""
+        lengths = self.lengths[indices]
+        # A device's share of a last batch smaller than the number of devices has no sequence, but a step.
+        steps = torch.arange(max(1, int(lengths.max())) if len(lengths) else 1)
+        inside = steps < lengths.unsqueeze(-1)
+        places = torch.where(inside, self._starts[indices].unsqueeze(-1) + steps, 0)
+
+        def padded(values: Tensor) -> Tensor:
+            chosen = values[places]
+            chosen = torch.where(inside.view(inside.shape + (1,) * (chosen.dim() - 2)), chosen, 0)
+            return chosen.float() if chosen.dtype == torch.uint8 else chosen
+
+        return padded(self.inputs), padded(self.targets), lengths
 
 
 class FreshSource:

@@ -7,22 +7,33 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-LossName = Literal["mse", "rmse", "cross_entropy"]
-MetricName = Literal["mse", "rmse", "normalized_mse", "cross_entropy", "accuracy"]
+LossName = Literal["mse", "rmse", "cross_entropy", "frame_nll"]
+MetricName = Literal[
+    "mse",
+    "rmse",
+    "normalized_mse",
+    "cross_entropy",
+    "accuracy",
+    "perplexity",
+    "bits_per_character",
+    "frame_nll",
+    "slot_f1",
+]
 
 
 class Batch(NamedTuple):
     """One batch as the model sees it, batch-major.
 
     Attributes:
-        inputs: [B, T, D] float.
+        inputs: [B, T, D] float, or tokens [B, T] int64.
         targets: [B] int64 or [B, K] float for a readout at the last step, [B, T] or [B, T, K] for one at every step.
-        lengths: [B] int64, the number of valid steps of each sequence; None when all have T.
+        lengths: [B] int64, the number of valid steps of each sequence; None when all have T. Steps past a sequence's
+            length are padding: nothing scores them.
     """
 
     inputs: Tensor
     targets: Tensor
-    lengths: Tensor | None
+    lengths: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,26 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """How a network sees tokens.
+
+    Attributes:
+        vocabulary_size: tokens are from 0 to below this.
+        embedding_size: entries of a token's learned vector; None for one-hot inputs.
+        tied: whether the readout's weights are the embedding's.
+    """
+
+    vocabulary_size: int
+    embedding_size: int | None = None
+    tied: bool = False
+
+    @property
+    def input_size(self) -> int:
+        """D, the features that the recurrence sees of a token."""
+        return self.embedding_size or self.vocabulary_size
+
+
+@dataclass(frozen=True)
 class Task:
     """A learning problem, independent of who learns it.
 
@@ -54,12 +85,16 @@ class Task:
         name: short name, for example ``ADD100``.
         input_size: D, features of one step.
         output_size: K, outputs of the readout (number of classes under cross-entropy).
-        steps: T, length of a sequence.
+        steps: T, length of a sequence; of sequences of unequal lengths, the largest that is allowed.
         readout: whether the network answers at the ``last`` step or at ``every`` step.
-        loss: what is minimised, averaged over sequences, scored steps and outputs.
+        loss: what is minimised, averaged over sequences, scored steps and outputs (``frame_nll`` sums over outputs).
         metrics: what is measured; the first one ranks.
         loss_steps: half-open range of steps that the loss scores (readout at every step); None for all.
         target_variance: variance of a target over the scored steps, the denominator of ``normalized_mse``.
+        tokens: for inputs that are tokens, how the network sees them; None for numbers.
+        carries_state: whether each sequence of a batch goes on where the same row of the batch before stopped, so that
+            the network's state is carried over; the first batch of an epoch starts anew.
+        labels: names of the K classes, for ``slot_f1``.
     """
 
     name: str
@@ -71,6 +106,9 @@ class Task:
     metrics: tuple[Metric, ...]
     loss_steps: tuple[int, int] | None = None
     target_variance: float = 1.0
+    tokens: Tokens | None = None
+    carries_state: bool = False
+    labels: tuple[str, ...] = ()
 
     @property
     def ranked(self) -> Metric:

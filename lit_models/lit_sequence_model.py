@@ -26,7 +26,7 @@ from lit_models.instance_optimisation import (
     unit_rate_optimizer,
 )
 from lit_models.network import Network
-from lit_models.objective import InstanceMetric, instance_metrics, training_loss
+from lit_models.objective import instance_metrics, training_loss
 from lit_models.recurrence import Recurrence
 from lit_models.stability import project_stable, stable_cells
 
@@ -119,7 +119,7 @@ class LitSequenceModel(L.LightningModule):
             stable_cells(self.ensemble.network, stability_input_bound)
         self.curve: list[dict[str, Any]] = []
         self.best_weights: dict[str, Tensor] = {}
-        self._metrics: dict[str, Sequence[InstanceMetric]] = {s: instance_metrics(task, size) for s in SPLITS}
+        self._metrics = {s: instance_metrics(task, size) for s in SPLITS}
         # What a resumed run must find again; device tensors, so that keeping them costs no synchronisation.
         self.register_buffer("learning_rates", torch.tensor(rates, dtype=torch.float64))
         self.register_buffer("alive", torch.ones(size, dtype=torch.bool))
@@ -224,7 +224,7 @@ class LitSequenceModel(L.LightningModule):
     def _score(self, split: str, batch: Batch) -> None:
         outputs = self(batch.inputs, batch.lengths)
         for metric in self._metrics[split]:
-            metric.to(outputs.device).update(outputs, batch.targets)
+            metric.to(outputs.device).update(outputs, batch.targets, batch.lengths)
 
     def on_validation_epoch_end(self) -> None:
         """Add a point to the learning curve and keep the weights of instances that are at their best."""

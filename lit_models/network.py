@@ -36,8 +36,20 @@ class Network(nn.Module):
         self.readout_at = readout
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return outputs [B, K] of the last step, or [B, T, K] of every step, for inputs [B, T, D]."""
+        """Return outputs [B, K] of the last step, or [B, T, K] of every step, for inputs [B, T, D].
+
+        Where sequences have ``lengths`` [B], outputs past them are of no meaning: nothing scores them.
+        """
         encoded = self.encoder(inputs.transpose(0, 1))
         if self.readout_at == "last":
-            return self.readout(self.recurrence.forward_last(encoded, lengths=lengths)[0])
-        return self.readout(self.recurrence(encoded, lengths=lengths)[0]).transpose(0, 1)
+            return self.readout(self._last(encoded, lengths))
+        # Padding comes last and a recurrence is causal: walking through it changes no step before, and whole sequences
+        # are walked faster than those that stand still at ends of their own.
+        return self.readout(self.recurrence(encoded)[0]).transpose(0, 1)
+
+    def _last(self, encoded: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is None:
+            return self.recurrence.forward_last(encoded)[0]
+        ends = (lengths - 1).view(1, -1, 1)
+        outputs = self.recurrence(encoded)[0]
+        return outputs.gather(0, ends.expand(1, -1, outputs.shape[-1]))[0]

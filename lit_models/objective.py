@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,16 +12,28 @@ from torch import Tensor
 from torchmetrics import Metric as TorchMetric
 
 from datamodules.task import Batch, Metric, Task
+from lit_models.span_f1 import SpanF1
+
+#: Which quantity (``scored_sum``) a metric or a loss is a mean of, where it is not the squared error.
+QUANTITIES = {
+    **{"accuracy": "correct", "frame_nll": "frame_nll"},
+    **dict.fromkeys(("cross_entropy", "perplexity", "bits_per_character"), "cross_entropy"),
+}
 
 
-def scored_sum(quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None) -> tuple[Tensor, int]:
+def scored_sum(
+    quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None, lengths: Tensor | None = None
+) -> tuple[Tensor, int | Tensor]:
     """Return a quantity's sum per instance and the number of terms, the same for every instance.
 
     Args:
-        quantity: ``squared_error``, ``cross_entropy`` (nats) or ``correct``.
+        quantity: ``squared_error``, ``cross_entropy`` (nats), ``correct``, or ``frame_nll`` (nats, of K independent
+            keys that are 0 or 1; one term a step).
         outputs: [M, B, K], or [M, B, T, K] for a readout at every step.
         targets: [B] or [B, T] classes, or [B, K] or [B, T, K] values.
         steps: half-open range of the steps that count, or None for all; for a readout at every step only.
+        lengths: [B] valid steps, beyond which nothing counts; None for all T. A readout at the last step is scored
+            whatever the length.
 
     Returns:
         Sums [M] and the count.
@@ -32,18 +45,40 @@ def scored_sum(quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int
     elif quantity == "cross_entropy":
         classes = targets.expand(outputs.shape[:-1])
         terms = F.cross_entropy(outputs.flatten(0, -2), classes.flatten(), reduction="none").view(classes.shape)
+    elif quantity == "frame_nll":
+        terms = F.binary_cross_entropy_with_logits(outputs, targets.expand_as(outputs), reduction="none").sum(-1)
     else:
         terms = (outputs.argmax(-1) == targets).to(outputs.dtype)
-    return terms.flatten(1).sum(1), terms[0].numel()
+    if lengths is None or outputs.dim() == 3:
+        return terms.flatten(1).sum(1), terms[0].numel()
+    valid = valid_steps(lengths, terms.shape[2], 0 if steps is None else steps[0])
+    valid = valid.view(valid.shape + (1,) * (terms.dim() - 3)).expand(terms.shape[1:])
+    # where, not a product: what a padded step gives may be infinite.
+    return torch.where(valid, terms, 0.0).flatten(1).sum(1), valid.sum()
+
+
+def valid_steps(lengths: Tensor, steps: int, first: int = 0) -> Tensor:
+    """Return which of so many steps, from the step ``first`` on, are within each sequence's length [B, T]."""
+    return torch.arange(first, first + steps, device=lengths.device) < lengths.unsqueeze(-1)
 
 
 def loss_quantity(task: Task) -> str:
     """Return which quantity a task's loss sums (``scored_sum``)."""
-    return "cross_entropy" if task.loss == "cross_entropy" else "squared_error"
+    return QUANTITIES.get(task.loss, "squared_error")
 
 
 def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the loss of the whole batch per instance and what to differentiate for it on this device.
+
+    Returns:
+        As ``loss_of_sums``.
+    """
+    local, count = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps, batch.lengths)
+    return loss_of_sums(task, local, count)
+
+
+def loss_of_sums(task: Task, local: Tensor, count: int | Tensor) -> tuple[Tensor, Tensor]:
+    """Return a task's loss from its sum per instance and its number of terms on this device.
 
     With several devices the root of a mean does not average over them, nor does a mean over unequal parts: sums are
     gathered first. Distributed training averages gradients over devices, so each part is scaled by their number.
@@ -51,11 +86,10 @@ def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Te
     Returns:
         Loss values [M] without a gradient, and terms [M] whose gradient, averaged over devices, is the loss's.
     """
-    local, count = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps)
     total, world_size = local.detach(), 1
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         world_size = torch.distributed.get_world_size()
-        gathered = torch.cat([total, total.new_tensor([count])])
+        gathered = torch.cat([total, torch.as_tensor(count).to(total).reshape(1)])
         torch.distributed.all_reduce(gathered)
         total, count = gathered[:-1], gathered[-1]
     mean, term = total / count, local * (world_size / count)
@@ -87,10 +121,10 @@ class InstanceMetric(TorchMetric):
         self.add_state("total", torch.zeros(instances, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Add a batch: outputs [M, B, (T,) K] and its targets."""
-        quantity = {"accuracy": "correct", "cross_entropy": "cross_entropy"}.get(self.metric.name, "squared_error")
-        total, count = scored_sum(quantity, outputs, targets, self.metric.steps)
+    def update(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> None:
+        """Add a batch: outputs [M, B, (T,) K], its targets and, of unequal sequences, their lengths [B]."""
+        quantity = QUANTITIES.get(self.metric.name, "squared_error")
+        total, count = scored_sum(quantity, outputs, targets, self.metric.steps, lengths)
         self.total += total
         self.count += count
 
@@ -99,9 +133,18 @@ class InstanceMetric(TorchMetric):
         mean = self.total / self.count
         if self.metric.name == "rmse":
             return mean.sqrt()
+        if self.metric.name == "perplexity":
+            return mean.exp()
+        if self.metric.name == "bits_per_character":
+            return mean / math.log(2)
         return mean / self.target_variance if self.metric.name == "normalized_mse" else mean
 
 
-def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric]:
+def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric | SpanF1]:
     """Return fresh metrics of a task, in its order; arguments are as in ``InstanceMetric``."""
-    return [InstanceMetric(metric, instances, task.target_variance, over_devices) for metric in task.metrics]
+    return [
+        SpanF1(metric, instances, task.labels, over_devices)
+        if metric.name == "slot_f1"
+        else InstanceMetric(metric, instances, task.target_variance, over_devices)
+        for metric in task.metrics
+    ]

@@ -56,9 +56,9 @@ class BatchLoss:
         outputs: Tensor = functional_call(self._walk, values, (chunk.inputs, chunk.lengths))
         return outputs
 
-    def total(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
-        """Return the sum [] over scored terms of outputs [b, (T,) K], and the number of terms."""
-        totals, count = scored_sum(self._quantity, outputs.unsqueeze(0), targets, self._steps)
+    def total(self, outputs: Tensor, chunk: Batch) -> tuple[Tensor, int | Tensor]:
+        """Return the sum [] over scored terms of a chunk's outputs [b, (T,) K], and the number of terms."""
+        totals, count = scored_sum(self._quantity, outputs.unsqueeze(0), chunk.targets, self._steps, chunk.lengths)
         return totals[0], count
 
 
@@ -101,8 +101,9 @@ def split_batch(batch: Batch, dtype: torch.dtype, chunk: int) -> list[Batch]:
     size = len(batch.inputs)
     if size < 1:
         raise ValueError("batch holds 0 sequences: at least 1 is needed")
-    dtypes = [dtype if part is not None and part.is_floating_point() else None for part in batch]
+    given = (batch.inputs, batch.targets, batch.lengths)
+    dtypes = [dtype if part is not None and part.is_floating_point() else None for part in given]
     # Copies: what was made in inference mode cannot be differentiated.
-    parts = [p if p is None else p.detach().to(to or p.dtype, copy=True) for p, to in zip(batch, dtypes, strict=True)]
+    parts = [p if p is None else p.detach().to(to or p.dtype, copy=True) for p, to in zip(given, dtypes, strict=True)]
     starts = range(0, size, chunk)
     return [Batch(*(None if part is None else part[at : at + chunk] for part in parts)) for at in starts]

@@ -130,12 +130,12 @@ class _Chunk:
         self.parameters = loss.parameters.clone().requires_grad_()
         self.outputs = loss.outputs(self.parameters, sequences)
         if matrix == "hessian":
-            total, self.count = loss.total(self.outputs, sequences.targets)
+            total, self.count = loss.total(self.outputs, sequences)
             (self.slope,) = torch.autograd.grad(total, self.parameters, create_graph=True)
             self.gradient = self.slope.detach()
         else:
             self.readouts = self.outputs.detach().requires_grad_()
-            total, self.count = loss.total(self.readouts, sequences.targets)
+            total, self.count = loss.total(self.readouts, sequences)
             (self.slope,) = torch.autograd.grad(total, self.readouts, create_graph=True)
             # A vector-Jacobian product is linear in its vector: differentiated by it, it is a Jacobian-vector product.
             self.probe = torch.zeros_like(self.outputs, requires_grad=True)

@@ -90,7 +90,7 @@ def _flow(network: Network, task: Task, batch: Batch) -> tuple[Tensor, Tensor, T
         if network.readout_at == "every":
             outputs.append(network.readout(recurrence.output(state)))
     answers = torch.stack(outputs, 1) if outputs else network.readout(recurrence.output(state))
-    losses, terms = _losses(task, answers, batch.targets)
+    losses, terms = _losses(task, answers, batch)
     # A state may act on no loss at all: past the last scored step, or in a part that no output reads.
     gradients = torch.autograd.grad(terms.sum(), states, materialize_grads=True)
     norm_inf = torch.stack([gradient.abs().amax(-1) for gradient in gradients])
@@ -103,14 +103,18 @@ def _flow(network: Network, task: Task, batch: Batch) -> tuple[Tensor, Tensor, T
     return norm_inf, norm_2, losses.detach()
 
 
-def _losses(task: Task, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _losses(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return every sequence's own loss [B], and terms [B] whose gradient is the loss's."""
+    whole = torch.full((len(outputs),), batch.inputs.shape[1], device=outputs.device)
+    lengths = whole if batch.lengths is None else batch.lengths
 
-    def total(output: Tensor, target: Tensor) -> Tensor:
-        return scored_sum(loss_quantity(task), output[None, None], target[None], task.loss_steps)[0][0]
+    def mean(output: Tensor, target: Tensor, length: Tensor) -> Tensor:
+        total, count = scored_sum(
+            loss_quantity(task), output[None, None], target[None], task.loss_steps, length.reshape(1)
+        )
+        return total[0] / count
 
-    count = scored_sum(loss_quantity(task), outputs[None, :1], targets[:1], task.loss_steps)[1]
-    means = torch.vmap(total)(outputs, targets) / count
+    means = torch.vmap(mean)(outputs, batch.targets, lengths)
     if task.loss != "rmse":
         return means, means
     roots = means.detach().sqrt()

@@ -141,7 +141,8 @@ class _Learner:
 
 def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
     """Return the task's loss [] of this batch alone, without what training gathers from other devices."""
-    total, count = scored_sum(loss_quantity(task), outputs.unsqueeze(0), batch.targets, task.loss_steps)
+    sums = (outputs.unsqueeze(0), batch.targets, task.loss_steps, batch.lengths)
+    total, count = scored_sum(loss_quantity(task), *sums)
     mean = total[0] / count
     # The smallest normal number keeps a perfect batch's gradient at 0.
     return mean.clamp(min=torch.finfo(mean.dtype).tiny).sqrt() if task.loss == "rmse" else mean

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from datamodules.task import Batch, Task
 from lit_models.network import Network
-from lit_models.objective import InstanceMetric, instance_metrics
+from lit_models.objective import instance_metrics
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._common import check_choice
 from lit_models.recurrences.truncation import FeedForwardTruncation
@@ -129,9 +129,7 @@ def truncation_error(
     if not (state_error.isfinite().all() and output_error.isfinite().all()):
         raise ValueError(f"the states of truncations of {name} on these inputs are not finite: finite ones are allowed")
     bounds = [math.nan if constants is None else constants.truncation_bound(k) for k in ks]
-    return TruncationError(
-        ks, state_error, output_error, _sizes(full, norm), full.new_tensor(bounds), norm, constants
-    )
+    return TruncationError(ks, state_error, output_error, _sizes(full, norm), full.new_tensor(bounds), norm, constants)
 
 
 @torch.no_grad()
@@ -221,12 +219,12 @@ def _restarted(cell: Recurrence, inputs: Tensor, k: int, first: int) -> Iterator
 def _scores(network: Network, task: Task, batch: Batch, sequences: int) -> dict[str, Tensor]:
     """Return every metric of a network on a batch, so many sequences at a time."""
     # Not over devices: one of them measures while the others wait.
-    metrics: Sequence[InstanceMetric] = instance_metrics(task, 1, over_devices=False)
-    for part in zip(*(_split(each, sequences, len(batch.inputs)) for each in batch), strict=True):
-        inputs, targets, lengths = part
+    metrics = instance_metrics(task, 1, over_devices=False)
+    given = (batch.inputs, batch.targets, batch.lengths)
+    for inputs, targets, lengths in zip(*(_split(each, sequences, len(batch.inputs)) for each in given), strict=True):
         outputs = network(inputs, lengths).unsqueeze(0)
         for metric in metrics:
-            metric.to(outputs.device).update(outputs, targets)
+            metric.to(outputs.device).update(outputs, targets, lengths)
     return {metric.metric.name: metric.compute().reshape(()) for metric in metrics}
 
 

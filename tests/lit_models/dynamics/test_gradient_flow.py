@@ -42,7 +42,10 @@ def by_retained_states(network, task, batch):
             state.retain_grad()
             states.append(state)
             outputs.append(network.readout(network.recurrence.output(state)))
-        answer = torch.stack(outputs, 1) if task.readout == "every" else outputs[-1]
+        if task.readout == "every":
+            answer, alone = torch.stack(outputs[:length], 1), alone._replace(targets=alone.targets[:, :length])
+        else:
+            answer = outputs[-1]
         network.zero_grad()
         plain_loss(lambda *_, answer=answer: answer, task, alone).backward()
         gradients.append(torch.cat([torch.zeros_like(s) if s.grad is None else s.grad for s in states]))
