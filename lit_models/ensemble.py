@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,18 +48,32 @@ class Ensemble(nn.Module):
                 stacks[id(tensor)] = nn.Parameter(stack, tensor.requires_grad) if is_parameter else stack
             _replace(self.network, name, stacks[id(tensor)])
 
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return every instance's outputs [M, ...] for inputs that they share."""
-        arguments = (inputs,) if lengths is None else (inputs, lengths)
+    def forward(
+        self, inputs: Tensor, lengths: Tensor | None = None, state: Tensor | None = None, **options: bool
+    ) -> Any:
+        """Return every instance's outputs [M, ...] for inputs that they share.
 
-        def call(tensors: dict[str, Tensor]) -> Tensor:
-            return functional_call(self.network, tensors, arguments)
+        Args:
+            inputs: as the network takes them.
+            lengths: [B] valid steps, or None for all.
+            state: every instance's own state [M, B, S] before the first input, or None for the initial one.
+            options: keywords that are handed on to the network (``carry`` and ``read`` of ``Network.forward``).
+
+        Returns:
+            What the network returns, with a leading instance axis.
+        """
+        shared = (inputs,) if lengths is None and state is None else (inputs, lengths)
+
+        def call(tensors: dict[str, Tensor], *own: Tensor) -> Any:
+            return functional_call(self.network, tensors, (*shared, *own), options)
 
         tensors = dict(_named_tensors(self.network, remove_duplicate=True))
+        own = () if state is None else (state,)
         if self.size == 1:
             # vmap makes a loop of small operations 1.5 to 2.2 times slower, for nothing here.
-            return call({name: tensor[0] for name, tensor in tensors.items()}).unsqueeze(0)
-        return torch.vmap(call)(tensors)
+            results = call({name: tensor[0] for name, tensor in tensors.items()}, *(each[0] for each in own))
+            return tuple(r.unsqueeze(0) for r in results) if isinstance(results, tuple) else results.unsqueeze(0)
+        return torch.vmap(call)(tensors, *own)
 
     def instance(self, index: int) -> nn.Module:
         """Return a copy of one instance as a network of its own."""

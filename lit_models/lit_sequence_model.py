@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from datamodules.checks import check_choice
 from datamodules.seeds import derive_seed
 from datamodules.task import Batch, Task
+from lit_models.carried_state import CarriedStates
 from lit_models.ensemble import Ensemble
 from lit_models.instance_optimisation import (
     InstanceStep,
@@ -26,9 +27,10 @@ from lit_models.instance_optimisation import (
     unit_rate_optimizer,
 )
 from lit_models.network import Network
-from lit_models.objective import instance_metrics, training_loss
+from lit_models.objective import instance_metrics, loss_of_sums, loss_quantity, scored_sum, valid_steps
 from lit_models.recurrence import Recurrence
 from lit_models.stability import project_stable, stable_cells
+from lit_models.token_loss import LARGE_VOCABULARY, summed_cross_entropy
 
 RecurrenceFactory = Callable[[int], Recurrence]
 SPLITS = ("val", "test")
@@ -119,6 +121,7 @@ class LitSequenceModel(L.LightningModule):
             stable_cells(self.ensemble.network, stability_input_bound)
         self.curve: list[dict[str, Any]] = []
         self.best_weights: dict[str, Tensor] = {}
+        self._carried = CarriedStates()
         self._metrics = {s: instance_metrics(task, size) for s in SPLITS}
         # What a resumed run must find again; device tensors, so that keeping them costs no synchronisation.
         self.register_buffer("learning_rates", torch.tensor(rates, dtype=torch.float64))
@@ -144,8 +147,11 @@ class LitSequenceModel(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the living instances' losses."""
-        loss, term = training_loss(self.task, self(batch.inputs, batch.lengths), batch)
+        outputs, state = self._walk("train", batch, batch_idx)
+        loss, term = loss_of_sums(self.task, *self._loss_sum(outputs, batch))
         self._freeze_unless(loss.isfinite(), self.global_step + 1)
+        if state is not None:
+            self._carried.after("train", state, self.alive)
         # In place: to assign a buffer costs more than the sum.
         self.loss_sum.add_(loss)
         self.loss_steps.add_(1)
@@ -153,6 +159,27 @@ class LitSequenceModel(L.LightningModule):
             # Every self.log costs a third of a millisecond, written or not.
             self.log("train_loss", loss[self.alive].mean(), prog_bar=True)
         return torch.where(self.alive, term, 0.0).sum()
+
+    def _walk(self, split: str, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor | None]:
+        """Return the outputs of a batch, before the readout of a large vocabulary, and the state to be carried on."""
+        if not self.task.carries_state:
+            return self(batch.inputs, batch.lengths), None
+        state = self._carried.before(split, batch_idx, batch.inputs)
+        return self.ensemble(batch.inputs, batch.lengths, state, carry=True, read=not self._reads_in_parts)
+
+    @property
+    def _reads_in_parts(self) -> bool:
+        task = self.task
+        return task.carries_state and task.loss == "cross_entropy" and task.output_size >= LARGE_VOCABULARY
+
+    def _loss_sum(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
+        """Return the sum of a batch's losses per instance [M] and the number of its terms."""
+        if not self._reads_in_parts:
+            return scored_sum(loss_quantity(self.task), outputs, batch.targets, self.task.loss_steps, batch.lengths)
+        readout, targets = self.ensemble.network.readout, batch.targets.flatten()
+        valid = None if batch.lengths is None else valid_steps(batch.lengths, batch.targets.shape[1]).flatten()
+        total = summed_cross_entropy(outputs.flatten(1, 2), readout.weight, readout.bias, targets, valid)
+        return total, len(targets) if valid is None else valid.sum()
 
     def _freeze_unless(self, well: Tensor, step: int) -> None:
         """Freeze instances that are at an end, all but those ``well`` [M]: no evaluation from ``step`` on is theirs."""
@@ -215,16 +242,23 @@ class LitSequenceModel(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score a batch of the validation split (loader 0) or the test split (loader 1)."""
-        self._score(SPLITS[dataloader_idx], batch)
+        self._score(SPLITS[dataloader_idx], batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the test split."""
-        self._score("test", batch)
+        self._score("test", batch, batch_idx)
 
-    def _score(self, split: str, batch: Batch) -> None:
-        outputs = self(batch.inputs, batch.lengths)
+    def _score(self, split: str, batch: Batch, batch_idx: int) -> None:
+        outputs, state = self._walk(split, batch, batch_idx)
+        if state is not None:
+            self._carried.after(split, state, self.alive)
+        sums = self._loss_sum(outputs, batch) if self._reads_in_parts else None
         for metric in self._metrics[split]:
-            metric.to(outputs.device).update(outputs, batch.targets, batch.lengths)
+            metric.to(outputs.device)
+            if sums is None:
+                metric.update(outputs, batch.targets, batch.lengths)
+            else:
+                metric.add(*sums)
 
     def on_validation_epoch_end(self) -> None:
         """Add a point to the learning curve and keep the weights of instances that are at their best."""
@@ -273,14 +307,17 @@ class LitSequenceModel(L.LightningModule):
     # --- checkpoints --------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the learning curve and the best weights."""
+        """Add the learning curve, the best weights and, where batches continue each other, the state carried."""
         checkpoint["curve"] = self.curve
         checkpoint["best_weights"] = self.best_weights
+        if self.task.carries_state:
+            checkpoint["carried_state"] = self._carried.to_save()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what ``on_save_checkpoint`` added."""
         self.curve = checkpoint["curve"]
         self.best_weights = checkpoint["best_weights"]
+        self._carried.restore(checkpoint.get("carried_state"), self.trainer.global_rank, self.trainer.world_size)
 
     # --- sizes --------------------------------------------------------------------------------------------------
 
@@ -300,4 +337,4 @@ def make_network(factory: RecurrenceFactory, task: Task, instance: int) -> Netwo
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which seeds the generators of all devices.
         torch.default_generator.manual_seed(derive_seed("weights", instance))
-        return Network(factory(task.input_size), task.output_size, task.readout)
+        return Network.of(factory(task.input_size), task)

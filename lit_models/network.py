@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from datamodules.task import Task
+from lit_models.encoder import Embedding, make_encoder
 from lit_models.recurrence import Recurrence
 
 
@@ -19,6 +22,10 @@ class Network(nn.Module):
         output_size: K.
         readout: whether the readout is applied to the ``last`` output or to ``every`` one.
         encoder: maps inputs [T, B, ...] to [T, B, D]; the identity if None.
+        tied: whether the readout's weights are those of the encoder, an ``Embedding`` of K tokens in N entries.
+
+    Raises:
+        ValueError: weights are to be tied that do not fit.
     """
 
     def __init__(
@@ -27,6 +34,7 @@ class Network(nn.Module):
         output_size: int,
         readout: Literal["last", "every"],
         encoder: nn.Module | None = None,
+        tied: bool = False,
     ) -> None:
         """Add a readout with PyTorch's default initialisation."""
         super().__init__()
@@ -34,22 +42,60 @@ class Network(nn.Module):
         self.recurrence = recurrence
         self.readout = nn.Linear(recurrence.hidden_size, output_size)
         self.readout_at = readout
+        if tied:
+            self._tie()
 
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def _tie(self) -> None:
+        needed = tuple(self.readout.weight.shape)
+        if not isinstance(self.encoder, Embedding) or tuple(self.encoder.weight.shape) != needed:
+            raise ValueError(
+                f"tied is True: the recurrence's {needed[1]} outputs need an embedding of {needed[1]} entries for each "
+                f"of the {needed[0]} tokens; make embedding_size and hidden_size equal"
+            )
+        self.readout.weight = self.encoder.weight
+
+    @classmethod
+    def of(cls, recurrence: Recurrence, task: Task) -> Network:
+        """Return the network of a task around a recurrence.
+
+        Raises:
+            ValueError: the task ties weights, and the recurrence's outputs do not fit.
+        """
+        tied = task.tokens is not None and task.tokens.tied
+        return cls(recurrence, task.output_size, task.readout, make_encoder(task.tokens), tied)
+
+    def forward(
+        self,
+        inputs: Tensor,
+        lengths: Tensor | None = None,
+        state: Tensor | None = None,
+        *,
+        carry: bool = False,
+        read: bool = True,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Return outputs [B, K] of the last step, or [B, T, K] of every step, for inputs [B, T, D].
 
         Where sequences have ``lengths`` [B], outputs past them are of no meaning: nothing scores them.
+
+        Args:
+            inputs: [B, T, ...].
+            lengths: [B].
+            state: state before the first input [B, S]; None for the recurrence's initial one.
+            carry: whether to return the state [B, S] after all T steps too (readout at every step).
+            read: False for the recurrence's outputs [B, (T,) N] without the readout.
         """
         encoded = self.encoder(inputs.transpose(0, 1))
+        readout = self.readout if read else nn.Identity()
         if self.readout_at == "last":
-            return self.readout(self._last(encoded, lengths))
+            return readout(self._last(encoded, lengths, state))
         # Padding comes last and a recurrence is causal: walking through it changes no step before, and whole sequences
         # are walked faster than those that stand still at ends of their own.
-        return self.readout(self.recurrence(encoded)[0]).transpose(0, 1)
+        outputs, final = self.recurrence(encoded, state)
+        outputs = readout(outputs).transpose(0, 1)
+        return (outputs, final) if carry else outputs
 
-    def _last(self, encoded: Tensor, lengths: Tensor | None) -> Tensor:
+    def _last(self, encoded: Tensor, lengths: Tensor | None, state: Tensor | None) -> Tensor:
         if lengths is None:
-            return self.recurrence.forward_last(encoded)[0]
-        ends = (lengths - 1).view(1, -1, 1)
-        outputs = self.recurrence(encoded)[0]
-        return outputs.gather(0, ends.expand(1, -1, outputs.shape[-1]))[0]
+            return self.recurrence.forward_last(encoded, state)[0]
+        outputs = self.recurrence(encoded, state)[0]
+        return torch.gather(outputs, 0, (lengths - 1).view(1, -1, 1).expand(1, -1, outputs.shape[-1]))[0]

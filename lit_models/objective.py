@@ -124,7 +124,12 @@ class InstanceMetric(TorchMetric):
     def update(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> None:
         """Add a batch: outputs [M, B, (T,) K], its targets and, of unequal sequences, their lengths [B]."""
         quantity = QUANTITIES.get(self.metric.name, "squared_error")
-        total, count = scored_sum(quantity, outputs, targets, self.metric.steps, lengths)
+        self.add(*scored_sum(quantity, outputs, targets, self.metric.steps, lengths))
+
+    def add(self, total: Tensor, count: int | Tensor) -> None:
+        """Add what was summed up already: the metric's quantity per instance [M], and its number of terms."""
+        # What torchmetrics does around ``update``: it counts as one, and an earlier result is out of date.
+        self._update_count, self._computed = self._update_count + 1, None
         self.total += total
         self.count += count
 

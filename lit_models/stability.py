@@ -30,6 +30,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lit_models.encoder import Embedding
 from lit_models.network import Network
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences.elman import ElmanRNN
@@ -164,12 +165,16 @@ def project_stable(module: nn.Module, input_bound: float, forget_bound: float = 
 
     Args:
         module: as in ``stable_cells``.
-        input_bound: B_x, the largest ‖x‖∞ of what an LSTM reads; does not matter for an ElmanRNN.
+        input_bound: B_x, the largest ‖x‖∞ of what an LSTM reads; does not matter for an ElmanRNN. The entries of a
+            network's embedding are clipped to it.
         forget_bound: largest F of an LSTM.
 
     Raises:
         ValueError: the recurrence cannot be projected, or a bound is impossible.
     """
+    if isinstance(module, Network) and isinstance(module.encoder, Embedding):
+        # Inputs that are learned must keep to their bound too.
+        module.encoder.weight.clamp_(-input_bound, input_bound)
     for cell, bound in stable_cells(module, input_bound):
         if type(cell) is ElmanRNN:
             cell.weight_hh.copy_(clip_singular_values(cell.weight_hh, 1 - MARGIN))

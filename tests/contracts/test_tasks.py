@@ -12,16 +12,17 @@ import datamodules
 from datamodules.real_data import DataMissingError
 from datamodules.synthetic import SyntheticDataModule
 from tests.datamodules.small_images import write_sets
+from tests.datamodules.small_texts import write_texts
 
 TASKS = datamodules.registered_tasks()
 SPLITS = ("train", "val", "test")
-SMALL = {"train_size": 48, "val_size": 10, "test_size": 12, "batch_size": 8}
+SMALL = {"train_size": 48, "val_size": 10, "test_size": 12, "batch_size": 8, "vocabulary_size": 20}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def made_data(tmp_path_factory):
     """Tasks that need data find small made files."""
-    folder = write_sets(tmp_path_factory.mktemp("data"))
+    folder = write_texts(write_sets(tmp_path_factory.mktemp("data")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNBENCH_DATA", str(folder))
         patch.setenv("RNNBENCH_CACHE", str(folder / "cache"))
@@ -48,6 +49,7 @@ def whole(data, split):
 def test_the_tasks_of_this_project_are_found():
     assert {"Adding", "CopyMemory", "DelayedCopy", "Polynomial", "StateTracking"} <= TASKS.keys()
     assert {"SequentialDigits", "SequentialMNIST", "SequentialCIFAR10"} <= TASKS.keys()
+    assert {"WikiText2", "Shakespeare", "Music", "ATIS", "LinearSystem"} <= TASKS.keys()
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -73,6 +75,9 @@ def test_the_task_is_known_before_the_data_and_consistent(name):
         assert metric.minimal_performance is None or low < metric.minimal_performance < high
         if metric.name == "normalized_mse":
             assert task.target_variance > 0
+    if task.tokens is not None:
+        assert task.input_size == (task.tokens.embedding_size or task.tokens.vocabulary_size)
+    assert not task.labels or len(task.labels) == task.output_size
     for scored in (task.loss_steps, *(metric.steps for metric in task.metrics)):
         assert scored is None or (task.readout == "every" and 0 <= scored[0] < scored[1] <= task.steps)
 
@@ -88,11 +93,24 @@ def test_batches_have_the_shapes_of_the_task(name):
         batches = list(loader)
         assert len(batches) == len(loader)
         for inputs, targets, lengths in batches:
-            size = len(targets)
-            assert inputs.shape == (size, task.steps, task.input_size)
-            assert inputs.dtype == torch.float32
-            assert inputs.isfinite().all()
-            leading = (size,) if task.readout == "last" else (size, task.steps)
+            size, steps = inputs.shape[:2]
+            if task.tokens is None:
+                assert inputs.shape[2:] == (task.input_size,)
+                assert inputs.dtype == torch.float32
+                assert inputs.isfinite().all()
+            else:
+                assert inputs.dim() == 2
+                assert inputs.dtype == torch.int64
+                assert 0 <= inputs.min() <= inputs.max() < task.tokens.vocabulary_size
+            if lengths is not None:
+                assert lengths.shape == (size,)
+                assert lengths.dtype == torch.int64
+                assert 0 <= lengths.min() <= lengths.max() <= steps
+            elif not task.carries_state:
+                assert steps == task.steps or hasattr(loader.source, "lengths")
+            if loader is loaders["train"]:
+                assert steps <= task.steps
+            leading = (size,) if task.readout == "last" else (size, steps)
             if task.loss == "cross_entropy":
                 assert targets.shape == leading
                 assert targets.dtype == torch.int64
@@ -101,7 +119,6 @@ def test_batches_have_the_shapes_of_the_task(name):
                 assert targets.shape == (*leading, task.output_size)
                 assert targets.dtype == torch.float32
                 assert targets.isfinite().all()
-            assert lengths is None or lengths.shape == (size,)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -111,7 +128,7 @@ def test_the_seed_decides_the_data(name):
         for ours, theirs in zip(whole(first, split), whole(again, split), strict=True):
             assert torch.equal(ours, theirs)
     assert first.fingerprint() == again.fingerprint()
-    assert first.fingerprint() != other.fingerprint()
+    assert (first.fingerprint() == other.fingerprint()) == first.fixed_splits
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -125,8 +142,24 @@ def test_no_global_generator_is_used(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_splits_share_no_sequence(name):
     data = make(name)
-    rows = [whole(data, split)[0].flatten(1).unique(dim=0) for split in SPLITS]
-    assert len(torch.cat(rows).unique(dim=0)) == sum(map(len, rows))
+    rows = [whole(data, split)[0].flatten(1).tolist() for split in SPLITS]
+    # Sequences of unequal lengths are padded to the longest of their split.
+    distinct = [set(map(tuple, padded_alike(part, rows))) for part in rows]
+    assert len(set().union(*distinct)) == sum(map(len, distinct))
+
+
+def padded_alike(part, rows):
+    longest = max(len(row) for other in rows for row in other)
+    return [row + [0.0] * (longest - len(row)) for row in part]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_chance_is_known_better_with_the_data_or_stays(name):
+    before, after = load(name)().task, make(name).task
+    for unloaded, loaded in zip(before.metrics, after.metrics, strict=True):
+        assert (loaded.name, loaded.direction, loaded.best) == (unloaded.name, unloaded.direction, unloaded.best)
+        assert math.isfinite(loaded.chance)
+        assert loaded.chance != loaded.best
 
 
 def best_blind_errors(metric, task, targets):

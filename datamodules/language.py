@@ -1,0 +1,310 @@
+"""Language: predict the next word or character of a text, the state carried through it all."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from datamodules.checks import check_at_least, check_choice
+from datamodules.loader import SequenceSource
+from datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from datamodules.sequence_data_module import SequenceDataModule
+from datamodules.task import Metric, MetricName, Task, Tokens
+from datamodules.token_streams import StreamLoader, TokenSource
+from datamodules.vocabulary import published_vocabulary
+
+END_OF_LINE = "<eos>"
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+
+
+class _LanguageModelling(SequenceDataModule):
+    """Texts as streams of tokens. Subclasses name their origin, unit and published number of entries."""
+
+    fixed_splits: ClassVar[bool] = True
+    origin: ClassVar[Origin]
+
+    def __init__(
+        self,
+        bptt: int,
+        embedding_size: int | None,
+        tied: bool,
+        vocabulary_size: int | None,
+        eval_streams: int,
+        data_dir: str | None,
+        batch_size: int,
+        eval_batch_size: int,
+        seed: int,
+    ) -> None:
+        """Check and store the settings."""
+        super().__init__(batch_size, eval_batch_size, seed)
+        check_at_least(1, bptt=bptt, eval_streams=eval_streams)
+        if embedding_size is not None:
+            check_at_least(1, embedding_size=embedding_size)
+        if vocabulary_size is not None:
+            check_at_least(2, vocabulary_size=vocabulary_size)
+        if tied and embedding_size is None:
+            raise ValueError("tied is True, but embedding_size is None: only the weights of an embedding can be tied")
+        self.bptt = bptt
+        self.embedding_size = embedding_size
+        self.tied = tied
+        self.vocabulary_size = vocabulary_size
+        self.eval_streams = eval_streams
+        self.data_dir = data_dir
+        self._chance: float | None = None
+
+    def _task(self, name: str, by: MetricName, entries: int) -> Task:
+        """Return the task; its chance is that of a uniform guess until the data are there."""
+        entries = self.vocabulary_size or entries
+        nats = math.log(entries) if self._chance is None else self._chance
+        chances: dict[MetricName, tuple[float, float]] = {
+            "perplexity": (math.exp(nats), 1.0),
+            "bits_per_character": (nats / math.log(2), 0.0),
+            "cross_entropy": (nats, 0.0),
+        }
+        metrics = tuple(Metric(metric, "min", *chances[metric]) for metric in (by, "cross_entropy"))
+        tokens = Tokens(entries, self.embedding_size, self.tied)
+        return Task(
+            name,
+            tokens.input_size,
+            entries,
+            self.bptt,
+            "every",
+            "cross_entropy",
+            metrics,
+            tokens=tokens,
+            carries_state=True,
+        )
+
+    def _tokens(self) -> dict[str, Tensor]:
+        """Return the tokens of each split."""
+        keys = tuple(find_split(self.origin, split, self.data_dir).key for split in SPLITS.values())
+        published = self.published_size
+        return _read_tokens(self.origin, self.by_words, published, self.vocabulary_size, self.data_dir, keys)
+
+    @property
+    def by_words(self) -> bool:
+        """Whether tokens are words rather than characters."""
+        return False
+
+    @property
+    def published_size(self) -> int:
+        """Entries of the whole vocabulary, the unknown one included."""
+        raise NotImplementedError
+
+    def make_sources(self) -> dict[str, SequenceSource]:
+        """Return the three splits, and compute what the best constant scores: the training split's frequencies."""
+        tokens = self._tokens()
+        sources: dict[str, SequenceSource] = {split: TokenSource(part, self.bptt) for split, part in tokens.items()}
+        entries = self.task.output_size
+        counts = tokens["train"][1:].bincount(minlength=entries).double()
+        # Half an occurrence for what never occurs in training: no constant may give it no chance at all.
+        frequencies = counts.clamp(min=0.5) / counts.clamp(min=0.5).sum()
+        self._chance = -frequencies.log()[tokens["test"][1:]].mean().item()
+        return sources
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of training batches of an epoch."""
+        self.setup()
+        return len(self.train_dataloader())
+
+    def _check_batch(self, sequences: int) -> None:
+        if self._sources:
+            targets = len(self._sources["train"].tokens) - 1
+            if self.batch_size > targets:
+                raise ValueError(
+                    f"batch_size is {self.batch_size}, more streams than the training split has targets: up to "
+                    f"{targets} is allowed"
+                )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load the splits, once."""
+        super().setup(stage)
+        self._check_batch(0)
+
+    def train_dataloader(self) -> StreamLoader:
+        """Return the training split in ``batch_size`` streams, from its start in each epoch."""
+        return self._streams("train", self.batch_size, self.bptt, whole=False)
+
+    def val_dataloader(self) -> list[StreamLoader]:
+        """Return the validation split and, beside it, the test split, in ``eval_streams`` streams each."""
+        steps = max(1, self.eval_batch_size // self.eval_streams)
+        return [self._streams(split, self.eval_streams, steps, whole=True) for split in ("val", "test")]
+
+    def test_dataloader(self) -> StreamLoader:
+        """Return the test split in ``eval_streams`` streams."""
+        return self.val_dataloader()[1]
+
+    def _streams(self, split: str, streams: int, steps: int, whole: bool) -> StreamLoader:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return StreamLoader(self._sources[split], streams, steps, whole, rank, world_size)
+
+
+class WikiText2(_LanguageModelling):
+    """Predict the next word or character of Wikipedia's articles (Merity et al. 2016).
+
+    ``word``: the words of the data set, in which rare ones are ``<unk>`` already, and ``<eos>`` at the end of every
+    line; 33,278 entries, ranked by perplexity. ``char``: the characters of the same text as it stands, line ends and
+    ``<unk>`` included; 284 entries, ranked by bits per character. It is not the papers' character task, which is Penn
+    Treebank.
+
+    Inputs are tokens [T], targets the tokens one step on. The text is read in parallel streams of which a batch holds
+    the next ``bptt`` steps; the state is carried from batch to batch, through evaluation too. Chance is the best
+    constant: the frequencies of the training split, scored on the test split (a uniform guess as long as the data are
+    not loaded).
+
+    Args:
+        level: ``word`` or ``char``.
+        bptt: steps of one batch, through which gradients flow.
+        embedding_size: entries of a token's learned vector; None for one-hot inputs (of up to 1,024 tokens).
+        tied: whether the readout's weights are the embedding's.
+        vocabulary_size: entries that are kept, the most frequent ones of the training split; None for all, whose
+            number must be the published one.
+        eval_streams: parallel streams of evaluation, in which every token is scored.
+        data_dir: folder that holds ``wikitext-2-v1/train.parquet``, ``validation.parquet`` and ``test.parquet``, with a
+            column ``text``; None for the folder that RNNBENCH_DATA names, else ``Salesforce/wikitext``
+            (``wikitext-2-v1``) of the Hugging Face Hub.
+        batch_size: parallel streams of training, over all devices.
+        eval_batch_size: tokens of one evaluation batch, over all streams; it changes no score.
+        seed: decides nothing here: streams are read from their start in each epoch.
+
+    Raises:
+        ValueError: an argument is outside what is allowed.
+
+    >>> WikiText2().task.output_size, WikiText2("char", embedding_size=None).task.input_size
+    (33278, 284)
+    >>> text_tokens([" = Title = \\n", ""], by_words=True)
+    ['=', 'Title', '=', '<eos>', '<eos>']
+    """
+
+    origin = Origin(
+        "wikitext-2-v1", "Salesforce/wikitext", {"text": "text"}, ("train", "validation", "test"), "wikitext-2-v1"
+    )
+
+    def __init__(
+        self,
+        level: Literal["word", "char"] = "word",
+        bptt: int = 35,
+        embedding_size: int | None = 200,
+        tied: bool = False,
+        vocabulary_size: int | None = None,
+        eval_streams: int = 20,
+        data_dir: str | None = None,
+        batch_size: int = 20,
+        eval_batch_size: int = 500,
+        seed: int = 0,
+    ) -> None:
+        """Check and store the settings."""
+        check_choice("level", level, ("word", "char"))
+        self.level = level
+        super().__init__(
+            bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
+        )
+
+    @property
+    def task(self) -> Task:
+        """The next token at every step; ranked by perplexity of words or bits per character."""
+        ranked: MetricName = "perplexity" if self.by_words else "bits_per_character"
+        return self._task(f"WikiText2-{self.level}", ranked, self.published_size)
+
+    @property
+    def by_words(self) -> bool:
+        """Whether tokens are words rather than characters."""
+        return self.level == "word"
+
+    @property
+    def published_size(self) -> int:
+        """Entries of the whole vocabulary, the unknown one included."""
+        return 33278 if self.by_words else 284
+
+
+class Shakespeare(_LanguageModelling):
+    """Predict the next character of Shakespeare's plays, the "tiny" collection of Karpathy 2015.
+
+    65 different characters and the unknown one; otherwise as ``WikiText2`` at level ``char``. Ranked by bits per
+    character.
+
+    Args:
+        bptt: steps of one batch, through which gradients flow.
+        embedding_size: entries of a character's learned vector; None for one-hot inputs.
+        tied: whether the readout's weights are the embedding's.
+        vocabulary_size: entries that are kept, the most frequent ones of the training split; None for all, whose
+            number must be the published one.
+        eval_streams: parallel streams of evaluation, in which every character is scored.
+        data_dir: folder that holds ``tiny_shakespeare/train.parquet``, ``validation.parquet`` and ``test.parquet``,
+            with a column ``text``; None for the folder that RNNBENCH_DATA names.
+        batch_size: parallel streams of training, over all devices.
+        eval_batch_size: characters of one evaluation batch, over all streams; it changes no score.
+        seed: decides nothing here: streams are read from their start in each epoch.
+
+    Raises:
+        ValueError: an argument is outside what is allowed.
+
+    >>> task = Shakespeare().task
+    >>> task.name, task.input_size, task.output_size, round(task.ranked.chance, 2)  # a uniform guess: no data yet
+    ('Shakespeare', 66, 66, 6.04)
+    """
+
+    origin = Origin("tiny_shakespeare", None, {"text": "text"}, ("train", "validation", "test"))
+
+    def __init__(
+        self,
+        bptt: int = 64,
+        embedding_size: int | None = None,
+        tied: bool = False,
+        vocabulary_size: int | None = None,
+        eval_streams: int = 20,
+        data_dir: str | None = None,
+        batch_size: int = 64,
+        eval_batch_size: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        """Check and store the settings."""
+        super().__init__(
+            bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
+        )
+
+    @property
+    def task(self) -> Task:
+        """The next character at every step; ranked by bits per character."""
+        return self._task("Shakespeare", "bits_per_character", self.published_size)
+
+    @property
+    def published_size(self) -> int:
+        """Entries of the whole vocabulary, the unknown one included."""
+        return 66
+
+
+def text_tokens(rows: list[str], by_words: bool) -> list[str] | str:
+    """Return the words of lines of text, each line's end a word of its own, or the characters of all of it."""
+    if not by_words:
+        return "".join(rows)
+
+    def words() -> Iterator[str]:
+        for row in rows:
+            yield from row.split()
+            yield END_OF_LINE
+
+    return list(words())
+
+
+@functools.lru_cache(maxsize=8)
+def _read_tokens(
+    origin: Origin, by_words: bool, published: int, size: int | None, data_dir: str | None, keys: tuple[str, ...]
+) -> dict[str, Tensor]:
+    # The keys change whenever the data do: runs of one suite share what was read once.
+    texts, places = {}, {}
+    for split, name in SPLITS.items():
+        rows, places[split] = read_rows(origin, name, data_dir)
+        texts[split] = text_tokens([text for (text,) in rows], by_words)
+        if len(texts[split]) < 2:
+            unit = "words" if by_words else "characters"
+            raise DataMissingError(
+                f"rows 0 to {len(rows) - 1} of {places[split]} hold {len(texts[split])} {unit} together: at least 2, an "
+                "input and its target, are needed"
+            )
+    vocabulary = published_vocabulary(texts["train"], size, published, places["train"])
+    return {split: vocabulary.numbers(text) for split, text in texts.items()}

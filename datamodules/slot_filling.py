@@ -1,0 +1,200 @@
+"""Slot filling: label every word of a request with the slot that it fills (ATIS; Hemphill et al. 1990)."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from datamodules.checks import check_at_least
+from datamodules.loader import SequenceSource
+from datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from datamodules.sequence_data_module import SequenceDataModule
+from datamodules.sources import RaggedSource
+from datamodules.task import Metric, Task, Tokens
+from datamodules.vocabulary import published_vocabulary
+
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+WORDS = 868
+"""Different words of the training split, and the unknown one."""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# The data set's slots: those of several words, and those of one.
+_LONG = _names("""
+airline_name airport_name arrive_date.day_number arrive_time.end_time arrive_time.period_of_day
+arrive_time.start_time arrive_time.time arrive_time.time_relative city_name class_type cost_relative
+depart_date.day_number depart_date.today_relative depart_time.end_time depart_time.period_of_day
+depart_time.start_time depart_time.time depart_time.time_relative economy fare_amount fare_basis_code flight_mod
+flight_number flight_stop flight_time fromloc.airport_name fromloc.city_name fromloc.state_name meal_code
+meal_description restriction_code return_date.date_relative return_date.day_number return_date.today_relative
+round_trip state_name stoploc.city_name time today_relative toloc.airport_name toloc.city_name toloc.state_name
+transport_type
+""")
+_SHORT = _names("""
+aircraft_code airline_code airport_code arrive_date.date_relative arrive_date.day_name arrive_date.month_name
+arrive_date.today_relative arrive_time.period_mod booking_class compartment connect day_name day_number days_code
+depart_date.date_relative depart_date.day_name depart_date.month_name depart_date.year depart_time.period_mod flight
+flight_days fromloc.airport_code fromloc.state_code meal mod month_name or period_of_day return_date.day_name
+return_date.month_name return_time.period_mod return_time.period_of_day state_code stoploc.airport_code
+stoploc.airport_name stoploc.state_code time_relative toloc.airport_code toloc.country_name toloc.state_code
+""")
+LABELS = ("O", *(f"B-{slot}" for slot in (*_LONG, *_SHORT)), *(f"I-{slot}" for slot in _LONG))
+"""The 127 tags of the data set; six of them occur in the test split only, where no network can have learned them."""
+_KNOWN = frozenset(LABELS)
+_INSIDE = {1 + place: LABELS.index(f"I-{slot}") for place, slot in enumerate(_LONG)}
+
+
+class ATIS(SequenceDataModule):
+    """Label every word of a request about flights with the slot that it fills.
+
+    Inputs are words [T], targets one of 127 tags at every word (``O``, ``B-slot``, ``I-slot``). Words come from the
+    training split; all others are one unknown word. Sentences are of unequal lengths. Ranked by the F1 of whole slots,
+    as ``seqeval`` scores them. The label of a word is read out when that word has been seen, and no later.
+
+    Chance is the best constant: the tag that, given to every word, has the best F1 on the training split, scored on the
+    test split, and for the cross-entropy the tags' frequencies in training (no slot at all, and a uniform guess, as
+    long as the data are not loaded).
+
+    Args:
+        embedding_size: entries of a word's learned vector; None for one-hot inputs.
+        vocabulary_size: words that are kept, the unknown one included, the most frequent ones of the training split;
+            None for all, whose number must be the published one.
+        max_length: words of the longest sentence that is allowed.
+        data_dir: folder that holds ``atis/train.parquet``, ``validation.parquet`` and ``test.parquet``, with columns
+            ``tokens`` and ``tags``; None for the folder that RNNBENCH_DATA names.
+        batch_size: sequences of one training batch, over all devices.
+        eval_batch_size: sequences of one evaluation batch.
+        seed: seed of the order of training.
+
+    Raises:
+        ValueError: an argument is outside what is allowed.
+
+    >>> task = ATIS(embedding_size=100).task
+    >>> task.tokens.vocabulary_size, task.input_size, task.output_size
+    (868, 100, 127)
+    >>> [LABELS.index(tag) for tag in ("O", "B-airline_name", "I-airline_name")]
+    [0, 1, 84]
+    """
+
+    fixed_splits: ClassVar[bool] = True
+    origin: ClassVar[Origin] = Origin(
+        "atis", None, {"tokens": "words", "tags": "words"}, ("train", "validation", "test")
+    )
+
+    def __init__(
+        self,
+        embedding_size: int | None = 100,
+        vocabulary_size: int | None = None,
+        max_length: int = 50,
+        data_dir: str | None = None,
+        batch_size: int = 16,
+        eval_batch_size: int = 128,
+        seed: int = 0,
+    ) -> None:
+        """Check and store the settings."""
+        super().__init__(batch_size, eval_batch_size, seed)
+        check_at_least(1, max_length=max_length)
+        if embedding_size is not None:
+            check_at_least(1, embedding_size=embedding_size)
+        if vocabulary_size is not None:
+            check_at_least(2, vocabulary_size=vocabulary_size)
+        self.embedding_size = embedding_size
+        self.vocabulary_size = vocabulary_size
+        self.max_length = max_length
+        self.data_dir = data_dir
+        self._chance = (0.0, math.log(len(LABELS)))
+
+    @property
+    def task(self) -> Task:
+        """One of 127 tags at every step; ranked by the F1 of slots."""
+        tokens = Tokens(self.vocabulary_size or WORDS, self.embedding_size)
+        by_constant, by_frequency = self._chance
+        metrics = (
+            Metric("slot_f1", "max", chance=by_constant, best=1.0),
+            Metric("cross_entropy", "min", chance=by_frequency, best=0.0),
+        )
+        return Task(
+            "ATIS",
+            tokens.input_size,
+            len(LABELS),
+            self.max_length,
+            "every",
+            "cross_entropy",
+            metrics,
+            tokens=tokens,
+            labels=LABELS,
+        )
+
+    def make_sources(self) -> dict[str, SequenceSource]:
+        """Return the three splits, and compute what the best constants score."""
+        keys = tuple(find_split(self.origin, split, self.data_dir).key for split in SPLITS.values())
+        sources = _read_sentences(self.origin, self.vocabulary_size, self.max_length, self.data_dir, keys)
+        train, test = sources["train"].targets, sources["test"].targets
+        counts = train.bincount(minlength=len(LABELS)).double().clamp(min=0.5)
+        cross_entropy = -(counts / counts.sum()).log()[test].mean().item()
+        self._chance = (constant_f1(test, best_constant(train)), cross_entropy)
+        return dict(sources)
+
+
+def constant_f1(targets: Tensor, label: int) -> float:
+    """Return the F1 of one ``B-`` tag given to every word, a slot of one word each; 0 for other tags.
+
+    Args:
+        targets: tags of all words, one sentence after the other [words].
+        label: the constant.
+    """
+    if not LABELS[label].startswith("B-"):
+        return 0.0
+    # The slots of this type that end after one word; the last word's sentence ends with it.
+    following = torch.cat([targets[1:], targets.new_zeros(1)])
+    goes_on = following == _INSIDE.get(label, -1)
+    found = ((targets == label) & ~goes_on).sum().item()
+    begun = ((targets > 0) & (targets <= len(_LONG) + len(_SHORT))).sum().item()
+    return 2 * found / (len(targets) + begun)
+
+
+def best_constant(targets: Tensor) -> int:
+    """Return the tag that, given to every word, has the best F1."""
+    return max(range(len(LABELS)), key=lambda label: constant_f1(targets, label))
+
+
+@functools.lru_cache(maxsize=4)
+def _read_sentences(
+    origin: Origin, size: int | None, max_length: int, data_dir: str | None, keys: tuple[str, ...]
+) -> dict[str, RaggedSource]:
+    # The keys change whenever the data do: runs of one suite share what was read once.
+    rows, places = {}, {}
+    for split, name in SPLITS.items():
+        rows[split], places[split] = read_rows(origin, name, data_dir)
+        for number, (words, tags) in enumerate(rows[split]):
+            _check_sentence(words, tags, max_length, f"row {number} of {places[split]}")
+    training = (word for words, _ in rows["train"] for word in words)
+    vocabulary = published_vocabulary(training, size, WORDS, places["train"])
+    numbers = {label: number for number, label in enumerate(LABELS)}
+    sources = {}
+    for split, sentences in rows.items():
+        inputs = vocabulary.numbers([word for words, _ in sentences for word in words])
+        targets = torch.tensor([numbers[tag] for _, tags in sentences for tag in tags])
+        sources[split] = RaggedSource(inputs, targets, torch.tensor([len(words) for words, _ in sentences]))
+    return sources
+
+
+def _check_sentence(words: list[str | None], tags: list[str | None], max_length: int, where: str) -> None:
+    if len(words) != len(tags):
+        raise DataMissingError(f"{where} has {len(words)} tokens and {len(tags)} tags: one tag a token is expected")
+    if not 1 <= len(words) <= max_length:
+        raise DataMissingError(
+            f"{where} is a sentence of {len(words)} tokens: from 1 to {max_length} (max_length) are allowed"
+        )
+    for place, (word, tag) in enumerate(zip(words, tags, strict=True)):
+        if word is None:
+            raise DataMissingError(f"{where} holds nothing as token {place}: a word is expected")
+        if tag not in _KNOWN:
+            raise DataMissingError(f"{where} has the tag {tag!r} at token {place}: one of ATIS's 127 tags is expected")

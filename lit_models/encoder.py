@@ -1,0 +1,68 @@
+"""How a network sees tokens: one-hot vectors or learned ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from datamodules.task import Tokens
+
+LARGEST_ONE_HOT = 1024
+"""Tokens of the largest vocabulary whose one-hot vectors are written out."""
+
+
+class OneHot(nn.Module):
+    """Tokens as vectors of zeros and a one.
+
+    Args:
+        size: D, number of tokens.
+
+    Raises:
+        ValueError: there are so many tokens that the vectors would fill the memory.
+
+    >>> OneHot(3)(torch.tensor([2, 0])).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, size: int) -> None:
+        """Store the size."""
+        super().__init__()
+        if size > LARGEST_ONE_HOT:
+            raise ValueError(
+                f"embedding_size is None, but one-hot vectors of {size} tokens would fill the memory: up to "
+                f"{LARGEST_ONE_HOT} tokens are allowed, give embedding_size a number"
+            )
+        self.size = size
+        # Tells the network's floating-point type and nothing else.
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return [..., D] of tokens [...]."""
+        return nn.functional.one_hot(tokens, self.size).to(self.one.dtype)
+
+
+class Embedding(nn.Module):
+    """Tokens as rows of a learned table, drawn from U(-0.1, 0.1).
+
+    Args:
+        vocabulary_size: number of tokens.
+        size: D, entries of each row.
+    """
+
+    def __init__(self, vocabulary_size: int, size: int) -> None:
+        """Draw the table."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocabulary_size, size).uniform_(-0.1, 0.1))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return [..., D] of tokens [...]."""
+        return nn.functional.embedding(tokens, self.weight)
+
+
+def make_encoder(tokens: Tokens | None) -> OneHot | Embedding | None:
+    """Return the encoder of a task's inputs; None for inputs that are numbers already."""
+    if tokens is None:
+        return None
+    if tokens.embedding_size is None:
+        return OneHot(tokens.vocabulary_size)
+    return Embedding(tokens.vocabulary_size, tokens.embedding_size)
