@@ -144,7 +144,7 @@ class _LanguageModelling(SequenceDataModule):
 
 
 class WikiText2(_LanguageModelling):
-    """Predict the next word or character of Wikipedia's articles (Merity et al. 2016).
+    r"""Predict the next word or character of Wikipedia's articles (Merity et al. 2016).
 
     ``word``: the words of the data set, in which rare ones are ``<unk>`` already, and ``<eos>`` at the end of every
     line; 33,278 entries, ranked by perplexity. ``char``: the characters of the same text as it stands, line ends and
@@ -176,7 +176,7 @@ class WikiText2(_LanguageModelling):
 
     >>> WikiText2().task.output_size, WikiText2("char", embedding_size=None).task.input_size
     (33278, 284)
-    >>> text_tokens([" = Title = \\n", ""], by_words=True)
+    >>> text_tokens([" = Title = \n", ""], by_words=True)
     ['=', 'Title', '=', '<eos>', '<eos>']
     """
 
@@ -303,8 +303,8 @@ def _read_tokens(
         if len(texts[split]) < 2:
             unit = "words" if by_words else "characters"
             raise DataMissingError(
-                f"rows 0 to {len(rows) - 1} of {places[split]} hold {len(texts[split])} {unit} together: at least 2, an "
-                "input and its target, are needed"
+                f"rows 0 to {len(rows) - 1} of {places[split]} hold {len(texts[split])} {unit} together: at least 2, "
+                "an input and its target, are needed"
             )
     vocabulary = published_vocabulary(texts["train"], size, published, places["train"])
     return {split: vocabulary.numbers(text) for split, text in texts.items()}

@@ -49,7 +49,8 @@ class Music(SequenceDataModule):
             Boulanger-Lewandowski et al. 2012.
         max_frames: frames of the longest piece that is allowed; None for those of the collection's own.
         data_dir: folder that holds ``music/COLLECTION/train.parquet``, ``validation.parquet`` and ``test.parquet``,
-            with a column ``notes`` (each frame's MIDI numbers, 21 to 108); None for the folder that RNNBENCH_DATA names.
+            with a column ``notes`` (each frame's MIDI numbers, 21 to 108); None for the folder that RNNBENCH_DATA
+            names.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the order of training.

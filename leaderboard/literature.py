@@ -12,7 +12,15 @@ from leaderboard.record import Published
 RESULTS = Path(__file__).parent / "published" / "results.csv"
 ITERATIONS = "iterations_to_MP"
 # The file's names of metrics that are ours too.
-_METRICS = {"test_acc_pct": "accuracy", "test_RMS": "rmse", "test_MSE": "mse"}
+_METRICS = {
+    "test_acc_pct": "accuracy",
+    "test_RMS": "rmse",
+    "test_MSE": "mse",
+    "test_NLL": "frame_nll",
+    "test_F1": "slot_f1",
+    "test_ppl": "perplexity",
+    "test_bpc": "bits_per_character",
+}
 
 
 @dataclass(frozen=True)

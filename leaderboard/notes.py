@@ -84,9 +84,7 @@ def _sweeps(board: Board) -> list[str]:
             how = "chosen on validation" if cell.first.steps else "one point shown, without a choice"
             key = escape(cell.first.network), "; ".join(settings), how
             chosen.setdefault(key, []).append(f"{values} on {escape(cell.first.task)}{partly}")
-    return [
-        f"{network}, {grid}; {how}: {'; '.join(tasks)}." for (network, grid, how), tasks in chosen.items()
-    ]
+    return [f"{network}, {grid}; {how}: {'; '.join(tasks)}." for (network, grid, how), tasks in chosen.items()]
 
 
 def _data(board: Board) -> list[str]:

@@ -35,6 +35,8 @@ Made from records by `rnnbench leaderboard`; not written by hand.
   without.
 - `published`: as printed in the source, under that source's protocol and budget; only numbers that were checked. The
   budgets `smoke` and `cpu` train far shorter than the papers did: a gap to a published value is no failed reproduction.
+- Penn Treebank, the papers' character task, is absent, because its text is not free. Shakespeare and WikiText-2 are
+  columns of their own, and no published number of another text stands in them.
 """
 _HOW_DRAWN = (
     "Lines are means over instances (of exponents also over sequences), bands their range; finite-time exponents are "

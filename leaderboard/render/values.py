@@ -14,8 +14,14 @@ _LABELS = {
     "mse": ("MSE", "squared units of the target"),
     "normalized_mse": ("MSE / variance", "dimensionless"),
     "cross_entropy": ("cross-entropy", "nats"),
+    "perplexity": ("perplexity", ""),
+    "bits_per_character": ("bits per character", ""),
+    "frame_nll": ("NLL per frame", "nats"),
+    "slot_f1": ("slot F1", "%"),
 }
-_PERCENT = frozenset({"accuracy"})
+_PERCENT = frozenset({"accuracy", "slot_f1"})
+# Of a size that is read best as it is.
+_PLAIN = frozenset({"perplexity", "bits_per_character", "frame_nll"})
 
 
 def label(metric: str) -> str:
@@ -36,15 +42,19 @@ def scale(metric: str) -> float:
 
 
 def score(value: float, metric: str, digits: int = 2) -> str:
-    """Write a metric's value: percentages with two decimals, everything else in short scientific form.
+    """Write a metric's value: with two decimals, or in short scientific form where sizes differ by magnitudes.
 
     >>> score(0.98224, "accuracy"), score(0.0000461, "rmse"), score(0, "mse"), score(12.5, "mse")
     ('98.22', '4.61e-5', '0', '1.25e1')
+    >>> score(143.512, "perplexity"), score(0.9, "slot_f1"), score(0, "perplexity")
+    ('143.51', '90.00', '0')
     """
     if metric in _PERCENT:
         return f"{100 * value:.2f}"
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
+    if metric in _PLAIN:
+        return f"{value:.2f}"
     mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
 

@@ -1,0 +1,194 @@
+"""Bad data of language, music and slot filling, given to the command line: file, row and what is expected, in time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from benchmark.cli import main
+from tests.datamodules.small_texts import (
+    NOTES,
+    STRINGS,
+    write,
+    write_lines,
+    write_music,
+    write_requests,
+    write_texts,
+)
+
+ROOT = Path(__file__).parents[2]
+SUITE = """title: Mine
+tasks:
+  Music: {class_path: Music, init_args: {max_frames: 20}}
+  ATIS: {class_path: ATIS, init_args: {vocabulary_size: 20, max_length: 9, embedding_size: 4}}
+  Words: {class_path: WikiText2, init_args: {vocabulary_size: 20, embedding_size: 4, bptt: 5}}
+  Chars: {class_path: Shakespeare, init_args: {vocabulary_size: 20, bptt: 5}}
+networks:
+  LSTM: {class_path: LSTM, init_args: {hidden_size: 3}}
+training: {learning_rate: 1e-3, batch_size: 4, max_steps: 3, validate_every: 2}
+"""
+TRAIN, TEST = "train", "test"
+PIECE = [[60], [62, 64], []]
+
+
+def music(split: str, pieces: list) -> object:
+    return lambda folder: write_music(folder, split, pieces)
+
+
+def requests(split: str, *rows: tuple[list, list]) -> object:
+    return lambda folder: write_requests(folder, split, list(rows))
+
+
+# name: (task, what is written over good data, fragments of the message)
+BAD = {
+    "missing column": (
+        "Music",
+        lambda folder: write(folder, "music/jsb_chorales", TRAIN, pieces=pa.array([PIECE], NOTES)),
+        ["jsb_chorales/train.parquet has no column 'notes'", "it has pieces"],
+    ),
+    "missing tags": (
+        "ATIS",
+        lambda folder: write(folder, "atis", TEST, tokens=pa.array([["to"]], STRINGS)),
+        ["atis/test.parquet has no column 'tags'", "it has tokens"],
+    ),
+    "wrong type of notes": (
+        "Music",
+        lambda folder: write(folder, "music/jsb_chorales", TEST, notes=pa.array([[60, 62]], pa.list_(pa.int32()))),
+        ["column 'notes' of", "test.parquet", "list<", "a list of notes a step"],
+    ),
+    "wrong type of tokens": (
+        "ATIS",
+        lambda folder: write(folder, "atis", TRAIN, tokens=pa.array(["to"]), tags=pa.array([["O"]], STRINGS)),
+        ["column 'tokens' of", "train.parquet is string", "lists of words"],
+    ),
+    "wrong type of text": (
+        "Words",
+        lambda folder: write(folder, "wikitext-2-v1", TRAIN, text=pa.array([1, 2])),
+        ["column 'text' of", "train.parquet is int64", "text (strings)"],
+    ),
+    "empty split of music": ("Music", music(TRAIN, []), ["train.parquet is empty"]),
+    "empty split of requests": ("ATIS", requests("validation"), ["validation.parquet is empty"]),
+    "empty split of text": ("Words", lambda folder: write_lines(folder, TEST, []), ["test.parquet is empty"]),
+    "missing file": (
+        "Chars",
+        lambda folder: (folder / "tiny_shakespeare/validation.parquet").unlink(),
+        ["tiny_shakespeare/validation.parquet does not exist", "give data_dir or RNNBENCH_DATA a folder"],
+    ),
+    "note too high": (
+        "Music",
+        music(TEST, [PIECE, [[60], [62, 109]]]),
+        ["row 1 of", "test.parquet, frame 1, has the note 109", "from 21 to 108"],
+    ),
+    "note too low": ("Music", music(TRAIN, [[[20], [60]]]), ["row 0 of", "train.parquet, frame 0, has the note 20"]),
+    "frame without a list": ("Music", music(TRAIN, [[[60], None]]), ["row 0 of", "frame 1, has the note None"]),
+    "note that is nothing": ("Music", music(TRAIN, [[[60], [None]]]), ["row 0 of", "frame 1, has the note None"]),
+    "tags of another number": (
+        "ATIS",
+        requests(TRAIN, (["to"], ["O"]), (["fly", "to"], ["O"])),
+        ["row 1 of", "atis/train.parquet has 2 tokens and 1 tags", "one tag a token"],
+    ),
+    "unknown tag": (
+        "ATIS",
+        requests(TEST, (["to"], ["B-nowhere"])),
+        ["row 0 of", "test.parquet has the tag 'B-nowhere' at token 0", "one of ATIS's 127 tags"],
+    ),
+    "missing word": ("ATIS", requests(TEST, ([None], ["O"])), ["row 0 of", "holds nothing as token 0", "a word"]),
+    "piece of no frames": ("Music", music(TRAIN, [PIECE, []]), ["row 1 of", "is a piece of 0 frames", "from 2"]),
+    "piece of one frame": ("Music", music(TRAIN, [[[60]]]), ["row 0 of", "is a piece of 1 frames", "one to predict"]),
+    "sentence of no words": ("ATIS", requests(TRAIN, ([], [])), ["row 0 of", "is a sentence of 0 tokens", "from 1"]),
+    "text of one word": (
+        "Words",
+        lambda folder: write_lines(folder, TEST, [""]),
+        ["rows 0 to 0 of", "test.parquet hold 1 words together", "at least 2"],
+    ),
+    "text of no characters": (
+        "Chars",
+        lambda folder: write_lines(folder, TRAIN, ["", ""], "tiny_shakespeare"),
+        ["rows 0 to 1 of", "train.parquet hold 0 characters together", "at least 2"],
+    ),
+    "row of nothing": (
+        "Words",
+        lambda folder: write_lines(folder, TEST, ["a b", None]),
+        ["row 1 of", "test.parquet holds nothing in column 'text'"],
+    ),
+    "piece that is too long": (
+        "Music",
+        music(TRAIN, [PIECE, [[60]] * 21]),
+        ["row 1 of", "is a piece of 21 frames", "to 20 (max_frames) are allowed"],
+    ),
+    "sentence that is too long": (
+        "ATIS",
+        requests(TRAIN, (["to"] * 10, ["O"] * 10)),
+        ["row 0 of", "is a sentence of 10 tokens", "to 9 (max_length) are allowed"],
+    ),
+    "more entries than there are": (
+        "Words",
+        lambda folder: write_lines(folder, TRAIN, ["a b c d"]),
+        ["vocabulary_size is 20: at most 6"],
+    ),
+    "more streams than text": (
+        "Chars",
+        lambda folder: write_lines(folder, TRAIN, ["abcdefghijklmnopqrs"], "tiny_shakespeare"),
+        ["batch_size is 40", "up to 18 is allowed"],
+    ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(SUITE, encoding="utf-8")
+    return write_texts(tmp_path / "data")
+
+
+def run(task: str) -> int:
+    return main(f"run mine.yaml --only {task} --data-dir data --runs-dir runs --workers 1".split())
+
+
+@pytest.mark.parametrize(("task", "spoil", "fragments"), BAD.values(), ids=BAD)
+def test_bad_data_are_named_before_training(task, spoil, fragments, folder, tmp_path, capsys) -> None:
+    spoil(folder)
+    if "batch_size is 40" in fragments:
+        (tmp_path / "mine.yaml").write_text(SUITE.replace("batch_size: 4", "batch_size: 40"), encoding="utf-8")
+    assert run(task) == 2
+    message = capsys.readouterr().err.strip()
+    assert message.startswith("error: suite mine")
+    assert "\n" not in message
+    assert all(fragment in message for fragment in fragments), message
+    assert not list(tmp_path.glob("runs/**/*.json"))
+
+
+@pytest.mark.parametrize("task", ["Words", "Chars", "ATIS"])
+def test_the_published_vocabulary_is_expected(task, folder, tmp_path, capsys) -> None:
+    (tmp_path / "mine.yaml").write_text(SUITE.replace("vocabulary_size: 20, ", ""), encoding="utf-8")
+    assert run(task) == 2
+    message = capsys.readouterr().err
+    expected = {"Words": "33278 are expected", "Chars": "66 are expected", "ATIS": "868 are expected"}
+    assert expected[task] in message
+    assert "train.parquet has a vocabulary of" in message
+    assert "Give vocabulary_size" in message
+
+
+def test_as_a_user_would_and_unknown_words_are_no_mistake(folder, tmp_path) -> None:
+    # A request of one word, and words and characters that no training split holds.
+    write_requests(folder, "test", [(["never"], ["O"]), (["seen", "before"], ["B-airline_name", "I-airline_name"])])
+    write_lines(folder, "test", ["Never seen § before"])
+    write_lines(folder, "test", ["§ÄÖ"], "tiny_shakespeare")
+    command = [sys.executable, "-m", "benchmark", "run", "mine.yaml", "--data-dir", "data", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert len(list(tmp_path.glob("runs/**/*.json"))) == 4
+    write_music(folder, "test", [[[60], [110]]])
+    result = subprocess.run(
+        [*command, "--runs-dir", "other"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "frame 1, has the note 110: MIDI numbers from 21 to 108 are allowed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "other").exists() or not list(tmp_path.glob("other/**/*.json"))
