@@ -1,6 +1,7 @@
 """State carried from batch to batch: scores are those of the uninterrupted sequence, and instances stay apart."""
 
 import functools
+import itertools
 import math
 
 import pytest
@@ -61,7 +62,7 @@ def test_perplexity_in_streams_is_that_of_each_stream_uninterrupted(folder):
     tokens = data._sources["test"].tokens
     ends = [(len(tokens) - 1) * i // 3 for i in range(4)]
     network, total = model.ensemble.instance(0), 0.0
-    for start, end in zip(ends[:-1], ends[1:], strict=True):
+    for start, end in itertools.pairwise(ends):
         outputs = network(tokens[None, start:end])[0]
         total += F.cross_entropy(outputs, tokens[start + 1 : end + 1], reduction="sum").item()
     assert scores == pytest.approx([math.exp(total / (len(tokens) - 1))] * 3, rel=1e-5)

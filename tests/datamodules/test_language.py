@@ -1,0 +1,108 @@
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from datamodules import Shakespeare, WikiText2
+from datamodules.real_data import DataMissingError
+from datamodules.vocabulary import Vocabulary, published_vocabulary
+from tests.datamodules.small_texts import write_lines, write_texts
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_texts(tmp_path / "texts")
+
+
+def test_the_vocabulary_is_that_of_the_training_split_alone(folder):
+    write_lines(folder, "train", [" b a <unk> a \n", "", " c a b \n"])
+    write_lines(folder, "validation", [" d a \n"])
+    write_lines(folder, "test", [" <unk> c \n"])
+    data = WikiText2(vocabulary_size=5, data_dir=str(folder), batch_size=2)
+    data.setup()
+    # <unk> 0; by frequency and spelling: <eos> and a, three times each, b, c.
+    tokens = {split: source.tokens.tolist() for split, source in data._sources.items()}
+    assert tokens["train"] == [3, 2, 0, 2, 1, 1, 4, 2, 3, 1]
+    assert tokens["val"] == [0, 2, 1]
+    assert tokens["test"] == [0, 4, 1]
+
+
+def test_characters_are_kept_as_they_are(folder):
+    write_lines(folder, "train", ["ab\n", "", "b "])
+    data = WikiText2("char", vocabulary_size=5, embedding_size=None, data_dir=str(folder), batch_size=2)
+    write_lines(folder, "test", ["aé"])
+    data.setup()
+    entries = Vocabulary("ab\nb ").entries
+    assert entries[:2] == ("<unk>", "b")
+    assert "".join(entries[i] for i in data._sources["train"].tokens) == "ab\nb "
+    assert [entries[i] for i in data._sources["test"].tokens] == ["a", "<unk>"]
+
+
+def test_the_most_frequent_entries_stay():
+    vocabulary = Vocabulary("aabbbcd", size=3)
+    assert vocabulary.entries == ("<unk>", "b", "a")
+    assert vocabulary.numbers("abcde").tolist() == [2, 1, 0, 0, 0]
+    with pytest.raises(ValueError, match="vocabulary_size is 6: at most 5"):
+        Vocabulary("abcd", size=6)
+    with pytest.raises(DataMissingError, match="here has a vocabulary of 5 entries, the unknown one included: 9 are"):
+        published_vocabulary("abcd", None, 9, "here")
+    assert len(published_vocabulary("abcd", 3, 9, "here")) == 3
+
+
+def test_training_batches_go_on_where_the_one_before_stopped(folder):
+    data = Shakespeare(bptt=7, vocabulary_size=20, data_dir=str(folder), batch_size=5)
+    data.setup()
+    tokens = data._sources["train"].tokens
+    length = (len(tokens) - 1) // 5
+    batches = list(data.train_dataloader())
+    assert len(batches) == data.steps_per_epoch() == math.ceil(length / 7)
+    inputs, targets = (torch.cat([batch[i] for batch in batches], 1) for i in (0, 1))
+    for row in range(5):
+        assert torch.equal(inputs[row], tokens[row * length : (row + 1) * length])
+        assert torch.equal(targets[row], tokens[row * length + 1 : (row + 1) * length + 1])
+    assert all(batch.lengths is None for batch in batches)
+
+
+def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(folder):
+    data = WikiText2(vocabulary_size=12, data_dir=str(folder), batch_size=2)
+    assert data.task.ranked.chance == pytest.approx(12)
+    assert Shakespeare().task.ranked.chance == pytest.approx(math.log2(66))
+    data.setup()
+    counts = Counter(data._sources["train"].tokens[1:].tolist())
+    test = data._sources["test"].tokens[1:].tolist()
+    nats = -sum(math.log(counts[token] / sum(counts.values())) for token in test) / len(test)
+    assert data.task.ranked.chance == pytest.approx(math.exp(nats))
+    assert data.task.metrics[1].chance == pytest.approx(nats)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bptt": 0}, "bptt is 0"),
+        ({"eval_streams": 0}, "eval_streams is 0"),
+        ({"embedding_size": 0}, "embedding_size is 0"),
+        ({"vocabulary_size": 1}, "vocabulary_size is 1: an integer of at least 2"),
+        ({"embedding_size": None, "tied": True}, "tied is True, but embedding_size is None"),
+    ],
+)
+def test_bad_arguments_are_named(settings, message):
+    for cls in (WikiText2, Shakespeare):
+        with pytest.raises(ValueError, match=message):
+            cls(**settings)
+    with pytest.raises(ValueError, match="level is 'words': did you mean 'word'"):
+        WikiText2("words")
+
+
+@pytest.mark.needs_data
+def test_real_texts(real_data_dir):
+    sizes = {"word": (2_088_628, 217_646, 245_569), "char": (10_754_535, 1_117_594, 1_252_084)}
+    for level, expected in sizes.items():
+        data = WikiText2(level, data_dir=str(real_data_dir))
+        data.check_available()
+        assert tuple(len(data._sources[split].tokens) for split in ("train", "val", "test")) == expected
+        assert data._sources["train"].tokens.max() == data.task.output_size - 1
+    data = Shakespeare(data_dir=str(real_data_dir))
+    data.setup()
+    assert [len(data._sources[split].tokens) for split in ("train", "val", "test")] == [1_003_788, 55_756, 55_850]
+    assert data.task.ranked.chance == pytest.approx(4.850, abs=1e-3)
