@@ -84,7 +84,8 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
                     functools.partial(recurrence_factory(spec), module.task.input_size), spec["class_path"]
                 )
                 _check_step(recurrence, module.task.input_size, spec["class_path"])
-                _call(functools.partial(Network.of, recurrence, module.task), "network")
+                with torch.device("meta"):  # a table of many words takes time to draw
+                    _call(functools.partial(Network.of, recurrence, module.task), "network")
                 _check_measures(experiment, recurrence, module)
             _check_stability(recurrence, point.recipe.stability_input_bound)
     except UserError as error:

@@ -24,6 +24,7 @@ from lit_models.lit_sequence_model import LitSequenceModel
 from lit_models.presets import PRESETS
 from lit_models.recurrence import Recurrence
 from tests.contracts.builders import variants
+from tests.datamodules.small_texts import write_texts
 from tests.lit_models.small_runs import fit
 
 STEPS, EVERY, INSTANCE, DIVERGING = 50, 25, 3, 4
@@ -139,6 +140,23 @@ def test_every_recurrence(cls: type[Recurrence], arguments: dict[str, object], t
     given = {name: as_spec(value) for name, value in arguments.items() if name != "input_size"}
     spec = {"class_path": cls.__name__, "init_args": given}
     assert_only_the_last_diverged(check(COPY, spec, OPTIMIZERS["adamw clipped"], "64-true", tmp_path))
+
+
+TEXTS = {
+    "unequal lengths": {"class_path": "Music", "init_args": {"max_frames": 20, "eval_batch_size": 3}},
+    "embedded tokens": {"class_path": "ATIS", "init_args": {"vocabulary_size": 20, "embedding_size": 3}},
+    "carried state": {"class_path": "Shakespeare", "init_args": {"vocabulary_size": 20, "bptt": 5, "eval_streams": 2}},
+    "tied weights": {
+        "class_path": "WikiText2",
+        "init_args": {"vocabulary_size": 20, "bptt": 5, "embedding_size": 4, "tied": True},
+    },
+}
+
+
+@pytest.mark.parametrize("task", TEXTS.values(), ids=TEXTS)
+def test_sequences_of_real_data(task: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNBENCH_DATA", str(write_texts(tmp_path / "data")))
+    assert_only_the_last_diverged(check(task, LSTM, OPTIMIZERS["adamw clipped"], "64-true", tmp_path))
 
 
 def as_spec(value: object) -> object:

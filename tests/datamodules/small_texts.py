@@ -66,3 +66,14 @@ def write_texts(folder: Path) -> Path:
         text = "".join(generator.choice("abcdefghijklmnopqrstuvwxyz \n") for _ in range(12 * size))
         write_lines(folder, split, [text], "tiny_shakespeare")
     return folder
+
+
+def write_published_vocabularies(folder: Path) -> Path:
+    """Write small ones whose training splits have as many different words and characters as the real ones."""
+    write_texts(folder)
+    words = [f"word{i}" for i in range(867)]
+    rows = [words[start : start + 9] for start in range(0, len(words), 9)]
+    write_requests(folder, "train", [(row, ["O"] * len(row)) for row in rows])
+    characters = "".join(chr(ord("!") + i) for i in range(65))
+    write_lines(folder, "train", [characters * 30], "tiny_shakespeare")
+    return folder

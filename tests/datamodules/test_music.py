@@ -29,7 +29,7 @@ def test_frames_are_predicted_one_step_on(folder):
     assert batch.lengths.tolist() == [2, 4]
     assert batch.inputs.shape == batch.targets.shape == (2, 4, 88)
     for row, piece in enumerate(PIECES):
-        for step, (now, following) in enumerate(zip(piece[:-1], piece[1:], strict=True)):
+        for step, (now, following) in enumerate(itertools.pairwise(piece)):
             for frames, notes in ((batch.inputs, now), (batch.targets, following)):
                 assert (frames[row, step].nonzero().flatten() + 21).tolist() == notes
                 assert frames[row, step].sum() == len(notes)

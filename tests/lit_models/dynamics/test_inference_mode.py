@@ -16,13 +16,13 @@ TASK = Adding(length=4).task
 MEASURES = {
     "gradient_flow": lambda network, batch: gradient_flow(network, TASK, batch).norm_2,
     "hessian": lambda network, batch: hessian_spectrum(network, TASK, batch, count=3).eigenvalues,
-    "truncated_training": lambda network, batch: truncated_training(
-        network, TASK, [batch, batch], (k for k in (1, 4)), learning_rate=0.1
-    ).distance,
+    "truncated_training": lambda network, batch: (
+        truncated_training(network, TASK, [batch, batch], (k for k in (1, 4)), learning_rate=0.1).distance
+    ),
     "lyapunov": lambda network, batch: lyapunov_spectrum(network.recurrence, batch.inputs.transpose(0, 1)).exponents,
-    "finite_time": lambda network, batch: finite_time_exponents(
-        network.recurrence, batch.inputs.transpose(0, 1)
-    ).running_means,
+    "finite_time": lambda network, batch: (
+        finite_time_exponents(network.recurrence, batch.inputs.transpose(0, 1)).running_means
+    ),
 }
 
 

@@ -125,9 +125,7 @@ def test_interval_that_became_too_long_is_done_again(monkeypatch: pytest.MonkeyP
     turn = torch.linalg.qr(normal(3, 3))[0]
     inputs = torch.stack([*[calm] * 40, *[turn @ strong] * 40]).flatten(1).unsqueeze(1)
     strains, true = [], log_growth.IntervalRule.strain
-    monkeypatch.setattr(
-        log_growth.IntervalRule, "strain", lambda *args: strains.append(true(*args)) or strains[-1]
-    )
+    monkeypatch.setattr(log_growth.IntervalRule, "strain", lambda *args: strains.append(true(*args)) or strains[-1])
     adaptive = lyapunov_spectrum(DrivenLinearMap(3), inputs)
     assert max(strains) > 1
     every = lyapunov_spectrum(DrivenLinearMap(3), inputs, qr_every=1)
