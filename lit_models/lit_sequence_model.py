@@ -27,7 +27,7 @@ from lit_models.instance_optimisation import (
     unit_rate_optimizer,
 )
 from lit_models.network import Network
-from lit_models.objective import instance_metrics, loss_of_sums, loss_quantity, scored_sum, valid_steps
+from lit_models.objective import instance_metrics, loss_of_sums, training_loss, valid_steps
 from lit_models.recurrence import Recurrence
 from lit_models.stability import project_stable, stable_cells
 from lit_models.token_loss import LARGE_VOCABULARY, summed_cross_entropy
@@ -148,7 +148,10 @@ class LitSequenceModel(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the living instances' losses."""
         outputs, state = self._walk("train", batch, batch_idx)
-        loss, term = loss_of_sums(self.task, *self._loss_sum(outputs, batch))
+        if self._reads_in_parts:
+            loss, term = loss_of_sums(self.task, *self._sum_in_parts(outputs, batch))
+        else:
+            loss, term = training_loss(self.task, outputs, batch)
         self._freeze_unless(loss.isfinite(), self.global_step + 1)
         if state is not None:
             self._carried.after("train", state, self.alive)
@@ -172,10 +175,8 @@ class LitSequenceModel(L.LightningModule):
         task = self.task
         return task.carries_state and task.loss == "cross_entropy" and task.output_size >= LARGE_VOCABULARY
 
-    def _loss_sum(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
-        """Return the sum of a batch's losses per instance [M] and the number of its terms."""
-        if not self._reads_in_parts:
-            return scored_sum(loss_quantity(self.task), outputs, batch.targets, self.task.loss_steps, batch.lengths)
+    def _sum_in_parts(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
+        """Return the summed cross-entropy per instance [M] and its number of terms, before the readout."""
         readout, targets = self.ensemble.network.readout, batch.targets.flatten()
         valid = None if batch.lengths is None else valid_steps(batch.lengths, batch.targets.shape[1]).flatten()
         total = summed_cross_entropy(outputs.flatten(1, 2), readout.weight, readout.bias, targets, valid)
@@ -252,7 +253,7 @@ class LitSequenceModel(L.LightningModule):
         outputs, state = self._walk(split, batch, batch_idx)
         if state is not None:
             self._carried.after(split, state, self.alive)
-        sums = self._loss_sum(outputs, batch) if self._reads_in_parts else None
+        sums = self._sum_in_parts(outputs, batch) if self._reads_in_parts else None
         for metric in self._metrics[split]:
             metric.to(outputs.device)
             if sums is None:
