@@ -168,7 +168,7 @@ def seeded_kills(scenario: str) -> list[Kill]:
     return kills
 
 
-@pytest.fixture(scope="module", params=list(SCENARIOS))
+@pytest.fixture(scope="module", params=["by step", "by epoch", pytest.param("streams", marks=pytest.mark.slow)])
 def killed_and_undisturbed(request, processes, tmp_path_factory):
     scenario = request.param
     undisturbed = make_job(SCENARIOS[scenario], tmp_path_factory.mktemp("undisturbed"))

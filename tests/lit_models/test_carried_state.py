@@ -91,6 +91,28 @@ def test_training_goes_on_from_the_state_and_cuts_the_gradient(folder):
             torch.testing.assert_close(trained[name], parameter, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "stopped_after", [5, 16, 20]
+)  # inside the first epoch, before its last batch, inside the second
+def test_a_resumed_run_goes_on_with_the_same_state(folder, stopped_after, tmp_path):
+    def made():
+        data = text(folder)
+        assert data.steps_per_epoch() == 17
+        return LitSequenceModel(STACKED, data.task, instances=(0, 1), learning_rate=0.02), data
+
+    whole, data = made()
+    fit(whole, data, 26, 13)
+    first, data = made()
+    fit(first, data, stopped_after, 13).save_checkpoint(tmp_path / "stopped.ckpt")
+    resumed, data = made()
+    used = trainer(26, 13)
+    used.fit(resumed, datamodule=data, ckpt_path=tmp_path / "stopped.ckpt", weights_only=True)
+    assert resumed.curve == whole.curve
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], tensor), name
+    assert torch.equal(resumed._carried.to_save(), whole._carried.to_save())
+
+
 def test_an_epoch_starts_anew(folder):
     data = text(folder)
     model = LitSequenceModel(SMALL_LSTM, data.task, optimizer="sgd", learning_rate=1e-30)
