@@ -134,9 +134,7 @@ class Draft:
         size = config["task"]["init_args"].get(split_size)
         # A size that is itself impossible is refused, by its own name, where the task is built.
         if fits(size, int) and 1 <= size < wanted:
-            raise UserError(
-                f"{self._at}: {what} is {wanted}, larger than the {split_size}: at most {size} is allowed"
-            )
+            raise UserError(f"{self._at}: {what} is {wanted}, larger than the {split_size}: at most {size} is allowed")
 
     def _filled_training(self) -> Config:
         hints = typing.get_type_hints(Recipe)

@@ -72,6 +72,11 @@ class SequenceDataModule(L.LightningDataModule):
         """Return the number of training batches of an epoch, maybe without loading."""
         return -(-self.split_size("train") // self.batch_size)
 
+    def mean_steps(self) -> float:
+        """Return the mean number of steps of a training sequence; of unequal ones that are not loaded, the largest."""
+        lengths = getattr(self._sources.get("train"), "lengths", None)
+        return float(self.task.steps if lengths is None else lengths.double().mean())
+
     def setup(self, stage: str | None = None) -> None:
         """Load or generate the splits, once."""
         if self._sources:

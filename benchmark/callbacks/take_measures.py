@@ -148,4 +148,3 @@ def _log(trainer: L.Trainer, name: str, index: int, taken: Taken) -> None:
     numbers = {key: value for key, value in taken.summary.items() if isinstance(value, int | float)}
     for logger in trainer.loggers:
         logger.log_metrics({f"{name}/{key}/{index}": value for key, value in numbers.items()}, step=taken.step)
-

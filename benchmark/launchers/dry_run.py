@@ -20,7 +20,7 @@ def steps_of(job: Job, module: SequenceDataModule) -> int:
     recipe = job.point(job.members[0]).recipe
     if recipe.max_steps is not None:
         return recipe.max_steps
-    return (recipe.max_epochs or 1) * -(-module.split_size("train") // recipe.batch_size)
+    return (recipe.max_epochs or 1) * module.steps_per_epoch()
 
 
 def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule]) -> None:

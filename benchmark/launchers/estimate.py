@@ -34,7 +34,7 @@ class _Line:
     start: float
     slope: float
 
-    def at(self, steps: int) -> float:
+    def at(self, steps: float) -> float:
         return self.start + self.slope * steps
 
 
@@ -78,8 +78,9 @@ class Estimator:
         rates = self._rates[key]
         evaluations = (recipe.max_epochs or 1) if recipe.validate_every is None else -(-steps // recipe.validate_every)
         batches = sum(module.split_size(split) for split in SPLITS) / module.batch_size
-        training = steps * (rates.training.at(task.steps) + rates.optimiser)
-        return training + (evaluations if steps else 1) * batches * rates.scoring.at(task.steps)
+        length = module.mean_steps()
+        training = steps * (rates.training.at(length) + rates.optimiser)
+        return training + (evaluations if steps else 1) * batches * rates.scoring.at(length)
 
 
 def makespan(durations: Sequence[float], workers: int) -> float:
@@ -120,13 +121,18 @@ def _measure(job: Job, module: SequenceDataModule) -> _Rates:
     parameters = list(ensemble.parameters())
     optimiser = unit_rate_optimizer(recipe.optimizer, parameters, recipe.momentum, recipe.weight_decay, recipe.betas)
 
+    def inputs(steps: int) -> torch.Tensor:
+        if task.tokens is not None:
+            return torch.randint(task.tokens.vocabulary_size, (module.batch_size, steps), device=device)
+        return torch.rand(module.batch_size, steps, task.input_size, device=device)
+
     def train(steps: int) -> None:
         ensemble.zero_grad()
-        ensemble(torch.rand(module.batch_size, steps, task.input_size, device=device)).square().sum().backward()
+        ensemble(inputs(steps)).square().sum().backward()
 
     def score(steps: int) -> None:
         with torch.no_grad():
-            ensemble(torch.rand(module.batch_size, steps, task.input_size, device=device))
+            ensemble(inputs(steps))
 
     return _Rates(
         _line(train, lengths, scale, device),

@@ -41,6 +41,4 @@ class GradientFlow(MeasureOptions):
             "last_norm": last,
             "ratio": first / last if last > 0 else None,
         }
-        return Measured(
-            summary, {"norm_inf": norm_inf.float().cpu().numpy(), "norm_2": norm_2.float().cpu().numpy()}
-        )
+        return Measured(summary, {"norm_inf": norm_inf.float().cpu().numpy(), "norm_2": norm_2.float().cpu().numpy()})
