@@ -177,17 +177,15 @@ def test_the_published_vocabulary_is_expected(task, folder, tmp_path, capsys) ->
 def test_as_a_user_would_and_unknown_words_are_no_mistake(folder, tmp_path) -> None:
     # A request of one word, and words and characters that no training split holds.
     write_requests(folder, "test", [(["never"], ["O"]), (["seen", "before"], ["B-airline_name", "I-airline_name"])])
-    write_lines(folder, "test", ["Never seen § before"])
     write_lines(folder, "test", ["§ÄÖ"], "tiny_shakespeare")
     command = [sys.executable, "-m", "benchmark", "run", "mine.yaml", "--data-dir", "data", "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": False}
+    result = subprocess.run([*command, "--only", "ATIS", "Chars"], **options)
     assert result.returncode == 0, result.stderr
-    assert len(list(tmp_path.glob("runs/**/*.json"))) == 4
+    assert len(list(tmp_path.glob("runs/**/*.json"))) == 2
     write_music(folder, "test", [[[60], [110]]])
-    result = subprocess.run(
-        [*command, "--runs-dir", "other"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([*command, "--runs-dir", "other"], **options)
     assert result.returncode == 2
     assert "frame 1, has the note 110: MIDI numbers from 21 to 108 are allowed" in result.stderr
     assert "Traceback" not in result.stderr
