@@ -173,8 +173,9 @@ def scan_chunks(
     steps, batch, features = inputs.shape
     length = min(CHUNK, 1 << (steps - 1).bit_length())
     whole, rest = divmod(steps, length)
+    count = whole + bool(rest)
     padded = functional.pad(inputs, (0, 0, 0, 0, 0, -steps % length))
-    chunks = padded.unflatten(0, (-1, length)).permute(3, 1, 0, 2).flatten(2)
+    chunks = padded.unflatten(0, (count, length)).permute(3, 1, 0, 2).flatten(2)
     columns = transition.columns(enter, length).flip(-1)
     entering = (columns @ chunks[..., : whole * batch]).unflatten(-1, (whole, batch))
     starts = transition.walk(length, entering, state.movedim(0, -1))
@@ -186,8 +187,8 @@ def scan_chunks(
         return None, final.movedim(-1, 0)
     toeplitz = _toeplitz(kernel(transition, enter, leave, length))
     rows = transition.rows(leave, length + 1)[:, 1:]
-    outputs = toeplitz @ chunks + rows @ starts[:, :, : whole + bool(rest)].flatten(2)
-    outputs = outputs.unflatten(-1, (-1, batch)).permute(2, 1, 3, 0).reshape(-1, batch, features)
+    outputs = toeplitz @ chunks + rows @ starts[:, :, :count].flatten(2)
+    outputs = outputs.unflatten(-1, (count, batch)).permute(2, 1, 3, 0).reshape(count * length, batch, features)
     return outputs[:steps], final.movedim(-1, 0)
 
 

@@ -126,8 +126,9 @@ def test_any_recurrence_is_measured_and_left_as_it_was(cls, arguments):
     recurrence = cls(**arguments).train()
     before = {name: value.clone() for name, value in recurrence.state_dict().items()}
     random_state = torch.get_rng_state()
-    first = memory_capacity(recurrence, delays=6, steps=300)
-    again = memory_capacity(recurrence, delays=6, steps=300)
+    steps = max(300, 3 * recurrence.state_size)
+    first = memory_capacity(recurrence, delays=6, steps=steps)
+    again = memory_capacity(recurrence, delays=6, steps=steps)
     assert first.capacity.isfinite().all()
     assert first.total.dtype == torch.float64
     assert 0 <= first.total.item() <= recurrence.state_size + 0.5
