@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: What worker processes start with, unless the user has set it. One thread each: two processes are twice as fast as
 #: one, two threads only a fifth faster. And memory that is kept (glibc only): what a step frees, the next one asks for
 #: again, and mapping it anew took a fifth of the time of a long sequence's step.
-_WORKER_ENVIRONMENT = {
+WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
@@ -49,7 +49,7 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
         return 2 if plan.problems else 0
     if not options.dry_run:
         _check_writable(options.runs_dir)
-    for variable, value in _WORKER_ENVIRONMENT.items():
+    for variable, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     modules = _check(plan, options)
     if options.dry_run:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.launchers import WORKER_ENVIRONMENT
 from benchmark.speed.contender import (
     Comparison,
     Contender,
@@ -75,7 +76,7 @@ def _compare(
         for contender in contenders:
             progress(f"{name}: first run of {contender.name}")
             words = [*place, str(report.contenders.index(contender)), json.dumps(fields)]
-            peer = _Peer(f"{name}: contender '{contender.name}'", words, Path(folder))
+            peer = _Peer(f"{name}: contender '{contender.name}'", words, Path(folder), report.memory_unit is not None)
             peers.append(stack.enter_context(peer))
         differences = _agreement(name, report, contenders, peers)
         samples: list[list[Sample]] = [[] for _ in peers]
@@ -148,12 +149,14 @@ def reach(targets: Sequence[Target], timings: Sequence[Timing]) -> list[Outcome]
 class _Peer:
     """The process of one contender, which ends with its context."""
 
-    def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
+    def __init__(self, name: str, words: Sequence[str], folder: Path, measures_memory: bool) -> None:
         """Start the process (see ``benchmark.speed.peer``) and wait for its first run."""
         self._name = name
         self._result = folder / f"{words[2]}.npz"
         self._errors = folder / f"{words[2]}.err"
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        # As in training, whoever is timed; where memory is measured, what is freed is to be seen.
+        kept = {} if measures_memory else WORKER_ENVIRONMENT
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "benchmark.speed.peer", str(os.getpid()), *words, str(self._result)],
@@ -162,7 +165,7 @@ class _Peer:
                 stderr=errors,
                 text=True,
                 encoding="utf-8",
-                env={**os.environ, **one_thread},
+                env={**kept, **os.environ, **one_thread},
             )
         try:
             self.ready = self._read()

@@ -141,6 +141,7 @@ def test_contenders_end_when_the_driver_is_killed(toy: Path) -> None:
     assert peers_left(toy, 1) == []
 
 
+@pytest.mark.slow
 def test_quick_lyapunov_report_as_a_user_would(tmp_path: Path) -> None:
     words = ["speed", "lyapunov", "--quick", "--repeats", "2", "--json", "out.json"]
     command = [sys.executable, "-m", "benchmark", *words]

@@ -106,6 +106,7 @@ def test_toy_report_through_the_command(
     assert one["largest_memory"] is None
 
 
+@pytest.mark.slow
 def test_quick_scan_report_as_a_user_would(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmark", "speed", "scan", "--quick", "--json", "out.json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
