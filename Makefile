@@ -55,7 +55,7 @@ help: ## Show this help
 	    printf '  %-16s %s\n' "$$suite" "$$(sed -n 's/^title: *//p' benchmark/suites/$$suite.yaml)"; done
 	@printf '\nVariables of benchmark and of the suites\n'
 	@printf '  %-16s %s\n' \
-	    'BUDGET=cpu' 'smoke (a minute), cpu (minutes to an hour or so on two cores), paper (as published)' \
+	    'BUDGET=cpu' 'smoke (a minute), cpu (minutes to some hours on two cores), paper (as published)' \
 	    'ONLY=' 'names of experiments of the suite; all of them without it' \
 	    'INSTANCES=' 'which instances, for example 0-4; as the suite says without it' \
 	    'DATA_DIR=' 'folder of Parquet files for the image sets; the Hugging Face Hub without it' \

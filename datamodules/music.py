@@ -137,8 +137,10 @@ def _check_piece(frames: list[Any], max_frames: int, where: str) -> None:
             "(max_frames) are allowed"
         )
     for step, notes in enumerate(frames):
-        if notes is None or not all(isinstance(note, int) and LOWEST <= note <= HIGHEST for note in notes):
-            wrong = next((n for n in notes or [None] if not isinstance(n, int) or not LOWEST <= n <= HIGHEST), None)
+        if notes is None:
+            raise DataMissingError(f"{where}, frame {step}, is missing: a list of notes, empty for silence, is allowed")
+        if not all(isinstance(note, int) and LOWEST <= note <= HIGHEST for note in notes):
+            wrong = next(n for n in notes if not isinstance(n, int) or not LOWEST <= n <= HIGHEST)
             raise DataMissingError(
                 f"{where}, frame {step}, has the note {wrong}: MIDI numbers from {LOWEST} to {HIGHEST} are allowed"
             )

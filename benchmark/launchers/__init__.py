@@ -6,8 +6,6 @@ import dataclasses
 import fnmatch
 import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError, nearest
@@ -17,6 +15,7 @@ from benchmark.measures import measure_class
 from benchmark.options import RunOptions
 from benchmark.plan import Plan, make_plan
 from benchmark.suite import Suite, load_suite, suite_budgets
+from benchmark.writable import check_writable
 from benchmark.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
     if not plan.jobs:
         return 2 if plan.problems else 0
     if not options.dry_run:
-        _check_writable(options.runs_dir)
+        check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
     for variable, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     modules = _check(plan, options)
@@ -111,15 +110,6 @@ def _other_plans(suite: Suite, options: RunOptions) -> dict[str, Plan]:
         if only or not options.only:
             plans[other.budget] = plan_of(other, dataclasses.replace(options, only=only))
     return plans
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f"--runs-dir {folder} cannot be written: {error.strerror}; give another folder") from error
 
 
 def _check(plan: Plan, options: RunOptions) -> dict[Job, SequenceDataModule]:

@@ -37,12 +37,12 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
 
     Args:
         plans: of every budget, by its name.
-        options: of the command; workers and scan are used.
+        options: of the command; workers, devices and how recurrences are walked are used.
     """
     from benchmark.construct import build_data_module
     from benchmark.launchers.estimate import Estimator, makespan
 
-    estimator = Estimator(options.scan)
+    estimator = Estimator(options.scan, options.checkpoint_every)
     lines, workers = [], options.workers or default_workers()
     for budget, plan in sorted(plans.items(), key=lambda item: BUDGETS.index(item[0])):
         steps, seconds = 0, []

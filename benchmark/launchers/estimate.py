@@ -14,7 +14,7 @@ import torch
 
 from benchmark.construct import recurrence_factory
 from benchmark.job import Job
-from benchmark.options import ScanName
+from benchmark.options import CheckpointEvery, ScanName
 from datamodules.sequence_data_module import SequenceDataModule
 from lit_models.ensemble import Ensemble
 from lit_models.instance_optimisation import unit_rate_optimizer
@@ -55,11 +55,12 @@ class Estimator:
 
     Args:
         scan: how recurrences are walked.
+        checkpoint_every: steps whose activations are kept at a time; None for all.
     """
 
-    def __init__(self, scan: ScanName) -> None:
+    def __init__(self, scan: ScanName, checkpoint_every: CheckpointEvery = None) -> None:
         """Start with nothing timed."""
-        self._scan = scan
+        self._scan, self._checkpoint_every = scan, checkpoint_every
         self._rates: dict[str, _Rates] = {}
 
     @property
@@ -73,7 +74,7 @@ class Estimator:
         shapes = [task.input_size, task.output_size, task.readout, module.batch_size, len(job.members)]
         key = json.dumps([job.experiment.config["recurrence"], shapes, recipe.optimizer])
         if key not in self._rates:
-            with scanning(self._scan), _one_thread():
+            with scanning(self._scan, self._checkpoint_every), _one_thread():
                 self._rates[key] = _measure(job, module)
         rates = self._rates[key]
         evaluations = (recipe.max_epochs or 1) if recipe.validate_every is None else -(-steps // recipe.validate_every)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.writable import check_writable
 
 #: Takes a report: quick or not, and where to write it as JSON; returns the exit code.
 Take = Callable[[bool, "Path | None"], int]
@@ -17,10 +18,12 @@ def check_json_file(path: Path | None) -> None:
     """Check that a file can be written.
 
     Raises:
-        UserError: it lies in no folder, or is one.
+        UserError: it lies in no folder or one that cannot be written to, or is one.
     """
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise UserError(f"--json {path}: a file in a folder that exists is allowed")
+    if path is not None:
+        check_writable(path.parent, f"--json {path}")
 
 
 def run_apart(take: Take) -> int:

@@ -15,6 +15,7 @@ from benchmark.speed.apart import check_json_file
 from benchmark.speed.contender import Comparison
 from benchmark.speed.driver import compare
 from benchmark.speed.render import render
+from benchmark.writable import check_writable
 from leaderboard.files import write_atomically
 from leaderboard.speed_figure import read_comparisons, speed_figure
 
@@ -54,8 +55,10 @@ def report_speed(
     if quick and full:
         raise UserError("--quick and --full: one of them is allowed")
     if chosen in APART:
-        if output is not None or full or repeats is not None:
-            raise UserError(f"--output, --full, --repeats: {chosen} has none of them; --json FILE writes what it finds")
+        given = {"--output": output is not None, "--full": full, "--repeats": repeats is not None}
+        wrong = [option for option, is_given in given.items() if is_given]
+        if wrong:
+            raise UserError(f"{', '.join(wrong)}: not an option of {chosen}; --json FILE writes what it finds")
         module, function = APART[chosen]
         return int(getattr(importlib.import_module(module), function)(quick, json_file))
     if output is not None:
@@ -87,6 +90,7 @@ def report_speed(
 def _check_output(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise UserError(f"--output {output}: is a file; a folder is allowed")
+    check_writable(output, f"--output {output}")
     try:
         read_comparisons(output)
     except ValueError as error:

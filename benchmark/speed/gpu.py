@@ -97,9 +97,13 @@ def report_gpu(quick: bool, json_file: Path | None) -> int:
         os.environ["TRITON_INTERPRET"] = "1"
     from lit_models.scan.triton_choice import why_no_triton
 
+    if not on_gpu and not quick:
+        raise UserError(
+            "speed gpu: there is no CUDA device; --quick tries the kernels through Triton's interpreter, at a tiny size"
+        )
     reason = why_no_triton(on_gpu)
     if reason is not None:
-        raise UserError(f"speed gpu: {reason}" + ("; --quick tries it so, at a tiny size" if not on_gpu else ""))
+        raise UserError(f"speed gpu: {reason}")
     if on_gpu and os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):
         raise UserError("speed gpu: TRITON_INTERPRET is set: kernels would be interpreted on the processor; unset it")
     from benchmark.speed.gpu_contenders import CASES

@@ -67,11 +67,11 @@ class LRU(StateSpaceBlock, Recurrence):
             raise ValueError(f"r_min is {r_min} and r_max is {r_max}: 0 <= r_min < r_max <= 1 is allowed")
         if not 0 < max_phase <= 2 * math.pi:
             raise ValueError(f"max_phase is {max_phase}: above 0 to 2π is allowed")
-        # A draw of exactly 0 or 1 would be the logarithm of zero.
+        # Exactly 0 or 1, drawn or rounded to, would be the logarithm of zero.
         tiny = torch.finfo(self.skip.dtype).eps
-        squared_modulus = torch.rand(state_dim).clamp(tiny, 1 - tiny) * (r_max**2 - r_min**2) + r_min**2
+        squared_modulus = (torch.rand(state_dim) * (r_max**2 - r_min**2) + r_min**2).clamp(tiny, 1 - tiny)
         self.log_rate = nn.Parameter((-0.5 * squared_modulus.log()).log())
-        self.log_phase = nn.Parameter((max_phase * torch.rand(state_dim).clamp(min=tiny)).log())
+        self.log_phase = nn.Parameter((max_phase * torch.rand(state_dim)).clamp(min=tiny**2).log())
         self.log_gain = nn.Parameter(0.5 * (1 - squared_modulus).log())
         enter = torch.randn(2, state_dim, hidden_size) / math.sqrt(2 * hidden_size)
         leave = torch.randn(2, hidden_size, state_dim) / math.sqrt(state_dim)

@@ -46,8 +46,8 @@ def scanning(name: ScanName, checkpoint_every: CheckpointEvery = None) -> Iterat
     """Walk recurrences within a block as ``Choice`` describes.
 
     Where a recurrence has no such scan, or none for sequences that have lengths of their own, the loop is walked
-    whatever is chosen; with lengths of their own all steps are kept. Where it has one without kernels, ``triton`` is
-    ``fused``.
+    whatever is chosen; over sequences with lengths of their own the loop keeps all steps. Where a scan has no kernels,
+    ``triton`` is ``fused``.
 
     Raises:
         ValueError: ``checkpoint_every`` is not positive.

@@ -85,7 +85,7 @@ BAD = {
         ["row 1 of", "test.parquet, frame 1, has the note 109", "from 21 to 108"],
     ),
     "note too low": ("Music", music(TRAIN, [[[20], [60]]]), ["row 0 of", "train.parquet, frame 0, has the note 20"]),
-    "frame without a list": ("Music", music(TRAIN, [[[60], None]]), ["row 0 of", "frame 1, has the note None"]),
+    "frame without a list": ("Music", music(TRAIN, [[[60], None]]), ["row 0 of", "frame 1, is missing"]),
     "note that is nothing": ("Music", music(TRAIN, [[[60], [None]]]), ["row 0 of", "frame 1, has the note None"]),
     "tags of another number": (
         "ATIS",

@@ -102,8 +102,12 @@ def test_options_of_other_reports_are_refused(tmp_path):
     from benchmark.errors import UserError
     from benchmark.speed.command import report_speed
 
-    for repeats, output, full in ((3, None, False), (None, tmp_path, False), (None, None, True)):
-        with pytest.raises(UserError, match="kernels has none of them"):
+    for name, repeats, output, full in (
+        ("repeats", 3, None, False),
+        ("output", None, tmp_path, False),
+        ("full", None, None, True),
+    ):
+        with pytest.raises(UserError, match=f"^--{name}: not an option of kernels"):
             report_speed("kernels", repeats, False, None, output, full)
 
 

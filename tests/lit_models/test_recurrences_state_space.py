@@ -265,6 +265,15 @@ def test_lru_starts_on_the_ring() -> None:
     np.testing.assert_allclose(block.log_gain.exp().detach().numpy(), np.sqrt(1 - np.abs(decay) ** 2), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "extreme", [{"r_min": 0.99999999, "r_max": 1.0}, {"r_min": 0.0, "r_max": 1e-30}, {"max_phase": 1e-60}]
+)
+def test_lru_starts_finite_at_the_ends_of_the_ring(extreme: dict[str, float]) -> None:
+    block = LRU(1, 2, 200, **extreme)
+    assert all(parameter.isfinite().all() for parameter in block.parameters())
+    assert (block.eigenvalues().abs() < 1).all()
+
+
 def test_exponents_are_those_of_the_linear_map() -> None:
     block = make("S4D lin")
     spectrum = lyapunov_spectrum(block, torch.randn(40, 1, 2, dtype=torch.float64), state_transient=5)
