@@ -105,6 +105,7 @@ def runs(tmp_path_factory):
     return folder / "one", folder / "two"
 
 
+@pytest.mark.slow
 def test_the_same_records_to_rounding(runs):
     one, two = runs
     names = relative(one, "*.json")
@@ -123,6 +124,7 @@ def test_the_same_records_to_rounding(runs):
     assert diverged == 2
 
 
+@pytest.mark.slow
 def test_the_same_weights_to_rounding(runs):
     compared = 0
     for path in runs[0].rglob("*.json"):
@@ -134,6 +136,7 @@ def test_the_same_weights_to_rounding(runs):
     assert compared == 4
 
 
+@pytest.mark.slow
 def test_the_first_process_alone_writes(runs):
     _, two = runs
     files = [path.relative_to(two / "tiny") for path in (two / "tiny").rglob("*") if path.is_file()]
@@ -141,6 +144,7 @@ def test_the_first_process_alone_writes(runs):
     assert others == {"lock", "job.yaml", "weights"}
 
 
+@pytest.mark.slow
 def test_one_wandb_run_an_instance(runs):
     pytest.importorskip("wandb")
     transactions = {path.name for path in (runs[1] / "wandb").rglob("*.wandb")}

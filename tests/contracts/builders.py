@@ -40,9 +40,10 @@ def required_arguments(cls: type[Recurrence]) -> dict[str, object]:
     return {p.name: required_value(p.name, hints[p.name]) for p in parameters if p.default is p.empty}
 
 
-def variants() -> list[object]:
-    """The default of every recurrence, and one for each other value that an annotation names."""
+def variants(slow_extras: bool = False) -> list[object]:
+    """The default of every recurrence, and one for each other value that an annotation names, slow if it is said."""
     found = []
+    marks = pytest.mark.slow if slow_extras else ()
     for name in registered_recurrences():
         cls = load(name)
         required = required_arguments(cls)
@@ -58,5 +59,6 @@ def variants() -> list[object]:
                 values = ((3,),)
             for value in values:
                 if value != default:
-                    found.append(pytest.param(cls, {**required, argument: value}, id=f"{name}-{argument}={value}"))
+                    arguments = {**required, argument: value}
+                    found.append(pytest.param(cls, arguments, id=f"{name}-{argument}={value}", marks=marks))
     return found

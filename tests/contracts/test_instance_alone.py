@@ -135,7 +135,7 @@ def test_classification_at_every_step(tmp_path: Path) -> None:
     assert {metric.name for metric in records[0].metrics} == {"accuracy", "cross_entropy"}
 
 
-@pytest.mark.parametrize(("cls", "arguments"), variants())
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
 def test_every_recurrence(cls: type[Recurrence], arguments: dict[str, object], tmp_path: Path) -> None:
     given = {name: as_spec(value) for name, value in arguments.items() if name != "input_size"}
     spec = {"class_path": cls.__name__, "init_args": given}

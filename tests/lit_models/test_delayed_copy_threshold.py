@@ -20,6 +20,9 @@ BATCH = 64
 INSTANCES = range(25)
 # Layers, units, features, and steps that are enough at the threshold.
 CASES = [(1, 4, 1, 200), (2, 2, 1, 300), (2, 3, 1, 300)]
+for_cases = pytest.mark.parametrize(
+    ("layers", "units", "width", "steps"), [*CASES[:-1], pytest.param(*CASES[-1], marks=pytest.mark.slow)]
+)
 
 
 def best_of_instances(layers: int, units: int, width: int, delay: int, steps: int) -> float:
@@ -33,13 +36,13 @@ def best_of_instances(layers: int, units: int, width: int, delay: int, steps: in
     return model.best_value.min().item()
 
 
-@pytest.mark.parametrize(("layers", "units", "width", "steps"), CASES)
+@for_cases
 def test_reached_at_the_threshold(layers: int, units: int, width: int, steps: int) -> None:
     threshold = layers * (units - width) // width
     assert best_of_instances(layers, units, width, threshold, steps) < 1e-3
 
 
-@pytest.mark.parametrize(("layers", "units", "width", "steps"), CASES)
+@for_cases
 def test_out_of_reach_one_step_later(layers: int, units: int, width: int, steps: int) -> None:
     threshold = layers * (units - width) // width
     assert best_of_instances(layers, units, width, threshold + 1, steps) > 0.2

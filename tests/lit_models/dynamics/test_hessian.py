@@ -35,7 +35,9 @@ def dense_hessian(network, task, batch):
     def loss(flat):
         parts = [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
         loose = functools.partial(functional_call, network, dict(zip(values, parts, strict=True)))
-        return plain_loss(_Called(network, loose), task, batch)
+        # No hand-derived scan has derivatives in forward mode.
+        with scanning("loop"):
+            return plain_loss(_Called(network, loose), task, batch)
 
     return jacfwd(jacrev(loss))(torch.cat([value.flatten() for value in values.values()]))
 

@@ -144,6 +144,7 @@ def test_henon() -> None:
     assert spectrum.entropy_rate.mean().item() == pytest.approx(0.41922, abs=0.003)
 
 
+@pytest.mark.slow
 def test_lorenz() -> None:
     start = torch.tensor([1.0, 1.0, 25.0], dtype=torch.float64) + normal(100, 3)
     spectrum = lyapunov_spectrum(
