@@ -37,8 +37,14 @@ def small_network(recurrence: Recurrence, task: Task) -> Network:
 def plain_loss(network: Network, task: Task, batch: Batch) -> Tensor:
     """The loss written out, of the network's own forward."""
     outputs, targets = network(batch.inputs, batch.lengths), batch.targets
-    if task.loss_steps is not None:
-        outputs, targets = outputs[:, slice(*task.loss_steps)], targets[:, slice(*task.loss_steps)]
+    if task.readout == "every":
+        # Scored steps alone, sequence by sequence: those that the task scores, up to the sequence's end.
+        first, last = task.loss_steps or (0, task.steps)
+        ends = [last] * len(outputs) if batch.lengths is None else [min(last, end) for end in batch.lengths.tolist()]
+        outputs, targets = (
+            torch.cat([sequence[first:end] for sequence, end in zip(each, ends, strict=True)])
+            for each in (outputs, targets)
+        )
     if task.loss == "cross_entropy":
         return torch.nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten())
     mean = (outputs - targets).square().mean()
