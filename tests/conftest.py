@@ -38,9 +38,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def real_data_dir() -> Path:
-    """The folder of the real data sets; a test that asks for it is marked ``needs_data`` too."""
-    if not os.environ.get("RNNBENCH_DATA"):
-        pytest.skip(NO_DATA)
+    """The folder of the real data sets; a test that asks for it and is not marked ``needs_data`` fails without one."""
     return Path(os.environ["RNNBENCH_DATA"])
 
 
