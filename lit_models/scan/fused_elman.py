@@ -79,13 +79,15 @@ class ElmanWalk(NamedTuple):
         for (start, stop), chunk in reversed(list(zip(rows.spans(), stores, strict=True))):
             if arriving is not None and grad_outputs is not None:
                 arriving[: stop - start] = layout.native(grad_outputs[start:stop])
-            operands, states = chunk.unbind(0), rows.units_of(chunk).unbind(0)
+            if sums is not None:
+                sums.begin(chunk[:-1])
+            states = rows.units_of(chunk).unbind(0)
             for k in reversed(range(stop - start)):
                 if arriving is not None:
                     by_state.add_(arriving[k])
                 act.pull_back(by_state, states[k + 1], out=gradient)
                 if sums is not None:
-                    sums.add(start + k, operands[k])
+                    sums.add(start, k)
                 layout.product(to_rows, gradient, delta)
                 if d_inputs is not None:
                     d_inputs.put(start + k, delta, gradient)

@@ -51,11 +51,13 @@ class ResidualWalk(NamedTuple):
         given = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
         step = _Step(self.form, rows, given)
-        layout, doubled_gamma = rows.layout, step.doubled_gamma
+        layout, diagonal, doubled_gamma = rows.layout, step.diagonal, step.doubled_gamma
         joint = layout.matrix(rows.joint(*(2 * each for each in given[:3]), padded=True))
         projector = rows.projector(rows.pad(2 * given.input_weight))
         outputs = new_outputs(state, rows.steps, rows.instances, rows.units, rows.batch, keep_outputs)
         states, current = rows.new(CHUNK + 1), layout.native(state.mT)
+        xs = step.residual.split(states)
+        factors = [layout.pair(joint, x.whole) for x in xs]
         stores = rows.new_stores(store)
         couplings = _chunks(stores)
         firsts = rows.new(len(range(0, rows.steps, CHUNK)), rows.units) if store else None
@@ -63,14 +65,16 @@ class ResidualWalk(NamedTuple):
             if firsts is not None:
                 firsts[index] = current
             chunk = rows.begin(states, current, start, stop, step.base)
-            xs = step.residual.split(chunk)
             for k, coupling in enumerate(couplings[index if store else 0][: stop - start].unbind(0)):
                 x, following = xs[k], xs[k + 1]
-                layout.product(joint, x.whole, coupling)
+                torch.bmm(*factors[k], out=coupling)
                 if projector is not None:
                     projector.add(start + k, coupling)
                 coupling.sigmoid_()
-                step.add_residual(x, following)
+                if diagonal is None:
+                    step.add_residual(x, following)
+                else:
+                    following.whole.addcmul_(diagonal, x.whole)
                 following.whole.addcmul_(doubled_gamma, coupling)
             current = rows.units_of(chunk[-1])
             if keep_outputs:
@@ -101,17 +105,21 @@ class ResidualWalk(NamedTuple):
         # Below the gradient of the state comes, for joined inputs, theirs.
         to_state = layout.matrix(rows.joint(scale * given.weight, to_inputs, None, padded=True).mT)
         delta, spare, inner = residual.split(torch.stack([rows.first_gradient(grad_final)] * 3))
-        gradient = torch.empty_like(delta.whole)
+        gradient, diagonal = torch.empty_like(delta.whole), step.diagonal
+        factors = layout.pair(to_state, gradient)
         sums = GradientSums(rows, gradient, rows.rows) if any(needs.weights[:3]) else None
         d_inputs = InputRowGradients(rows, to_inputs) if needs.inputs else None
         d_gamma = _GammaGradient(rows) if needs.weights[3] else None
-        states, squashed = rows.new(CHUNK + 1), rows.new(CHUNK) if self.form == "A" else None
+        states = rows.new(CHUNK + 1)
+        xs, kept = residual.split(states), residual.split(rows.new(CHUNK)) if self.form == "A" else None
         arriving = None if grad_outputs is None else rows.new(CHUNK, rows.units)
         wants_residual = any(needs.weights[4:])
         spans = zip(rows.spans(), stores[0], _chunks(stores[1:]), strict=True)
         for (start, stop), first, couplings in reversed(list(spans)):
             chunk = rows.begin(states, first, start, stop, step.base)
-            xs, kept = step.walk_again(chunk, couplings, squashed)
+            step.walk_again(chunk, couplings, xs, kept)
+            if sums is not None:
+                sums.begin(chunk[:-1])
             if arriving is not None and grad_outputs is not None:
                 arriving[: stop - start] = layout.native(grad_outputs[start:stop])
             for k, coupling in reversed(list(enumerate(couplings.unbind(0)))):
@@ -119,17 +127,20 @@ class ResidualWalk(NamedTuple):
                     rows.units_of(delta.whole).add_(arriving[k])
                 _sigmoid_backward(delta.whole, coupling, grad_input=gradient)
                 if sums is not None:
-                    sums.add(start + k, xs[k].whole)
+                    sums.add(start, k)
                 if d_gamma is not None:
                     d_gamma.add(delta.whole, coupling)
                 through = delta
                 if kept is not None:
-                    _sigmoid_backward(delta.whole, kept[k], grad_input=inner.whole)
+                    _sigmoid_backward(delta.whole, kept[k].whole, grad_input=inner.whole)
                     through = inner
                 if wants_residual:
                     residual.accumulate(through, xs[k])
-                step.turned_residual.set_transposed(through, spare)
-                layout.add_product(to_state, gradient, spare.whole)
+                if diagonal is None:
+                    step.turned_residual.set_transposed(through, spare)
+                else:
+                    torch.mul(delta.whole, diagonal, out=spare.whole)
+                spare.whole.baddbmm_(*factors)
                 delta, spare = spare, delta
                 if d_inputs is not None:
                     d_inputs.put(start + k, delta.whole, gradient)
@@ -165,6 +176,8 @@ class _Step:
             self.turned_residual = ResidualMap(rows, *(None if each is None else 4 * each for each in maps))
             self.twos = rows.constant(torch.full_like(given.gamma, 2.0))
             self._squashed = self.residual.split(rows.new(1))[0]
+        # Of most networks: their walks save two calls a step.
+        self.diagonal = None if self.squashes else self.residual.diagonal
 
     def add_residual(self, x: Rows, following: Rows, squashed: Rows | None = None) -> None:
         """Add R x, or 2σ(2 R x), to ``following``; keep σ(2 R x) in ``squashed``, if given."""
@@ -177,23 +190,21 @@ class _Step:
         kept.whole.sigmoid_()
         following.whole.addcmul_(self.twos, kept.whole)
 
-    def walk_again(
-        self, chunk: Tensor, couplings: Tensor, squashed: Tensor | None
-    ) -> tuple[list[Rows], list[Tensor] | None]:
-        """Compute a begun chunk's states from its first and all S; return their rows, and each σ(2 R x) of form A.
+    def walk_again(self, chunk: Tensor, couplings: Tensor, xs: Sequence[Rows], kept: Sequence[Rows] | None) -> None:
+        """Compute a begun chunk's states ``xs`` from its first and all S; of form A, keep each σ(2 R x) in ``kept``.
 
         The last state is left out: no gradient depends on it.
         """
         chunk[1:-1].addcmul_(self.doubled_gamma, couplings[:-1])
-        xs = self.residual.split(chunk)
-        if squashed is None:
-            for k in range(len(couplings) - 1):
+        if kept is not None:
+            for k in range(len(couplings)):
+                self.add_residual(xs[k], xs[k + 1], kept[k])
+            return
+        for k in range(len(couplings) - 1):
+            if self.diagonal is None:
                 self.residual.add(xs[k], xs[k + 1])
-            return xs, None
-        kept = self.residual.split(squashed)
-        for k in range(len(couplings)):
-            self.add_residual(xs[k], xs[k + 1], kept[k])
-        return xs, [each.whole for each in kept]
+            else:
+                xs[k + 1].whole.addcmul_(self.diagonal, xs[k].whole)
 
 
 class _GammaGradient:

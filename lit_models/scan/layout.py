@@ -60,6 +60,10 @@ class Layout:
         """Return [M, P, Q] prepared for ``product``."""
         return (matrix.mT if self.batch_first else matrix).contiguous()
 
+    def pair(self, matrix: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``torch.bmm`` multiplies for a prepared matrix and native values, in its order."""
+        return (values, matrix) if self.batch_first else (matrix, values)
+
     def constant(self, column: Tensor) -> Tensor:
         """Return [M, R] so that it multiplies native steps row by row."""
         if self.batch_first:

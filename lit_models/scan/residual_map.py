@@ -26,6 +26,9 @@ class ResidualMap:
     In blocks the units (2i, 2i+1) are paired: R x = own ∘ x + cross ∘ (x with each pair swapped). Its gradients are
     summed up step by step by ``accumulate``, where they are wanted.
 
+    Attributes:
+        diagonal: of a diagonal R its numbers for whole native steps, so that walks can save a call a step; else None.
+
     Example:
         >>> rows = StateRows(torch.zeros(1, 1, 20, 1), torch.zeros(1, 20, 2))
         >>> turn = ResidualMap(rows, torch.zeros(1, 2), torch.tensor([[-1.0, 1.0]]), None)
@@ -49,6 +52,7 @@ class ResidualMap:
         self._layout = rows.layout
         self._matrices = None if dense is None else [rows.layout.matrix(each) for each in (dense, dense.mT)]
         self._own = None if own is None else rows.constant(own)
+        self.diagonal = self._own if cross is None else None
         self._cross = None if cross is None else self._pairs(rows.constant(cross))
         self._units_apart = dense is not None or any(wanted)
         zeros = rows.new(1)[0].zero_() if any(wanted) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ class StateRows:
             first: its first state, native.
             start: its first step.
             stop: the one after its last.
-            base: a step that the other states begin as; nothing in particular if None.
+            base: a step that the other states begin as, its one set; nothing in particular if None.
 
         Returns:
             The chunk cut to its steps.
@@ -74,9 +74,11 @@ class StateRows:
         chunk = chunk[: stop - start + 1]
         # First of all: it may be a view of the chunk's last state.
         self.units_of(chunk[0]).copy_(first)
+        ones = chunk
         if base is not None:
             chunk[1:] = base
-        self.layout.slice(chunk, self.rows - 1, None).fill_(1.0)
+            ones = chunk[0]
+        self.layout.slice(ones, self.rows - 1, None).fill_(1.0)
         if self.joined:
             self.layout.slice(chunk[:-1], self.units, self.rows - 1).copy_(self._native_inputs[start:stop])
         return chunk
@@ -134,26 +136,34 @@ class GradientSums:
 
     def __init__(self, rows: StateRows, gradient: Tensor, gradient_rows: int) -> None:
         """Make room for the sums; ``gradient`` is the native tensor that holds each step's gradient in turn."""
-        self._rows, self._gradient = rows, gradient
-        # Transposed, the one product that gives the gradients of W, b and, joined, V is faster.
-        self._joint = rows.state.new_zeros(rows.instances, rows.rows, gradient_rows)
+        self._rows = rows
+        self._joint = rows.state.new_zeros(rows.instances, gradient_rows, rows.rows)
+        self._gradient = rows.layout.logical(gradient)
+        # A product whose factors both run along the batch takes twice the time of one and a copy, batch first.
+        self._turned = None if rows.layout.batch_first else rows.new(CHUNK).mT.contiguous()
+        self._operands: Sequence[Tensor] = ()
         self._apart: Tensor | None = None
-        self._turned = gradient if rows.layout.batch_first else gradient.mT
         if not rows.joined:
-            self._apart = rows.state.new_zeros(rows.instances, rows.features, gradient_rows)
-            self._inputs = rows.inputs.mT.expand(-1, rows.instances, -1, -1).unbind(0)
+            self._apart = rows.state.new_zeros(rows.instances, gradient_rows, rows.features)
+            self._inputs = rows.inputs.expand(-1, rows.instances, -1, -1).unbind(0)
 
-    def add(self, step: int, operand: Tensor) -> None:
-        """Add a step's part; ``operand`` is the native step of all rows."""
-        self._joint.baddbmm_(operand.mT if self._rows.layout.batch_first else operand, self._turned)
+    def begin(self, operands: Tensor) -> None:
+        """Take the native steps of all rows of a chunk."""
+        if self._turned is not None:
+            operands = self._turned[: len(operands)].copy_(operands.mT)
+        self._operands = operands.unbind(0)
+
+    def add(self, start: int, k: int) -> None:
+        """Add the part of step k of a chunk that begins at ``start``."""
+        self._joint.baddbmm_(self._gradient, self._operands[k])
         if self._apart is not None:
-            self._apart.baddbmm_(self._inputs[step], self._turned)
+            self._apart.baddbmm_(self._gradient, self._inputs[start + k])
 
     def result(self, factor: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of W [M, N, N], V [M, N, D] and b [M, N], each row times ``factor`` ([M, N, 1])."""
         units = self._rows.units
-        joint = self._joint.mT[:, :units] * factor
-        apart = joint[..., units:-1] if self._apart is None else self._apart.mT[:, :units] * factor
+        joint = self._joint[:, :units] * factor
+        apart = joint[..., units:-1] if self._apart is None else self._apart[:, :units] * factor
         return joint[..., :units], apart, joint[..., -1]
 
 
