@@ -93,7 +93,7 @@ kernels: $(STAMP) ## Compile the Triton kernels and print their registers and sp
 .PHONY: venv
 venv: $(STAMP) ## Make or update the virtual environment in .venv
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt setup.py $(wildcard lit_models/scan/native/*.[ch])
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing rnnbench and what it needs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -124,6 +124,7 @@ test-data: $(STAMP) ## Run the tests on real data, from DATA_DIR or RNNBENCH_DAT
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; runs and records stay
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f lit_models/scan/native/*.so lit_models/scan/native/*.pyd
 	find benchmark datamodules lit_models leaderboard tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: $(SUITES)

@@ -226,18 +226,24 @@ def _run(options: argparse.Namespace) -> int:
     from benchmark import launchers
     from benchmark.suite import load_suite
 
-    if options.scan in ("triton", "graph"):
-        _check_device_for(options.scan)
+    _check_scan(options.scan)
     return launchers.run_suite(load_suite(options.suite, options.budget), _run_options(options))
 
 
-def _check_device_for(scan: str) -> None:
+def _check_scan(scan: str) -> None:
+    """Refuse a scan that cannot walk here; imports torch only for those that depend on the machine."""
+    if scan not in ("native", "triton", "graph"):
+        return
     import torch
 
+    from lit_models.scan.native_choice import why_no_native
     from lit_models.scan.triton_choice import why_no_triton
 
     on_gpu = torch.cuda.is_available()
-    reason = why_no_triton(on_gpu) if scan == "triton" else None if on_gpu else "there is no CUDA device"
+    if scan == "graph":
+        reason = None if on_gpu else "there is no CUDA device"
+    else:
+        reason = why_no_native() if scan == "native" else why_no_triton(on_gpu)
     if reason is not None:
         raise UserError(f"--scan {scan}: {reason}; --scan auto takes what suits the device")
 

@@ -72,7 +72,7 @@ def test_benchmark_runs_the_quick_suite_and_makes_its_leaderboard() -> None:
 
 def test_data_tests_ask_for_data(tmp_path: Path) -> None:
     """Run in a copy whose environment counts as made."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / ".installed").touch()

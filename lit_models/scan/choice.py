@@ -15,16 +15,17 @@ from lit_models.scan.loop import scan_loop
 if TYPE_CHECKING:
     from lit_models.recurrence import Recurrence
 
-ScanName = Literal["auto", "loop", "fused", "triton", "graph"]
+ScanName = Literal["auto", "loop", "fused", "native", "triton", "graph"]
 
 
 class Choice(NamedTuple):
     """How recurrences are walked.
 
     Attributes:
-        name: ``loop`` for the definition; ``fused`` for hand-derived scans; ``triton`` for those that are Triton
-            kernels as well; ``auto`` for the latter on CUDA alone; ``graph`` for what ``auto`` takes and, on CUDA, a
-            graph of the loop where there is no hand-derived scan.
+        name: ``loop`` for the definition; ``fused`` for hand-derived scans in PyTorch; ``native`` for those in C where
+            there is one, and ``triton`` for those that are Triton kernels; ``auto`` for C on a CPU, where it was
+            compiled, and kernels on CUDA; ``graph`` for what ``auto`` takes and, on CUDA, a graph of the loop where
+            there is no hand-derived scan.
         checkpoint_every: steps of a segment, of which only the first state is kept until the way back; None keeps all.
     """
 
@@ -46,8 +47,8 @@ def scanning(name: ScanName, checkpoint_every: CheckpointEvery = None) -> Iterat
     """Walk recurrences within a block as ``Choice`` describes.
 
     Where a recurrence has no such scan, or none for sequences that have lengths of their own, the loop is walked
-    whatever is chosen; over sequences with lengths of their own the loop keeps all steps. Where a scan has no kernels,
-    ``triton`` is ``fused``.
+    whatever is chosen; over sequences with lengths of their own the loop keeps all steps. Where a scan is not compiled,
+    or has no kernels, ``native`` and ``triton`` are ``fused``.
 
     Raises:
         ValueError: ``checkpoint_every`` is not positive.

@@ -11,6 +11,7 @@ from torch.autograd import Function
 
 from lit_models.scan.checkpointed import SegmentedWalk, segment_length
 from lit_models.scan.choice import chosen
+from lit_models.scan.native_choice import native_for
 from lit_models.scan.triton_choice import kernels_for
 from lit_models.scan.walk import Needs, Walk
 
@@ -42,7 +43,7 @@ def scan_instances(
         return None
     if inputs.shape[0] == 0:
         return None
-    walk = kernels_for(walk, inputs, state, chosen().name)
+    walk = native_for(kernels_for(walk, inputs, state, chosen().name), inputs, state, weights, chosen().name)
     length = segment_length(len(inputs), chosen().checkpoint_every)
     if length is not None and not isinstance(walk, SegmentedWalk):
         walk = SegmentedWalk(walk, length)

@@ -13,6 +13,7 @@ from lit_models.network import Network
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._state_space import StateSpaceBlock
 from lit_models.scan.choice import ScanName, scanning
+from lit_models.scan.native_walk import NativeWalk
 from tests.contracts.builders import INPUTS, variants
 
 # torch compiles its own forward-mode rules with torch.jit.script when the first one is used.
@@ -20,9 +21,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
     pytest.mark.parametrize(("cls", "arguments"), variants()),
 ]
-BATCH, INSTANCES = 3, 3
+BATCH, INSTANCES = 5, 3
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 Build = Callable[[int], Recurrence]
+FORWARD = NativeWalk.forward
 
 
 @pytest.fixture
@@ -49,13 +51,15 @@ def visited_state(recurrence: Recurrence, seed: int = 2) -> torch.Tensor:
         return recurrence(draw(2, BATCH, INPUTS, seed=seed))[1].detach()
 
 
-def both_ways(run: Callable[[], object]) -> tuple[object, object]:
-    results = []
-    names: tuple[ScanName, ...] = ("fused", "loop")
-    for name in names:
-        with scanning(name):
-            results.append(run())
-    return results[0], results[1]
+def check(run: Callable[[], object]) -> None:
+    """Check that the compiled scan, and that in PyTorch where it is another one, do what the loop does."""
+    with scanning("loop"):
+        expected = run()
+    with scanning("native"), mock.patch.object(NativeWalk, "forward", autospec=True, side_effect=FORWARD) as compiled:
+        close(run(), expected)
+    if compiled.called:
+        with scanning("fused"):
+            close(run(), expected)
 
 
 def gradients(values: tuple[torch.Tensor, ...], wanted: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
@@ -73,14 +77,14 @@ def test_alone(build: Build, steps: int, last: bool) -> None:
         values = (recurrence.forward_last if last else recurrence)(inputs, state)
         return values, gradients(values, [inputs, state, *recurrence.parameters()])
 
-    close(*both_ways(run))
+    check(run)
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 @pytest.mark.parametrize("steps", [1, 18])
 def test_unequal_lengths(build: Build, steps: int, last: bool) -> None:
     instances = [build(seed) for seed in range(INSTANCES)]
-    lengths = torch.tensor([steps, steps // 2, 0])
+    lengths = torch.tensor([steps, steps // 2, 0, 1, steps])
     inputs = draw(steps, BATCH, INPUTS).requires_grad_()
     states = torch.stack([visited_state(each, seed) for seed, each in enumerate(instances)]).requires_grad_()
     tensors = stack_module_state(instances)
@@ -93,10 +97,10 @@ def test_unequal_lengths(build: Build, steps: int, last: bool) -> None:
         values = vmap(call)(tensors, states)
         return values, gradients(values, [inputs, states, *tensors[0].values()])
 
-    close(*both_ways(run))
+    check(run)
 
 
-@pytest.mark.parametrize("name", ["loop", "fused"])
+@pytest.mark.parametrize("name", ["loop", "fused", "native"])
 @pytest.mark.parametrize("instances", [1, INSTANCES])
 def test_checkpointed(build: Build, name: ScanName, instances: int) -> None:
     ensemble = Ensemble([Network(build(seed), 2, "every").double() for seed in range(instances)])
@@ -124,7 +128,7 @@ def test_ensemble(build: Build, readout: str, batch: int) -> None:
         values = ensemble(inputs)
         return values, gradients((values,), [inputs, *ensemble.parameters()])
 
-    close(*both_ways(run))
+    check(run)
 
 
 @pytest.mark.parametrize("own_inputs", [True, False], ids=["own inputs", "shared inputs"])
@@ -144,7 +148,7 @@ def test_instances_with_inputs_and_states(build: Build, own_inputs: bool, own_st
         values = vmap(call, in_dims)(tensors, inputs, states)
         return values, gradients(values, [inputs, states, *tensors[0].values()])
 
-    close(*both_ways(run))
+    check(run)
 
 
 def test_without_gradients(build: Build) -> None:
@@ -152,17 +156,17 @@ def test_without_gradients(build: Build) -> None:
     ensemble = Ensemble([Network(build(seed), 2, "last").double() for seed in range(INSTANCES)])
     with torch.no_grad():
         for run in (lambda: recurrence(inputs), lambda: recurrence.forward_last(inputs), lambda: ensemble(inputs)):
-            close(*both_ways(run))
+            check(run)
     frozen = recurrence.requires_grad_(False)
     assert not any(value.requires_grad for value in frozen(inputs))
-    close(*both_ways(lambda: frozen(inputs)))
+    check(lambda: frozen(inputs))
 
 
 def right_or_refused(derive: Callable[[], object]) -> bool:
     """Check that a fused scan gives what the loop does, or says that it cannot; return whether it was right."""
     with scanning("loop"):
         expected = derive()
-    with scanning("fused"):
+    with scanning("native"):
         try:
             found = derive()
         except RuntimeError as error:

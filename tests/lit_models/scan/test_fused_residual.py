@@ -13,7 +13,7 @@ from lit_models.network import Network
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences.elman import ElmanRNN
 from lit_models.recurrences.wcrnn import FORMS, RESIDUALS, WCRNN
-from lit_models.scan.choice import scanning
+from lit_models.scan.choice import ScanName, scanning
 from lit_models.scan.fused_residual import ResidualWalk
 from lit_models.scan.residual_map import ResidualMap
 from lit_models.scan.state_rows import CHUNK, StateRows
@@ -43,6 +43,7 @@ BUILDERS = [
     *(pytest.param(functools.partial(elman, name), id=f"elman-{name}") for name in ("tanh", "relu", "identity")),
 ]
 for_all = pytest.mark.parametrize("build", BUILDERS)
+both_scans = pytest.mark.parametrize("name", ["fused", "native"])
 DIAGONAL = functools.partial(wcrnn, "linear", "diagonal", "tanh")
 
 
@@ -65,12 +66,13 @@ def data(steps: int, batch: int, features: int) -> tuple[torch.Tensor, torch.Ten
 
 @for_all
 @pytest.mark.parametrize("features", [2, 5], ids=["few inputs", "many inputs"])
-@pytest.mark.parametrize(("steps", "batch"), [(1, 3), (CHUNK, 1), (2 * CHUNK + 3, 20)])
+@pytest.mark.parametrize(("steps", "batch"), [(1, 3), (CHUNK, 5), (2 * CHUNK + 3, 20)])
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
-def test_is_the_loop(build: Build, features: int, steps: int, batch: int, last: bool) -> None:
+@both_scans
+def test_is_the_loop(build: Build, features: int, steps: int, batch: int, last: bool, name: ScanName) -> None:
     recurrence = build(features)
     inputs, state = data(steps, batch, features)
-    found, expected = (run(name, recurrence, inputs, state, last) for name in ("fused", "loop"))
+    found, expected = (run(name, recurrence, inputs, state, last) for name in (name, "loop"))
     close(found, expected)
     assert all(gradient.abs().max() > 0 for gradient in found[2:])
 
@@ -81,23 +83,24 @@ def test_is_the_loop(build: Build, features: int, steps: int, batch: int, last: 
 @pytest.mark.parametrize("features", [1, 5], ids=["few inputs", "many inputs"])
 def test_ensemble_is_the_loop(build: Build, size: int, readout: str, features: int) -> None:
     ensemble = Ensemble([Network(build(features), 3, readout).double() for _ in range(size)])
-    inputs = torch.randn(2, CHUNK + 2, features).double().requires_grad_()
+    inputs = torch.randn(4, CHUNK + 2, features).double().requires_grad_()
     found = []
-    for name in ("fused", "loop"):
+    for name in ("fused", "native", "loop"):
         with scanning(name):
             outputs = ensemble(inputs)
         found.append([outputs, *torch.autograd.grad(outputs.square().sum(), [inputs, *ensemble.parameters()])])
-    close(*found)
+    close(found[0], found[2])
+    close(found[1], found[2])
 
 
 @for_all
 def test_float32_is_as_good_as_the_loop(build: Build) -> None:
     recurrence = build(1)
-    inputs, state = data(50, 4, 1)
+    inputs, state = data(50, 9, 1)
     exact = run("loop", recurrence, inputs, state)
     single = [tensor.detach().float() for tensor in (inputs, state)]
     recurrence.float()
-    for name in ("fused", "loop"):
+    for name in ("fused", "native", "loop"):
         for value, expected in zip(run(name, recurrence, *single), exact, strict=True):
             assert value.dtype == torch.float32
             assert (value - expected).abs().max() <= 2e-5 * expected.abs().max() + 1e-12
@@ -114,20 +117,21 @@ def test_is_used(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 @pytest.mark.parametrize("layout", ["batch first", "every other"])
-def test_any_layout(layout: str, last: bool) -> None:
+@both_scans
+def test_any_layout(layout: str, last: bool, name: ScanName) -> None:
     recurrence = DIAGONAL(2)
-    inputs, state = data(20, 3, 2)
+    inputs, state = data(20, 5, 2)
     strange = inputs.transpose(0, 1).contiguous().transpose(0, 1)
     if layout == "every other":
         strange = torch.stack([inputs, inputs], -1).flatten(-2)[..., ::2]
     assert not strange.is_contiguous()
     turned = state.t().contiguous().t()
-    close(run("fused", recurrence, strange, turned, last), run("fused", recurrence, inputs, state, last))
+    close(run(name, recurrence, strange, turned, last), run(name, recurrence, inputs, state, last))
 
 
 def test_nested_instances() -> None:
     recurrence = DIAGONAL(2)
-    inputs, states = torch.randn(2, 5, 3, 2).double(), torch.randn(4, 3, UNITS).double()
+    inputs, states = torch.randn(2, 5, 4, 2).double(), torch.randn(4, 4, UNITS).double()
     wanted = list(recurrence.parameters())
 
     def of_all() -> list[torch.Tensor]:
@@ -142,7 +146,7 @@ def test_nested_instances() -> None:
 
 def test_functional_gradient() -> None:
     recurrence = DIAGONAL(2)
-    inputs = data(5, 3, 2)[0]
+    inputs = data(5, 5, 2)[0]
     values = {name: value.detach() for name, value in recurrence.named_parameters()}
 
     def loss(values: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -157,7 +161,7 @@ def test_functional_gradient() -> None:
 
 def test_batched_gradient() -> None:
     recurrence = DIAGONAL(2)
-    inputs = data(5, 3, 2)[0]
+    inputs = data(5, 5, 2)[0]
     values = {name: value.detach() for name, value in recurrence.named_parameters()}
 
     def jacobian() -> dict[str, torch.Tensor]:
@@ -170,7 +174,7 @@ def test_batched_gradient() -> None:
 
 def test_backward_again() -> None:
     recurrence = DIAGONAL(1)
-    loss = recurrence(data(20, 2, 1)[0])[0].square().sum()
+    loss = recurrence(data(20, 4, 1)[0])[0].square().sum()
     wanted = list(recurrence.parameters())
     first = torch.autograd.grad(loss, wanted, retain_graph=True)
     assert all(map(torch.equal, torch.autograd.grad(loss, wanted), first))
@@ -181,7 +185,7 @@ def test_backward_again() -> None:
 def test_two_graphs_alive() -> None:
     recurrence = DIAGONAL(1)
     wanted = list(recurrence.parameters())
-    losses = [recurrence(inputs)[1].square().sum() for inputs in (data(20, 2, 1)[0], data(20, 2, 1)[0])]
+    losses = [recurrence(inputs)[1].square().sum() for inputs in (data(20, 4, 1)[0], data(20, 4, 1)[0])]
     with scanning("loop"):
         expected = torch.autograd.grad(sum(losses), wanted, retain_graph=True)
     separate = [torch.autograd.grad(loss, wanted) for loss in losses]
@@ -190,7 +194,8 @@ def test_two_graphs_alive() -> None:
 
 @for_all
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
-def test_little_is_stored(build: Build, last: bool) -> None:
+@both_scans
+def test_little_is_stored(build: Build, last: bool, name: ScanName) -> None:
     recurrence, batch, steps = build(1), 8, 40 * CHUNK
     held: dict[int, int] = {}
 
@@ -198,7 +203,7 @@ def test_little_is_stored(build: Build, last: bool) -> None:
         held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), scanning(name):
         values = recurrence.forward_last(data(steps, batch, 1)[0]) if last else recurrence(data(steps, batch, 1)[0])
     outputs = 0 if last else values[0].untyped_storage().nbytes()
     assert sum(held.values()) + outputs <= 2.2 * steps * batch * UNITS * 8

@@ -1,0 +1,69 @@
+/* The walk of residual networks through time, for float and double. Called through ctypes; see ../native_walk.py. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+#define INLINE static inline __attribute__((always_inline))
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAMED(name) JOIN(name, SUFFIX)
+
+/* Sizes and arrays of a walk, as Arguments in ../native_walk.py. Arrays that are not wanted are null. */
+struct arguments {
+    int64_t steps, instances, copies, units, features, batch, columns, chunk;
+    int64_t squashes, activation;
+    /* inputs [T, I, D, columns], joint [M, N, N + D + 1], own, cross, gain and offset [M, N] */
+    const void *inputs, *joint, *own, *cross, *gain, *offset;
+    /* state [M, N, columns]; first states of the chunks [C, M, N, columns]; activations of each [n, M, N, columns] */
+    void *state, *firsts, **activations;
+    /* outputs and their gradients [T, M, N, B] */
+    void *outputs;
+    const void *grad_outputs;
+    /* to_state [M, N, N + D]; gradients of inputs, of joint [M, N, row], of gain, own and cross [M, N] */
+    const void *to_state;
+    void *d_inputs, *d_joint, *d_gain, *d_own, *d_cross;
+    int64_t row;
+    /* room for numbers; `scratch` says how many */
+    void *scratch;
+};
+
+enum { TANH, RELU, IDENTITY };
+
+/* Rows and vectors of a tile, which is summed up in registers. */
+#if defined(__AVX512F__)
+enum { TILE_ROWS = 6, TILE_VECTORS = 4 };
+#elif defined(__AVX2__)
+enum { TILE_ROWS = 6, TILE_VECTORS = 1 };
+#else
+enum { TILE_ROWS = 4, TILE_VECTORS = 1 };
+#endif
+
+#define REAL float
+#define INTEGER int32_t
+#define SUFFIX _float
+#include "tile.h"
+#include "residual.h"
+#undef REAL
+#undef INTEGER
+#undef SUFFIX
+
+#define REAL double
+#define INTEGER int64_t
+#define SUFFIX _double
+#include "tile.h"
+#include "residual.h"
+
+/* What setuptools wants of an extension; nothing is imported from it. */
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, MODULE_NAME, NULL, -1, NULL, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC JOIN(PyInit_, MODULE)(void) { return PyModule_Create(&definition); }

@@ -1,0 +1,28 @@
+"""The compiled walks of ``lit_models/scan/native``, one build for each instruction set; all else is in pyproject.toml.
+
+A build that fails is left out: without a C compiler the same walks run in PyTorch.
+"""
+
+import platform
+
+from setuptools import Extension, setup
+
+_FLAGS = {"base": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    _FLAGS["avx2"] = ["-mavx2", "-mfma"]
+    _FLAGS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
+
+setup(
+    ext_modules=[
+        Extension(
+            f"lit_models.scan.native._{name}",
+            ["lit_models/scan/native/module.c"],
+            depends=["lit_models/scan/native/tile.h", "lit_models/scan/native/residual.h"],
+            define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"')],
+            extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", *flags],
+            optional=True,
+        )
+        for name, flags in _FLAGS.items()
+    ],
+    options={"build_ext": {"parallel": 2}},
+)
