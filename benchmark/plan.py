@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from benchmark.job import JOB_FILE, Job, Member, load_job
 from leaderboard.record import Record, RecordError, read_record
 from leaderboard.store import beside, path_of
 
-#: Members of one run at most: more share the work no better, and their activations must fit into memory.
+#: Members of one run at most: more share the work no better.
 LARGEST_ENSEMBLE = 16
 
 
@@ -34,8 +35,26 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def make_plan(experiments: tuple[Experiment, ...], instances: tuple[int, ...], runs_dir: Path) -> Plan:
-    """Compare what is wanted with the records and unfinished runs in ``runs_dir``."""
+def largest_ensemble(experiment: Experiment) -> int:
+    """Return ``LARGEST_ENSEMBLE``, whatever the size of the networks."""
+    return LARGEST_ENSEMBLE
+
+
+def make_plan(
+    experiments: tuple[Experiment, ...],
+    instances: tuple[int, ...],
+    runs_dir: Path,
+    largest: Callable[[Experiment], int] = largest_ensemble,
+) -> Plan:
+    """Compare what is wanted with the records and unfinished runs in ``runs_dir``.
+
+    Args:
+        experiments: what is wanted.
+        instances: which instances of each.
+        runs_dir: folder of records and runs.
+        largest: members of a run at most, for experiments of which several are missing that no run has begun. A run
+            that was begun keeps its members.
+    """
     jobs: list[Job] = []
     problems: list[str] = []
     notes: list[str] = []
@@ -55,7 +74,7 @@ def make_plan(experiments: tuple[Experiment, ...], instances: tuple[int, ...], r
                 problems.append(state)
             finished += state == "finished"
         wanted += len(members)
-        jobs.extend(_jobs(experiment, missing, runs_dir, problems))
+        jobs.extend(_jobs(experiment, missing, runs_dir, problems, largest))
         notes.extend(
             f"{experiment.name}: finished records without {name}, or with other settings of it: {count}. It is not "
             "taken afterwards: move the records away, or give another --runs-dir, to train and measure anew"
@@ -94,7 +113,13 @@ def _state(path: Path, runs_dir: Path) -> tuple[str, Record | None]:
     return (f"{path}: {reason}; {remedy}", None) if reason else ("finished", record)
 
 
-def _jobs(experiment: Experiment, missing: list[Member], runs_dir: Path, problems: list[str]) -> list[Job]:
+def _jobs(
+    experiment: Experiment,
+    missing: list[Member],
+    runs_dir: Path,
+    problems: list[str],
+    largest: Callable[[Experiment], int],
+) -> list[Job]:
     if not missing:
         return []
     jobs = []
@@ -104,7 +129,9 @@ def _jobs(experiment: Experiment, missing: list[Member], runs_dir: Path, problem
         if set(job.members) & set(missing):
             jobs.append(job)
             missing = [member for member in missing if member not in job.members]
-    chunks = (tuple(missing[i : i + LARGEST_ENSEMBLE]) for i in range(0, len(missing), LARGEST_ENSEMBLE))
+    # To ask may take building the network: not where nothing depends on it.
+    size = largest(experiment) if len(missing) > 1 else 1
+    chunks = (tuple(missing[i : i + size]) for i in range(0, len(missing), size))
     new = (Job(experiment, chunk, runs_dir) for chunk in chunks)
     # Beside a description that is damaged may lie a checkpoint worth keeping.
     return [*jobs, *(job for job in new if job.file not in damaged)]

@@ -13,12 +13,15 @@ from benchmark.job import Job
 from benchmark.launchers.dry_run import print_costs, print_jobs, steps_of
 from benchmark.measures import measure_class
 from benchmark.options import RunOptions
-from benchmark.plan import Plan, make_plan
+from benchmark.plan import Plan, largest_ensemble, make_plan
 from benchmark.suite import Suite, load_suite, suite_budgets
 from benchmark.writable import check_writable
 from benchmark.yaml_file import read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmark.experiment import Experiment
     from datamodules.sequence_data_module import SequenceDataModule
 
 #: What worker processes start with, unless the user has set it. One thread each: two processes are twice as fast as
@@ -41,19 +44,20 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
     Raises:
         UserError: an impossible setting or missing data, found before any training.
     """
-    plan = plan_of(suite, options)
+    for variable, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    built = _Built(options)
+    plan = plan_of(suite, options, built.members_that_fit)
     _tell(plan)
     print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there", flush=True)
     if not plan.jobs:
         return 2 if plan.problems else 0
     if not options.dry_run:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
-    for variable, value in WORKER_ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
-    modules = _check(plan, options)
+    modules = _check(plan, built)
     if options.dry_run:
         print_jobs(plan, modules)
-        print_costs({suite.budget: plan, **_other_plans(suite, options)}, options)
+        print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options)
         return 2 if plan.problems else 0
     return _train(plan, modules, options)
 
@@ -78,8 +82,13 @@ def _tell(plan: Plan) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def plan_of(suite: Suite, options: RunOptions) -> Plan:
+def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], int] = largest_ensemble) -> Plan:
     """Return what is missing of the experiments and instances that the options choose.
+
+    Args:
+        suite: the suite.
+        options: what is chosen of it, and where records are.
+        largest: members of a run at most (``make_plan``).
 
     Raises:
         UserError: an ``--only`` pattern matches nothing.
@@ -97,10 +106,10 @@ def plan_of(suite: Suite, options: RunOptions) -> Plan:
         chosen.extend(matching)
     experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
     instances = options.instances if options.instances is not None else tuple(range(suite.instances))
-    return make_plan(experiments, instances, options.runs_dir)
+    return make_plan(experiments, instances, options.runs_dir, largest)
 
 
-def _other_plans(suite: Suite, options: RunOptions) -> dict[str, Plan]:
+def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, Plan]:
     """Return the plans of the suite's other budgets, as far as the options choose anything of them."""
     others = [name for name in suite_budgets(read_yaml(suite.path)) if name != suite.budget]
     plans = {}
@@ -108,17 +117,36 @@ def _other_plans(suite: Suite, options: RunOptions) -> dict[str, Plan]:
         known = {name for e in other.experiments for name in (e.name, e.task, e.network)}
         only = tuple(pattern for pattern in options.only if fnmatch.filter(known, pattern))
         if only or not options.only:
-            plans[other.budget] = plan_of(other, dataclasses.replace(options, only=only))
+            plans[other.budget] = plan_of(other, dataclasses.replace(options, only=only), built.members_that_fit)
     return plans
 
 
-def _check(plan: Plan, options: RunOptions) -> dict[Job, SequenceDataModule]:
-    """Build every experiment without its data, and see that the data can be had."""
-    from benchmark.construct import check_experiment
+class _Built:
+    """Experiments built without their data, each of them once."""
 
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._modules: dict[tuple[str, str], SequenceDataModule] = {}
+
+    def module(self, experiment: Experiment) -> SequenceDataModule:
+        from benchmark.construct import check_experiment
+
+        key = experiment.budget, experiment.name
+        if key not in self._modules:
+            self._modules[key] = check_experiment(experiment, self._options.data_dir)
+        return self._modules[key]
+
+    def members_that_fit(self, experiment: Experiment) -> int:
+        from benchmark.launchers.memory import members_that_fit
+
+        return members_that_fit(experiment, self.module(experiment), self._options)
+
+
+def _check(plan: Plan, built: _Built) -> dict[Job, SequenceDataModule]:
+    """Build every experiment without its data, and see that the data can be had."""
     modules = {}
     for job in plan.jobs:
-        modules[job] = check_experiment(job.experiment, options.data_dir)
+        modules[job] = built.module(job.experiment)
         try:
             modules[job].check_available()
             _check_samples(job, modules[job])

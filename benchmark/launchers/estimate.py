@@ -16,6 +16,7 @@ from benchmark.construct import recurrence_factory
 from benchmark.job import Job
 from benchmark.options import CheckpointEvery, ScanName
 from datamodules.sequence_data_module import SequenceDataModule
+from datamodules.task import Task
 from lit_models.ensemble import Ensemble
 from lit_models.instance_optimisation import unit_rate_optimizer
 from lit_models.lit_sequence_model import SPLITS, make_network
@@ -123,9 +124,7 @@ def _measure(job: Job, module: SequenceDataModule) -> _Rates:
     optimiser = unit_rate_optimizer(recipe.optimizer, parameters, recipe.momentum, recipe.weight_decay, recipe.betas)
 
     def inputs(steps: int) -> torch.Tensor:
-        if task.tokens is not None:
-            return torch.randint(task.tokens.vocabulary_size, (module.batch_size, steps), device=device)
-        return torch.rand(module.batch_size, steps, task.input_size, device=device)
+        return random_inputs(task, module.batch_size, steps, device)
 
     def train(steps: int) -> None:
         ensemble.zero_grad()
@@ -140,6 +139,13 @@ def _measure(job: Job, module: SequenceDataModule) -> _Rates:
         _line(score, lengths, scale, device),
         scale * _seconds(optimiser.step, device),
     )
+
+
+def random_inputs(task: Task, sequences: int, steps: int, device: torch.device) -> torch.Tensor:
+    """Return inputs of a task's kind, which mean nothing: [B, T] tokens or [B, T, D] values."""
+    if task.tokens is not None:
+        return torch.randint(task.tokens.vocabulary_size, (sequences, steps), device=device)
+    return torch.rand(sequences, steps, task.input_size, device=device)
 
 
 def _line(run: Callable[[int], None], lengths: tuple[int, int], scale: float, device: torch.device) -> _Line:

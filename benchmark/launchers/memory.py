@@ -1,0 +1,131 @@
+"""How many members of an experiment fit into one run: what a member keeps in memory, against this machine's."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.construct import recurrence_factory
+from benchmark.experiment import Experiment
+from benchmark.launchers.dry_run import default_workers
+from benchmark.launchers.estimate import random_inputs
+from benchmark.options import RunOptions
+from benchmark.plan import LARGEST_ENSEMBLE
+from benchmark.recipe import Recipe
+from datamodules.sequence_data_module import SequenceDataModule
+from datamodules.task import Task
+from lit_models.lit_sequence_model import make_network
+from lit_models.network import Network
+from lit_models.parameter_budget import count_parameters
+from lit_models.scan.checkpointed import segment_length
+from lit_models.scan.choice import scanning
+from lit_models.token_loss import LARGE_VOCABULARY
+
+#: Part of the memory that the runs at a time may fill by this estimate; the rest is for data, libraries and others.
+SHARE = 0.6
+_FLOAT = 4
+#: Copies of the weights beside the optimiser's moments: themselves, gradients, the best so far, those before the step.
+_COPIES = 4
+#: A kept tensor's gradient is as large as itself, and an evaluation holds a layer's inputs beside its outputs.
+_TWICE = 2
+#: Not one sequence, of which tensors are kept in other ways.
+_SEQUENCES, _LENGTHS = (2, 4), (16, 32)
+_CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def members_that_fit(experiment: Experiment, module: SequenceDataModule, options: RunOptions) -> int:
+    """Return how many members of an experiment one run trains at most, one even where none would fit.
+
+    The same on the same machine with the same options; what was begun keeps its members (``benchmark.plan``).
+    """
+    fitting = int(memory_of_a_run(options) / member_bytes(experiment, module, options))
+    return max(1, min(LARGEST_ENSEMBLE, fitting))
+
+
+def memory_of_a_run(options: RunOptions) -> float:
+    """Return the bytes that one run may fill: ``SHARE`` of a GPU's memory or of the machine's, divided by the runs."""
+    runs = (options.workers or default_workers()) if options.devices == 1 else 1
+    gpus = torch.cuda.device_count()
+    if gpus:
+        least = min(torch.cuda.mem_get_info(index)[1] for index in range(gpus))
+        return SHARE * least / -(-runs // gpus)
+    # On the CPU the processes of several devices fill the same memory.
+    return SHARE * machine_memory() / max(runs, options.devices)
+
+
+def machine_memory() -> int:
+    """Return the bytes of this machine's memory, or of what its container may use of it."""
+    limit = _CONTROL_GROUP.read_text().strip() if _CONTROL_GROUP.exists() else "max"
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return whole if limit == "max" else min(whole, int(limit))
+
+
+def member_bytes(experiment: Experiment, module: SequenceDataModule, options: RunOptions) -> float:
+    """Return about how many bytes one more member of a run takes.
+
+    Weights with all that is as large as they are (``_COPIES`` and the optimiser's moments), and the larger of two: what
+    is kept for the way back, with as much again for its gradients, and the inputs and outputs of a layer in evaluation.
+    """
+    point = experiment.points()[0]
+    task, recipe = module.task, point.recipe
+    network = make_network(recurrence_factory(point.config["recurrence"]), task, 0)
+    # What is counted is walked on the CPU, where other scans keep what the hand-derived ones do.
+    with scanning("loop" if options.scan == "loop" else "auto"):
+        kept = kept_for_way_back(network, task)
+    sequences = -(-module.batch_size // options.devices)
+    segment = segment_length(task.steps, options.checkpoint_every)
+    learning = kept(sequences, segment or task.steps)
+    if segment is not None:
+        learning += _FLOAT * sequences * network.recurrence.state_size * -(-task.steps // segment)
+    scored = -(-module.eval_batch_size // options.devices)
+    scoring = _FLOAT * scored * task.steps * network.recurrence.hidden_size
+    weights = _FLOAT * count_parameters(network) * (_COPIES + _moments(recipe))
+    return weights + _TWICE * max(learning, scoring)
+
+
+def _moments(recipe: Recipe) -> int:
+    return (1 if recipe.momentum else 0) if recipe.optimizer == "sgd" else 2
+
+
+def kept_for_way_back(network: Network, task: Task) -> Callable[[int, int], float]:
+    """Return a function of sequences and steps: the bytes that autograd keeps from the way forward to that back.
+
+    A few short sequences are walked and what is kept of them counted, so this holds for any recurrence and scan. It
+    is taken as a multiple of the sequences plus a constant, each growing linearly with the steps.
+    """
+    lengths = [min(length, task.steps) for length in _LENGTHS]
+    found = {
+        (sequences, steps): _kept_bytes(network, task, sequences, steps)
+        for sequences, steps in itertools.product(_SEQUENCES, lengths)
+    }
+
+    def at(sequences: int, steps: int) -> float:
+        ends = []
+        for length in lengths:
+            few, more = (found[number, length] for number in _SEQUENCES)
+            ends.append(few + (more - few) * (sequences - _SEQUENCES[0]) / (_SEQUENCES[1] - _SEQUENCES[0]))
+        slope = (ends[1] - ends[0]) / (lengths[1] - lengths[0]) if lengths[1] > lengths[0] else 0.0
+        return max(ends[1] + slope * (steps - lengths[1]), 0.0)
+
+    return at
+
+
+def _kept_bytes(network: nn.Module, task: Task, sequences: int, steps: int) -> int:
+    known = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    # The scores of large vocabularies are never held.
+    read = task.tokens is None or task.output_size < LARGE_VOCABULARY
+    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        inputs = random_inputs(task, sequences, steps, torch.device("cpu"))
+        network(inputs, read=read).square().sum()
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in known)

@@ -1,0 +1,175 @@
+"""How many members a run is given: what is counted on short sequences, against what whole ensembles keep."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.construct import build_data_module, recurrence_factory
+from benchmark.experiment import Experiment
+from benchmark.job import Job, Member
+from benchmark.launchers import memory, plan_of, run_suite
+from benchmark.launchers.memory import kept_for_way_back, machine_memory, member_bytes, members_that_fit
+from benchmark.options import RunOptions
+from benchmark.plan import LARGEST_ENSEMBLE, make_plan
+from benchmark.recipe import Recipe
+from benchmark.suite import load_suite
+from lit_models.ensemble import Ensemble
+from lit_models.lit_sequence_model import make_network
+
+GIGABYTE = 10**9
+CELLS = {
+    "LSTM": {"class_path": "LSTM", "init_args": {"hidden_size": 48}},
+    "WCRNN": {"class_path": "WCRNN", "init_args": {"hidden_size": 48}},
+    "loop": {"class_path": "CoRNN", "init_args": {"hidden_size": 48}},
+    "matrix of each step": {"class_path": "OrthogonalRNN", "init_args": {"hidden_size": 48}},
+    "stack of state spaces": {
+        "class_path": "StackedRNN",
+        "init_args": {"layer": {"class_path": "LRU", "init_args": {"hidden_size": 48}}, "num_layers": 2},
+    },
+    "window": {
+        "class_path": "FeedForwardTruncation",
+        "init_args": {"recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 48}}, "k": 10},
+    },
+}
+
+
+def experiment(recurrence: dict, task: str = "Adding", batch_size: int = 20, length: int = 60) -> Experiment:
+    init_args = {"Adding": {"length": length, "train_size": 100}, "DelayedCopy": {"length": length, "train_size": 100}}
+    config = {
+        "task": {"class_path": task, "init_args": init_args[task]},
+        "recurrence": recurrence,
+        "training": asdict(Recipe(batch_size=batch_size, max_steps=2)),
+        "seed": 0,
+    }
+    return Experiment("memory", "smoke", task, "network", config, {})
+
+
+def bytes_kept_by(ensemble: Ensemble, inputs: torch.Tensor) -> int:
+    own = {tensor.untyped_storage().data_ptr() for tensor in ensemble.state_dict().values()}
+    kept = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        ensemble(inputs).square().sum()
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own)
+
+
+@pytest.mark.parametrize("task", ["Adding", "DelayedCopy"])
+@pytest.mark.parametrize("name", CELLS)
+def test_what_is_foretold_is_what_an_ensemble_keeps(name: str, task: str) -> None:
+    one = experiment(CELLS[name], task)
+    module, factory = build_data_module(one.config), recurrence_factory(CELLS[name])
+    foretold = kept_for_way_back(make_network(factory, module.task, 0), module.task)(20, 60)
+    ensemble = Ensemble([make_network(factory, module.task, instance) for instance in range(3)])
+    found = bytes_kept_by(ensemble, torch.rand(20, 60, module.task.input_size))
+    # The scan of a diagonal state space keeps a little more than a linear share of each step.
+    assert 3 * foretold == pytest.approx(found, rel=0.15)
+
+
+def members(one: Experiment, gigabytes: float, monkeypatch: pytest.MonkeyPatch, **options: object) -> int:
+    monkeypatch.setattr(memory, "memory_of_a_run", lambda options: gigabytes * GIGABYTE)
+    return members_that_fit(one, build_data_module(one.config), RunOptions(**options))
+
+
+def test_large_networks_share_a_run_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = load_suite("table2", "paper")
+    small, large = (next(e for e in suite.experiments if e.name == f"sMNIST/{row}") for row in ("LSTM", "UR-LSTM"))
+    assert members(small, 8, monkeypatch) == LARGEST_ENSEMBLE
+    # Of 1,024 units: the scan keeps about 6 T·B·N numbers, and as much on the way back.
+    each = 12 * 784 * 128 * 1024 * 4 / GIGABYTE
+    assert members(large, 1, monkeypatch) == 1
+    assert members(large, 3.3 * each, monkeypatch) == 3
+    assert members(large, 3.3 * each / 2, monkeypatch) == 1
+
+
+def test_what_keeps_less_leaves_room_for_more() -> None:
+    one = experiment(CELLS["LSTM"], length=2000)
+    module = build_data_module(one.config)
+    # Else it is an evaluation's 500 sequences that count.
+    module.eval_batch_size = 1
+    whole = member_bytes(one, module, RunOptions())
+    assert member_bytes(one, module, RunOptions(checkpoint_every=20)) < whole / 10
+    assert member_bytes(one, module, RunOptions(devices=2)) == pytest.approx(whole / 2, rel=0.05)
+    module.eval_batch_size = 1000
+    assert member_bytes(one, module, RunOptions()) > 1000 * 2000 * 48 * 4
+
+
+def test_moments_and_copies_of_the_weights_count() -> None:
+    one = experiment({"class_path": "GRU", "init_args": {"hidden_size": 600}}, batch_size=1, length=2)
+    one.config["training"].update(optimizer="sgd", momentum=0.0)
+    module = build_data_module(one.config)
+    module.eval_batch_size = 1
+    plain = member_bytes(one, module, RunOptions())
+    weights = 4 * (3 * 600 * (600 + 2) + 2 * 3 * 600 + 601)
+    assert 4 * weights < plain
+    for settings, moments in (({"momentum": 0.9}, 1), ({"optimizer": "adam"}, 2)):
+        one.config["training"].update(settings)
+        assert member_bytes(one, module, RunOptions()) - plain == moments * weights
+
+
+def test_runs_at_a_time_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 10 * GIGABYTE)
+    assert [memory.memory_of_a_run(RunOptions(workers=n)) / GIGABYTE for n in (1, 2, 3)] == [6.0, 3.0, 2.0]
+    assert memory.memory_of_a_run(RunOptions(workers=4, devices=2)) == 3 * GIGABYTE
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1, (80, 40)[index] * GIGABYTE))
+    assert memory.memory_of_a_run(RunOptions()) == 24 * GIGABYTE
+    assert memory.memory_of_a_run(RunOptions(workers=4)) == 12 * GIGABYTE
+
+
+def test_a_container_s_limit_is_the_machine_s_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_CONTROL_GROUP", limit)
+    whole = machine_memory()
+    assert whole > 2**27
+    for text, expected in (("max\n", whole), ("1000000\n", 1_000_000), (f"{2 * whole}\n", whole)):
+        limit.write_text(text, encoding="utf-8")
+        assert machine_memory() == expected
+
+
+def test_a_plan_asks_only_where_it_matters_and_leaves_what_was_begun(tmp_path: Path) -> None:
+    one = experiment(CELLS["LSTM"])
+    asked = []
+
+    def three(wanted: Experiment) -> int:
+        asked.append(wanted)
+        return 3
+
+    sizes = [len(job.members) for job in make_plan((one,), tuple(range(7)), tmp_path, three).jobs]
+    assert (sizes, asked) == ([3, 3, 1], [one])
+    make_plan((one,), (0,), tmp_path, three)
+    begun = Job(one, tuple(Member(one.points()[0].id, instance) for instance in range(5)), tmp_path)
+    begun.save()
+    begun.checkpoint.write_bytes(b"")
+    (going_on,) = make_plan((one,), tuple(range(5)), tmp_path, three).jobs
+    assert going_on.members == begun.members
+    assert asked == [one]
+
+
+SUITE = """
+instances: 4
+tasks: {ADD8: {class_path: Adding, init_args: {length: 8, train_size: 64, val_size: 20, test_size: 12}}}
+networks: {LSTM: {class_path: LSTM, init_args: {hidden_size: 4}}}
+training: {batch_size: 16, max_steps: 2}
+"""
+
+
+def test_a_run_is_cut_to_what_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "four.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    suite, options = load_suite(path), RunOptions(runs_dir=tmp_path / "runs", dry_run=True, workers=1)
+    (alone,) = suite.experiments
+    each = member_bytes(alone, build_data_module(alone.config), options)
+    monkeypatch.setattr(memory, "memory_of_a_run", lambda options: 2.5 * each)
+    assert run_suite(suite, options) == 0
+    assert capsys.readouterr().out.count("ADD8/LSTM (2 instances)") == 2
+    # What only counts records builds no network.
+    assert len(plan_of(suite, replace(options, dry_run=False)).jobs) == 1
