@@ -15,6 +15,7 @@ from benchmark.options import BUDGETS
 from benchmark.suite import Suite, load_suite, suite_files
 from lit_models.network import Network
 from lit_models.parameter_budget import count_parameters
+from lit_models.recurrences import registered_recurrences
 
 SUITE = """
 title: A suite
@@ -219,6 +220,24 @@ def test_every_shipped_suite_can_be_built_under_every_budget(name: str) -> None:
         assert suite.experiments
         for experiment in suite.experiments:
             check_experiment(experiment)
+
+
+def classes_in(spec: object) -> set[str]:
+    if not isinstance(spec, dict):
+        return set()
+    own = {spec["class_path"]} if "class_path" in spec else set()
+    return own.union(*map(classes_in, spec.values()))
+
+
+def test_digits_have_a_row_of_every_architecture_at_about_ten_thousand_parameters() -> None:
+    experiments = load_suite("digits", "cpu").experiments
+    specs = [experiment.config["recurrence"] for experiment in experiments]
+    assert set().union(*map(classes_in, specs)) == set(registered_recurrences())
+    task = build_data_module(experiments[0].config).task
+    for spec in specs:
+        with torch.device("meta"):
+            count = count_parameters(Network.of(recurrence_factory(spec)(task.input_size), task))
+        assert 9_500 < count < 10_600, spec
 
 
 PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "published" / "results.csv"
