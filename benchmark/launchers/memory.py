@@ -24,6 +24,7 @@ from lit_models.network import Network
 from lit_models.parameter_budget import count_parameters
 from lit_models.scan.checkpointed import segment_length
 from lit_models.scan.choice import scanning
+from lit_models.scan.native_library import padded_length
 from lit_models.token_loss import LARGE_VOCABULARY
 
 #: Part of the memory that the runs at a time may fill by this estimate; the rest is for data, libraries and others.
@@ -74,10 +75,11 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     point = experiment.points()[0]
     task, recipe = module.task, point.recipe
     network = make_network(recurrence_factory(point.config["recurrence"]), task, 0)
-    # What is counted is walked on the CPU, where other scans keep what the hand-derived ones do.
-    with scanning("loop" if options.scan == "loop" else "auto"):
+    # Of few sequences; compiled walks and kernels keep what these do.
+    with scanning("loop" if options.scan == "loop" else "fused"):
         kept = kept_for_way_back(network, task)
-    sequences = -(-module.batch_size // options.devices)
+    # Compiled walks fill whole vectors.
+    sequences = padded_length(-(-module.batch_size // options.devices), _FLOAT)
     segment = segment_length(task.steps, options.checkpoint_every)
     learning = kept(sequences, segment or task.steps)
     if segment is not None:

@@ -64,9 +64,9 @@ def bytes_kept_by(ensemble: Ensemble, inputs: torch.Tensor) -> int:
 def test_what_is_foretold_is_what_an_ensemble_keeps(name: str, task: str) -> None:
     one = experiment(CELLS[name], task)
     module, factory = build_data_module(one.config), recurrence_factory(CELLS[name])
-    foretold = kept_for_way_back(make_network(factory, module.task, 0), module.task)(20, 60)
+    foretold = kept_for_way_back(make_network(factory, module.task, 0), module.task)(32, 60)
     ensemble = Ensemble([make_network(factory, module.task, instance) for instance in range(3)])
-    found = bytes_kept_by(ensemble, torch.rand(20, 60, module.task.input_size))
+    found = bytes_kept_by(ensemble, torch.rand(32, 60, module.task.input_size))
     # The scan of a diagonal state space keeps a little more than a linear share of each step.
     assert 3 * foretold == pytest.approx(found, rel=0.15)
 
