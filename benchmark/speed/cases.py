@@ -136,8 +136,8 @@ def build_ensemble(
 
 
 def build_first_of_ensemble(
-    case: SequenceCase, instances: int, checkpoint_every: CheckpointEvery = None
+    case: SequenceCase, instances: int, scan: ScanName = "auto", checkpoint_every: CheckpointEvery = None
 ) -> Callable[[], Result]:
     """Prepare M instances in one ensemble; the result is that of the first, to be compared with one alone."""
-    work = build_ensemble(case, instances, checkpoint_every=checkpoint_every)
+    work = build_ensemble(case, instances, scan, checkpoint_every)
     return lambda: {name: stack[0] for name, stack in work().items()}

@@ -76,6 +76,10 @@ def _ours(prefix: str, compared: bool = True, **other: Any) -> list[Contender[Se
 
 
 _ALONE, *_TOGETHER = (contender.name for contender in _ours("rnnbench"))
+# What there is without a C compiler.
+_IN_PYTORCH = Contender(
+    "rnnbench in PyTorch alone, M = 5", partial(build_first_of_ensemble, instances=5, scan="fused"), instances=5
+)
 _LOOP = Contender("plain loop", build_loop)
 _JAX = Contender("jax.lax.scan", partial(build_jax, project_in_step=False), package="jax")
 _JAX_IN_STEP = Contender(
@@ -96,6 +100,7 @@ def _report(
 ) -> Report[SequenceCase]:
     """Return a report of a case; ``largest`` are targets of the better of M = 2 and M = 5 by the reference's name."""
     targets = [Target(tuple(_TOGETHER), (name,), ratio) for name, ratio in largest.items()]
+    compiled = [_IN_PYTORCH] if case.cell.startswith("WCRNN") else []
     if case.cell.startswith("WCRNN"):
         targets.append(Target((_ALONE,), tuple(_TOGETHER), 1.2))
     else:
@@ -104,7 +109,7 @@ def _report(
         title=f"forward and backward of {case.cell}, {case.units} units, {case.precision}",
         case=case,
         quick=quick,
-        contenders=(_LOOP, *_ours("rnnbench"), *others, _JAX, _JAX_IN_STEP),
+        contenders=(_LOOP, *_ours("rnnbench"), *compiled, *others, _JAX, _JAX_IN_STEP),
         # Sums of some thousand products, in double precision.
         tolerance=1e-10,
         agreement=case.for_agreement(),
