@@ -47,11 +47,12 @@ def scanning(name: ScanName, checkpoint_every: CheckpointEvery = None) -> Iterat
     """Walk recurrences within a block as ``Choice`` describes.
 
     Where a recurrence has no such scan, or none for sequences that have lengths of their own, the loop is walked
-    whatever is chosen; over sequences with lengths of their own the loop keeps all steps. Where a scan is not compiled,
-    or has no kernels, ``native`` and ``triton`` are ``fused``.
+    whatever is chosen; over sequences with lengths of their own the loop keeps all steps. Where there is no C or no
+    kernel of a scan, ``native`` and ``triton`` take that in PyTorch; ``native`` also where a batch fills no vectors.
 
     Raises:
         ValueError: ``checkpoint_every`` is not positive.
+        RuntimeError: within the block, where a scan is walked: nothing is compiled or no kernel can run at all.
     """
     if checkpoint_every is not None and checkpoint_every != "auto" and checkpoint_every < 1:
         raise ValueError(f"checkpoint_every is {checkpoint_every}: a positive number, 'auto' or None is allowed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import warnings
 
 import torch
 
@@ -47,15 +48,26 @@ def padded_length(count: int, item_bytes: int) -> int:
 
 @functools.cache
 def native_library() -> ctypes.CDLL | None:
-    """Return the walks compiled for this processor; None where none were compiled."""
+    """Return the walks compiled for this processor; None where none were compiled or none can be loaded."""
     for build in _BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",)):
         found = importlib.util.find_spec(f"{_FOLDER}._{build}")
-        if found is not None and found.origin is not None:
-            library = ctypes.CDLL(found.origin)
-            for number in ("float", "double"):
-                for name in ("forward", "backward", "scratch"):
-                    function = getattr(library, f"{name}_{number}")
-                    function.argtypes = [ctypes.POINTER(Arguments)]
-                    function.restype = ctypes.c_int64 if name == "scratch" else None
-            return library
+        if found is None or found.origin is None:
+            continue
+        try:
+            return _load(found.origin)
+        except (OSError, AttributeError) as error:
+            warnings.warn(
+                f"a compiled walk cannot be loaded, and a slower one is taken: {error}; install rnnbench again",
+                stacklevel=2,
+            )
     return None
+
+
+def _load(path: str) -> ctypes.CDLL:
+    library = ctypes.CDLL(path)
+    for number in ("float", "double"):
+        for name in ("forward", "backward", "scratch"):
+            function = getattr(library, f"{name}_{number}")
+            function.argtypes = [ctypes.POINTER(Arguments)]
+            function.restype = ctypes.c_int64 if name == "scratch" else None
+    return library

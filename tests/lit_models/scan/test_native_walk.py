@@ -62,6 +62,19 @@ def library_for(capability):
     return mock.patch("lit_models.scan.native_walk.native_library", return_value=library)
 
 
+def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
+    damaged = tmp_path / "_avx512.so"
+    damaged.touch()
+    spec = mock.Mock(origin=str(damaged))
+    with (
+        mock.patch("torch.backends.cpu.get_cpu_capability", return_value="AVX512"),
+        mock.patch("importlib.util.find_spec", side_effect=[spec, None, None]) as find,
+        pytest.warns(UserWarning, match=r"_avx512\.so: file too short; install rnnbench again"),
+    ):
+        assert native_library.native_library.__wrapped__() is None
+    assert find.call_count == 3
+
+
 @pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
 def test_taken_for_what_it_can_do():
     assert isinstance(walk_for(batch=8), NativeWalk)
