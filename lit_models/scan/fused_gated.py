@@ -103,8 +103,7 @@ class LSTMWalk:
         d_sigmoids = deltas[:, : 3 * units]
         through = torch.empty_like(d_hidden)
         operand = new_operand(weight, instances, units, features, batch)
-        # Transposed: the product of the smaller factor with the larger is the faster one.
-        d_weight = weight.new_zeros(weight.mT.shape) if any(needs.weights) else None
+        d_weight = torch.zeros_like(weight) if any(needs.weights) else None
         d_inputs = InputGradients(inputs, instances) if needs.inputs else None
         for t in reversed(range(steps)):
             if grad_outputs is not None:
@@ -122,14 +121,14 @@ class LSTMWalk:
                 else:
                     operand.hidden.copy_(initial[:, :units])
                 operand.features.copy_(xs[t])
-                d_weight.baddbmm_(operand.all, deltas.transpose(1, 2))
+                d_weight.baddbmm_(deltas, operand.all.transpose(1, 2))
             if d_inputs is not None:
                 d_inputs.put(t, (to_inputs, deltas))
             product(to_hidden, deltas, out=d_hidden)
         return [
             None if d_inputs is None else d_inputs.result(),
             torch.cat([d_hidden, d_cell], 1).transpose(1, 2) if needs.state else None,
-            None if d_weight is None else d_weight.mT,
+            d_weight,
         ]
 
     def set_cell(self, gates: Sequence[Tensor], cell: Tensor, scratch: Tensor, out: Tensor) -> None:
@@ -220,8 +219,7 @@ class GRUWalk:
         d_sigmoids = deltas[:, : 2 * units]
         d_new = torch.empty_like(d_hidden)
         operand = new_operand(weight, instances, units, features, batch)
-        # That of the gates transposed: the product of the smaller factor with the larger is the faster one.
-        d_weight, d_to_new = (w.new_zeros(w.shape) if any(needs.weights) else None for w in (weight.mT, to_new))
+        d_weight, d_to_new = (torch.zeros_like(w) if any(needs.weights) else None for w in weights)
         d_inputs = InputGradients(inputs, instances) if needs.inputs else None
         for t in reversed(range(steps)):
             if grad_outputs is not None:
@@ -236,7 +234,7 @@ class GRUWalk:
             if d_weight is not None and d_to_new is not None:
                 operand.hidden.copy_(before)
                 operand.features.copy_(xs[t])
-                d_weight.baddbmm_(operand.all, deltas.transpose(1, 2))
+                d_weight.baddbmm_(deltas, operand.all.transpose(1, 2))
                 d_to_new.baddbmm_(d_new, operand.features_and_one.transpose(1, 2))
             if d_inputs is not None:
                 d_inputs.put(t, (to_inputs, deltas), (new_to_inputs, d_new))
@@ -245,6 +243,6 @@ class GRUWalk:
         return [
             None if d_inputs is None else d_inputs.result(),
             d_hidden.transpose(1, 2) if needs.state else None,
-            None if d_weight is None else d_weight.mT,
+            d_weight,
             d_to_new,
         ]
