@@ -95,7 +95,7 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    trainer = make_trainer(job, options, measures, clock, mirror)
+    trainer = make_trainer(job, options, measures, clock, *([mirror] if options.wandb != "off" else []))
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):

@@ -116,7 +116,8 @@ class FreshSource:
         first, last = (int(index) // BLOCK for index in indices.aminmax())
         if first == last:
             inputs, targets = self._block(epoch, first)
-            return inputs[indices - first * BLOCK], targets[indices - first * BLOCK]
+            rows = indices - first * BLOCK
+            return inputs[rows], targets[rows]
         blocks, position = torch.unique(indices // BLOCK, return_inverse=True)
         drawn = [self._block(epoch, block) for block in blocks.tolist()]
         inputs, targets = (torch.cat(parts) for parts in zip(*drawn, strict=True))

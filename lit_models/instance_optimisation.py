@@ -16,9 +16,11 @@ def unit_rate_optimizer(
     """Return ``sgd``, ``adam`` or ``adamw`` with learning rate 1, each step to be finished by ``InstanceStep``."""
     if name == "sgd":
         return SGD(parameters, lr=1.0, momentum=momentum, weight_decay=weight_decay)
-    if name == "adam":
-        return Adam(parameters, lr=1.0, betas=betas, weight_decay=weight_decay)
-    return AdamW(parameters, lr=1.0, betas=betas, weight_decay=weight_decay)
+    parameters = list(parameters)
+    # One kernel, which knows no complex numbers: of a short step, a dozen small operations a weight are a good part.
+    fused = all(parameter.is_floating_point() for parameter in parameters)
+    kind = Adam if name == "adam" else AdamW
+    return kind(parameters, lr=1.0, betas=betas, weight_decay=weight_decay, fused=fused)
 
 
 def schedule_factor(name: str, warmup_steps: int, total_steps: int) -> Callable[[int], float]:
@@ -44,10 +46,11 @@ def schedule_factor(name: str, warmup_steps: int, total_steps: int) -> Callable[
 
 def gradient_norms(parameters: Iterable[Tensor]) -> Tensor:
     """Return the 2-norm of every instance's whole gradient [M]; parameters are stacks [M, ...]."""
-    squares = [_rows(p.grad).square().sum(1) for p in parameters if p.grad is not None]
-    return torch.stack(squares).sum(0).sqrt()
+    # One large operation costs less than a small one for each parameter.
+    return torch.linalg.vector_norm(torch.cat([_rows(p.grad) for p in parameters if p.grad is not None], 1), dim=1)
 
 
+@torch.no_grad()
 def clip_and_mask(parameters: Iterable[Tensor], norms: Tensor, alive: Tensor, largest: float | None) -> None:
     """Scale every instance's gradient to a norm of at most ``largest``, and set those of frozen instances to zero.
 
@@ -57,21 +60,31 @@ def clip_and_mask(parameters: Iterable[Tensor], norms: Tensor, alive: Tensor, la
         alive: instances that go on learning [M].
         largest: None for no clipping.
     """
-    unmasked = known_to_be_all(alive)
-    if largest is None and unmasked:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not known_to_be_all(alive):
+        norms = torch.where(alive, norms, 0.0)
+        for gradient in gradients:
+            # Not a product: a frozen instance's gradient may be infinite.
+            gradient.masked_fill_(along_instances(~alive, gradient), 0.0)
+    if largest is None:
         return
     # The same small number as in torch.nn.utils.clip_grad_norm_, whose results published runs have.
-    scale = torch.ones_like(norms) if largest is None else (largest / (norms + 1e-6)).clamp(max=1.0)
-    for parameter in parameters:
-        if parameter.grad is not None:
-            # where, not a product: a frozen instance's gradient may be infinite.
-            scaled = parameter.grad * along_instances(scale, parameter)
-            parameter.grad = scaled if unmasked else torch.where(along_instances(alive, parameter), scaled, 0.0)
+    scale = (largest / (norms + 1e-6)).clamp(max=1.0)
+    if known_to_be_all(scale == 1.0):
+        return
+    for gradient in gradients:
+        gradient.mul_(along_instances(scale, gradient))
 
 
 def known_to_be_all(flags: Tensor) -> bool:
     """Return whether all flags are true, as far as that is known without waiting for a device: on a CPU only."""
     return flags.device.type == "cpu" and bool(flags.all())
+
+
+def known_to_be_finite(values: Tensor) -> bool:
+    """Return whether all values are finite, as far as one quick look tells without waiting for a device."""
+    # A sum that overflows merely calls for a closer look.
+    return values.device.type == "cpu" and math.isfinite(values.detach().sum())
 
 
 def along_instances(values: Tensor, stack: Tensor) -> Tensor:
@@ -95,13 +108,14 @@ class InstanceStep:
     def __init__(self, optimizer: Optimizer) -> None:
         """Remember the weights and optimiser state before the step."""
         self._optimizer = optimizer
-        self._weights = {p: p.detach().clone() for group in optimizer.param_groups for p in group["params"]}
-        self._moments = {key: state.clone() for key, state in self._state_tensors().items()}
+        self._weights: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
+        self._weights_before = [p.detach().clone() for p in self._weights]
+        self._moments_before = [m.clone() for m in self._moments()]
 
-    def _state_tensors(self) -> dict[tuple[Tensor, str], Tensor]:
-        """Return the optimiser's state per weight: all but its count of steps."""
-        states = ((p, name, value) for p in self._weights for name, value in self._optimizer.state.get(p, {}).items())
-        return {(p, name): v for p, name, v in states if isinstance(v, Tensor) and v.shape == p.shape}
+    def _moments(self) -> list[Tensor]:
+        """Return the optimiser's state: all but its counts of steps, which have no axis of instances."""
+        states = (value for p in self._weights for value in self._optimizer.state.get(p, {}).values())
+        return [value for value in states if isinstance(value, Tensor) and value.dim()]
 
     @torch.no_grad()
     def finish(self, rates: Tensor, alive: Tensor) -> Tensor:
@@ -110,26 +124,23 @@ class InstanceStep:
         Returns:
             The instances [M] that took the step: alive, and with finite weights after it.
         """
-        rate_of = {dtype: rates.to(dtype) for dtype in {p.dtype for p in self._weights}}
-        for p, before in self._weights.items():
-            torch.lerp(before, p, along_instances(rate_of[p.dtype], p), out=p)
-        if not self._known_to_be_finite():
+        along: dict[tuple[torch.dtype, int], Tensor] = {}
+        for p, before in zip(self._weights, self._weights_before, strict=True):
+            kind = p.dtype, p.dim()
+            if kind not in along:
+                along[kind] = along_instances(rates.to(p.dtype), p)
+            torch.lerp(before, p, along[kind], out=p)
+        if not known_to_be_finite(torch.stack(torch._foreach_norm(self._weights))):
             alive = alive & torch.stack([_rows(p).isfinite().all(1) for p in self._weights]).all(0)
         if not known_to_be_all(alive):
             self._restore(alive)
         return alive
 
-    def _known_to_be_finite(self) -> bool:
-        """Return whether all weights are finite, as far as one quick look tells without waiting for a device."""
-        weights = list(self._weights)
-        # A norm that overflows merely calls for a closer look.
-        return weights[0].device.type == "cpu" and math.isfinite(torch.stack(torch._foreach_norm(weights)).sum())
-
     def _restore(self, alive: Tensor) -> None:
         """Give all instances but those that are ``alive`` [M] their weights and optimiser state back."""
-        for p, before in self._weights.items():
-            p.copy_(torch.where(along_instances(alive, p), p, before))
-        for key, state in self._state_tensors().items():
-            # Before the first step there is no state.
-            before = self._moments.get(key, torch.zeros_like(state))
-            state.copy_(torch.where(along_instances(alive, state), state, before))
+        moments = self._moments()
+        # Before the first step there is no state.
+        moments_before = self._moments_before or [torch.zeros_like(m) for m in moments]
+        tensors, before = self._weights + moments, self._weights_before + moments_before
+        for tensor, old in zip(tensors, before, strict=True):
+            tensor.copy_(torch.where(along_instances(alive, tensor), tensor, old))

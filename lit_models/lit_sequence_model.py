@@ -23,6 +23,7 @@ from lit_models.instance_optimisation import (
     clip_and_mask,
     gradient_norms,
     known_to_be_all,
+    known_to_be_finite,
     schedule_factor,
     unit_rate_optimizer,
 )
@@ -131,6 +132,14 @@ class LitSequenceModel(L.LightningModule):
         self.register_buffer("loss_sum", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("loss_steps", torch.zeros((), dtype=torch.int64))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the name of the hook that runs, which Lightning sets some fifty times a step, at once."""
+        if name == "_current_fx_name":
+            # A module looks whether what it is given is a parameter, a buffer or a module.
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return outputs [M, B, K] (readout at the last step) or [M, B, T, K] for inputs [B, T, D]."""
         return self.ensemble(inputs, lengths)
@@ -152,7 +161,7 @@ class LitSequenceModel(L.LightningModule):
             loss, term = loss_of_sums(self.task, *self._sum_in_parts(outputs, batch))
         else:
             loss, term = training_loss(self.task, outputs, batch)
-        self._freeze_unless(loss.isfinite(), self.global_step + 1)
+        self._freeze_unless_finite(loss, ahead=1)
         if state is not None:
             self._carried.after("train", state, self.alive)
         # In place: to assign a buffer costs more than the sum.
@@ -182,16 +191,24 @@ class LitSequenceModel(L.LightningModule):
         total = summed_cross_entropy(outputs.flatten(1, 2), readout.weight, readout.bias, targets, valid)
         return total, len(targets) if valid is None else valid.sum()
 
-    def _freeze_unless(self, well: Tensor, step: int) -> None:
-        """Freeze instances that are at an end, all but those ``well`` [M]: no evaluation from ``step`` on is theirs."""
+    def _freeze_unless_finite(self, values: Tensor, ahead: int) -> None:
+        if not known_to_be_finite(values):
+            self._freeze_unless(values.isfinite(), ahead)
+
+    def _freeze_unless(self, well: Tensor, ahead: int) -> None:
+        """Freeze instances that are at an end, all but those ``well`` [M].
+
+        No evaluation is theirs from the one after so many further steps on: 1 within a step, 0 after it.
+        """
         if known_to_be_all(well):
             return
+        step = self.global_step + ahead
         newly = ~well & self.alive
         self.diverged_at.copy_(torch.where(newly, step, self.diverged_at))
         self.alive.logical_and_(~newly)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Return one optimiser over the stacked parameters, and its schedule per step.
+        """Return one optimiser over the stacked parameters and, if rates are to change, their schedule per step.
 
         Raises:
             ValueError: the Trainer was given ``gradient_clip_val``, which would clip all instances together.
@@ -201,6 +218,8 @@ class LitSequenceModel(L.LightningModule):
         optimizer = unit_rate_optimizer(
             self.optimizer_name, self.ensemble.parameters(), self.momentum, self.weight_decay, self.betas
         )
+        if self.schedule == "constant" and not self.warmup_steps:
+            return {"optimizer": optimizer}
         total_steps = self._total_steps() if self.schedule == "cosine" else 0
         factor = schedule_factor(self.schedule, self.warmup_steps, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
@@ -226,8 +245,14 @@ class LitSequenceModel(L.LightningModule):
         """Clip every instance's gradient by its own norm, and freeze those whose gradient is not finite."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norms = gradient_norms(parameters)
-        self._freeze_unless(norms.isfinite(), self.global_step + 1)
+        self._freeze_unless_finite(norms, ahead=1)
         clip_and_mask(parameters, norms, self.alive, self.gradient_clip_norm)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Forget the gradients; the optimiser's own way looks at settings that are not used here, for each of them."""
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
@@ -235,7 +260,7 @@ class LitSequenceModel(L.LightningModule):
         """Step every living instance with its own learning rate, and project it if it is to be stable."""
         step = InstanceStep(getattr(optimizer, "optimizer", optimizer))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self._freeze_unless(step.finish(self.learning_rates, self.alive), self.global_step + 1)
+        self._freeze_unless(step.finish(self.learning_rates, self.alive), ahead=1)
         # After frozen instances got their weights back, which were projected in a step before and so stay as they are.
         self._project()
 
@@ -267,7 +292,7 @@ class LitSequenceModel(L.LightningModule):
         if self.trainer.sanity_checking:
             return
         ranked = scores["val"][self.task.ranked.name]
-        self._freeze_unless(ranked.isfinite(), self.global_step)
+        self._freeze_unless_finite(ranked, ahead=0)
         self._keep_best(ranked)
         mean_loss = self.loss_sum / self.loss_steps
         point = {split: {name: values.tolist() for name, values in scores[split].items()} for split in SPLITS}

@@ -92,12 +92,12 @@ def loss_of_sums(task: Task, local: Tensor, count: int | Tensor) -> tuple[Tensor
         gathered = torch.cat([total, torch.as_tensor(count).to(total).reshape(1)])
         torch.distributed.all_reduce(gathered)
         total, count = gathered[:-1], gathered[-1]
-    mean, term = total / count, local * (world_size / count)
+    mean, scale = total / count, world_size / count
     if task.loss != "rmse":
-        return mean, term
+        return mean, local * scale
     root = mean.sqrt()
     # d sqrt(m) = dm / (2 sqrt(m)); the smallest normal number keeps a perfect batch's gradient at 0.
-    return root, term / (2 * root.clamp(min=torch.finfo(root.dtype).tiny))
+    return root, local * (scale / (2 * root.clamp(min=torch.finfo(root.dtype).tiny)))
 
 
 class InstanceMetric(TorchMetric):

@@ -20,7 +20,6 @@ import torch
 
 from benchmark.callbacks.resume_checkpoint import TrainingClock
 from benchmark.callbacks.take_measures import TakeMeasures
-from benchmark.callbacks.wandb_mirror import WandbMirror
 from benchmark.job import Job
 from benchmark.speed.cases import class_losses
 from benchmark.speed.contender import Contender, Measured, Report, Result
@@ -111,10 +110,9 @@ def build_trainer(case: TrainingCase, fit: _Fit) -> Callable[[], Result | Measur
 
 
 def fit_as_run(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:
-    """Train as ``rnnbench run`` does, with all of its callbacks."""
+    """Train as ``rnnbench run`` does, with its callbacks."""
     options = TrainOptions(accelerator="cpu")
-    callbacks = (TakeMeasures({}), TrainingClock(), WandbMirror(job, options.wandb))
-    make_trainer(job, options, *callbacks, watch).fit(model, datamodule=data)
+    make_trainer(job, options, TakeMeasures({}), TrainingClock(), watch).fit(model, datamodule=data)
 
 
 def fit_as_fit(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:

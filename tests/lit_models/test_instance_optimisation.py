@@ -82,6 +82,20 @@ def test_a_rate_per_instance_is_torchs_step_with_that_rate(name: str, weight_dec
         close([stack.detach()[index] for stack in stacks], [parameter.detach() for parameter in parameters])
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_complex_weights_are_trained_too(name: str) -> None:
+    stack = torch.nn.Parameter(torch.randn(SIZE, 3, dtype=torch.complex128))
+    alone, rates = split([stack], 2), torch.tensor(RATES, dtype=torch.float64)
+    optimizer, lone = unit_rate(name, [stack]), OPTIMIZERS[name](alone, lr=RATES[2], weight_decay=0, **SETTINGS[name])
+    for _ in range(STEPS):
+        step = InstanceStep(optimizer)
+        gradient = torch.randn_like(stack)
+        advance(optimizer, [stack], [gradient])
+        assert step.finish(rates, ALL).all()
+        advance(lone, alone, [gradient[2]])
+    close(stack.detach()[2], alone[0].detach())
+
+
 def run_with_frozen(name: str, alive_at: list[Tensor], rates: Tensor) -> tuple[list[Tensor], Optimizer]:
     torch.manual_seed(5)
     stacks = make_stacks()
@@ -209,6 +223,6 @@ def test_a_device_that_is_not_waited_for_gives_the_same_bits(
 
     looking = train()
     monkeypatch.setattr(instance_optimisation, "known_to_be_all", lambda flags: False)
-    monkeypatch.setattr(InstanceStep, "_known_to_be_finite", lambda step: False)
+    monkeypatch.setattr(instance_optimisation, "known_to_be_finite", lambda values: False)
     for looked, blind in zip(looking, train(), strict=True):
         assert torch.equal(looked, blind)
