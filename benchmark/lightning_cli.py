@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from benchmark.checkpoint import check_checkpoint, read_checkpoint
 from benchmark.errors import UserError, nearest
+from benchmark.lean_trainer import LeanTrainer
 from datamodules import registered_tasks
 from datamodules.sequence_data_module import SequenceDataModule
 from datamodules.task import Task
@@ -121,6 +122,7 @@ def main(arguments: Sequence[str]) -> int:
         LitSequenceModel,
         SequenceDataModule,
         subclass_mode_data=True,
+        trainer_class=LeanTrainer,
         save_config_kwargs={"overwrite": True},
         parser_class=_Parser,
         auto_configure_optimizers=False,

@@ -15,7 +15,6 @@ from typing import Any
 import lightning as L
 from filelock import FileLock, Timeout
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.profilers import PassThroughProfiler
 
 from benchmark.callbacks.resume_checkpoint import AtomicCheckpointIO, ProgressFile, ResumeCheckpoint, TrainingClock
 from benchmark.callbacks.take_measures import TakeMeasures
@@ -24,6 +23,7 @@ from benchmark.checkpoint import check_checkpoint
 from benchmark.construct import build_data_module, recurrence_factory
 from benchmark.errors import UserError
 from benchmark.job import Job
+from benchmark.lean_trainer import LeanTrainer
 from benchmark.measures.specs import build_measure
 from benchmark.options import CheckpointEvery, ScanName, WandbMode
 from benchmark.provenance import reset_peak_memory
@@ -148,7 +148,7 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
     by_epoch: dict[str, Any] = {"check_val_every_n_epoch": 1}
     by_step: dict[str, Any] = {"check_val_every_n_epoch": None, "val_check_interval": recipe.validate_every}
     devices: Any = options.devices if options.device_index is None else [options.device_index]
-    return L.Trainer(
+    return LeanTrainer(
         accelerator=options.accelerator,
         devices=devices,
         strategy="ddp" if options.devices > 1 else "auto",
@@ -165,21 +165,9 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        profiler=Unprofiled(),
         default_root_dir=job.folder,
         **(by_epoch if recipe.validate_every is None else by_step),
     )
-
-
-class Unprofiled(PassThroughProfiler):
-    """No profiler, like Lightning's default, which spends half a millisecond a step on contexts that do nothing."""
-
-    def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """Return a context that does nothing."""
-        return _NO_CONTEXT
-
-
-_NO_CONTEXT = contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ import torch
 from benchmark.callbacks.resume_checkpoint import TrainingClock
 from benchmark.callbacks.take_measures import TakeMeasures
 from benchmark.job import Job
+from benchmark.lean_trainer import LeanTrainer
 from benchmark.speed.cases import class_losses
 from benchmark.speed.contender import Contender, Measured, Report, Result
 from benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
@@ -116,8 +117,8 @@ def fit_as_run(job: Job, data: SequenceDataModule, model: LitSequenceModel, watc
 
 
 def fit_as_fit(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:
-    """Train as ``rnnbench fit`` does: Lightning's defaults, with its progress bar, logger and checkpoints."""
-    L.Trainer(
+    """Train as ``rnnbench fit`` does: with a progress bar, Lightning's logger and its checkpoints."""
+    LeanTrainer(
         accelerator="cpu",
         max_steps=job.point(job.members[0]).recipe.max_steps or 0,
         limit_val_batches=0,

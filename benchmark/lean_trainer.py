@@ -1,0 +1,68 @@
+"""Lightning's Trainer, with less beside a short step than its defaults put there."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.profilers import PassThroughProfiler
+
+
+class Unprofiled(PassThroughProfiler):
+    """No profiler, like Lightning's default, which spends half a millisecond a step on contexts that do nothing."""
+
+    def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """Return a context that does nothing."""
+        return _NO_CONTEXT
+
+
+_NO_CONTEXT = contextlib.nullcontext()
+
+
+class TimedProgressBar(TQDMProgressBar):
+    """A progress bar that is drawn so many times a second at most, however short a training step is.
+
+    Args:
+        every_seconds: least time between two drawings within an epoch; its last step is always drawn.
+    """
+
+    def __init__(self, every_seconds: float = 0.1) -> None:
+        """Draw the first step."""
+        super().__init__()
+        self.every_seconds = every_seconds
+        self._drawn_at = -math.inf
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Draw the step, if it is time or the last one."""
+        now = time.monotonic()
+        ends = batch_idx + 1 >= trainer.num_training_batches or trainer.global_step == trainer.max_steps
+        if ends or now - self._drawn_at >= self.every_seconds:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            self._drawn_at = now
+
+
+class LeanTrainer(L.Trainer):
+    """A Trainer that is ``Unprofiled`` and draws a ``TimedProgressBar``, unless others are given or none is wanted.
+
+    All arguments are Lightning's.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Exchange what Lightning put in for what was not said."""
+        given = kwargs.get("callbacks") or []
+        # Copied before: Lightning adds its own to the list that it is given.
+        given = [given] if isinstance(given, L.Callback) else list(given)
+        # Handed on as they are: LightningCLI reads there which arguments it may offer.
+        super().__init__(*args, **kwargs)
+        trainer: Any = self
+        if type(trainer.profiler) is PassThroughProfiler:
+            trainer.profiler = Unprofiled()
+        bar = self.progress_bar_callback
+        if type(bar) is TQDMProgressBar and bar not in given:
+            trainer.callbacks[trainer.callbacks.index(bar)] = TimedProgressBar()
