@@ -17,7 +17,7 @@ setup(
         Extension(
             f"lit_models.scan.native._{name}",
             ["lit_models/scan/native/module.c"],
-            depends=["lit_models/scan/native/tile.h", "lit_models/scan/native/residual.h"],
+            depends=[f"lit_models/scan/native/{name}.h" for name in ("tile", "walk", "residual", "lstm")],
             define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"')],
             extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", *flags],
             optional=True,

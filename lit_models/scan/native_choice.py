@@ -43,10 +43,14 @@ def native_for(walk: Walk, inputs: Tensor, state: Tensor, weights: Sequence[Any]
         return walk
     # Here, for they import what imports the choice.
     from lit_models.scan.fused_elman import ElmanWalk
+    from lit_models.scan.fused_gated import LSTMWalk
     from lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
+    from lit_models.scan.native_lstm import NativeLSTM
     from lit_models.scan.native_walk import NativeWalk
 
     # Not isinstance: what is derived from a walk computes something else.
+    if type(walk) is LSTMWalk:
+        return NativeLSTM()
     if type(walk) is ElmanWalk:
         return NativeWalk("plain", walk.activation)
     if type(walk) is ResidualWalk and ResidualWeights(*weights).dense is None:

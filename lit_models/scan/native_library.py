@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import itertools
 import warnings
 
 import torch
@@ -66,8 +67,8 @@ def native_library() -> ctypes.CDLL | None:
 def _load(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
     for number in ("float", "double"):
-        for name in ("forward", "backward", "scratch"):
-            function = getattr(library, f"{name}_{number}")
+        for name, kind in itertools.product(("forward", "backward", "scratch"), ("", "_lstm")):
+            function = getattr(library, f"{name}{kind}_{number}")
             function.argtypes = [ctypes.POINTER(Arguments)]
             function.restype = ctypes.c_int64 if name == "scratch" else None
     return library

@@ -8,22 +8,18 @@ follows a matrix product is done while its result is in registers. The formulas 
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lit_models.scan.fused_residual import ResidualWeights
-from lit_models.scan.native_library import Arguments, native_library, padded_length
+from lit_models.scan.native_call import NativeCall
 from lit_models.scan.walk import Needs
 
 _CHUNK = 16
 _ACTIVATIONS = ("tanh", "relu", "identity")
-# Buffers that are kept for the way back stay small enough for the allocator's heap (``state_rows``).
-_STORE_BYTES = 4 * 2**20
 
 
 class NativeWalk(NamedTuple):
@@ -43,7 +39,7 @@ class NativeWalk(NamedTuple):
         self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Walk.forward``."""
-        call = _Call(self, inputs, state, weights)
+        call = _ResidualCall(self, inputs, state, weights)
         steps, instances, units, batch = call.steps, call.instances, call.units, call.batch
         call.give(state=call.padded(state.mT))
         outputs = state.new_empty(steps, instances, units, batch) if keep_outputs else state.new_empty(0)
@@ -51,14 +47,9 @@ class NativeWalk(NamedTuple):
             call.give(outputs=outputs)
         stores: list[Tensor] = []
         if store:
-            shape = (instances, units, call.columns)
-            step_bytes = max(1, instances * units * call.columns * state.element_size())
-            length = max(1, _STORE_BYTES // (step_bytes * _CHUNK)) * _CHUNK
-            kept = [state.new_empty(min(length, steps - start), *shape) for start in range(0, steps, length)]
-            firsts = state.new_empty(len(range(0, steps, _CHUNK)), *shape)
+            firsts = state.new_empty(len(range(0, steps, _CHUNK)), instances, units, call.columns)
             call.give(firsts=firsts)
-            call.give_activations(kept)
-            stores = [firsts, *kept]
+            stores = [firsts, *call.keep(units)]
         call.run("forward")
         return outputs, call.given["state"][..., :batch].mT.contiguous(), stores
 
@@ -73,12 +64,12 @@ class NativeWalk(NamedTuple):
         needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
-        call = _Call(self, inputs, state, weights)
+        call = _ResidualCall(self, inputs, state, weights)
         instances, units, batch, features = call.instances, call.units, call.batch, call.features
         given, scale = call.weights, call.scale.unsqueeze(-1)
         final = state.new_zeros(state.shape) if grad_final is None else grad_final
         call.give(state=call.padded(final.mT), firsts=stores[0])
-        call.give_activations(stores[1:])
+        call.give_kept(stores[1:])
         call.give(to_state=scale * torch.cat([given.weight, given.input_weight], -1))
         if grad_outputs is not None:
             call.give(grad_outputs=grad_outputs.contiguous())
@@ -106,16 +97,13 @@ class NativeWalk(NamedTuple):
         return found[: 2 + len(weights)]
 
 
-class _Call:
-    """One call of the library: the tensors that it is given, by their names, and the numbers that describe them."""
+class _ResidualCall(NativeCall):
+    """A call of the residual family's walks: its matrices, doubled where tanh(a) is computed as 2σ(2a) - 1."""
 
     def __init__(self, walk: NativeWalk, inputs: Tensor, state: Tensor, weights: Sequence[Any]) -> None:
-        self.instances, self.batch, self.units = state.shape
-        self.steps, copies, _, self.features = inputs.shape
-        self.columns = padded_length(self.batch, state.element_size())
-        self.row = padded_length(self.units + self.features + 1, state.element_size())
-        self.given: dict[str, Tensor] = {}
-        self._like = state
+        super().__init__(inputs, state, state.shape[2], chunk=_CHUNK)
+        self.arguments.squashes = walk.form == "A"
+        self.arguments.activation = _ACTIVATIONS.index(walk.activation)
         tanh = walk.activation == "tanh"
         if walk.form == "plain":
             weights = (*weights, state.new_ones(self.instances, self.units), None, None, None)
@@ -125,7 +113,6 @@ class _Call:
         self.scale = 4 * gamma if tanh else gamma
         joint = torch.cat([*self.weights[:2], self.weights.bias.unsqueeze(-1)], -1)
         self.give(
-            inputs=self.padded(inputs.mT),
             joint=2 * joint if tanh else joint,
             gain=2 * gamma if tanh else gamma,
             offset=-gamma if tanh else torch.zeros_like(gamma),
@@ -133,42 +120,3 @@ class _Call:
         for name, residual in (("own", self.weights.own), ("cross", self.weights.cross)):
             if residual is not None:
                 self.give(**{name: residual})
-        self._arguments = Arguments(
-            steps=self.steps,
-            instances=self.instances,
-            copies=copies,
-            units=self.units,
-            features=self.features,
-            batch=self.batch,
-            columns=self.columns,
-            chunk=_CHUNK,
-            squashes=walk.form == "A",
-            activation=_ACTIVATIONS.index(walk.activation),
-            row=self.row,
-        )
-
-    def padded(self, columns: Tensor) -> Tensor:
-        """Return [..., B] as rows of whole vectors, zeros behind: a copy."""
-        return functional.pad(columns, (0, self.columns - self.batch)).clone(memory_format=torch.contiguous_format)
-
-    def give(self, **tensors: Tensor) -> None:
-        """Hand tensors to the library under their names."""
-        self.given.update({name: tensor.contiguous() for name, tensor in tensors.items()})
-
-    def give_activations(self, kept: Sequence[Tensor]) -> None:
-        """Hand over where the activations of each chunk lie."""
-        # Of instances that share them, a view repeats them.
-        self._kept = [tensor.contiguous() for tensor in kept]
-        places = [chunk.data_ptr() for tensor in self._kept for chunk in tensor.split(_CHUNK)]
-        self._places = (ctypes.c_void_p * len(places))(*places)
-        self._arguments.activations = ctypes.cast(self._places, ctypes.c_void_p)
-
-    def run(self, name: str) -> None:
-        """Call a function of the library."""
-        for key, tensor in self.given.items():
-            setattr(self._arguments, key, tensor.data_ptr())
-        library, number = native_library(), "float" if self._like.dtype == torch.float32 else "double"
-        where = ctypes.byref(self._arguments)
-        scratch = self._like.new_empty(getattr(library, f"scratch_{number}")(where))
-        self._arguments.scratch = scratch.data_ptr()
-        getattr(library, f"{name}_{number}")(where)

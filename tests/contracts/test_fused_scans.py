@@ -13,7 +13,7 @@ from lit_models.network import Network
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences._state_space import StateSpaceBlock
 from lit_models.scan.choice import ScanName, scanning
-from lit_models.scan.native_walk import NativeWalk
+from lit_models.scan.native_call import NativeCall
 from tests.contracts.builders import INPUTS, variants
 
 # torch compiles its own forward-mode rules with torch.jit.script when the first one is used.
@@ -24,7 +24,7 @@ pytestmark = [
 BATCH, INSTANCES = 5, 3
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 Build = Callable[[int], Recurrence]
-FORWARD = NativeWalk.forward
+RUN = NativeCall.run
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def check(run: Callable[[], object]) -> None:
     """Check that the compiled scan, and that in PyTorch where it is another one, do what the loop does."""
     with scanning("loop"):
         expected = run()
-    with scanning("native"), mock.patch.object(NativeWalk, "forward", autospec=True, side_effect=FORWARD) as compiled:
+    with scanning("native"), mock.patch.object(NativeCall, "run", autospec=True, side_effect=RUN) as compiled:
         close(run(), expected)
     if compiled.called:
         with scanning("fused"):

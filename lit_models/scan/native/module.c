@@ -1,4 +1,4 @@
-/* The walk of residual networks through time, for float and double. Called through ctypes; see ../native_walk.py. */
+/* The walks of residual networks and of LSTMs through time, for float and double. Called through ctypes; see ../native_call.py. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -18,7 +18,7 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define NAMED(name) JOIN(name, SUFFIX)
 
-/* Sizes and arrays of a walk, as Arguments in ../native_walk.py. Arrays that are not wanted are null. */
+/* Sizes and arrays of a walk, as Arguments in ../native_library.py. Arrays that are not wanted are null. */
 struct arguments {
     int64_t steps, instances, copies, units, features, batch, columns, chunk;
     int64_t squashes, activation;
@@ -52,7 +52,9 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 1 };
 #define INTEGER int32_t
 #define SUFFIX _float
 #include "tile.h"
+#include "walk.h"
 #include "residual.h"
+#include "lstm.h"
 #undef REAL
 #undef INTEGER
 #undef SUFFIX
@@ -61,7 +63,9 @@ enum { TILE_ROWS = 4, TILE_VECTORS = 1 };
 #define INTEGER int64_t
 #define SUFFIX _double
 #include "tile.h"
+#include "walk.h"
 #include "residual.h"
+#include "lstm.h"
 
 /* What setuptools wants of an extension; nothing is imported from it. */
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, MODULE_NAME, NULL, -1, NULL, NULL, NULL, NULL, NULL};

@@ -4,31 +4,10 @@
 
    The way back follows, with d the gradient of x', that of a up to a factor of each unit, which its matrices hold. */
 
-struct NAMED(walk) {
-    const struct arguments *given;
-    int64_t width, units, columns;
-    const REAL *joint, *own, *cross, *gain, *offset, *to_state;
-    REAL *x, *following, *activation;
-    const REAL *delta, *gradient;
-    REAL *before, *d_inputs, *d_joint;
-    const REAL *turned;
-};
-
-/* R x of one unit, zero without residual, or its transpose: then the factor of the unit that it is paired with counts. */
-INLINE VEC NAMED(residual)(const struct NAMED(walk) *w, const REAL *x, int64_t unit, int64_t column, int transposed) {
-    if (!w->own) return (VEC){0};
-    VEC found = w->own[unit] * NAMED(load)(x + unit * w->columns + column);
-    if (w->cross) {
-        REAL factor = w->cross[transposed ? unit ^ 1 : unit];
-        found += factor * NAMED(load)(x + (unit ^ 1) * w->columns + column);
-    }
-    return found;
-}
-
 /* All of x' but what the activation gives. */
 INLINE VEC NAMED(straight)(const struct NAMED(walk) *w, int64_t unit, int64_t column) {
     VEC found = NAMED(residual)(w, w->x, unit, column, 0);
-    if (w->given->squashes) found = 2 * NAMED(logistic)(2 * found) - 1;
+    if (w->given->squashes) found = NAMED(tanh)(found);
     return found;
 }
 
@@ -52,60 +31,10 @@ INLINE void NAMED(step_tile)(
     }
 }
 
-INLINE void NAMED(state_tile)(
-    const int rows, const int vectors, const struct NAMED(walk) *w, int64_t row, int64_t column
-) {
-    int64_t outputs = w->units + w->given->features;
-    VEC tile[TILE_ROWS][TILE_VECTORS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++)
-            tile[r][v] = row + r < w->units ? NAMED(residual)(w, w->delta, row + r, column + v * WIDTH, 1) : (VEC){0};
-    NAMED(add_products)(
-        rows, vectors, w->units, w->to_state + row, 1, outputs, w->gradient + column, w->columns, tile);
-    for (int r = 0; r < rows; r++) {
-        for (int v = 0; v < vectors; v++) {
-            int64_t at = column + v * WIDTH, unit = row + r;
-            if (unit < w->units) {
-                NAMED(store)(w->before + unit * w->columns + at, tile[r][v]);
-            } else {
-                REAL *to = w->d_inputs + (unit - w->units) * w->columns + at;
-                NAMED(store)(to, NAMED(load)(to) + tile[r][v]);
-            }
-        }
-    }
-}
-
-INLINE void NAMED(weight_tile)(
-    const int rows, const int vectors, const struct NAMED(walk) *w, int64_t row, int64_t column
-) {
-    REAL *to = w->d_joint + row * w->given->row + column;
-    VEC tile[TILE_ROWS][TILE_VECTORS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) tile[r][v] = NAMED(load)(to + r * w->given->row + v * WIDTH);
-    NAMED(add_products)(
-        rows, vectors, w->given->batch, w->gradient + row * w->columns, w->columns, 1, w->turned + column,
-        w->given->row, tile);
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) NAMED(store)(to + r * w->given->row + v * WIDTH, tile[r][v]);
-}
-
-/* Put the inputs of a step and ones below the state; the columns that pad it have zeros. */
-static void NAMED(set_inputs)(const struct arguments *g, REAL *x, int64_t step, int64_t instance) {
-    int64_t size = g->features * g->columns, copy = g->copies > 1 ? instance : 0;
-    memcpy(x + g->units * g->columns, (const REAL *)g->inputs + (step * g->copies + copy) * size, size * sizeof(REAL));
-    REAL *ones = x + (g->units + g->features) * g->columns;
-    for (int64_t column = 0; column < g->columns; column++) ones[column] = column < g->batch;
-}
-
-/* A step's activations in the chunk that holds it, [n, M, N, columns]. */
-static REAL *NAMED(activation_of)(const struct arguments *g, int64_t step, int64_t instance) {
-    if (!g->activations) return NULL;
-    int64_t place = step % g->chunk * g->instances + instance;
-    return (REAL *)g->activations[step / g->chunk] + place * g->units * g->columns;
-}
-
 static struct NAMED(walk) NAMED(begin)(const struct arguments *g, int64_t instance) {
-    struct NAMED(walk) w = {.given = g, .width = g->units + g->features + 1, .units = g->units, .columns = g->columns};
+    struct NAMED(walk) w = {.given = g, .width = g->units + g->features + 1, .units = g->units};
+    w.sums = g->units;
+    w.columns = g->columns;
     int64_t constants = instance * g->units;
     w.joint = (const REAL *)g->joint + constants * w.width;
     w.own = g->own ? (const REAL *)g->own + constants : NULL;
@@ -136,16 +65,12 @@ EXPORT void NAMED(forward)(const struct arguments *g) {
                 memcpy(first, w.x, size * sizeof(REAL));
             }
             NAMED(set_inputs)(g, w.x, t, m);
-            w.activation = NAMED(activation_of)(g, t, m);
+            w.activation = NAMED(kept_of)(g, t, m, g->units);
             EACH_TILE(NAMED(step_tile), &w, g->units, g->columns)
             REAL *next = w.following;
             w.following = w.x;
             w.x = next;
-            if (g->outputs) {
-                REAL *to = (REAL *)g->outputs + (t * g->instances + m) * g->units * g->batch;
-                for (int64_t i = 0; i < g->units; i++)
-                    memcpy(to + i * g->batch, w.x + i * g->columns, g->batch * sizeof(REAL));
-            }
+            NAMED(put_outputs)(g, w.x, t, m);
         }
         memcpy(state, w.x, size * sizeof(REAL));
     }
@@ -157,7 +82,7 @@ static void NAMED(walk_again)(struct NAMED(walk) *w, REAL *states, int64_t start
     int64_t size = g->units * g->columns, whole = w->width * g->columns;
     memcpy(states, (const REAL *)g->firsts + (start / g->chunk * g->instances + m) * size, size * sizeof(REAL));
     for (int64_t k = 0; k < count; k++) {
-        const REAL *activation = NAMED(activation_of)(g, start + k, m);
+        const REAL *activation = NAMED(kept_of)(g, start + k, m, g->units);
         w->x = states + k * whole;
         NAMED(set_inputs)(g, w->x, start + k, m);
         for (int64_t i = 0; i < g->units && k + 1 < count; i++) {
@@ -205,7 +130,6 @@ EXPORT void NAMED(backward)(const struct arguments *g) {
     int64_t size = g->units * g->columns, width = g->units + g->features + 1;
     REAL *states = g->scratch, *delta = states + (g->chunk + 1) * width * g->columns, *before = delta + size;
     REAL *gradient = before + size, *turned = gradient + size;
-    int64_t rows = g->d_inputs ? g->units + g->features : g->units;
     memset(turned, 0, g->batch * g->row * sizeof(REAL));
     for (int64_t m = 0; m < g->instances; m++) {
         struct NAMED(walk) w = NAMED(begin)(g, m);
@@ -213,30 +137,16 @@ EXPORT void NAMED(backward)(const struct arguments *g) {
         memcpy(delta, state, size * sizeof(REAL));
         w.gradient = gradient;
         w.turned = turned;
-        if (g->d_joint) w.d_joint = (REAL *)g->d_joint + m * g->units * g->row;
         for (int64_t start = (g->steps - 1) / g->chunk * g->chunk; start >= 0; start -= g->chunk) {
             int64_t count = g->steps - start < g->chunk ? g->steps - start : g->chunk;
             NAMED(walk_again)(&w, states, start, count, m);
             for (int64_t t = start + count - 1; t >= start; t--) {
                 w.x = states + (t - start) * width * g->columns;
-                if (g->grad_outputs) {
-                    const REAL *from = (const REAL *)g->grad_outputs + (t * g->instances + m) * g->units * g->batch;
-                    for (int64_t i = 0; i < g->units; i++)
-                        for (int64_t c = 0; c < g->batch; c++) delta[i * g->columns + c] += from[i * g->batch + c];
-                }
-                NAMED(pull_back)(&w, delta, gradient, NAMED(activation_of)(g, t, m), m);
+                NAMED(add_gradient_of_outputs)(g, delta, t, m);
+                NAMED(pull_back)(&w, delta, gradient, NAMED(kept_of)(g, t, m, g->units), m);
                 w.delta = delta;
                 w.before = before;
-                if (g->d_inputs) {
-                    int64_t copy = g->copies > 1 ? m : 0;
-                    w.d_inputs = (REAL *)g->d_inputs + (t * g->copies + copy) * g->features * g->columns;
-                }
-                EACH_TILE(NAMED(state_tile), &w, rows, g->columns)
-                if (g->d_joint) {
-                    for (int64_t k = 0; k < width; k++)
-                        for (int64_t c = 0; c < g->batch; c++) turned[c * g->row + k] = w.x[k * g->columns + c];
-                    EACH_TILE(NAMED(weight_tile), &w, g->units, g->row)
-                }
+                NAMED(leave_step)(&w, t, m);
                 REAL *next = before;
                 before = delta;
                 delta = next;

@@ -21,8 +21,8 @@ INLINE REAL NAMED(total)(VEC value) {
     return sum;
 }
 
-/* exp(x) = 2^n exp(r), |r| <= log(2) / 2, by its series to the last digit; n stands in the low bits of x + big. */
-INLINE VEC NAMED(exponential)(VEC x) {
+/* x = n log(2) + r, |r| <= log(2) / 2: returns exp(r) - 1 by its series to the last digit, and 2^n. */
+INLINE VEC NAMED(reduced_exponential)(VEC x, VEC *power) {
     const int single = sizeof(REAL) == 4;
     const REAL big = single ? (REAL)12582912.0 : (REAL)6755399441055744.0, most = single ? 87 : 708;
     const REAL high = single ? (REAL)0.693359375 : (REAL)6.93147180369123816490e-01;
@@ -34,20 +34,35 @@ INLINE VEC NAMED(exponential)(VEC x) {
     r -= n * low;
     VEC sum = NAMED(splat)(1);
 #pragma GCC unroll 16
-    for (int k = single ? 7 : 13; k > 0; k--) sum = 1 + sum * (r * (REAL)(1.0 / k));
-    return (VEC)((INTS)sum + ((INTS)shifted << (single ? 23 : 52)));
+    for (int k = single ? 7 : 13; k > 1; k--) sum = 1 + sum * (r * (REAL)(1.0 / k));
+    /* n stands in the low bits of `shifted`. */
+    *power = (VEC)((INTS)NAMED(splat)(1) + ((INTS)shifted << (single ? 23 : 52)));
+    return sum * r;
 }
 
-INLINE VEC NAMED(logistic)(VEC x) {
-    VEC denominator = 1 + NAMED(exponential)(-x);
+INLINE VEC NAMED(exponential)(VEC x) {
+    VEC power, rest = NAMED(reduced_exponential)(x, &power);
+    return power + power * rest;
+}
+
+INLINE VEC NAMED(reciprocal)(VEC x) {
 #ifdef __AVX512F__
     if (sizeof(REAL) == 4) {
         /* One step of Newton's method: twice as fast as a division. */
-        VEC guess = (VEC)_mm512_rcp14_ps((__m512)denominator);
-        return guess * (2 - denominator * guess);
+        VEC guess = (VEC)_mm512_rcp14_ps((__m512)x);
+        return guess * (2 - x * guess);
     }
 #endif
-    return 1 / denominator;
+    return 1 / x;
+}
+
+INLINE VEC NAMED(logistic)(VEC x) { return NAMED(reciprocal)(1 + NAMED(exponential)(-x)); }
+
+/* From e = exp(2x) - 1, which keeps the digits of a small x: e / (e + 2). */
+INLINE VEC NAMED(tanh)(VEC x) {
+    VEC power, rest = NAMED(reduced_exponential)(2 * x, &power);
+    VEC e = power * rest + (power - 1);
+    return e * NAMED(reciprocal)(e + 2);
 }
 
 /* Add to a tile, for each of its rows r and columns c, the sum over k of left[r, k] right[k, c]. */
@@ -84,4 +99,17 @@ INLINE void NAMED(add_products)(
         for (; TILE_VECTORS == 4 && column + 2 * WIDTH <= end; column += 2 * WIDTH)                                \
             TILES_OF_ROWS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 2))                               \
         for (; column < end; column += WIDTH) TILES_OF_ROWS(work, context, height, column, 1)                      \
+    }
+
+/* Call work(vectors, context, unit, column) for each unit and some columns. */
+#define UNITS_OF_COLUMNS(work, context, height, column, vectors)                                                   \
+    for (int64_t unit = 0; unit < (height); unit++) work(vectors, context, unit, column);
+#define EACH_UNIT(work, context, height, width)                                                                    \
+    {                                                                                                              \
+        int64_t column = 0, end = (width);                                                                         \
+        for (; TILE_VECTORS == 4 && column + 4 * WIDTH <= end; column += 4 * WIDTH)                                \
+            UNITS_OF_COLUMNS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 4))                            \
+        for (; TILE_VECTORS == 4 && column + 2 * WIDTH <= end; column += 2 * WIDTH)                                \
+            UNITS_OF_COLUMNS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 2))                            \
+        for (; column < end; column += WIDTH) UNITS_OF_COLUMNS(work, context, height, column, 1)                   \
     }

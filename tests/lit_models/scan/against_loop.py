@@ -5,6 +5,7 @@ from unittest import mock
 import torch
 
 from lit_models.scan.choice import scanning
+from lit_models.scan.native_call import NativeCall
 
 TOLERANCES = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -22,7 +23,13 @@ def both(compute):
 
 
 def assert_equal(compute):
-    torch.testing.assert_close(*both(compute), **TOLERANCES)
+    """Check that the scan in PyTorch, and what is compiled of it, give what the loop does."""
+    expected, found = both(compute)
+    torch.testing.assert_close(found, expected, **TOLERANCES)
+    with scanning("auto"), mock.patch.object(NativeCall, "run", autospec=True, side_effect=NativeCall.run) as compiled:
+        found = compute()
+    if compiled.called:
+        torch.testing.assert_close(found, expected, **TOLERANCES)
 
 
 def gradients(value, tensors):

@@ -1,5 +1,6 @@
 """The compiled walks: that they are there, what they refuse, and numbers that are not numbers."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -10,16 +11,21 @@ import pytest
 import torch
 
 from lit_models.recurrences.elman import ElmanRNN
+from lit_models.recurrences.gated import LSTM
+from lit_models.recurrences.ur_lstm import URLSTM
 from lit_models.recurrences.wcrnn import WCRNN
 from lit_models.scan import native_choice, native_library
 from lit_models.scan.choice import scanning
+from lit_models.scan.fused_gated import LSTMWalk
 from lit_models.scan.fused_residual import ResidualWalk
+from lit_models.scan.fused_ur_lstm import URLSTMWalk
+from lit_models.scan.native_lstm import NativeLSTM
 from lit_models.scan.native_walk import NativeWalk
 
 
-def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal"):
-    """The walk that a WCRNN takes."""
-    recurrence = WCRNN(1, 6, residual).to(dtype)
+def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
+    """The walk that a recurrence takes, a WCRNN if none is given."""
+    recurrence = (recurrence or WCRNN(1, 6, residual)).to(dtype)
     with (
         scanning(name),
         mock.patch("lit_models.scan.instance_scan._Scan.apply", side_effect=StopIteration) as apply,
@@ -36,11 +42,13 @@ def test_walks_are_compiled_where_there_is_a_compiler():
 
 @pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
-def test_every_build_gives_the_same(capability):
+@pytest.mark.parametrize("make", [lambda: WCRNN(3, 54, "rotation", phi=(0.1, 1.0), gamma=0.3), lambda: LSTM(3, 47)])
+@pytest.mark.parametrize("batch", [33, 128])
+def test_every_build_gives_the_same(capability, make, batch):
     if not runs_on(capability):
         pytest.skip(f"the processor has no {capability}")
     torch.manual_seed(0)
-    recurrence, inputs = WCRNN(3, 54, "rotation", phi=(0.1, 1.0), gamma=0.3), torch.randn(20, 33, 3)
+    recurrence, inputs = make(), torch.randn(20, batch, 3)
     found = []
     for name in ("fused", "native"):
         with library_for(capability), scanning(name):
@@ -59,7 +67,7 @@ def runs_on(capability):
 def library_for(capability):
     with mock.patch("torch.backends.cpu.get_cpu_capability", return_value=capability):
         library = native_library.native_library.__wrapped__()
-    return mock.patch("lit_models.scan.native_walk.native_library", return_value=library)
+    return mock.patch("lit_models.scan.native_call.native_library", return_value=library)
 
 
 def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
@@ -81,6 +89,9 @@ def test_taken_for_what_it_can_do():
     assert isinstance(walk_for(batch=4, dtype=torch.float64), NativeWalk)
     assert isinstance(walk_for(batch=8, name="fused"), ResidualWalk)
     assert isinstance(walk_for(batch=8, residual="orthogonal"), ResidualWalk)
+    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6)), NativeLSTM)
+    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6), name="fused"), LSTMWalk)
+    assert isinstance(walk_for(batch=8, recurrence=URLSTM(1, 6)), URLSTMWalk)
     # Of few sequences most of a vector would be padding.
     assert isinstance(walk_for(batch=7), ResidualWalk)
 
@@ -89,7 +100,7 @@ def test_taken_for_what_it_can_do():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_what_is_no_number_stays_none(value, dtype):
-    for recurrence in (WCRNN(1, 6, form="A"), ElmanRNN(1, 6, time_activation="relu")):
+    for recurrence in (WCRNN(1, 6, form="A"), ElmanRNN(1, 6, time_activation="relu"), LSTM(1, 6)):
         recurrence.to(dtype)
         inputs = torch.zeros(2, 9, 1, dtype=dtype)
         inputs[0, 4] = value
@@ -98,6 +109,48 @@ def test_what_is_no_number_stays_none(value, dtype):
             with scanning(name), torch.no_grad():
                 found.append(recurrence(inputs)[0])
         torch.testing.assert_close(*found, equal_nan=True)
+
+
+@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.parametrize("batch", [8, 33])
+def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
+    torch.manual_seed(0)
+    exact, inputs = LSTM(2, 47).double(), torch.randn(200, batch, 2, dtype=torch.float64)
+    single = copy.deepcopy(exact).float()
+
+    def compute(name, recurrence, inputs):
+        with scanning(name):
+            outputs, final = recurrence(inputs)
+        weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view_as(outputs)
+        gradients = torch.autograd.grad((outputs * weights).sum(), list(recurrence.parameters()))
+        return [outputs, final, *gradients]
+
+    expected = compute("loop", exact, inputs)
+    fused, native = (compute(name, single, inputs.float()) for name in ("fused", "native"))
+    for of_fused, found, right in zip(fused, native, expected, strict=True):
+        largest = right.abs().max()
+        assert (found - right).abs().max() <= 2 * (of_fused - right).abs().max() + 5e-7 * largest
+
+
+@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
+    inputs, weight = torch.randn(20, 1, 9, 2), torch.randn(3, 4 * 5, 5 + 2 + 1)
+    _, _, stores = NativeLSTM().forward(inputs, torch.zeros(3, 9, 10), [weight], True, False)
+    # Of nine sequences, sixteen columns.
+    assert sum(stored.numel() for stored in stores) == 20 * 3 * 5 * 5 * 16
+    assert NativeLSTM().forward(inputs, torch.zeros(3, 9, 10), [weight], False, False)[2] == []
+
+
+@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
+    monkeypatch.setattr("lit_models.scan.native_call._STORE_BYTES", 4000)
+    recurrence, inputs = LSTM(1, 5).double(), torch.randn(70, 8, 1, dtype=torch.float64)
+    found = []
+    for name in ("loop", "native"):
+        with scanning(name):
+            outputs, _ = recurrence(inputs)
+        found.append([outputs, *torch.autograd.grad(outputs.square().sum(), list(recurrence.parameters()))])
+    torch.testing.assert_close(*found, atol=1e-10, rtol=1e-10)
 
 
 def test_without_a_build_walks_go_on_in_pytorch():
