@@ -14,7 +14,7 @@ from benchmark.construct import recurrence_factory
 from benchmark.experiment import Experiment
 from benchmark.launchers.dry_run import default_workers
 from benchmark.launchers.estimate import random_inputs
-from benchmark.options import RunOptions
+from benchmark.options import RunOptions, ScanName
 from benchmark.plan import LARGEST_ENSEMBLE
 from benchmark.recipe import Recipe
 from datamodules.sequence_data_module import SequenceDataModule
@@ -34,8 +34,8 @@ _FLOAT = 4
 _COPIES = 4
 #: A kept tensor's gradient is as large as itself, and an evaluation holds a layer's inputs beside its outputs.
 _TWICE = 2
-#: Not one sequence, of which tensors are kept in other ways.
-_SEQUENCES, _LENGTHS = (2, 4), (16, 32)
+#: As many sequences as fill the vectors of compiled walks: of fewer, tensors are kept in other ways.
+_SEQUENCES, _LENGTHS = (16, 32), (16, 32)
 _CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -75,8 +75,7 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     point = experiment.points()[0]
     task, recipe = module.task, point.recipe
     network = make_network(recurrence_factory(point.config["recurrence"]), task, 0)
-    # Of few sequences; compiled walks and kernels keep what these do.
-    with scanning("loop" if options.scan == "loop" else "fused"):
+    with scanning(_walk_that_counts(options)):
         kept = kept_for_way_back(network, task)
     # Compiled walks fill whole vectors.
     sequences = padded_length(-(-module.batch_size // options.devices), _FLOAT)
@@ -88,6 +87,13 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     scoring = _FLOAT * scored * task.steps * network.recurrence.hidden_size
     weights = _FLOAT * count_parameters(network) * (_COPIES + _moments(recipe))
     return weights + _TWICE * max(learning, scoring)
+
+
+def _walk_that_counts(options: RunOptions) -> ScanName:
+    """Return the scan that keeps on the CPU what a run's keeps; kernels keep what the walks in PyTorch do."""
+    if options.scan == "loop":
+        return "loop"
+    return options.scan if options.scan in ("auto", "native") and not torch.cuda.is_available() else "fused"
 
 
 def _moments(recipe: Recipe) -> int:
