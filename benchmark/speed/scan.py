@@ -100,7 +100,7 @@ def _report(
 ) -> Report[SequenceCase]:
     """Return a report of a case; ``largest`` are targets of the better of M = 2 and M = 5 by the reference's name."""
     targets = [Target(tuple(_TOGETHER), (name,), ratio) for name, ratio in largest.items()]
-    compiled = [_IN_PYTORCH] if case.cell.startswith("WCRNN") else []
+    compiled = [] if case.cell == "GRU" else [_IN_PYTORCH]
     if case.cell.startswith("WCRNN"):
         targets.append(Target((_ALONE,), tuple(_TOGETHER), 1.2))
     else:
