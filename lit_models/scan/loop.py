@@ -39,4 +39,6 @@ def scan_loop(
         state = following if lengths is None else torch.where((t < lengths).unsqueeze(-1), following, state)
         if keep_outputs:
             outputs.append(recurrence.output(state))
-    return (torch.stack(outputs) if keep_outputs else inputs.new_empty(0)), state
+    if not keep_outputs:
+        return inputs.new_empty(0), state
+    return torch.stack(outputs) if outputs else state.new_empty(0, *recurrence.output(state).shape), state

@@ -116,6 +116,15 @@ def test_a_sequence_can_be_run_in_two_parts(build: Build, inputs: torch.Tensor) 
 
 
 @for_all
+def test_no_steps_give_no_outputs_and_leave_the_state(build: Build, inputs: torch.Tensor) -> None:
+    recurrence = build(0)
+    state = visited_state(recurrence)
+    outputs, final = recurrence(inputs[:0], state)
+    assert outputs.shape == (0, BATCH, recurrence.hidden_size)
+    assert torch.equal(final, state)
+
+
+@for_all
 def test_truncation_longer_than_the_sequence_changes_nothing(build: Build, inputs: torch.Tensor) -> None:
     recurrence = build(0)
     close(FeedForwardTruncation.of(recurrence, k=STEPS)(inputs)[0], recurrence(inputs)[0])
