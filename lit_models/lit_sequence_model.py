@@ -167,7 +167,8 @@ class LitSequenceModel(L.LightningModule):
         # In place: to assign a buffer costs more than the sum.
         self.loss_sum.add_(loss)
         self.loss_steps.add_(1)
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        interval = self.trainer.log_every_n_steps
+        if interval and self.global_step % interval == 0:
             # Every self.log costs a third of a millisecond, written or not.
             self.log("train_loss", loss[self.alive].mean(), prog_bar=True)
         return torch.where(self.alive, term, 0.0).sum()

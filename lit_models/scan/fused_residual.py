@@ -53,7 +53,7 @@ class ResidualWalk(NamedTuple):
         step = _Step(self.form, rows, given)
         layout, diagonal, doubled_gamma = rows.layout, step.diagonal, step.doubled_gamma
         joint = layout.matrix(rows.joint(*(2 * each for each in given[:3]), padded=True))
-        projector = rows.projector(rows.pad(2 * given.input_weight))
+        projector = rows.projector(2 * given.input_weight)
         outputs = new_outputs(state, rows.steps, rows.instances, rows.units, rows.batch, keep_outputs)
         states, current = rows.new(CHUNK + 1), layout.native(state.mT)
         xs = step.residual.split(states)
@@ -69,7 +69,7 @@ class ResidualWalk(NamedTuple):
                 x, following = xs[k], xs[k + 1]
                 torch.bmm(*factors[k], out=coupling)
                 if projector is not None:
-                    projector.add(start + k, coupling)
+                    projector.add(start + k, rows.units_of(coupling))
                 coupling.sigmoid_()
                 if diagonal is None:
                     step.add_residual(x, following)

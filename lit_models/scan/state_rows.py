@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -30,7 +31,9 @@ class StateRows:
         self.instances, self.batch, self.units = state.shape
         self.steps, self.copies, _, self.features = inputs.shape
         self.layout = Layout(self.batch)
-        self.joined = self.features <= max(1, self.units // 16)
+        # Rows of inputs go through what is done to states, times zero: an infinite one would spoil the step after it.
+        known_finite = inputs.device.type != "cpu" or math.isfinite(inputs.sum())
+        self.joined = self.features <= max(1, self.units // 16) and known_finite
         self.rows = self.units + 1 + (self.features if self.joined else 0)
         self.inputs, self.state = inputs, state
         self._native_inputs = self.layout.native(inputs.mT)

@@ -83,3 +83,11 @@ def test_mistakes(rnnbench, words: str, fragments: list[str], capsys: pytest.Cap
     message = capsys.readouterr().err
     assert message.splitlines()[-1].startswith("error: ")
     assert all(fragment in message for fragment in fragments), message
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+@pytest.mark.parametrize("options", ["--trainer.barebones true", "--trainer.log_every_n_steps 0"])
+def test_fit_without_logging(rnnbench, options: str) -> None:
+    kept = [option for option in FIT.split("--trainer.") if "progress_bar" not in option and "summary" not in option]
+    words = "--trainer.".join(kept).replace("--trainer.log_every_n_steps 1", "")
+    assert rnnbench(*words.split(), *options.split(), "--trainer.accelerator", "cpu") == 0

@@ -120,10 +120,11 @@ def test_quick_scan_report_as_a_user_would(tmp_path: Path) -> None:
     timings = {timing["name"]: timing for timing in report["timings"]}
     ours = [f"rnnbench, M = {size}" for size in (1, 2, 5)]
     jax = ["jax.lax.scan", "jax.lax.scan, inputs projected in the step"] * has_jax
+    in_pytorch = "rnnbench in PyTorch alone, M = 5"
     peers = ["nn.RNN (not residual)", "floor: three matrix products a step", *jax]
-    assert list(timings) == ["plain loop", *ours, *peers]
+    assert list(timings) == ["plain loop", *ours, in_pytorch, *peers]
     assert [timings[name]["instances"] for name in ours] == [1, 2, 5]
-    for name in ("plain loop", *ours):
+    for name in ("plain loop", *ours, in_pytorch):
         assert timings[name]["difference"] < 1e-10
     assert timings["nn.RNN (not residual)"]["difference"] is None
 

@@ -188,6 +188,7 @@ def test_suite_is_twelve_different_configurations_that_can_be_sampled() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Starting from v1.9.0")
 def test_suite_through_the_command_scores_as_in_plain_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     case = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)

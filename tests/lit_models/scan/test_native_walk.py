@@ -100,15 +100,16 @@ def test_taken_for_what_it_can_do():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_what_is_no_number_stays_none(value, dtype):
-    for recurrence in (WCRNN(1, 6, form="A"), ElmanRNN(1, 6, time_activation="relu"), LSTM(1, 6)):
+    for recurrence in (WCRNN(1, 6), WCRNN(1, 6, form="A"), ElmanRNN(1, 6, time_activation="relu"), LSTM(1, 6)):
         recurrence.to(dtype)
-        inputs = torch.zeros(2, 9, 1, dtype=dtype)
+        inputs = torch.zeros(3, 9, 1, dtype=dtype)
         inputs[0, 4] = value
         found = []
-        for name in ("native", "loop"):
+        for name in ("loop", "native", "fused"):
             with scanning(name), torch.no_grad():
                 found.append(recurrence(inputs)[0])
-        torch.testing.assert_close(*found, equal_nan=True)
+        torch.testing.assert_close(found[1], found[0], equal_nan=True)
+        torch.testing.assert_close(found[2], found[0], equal_nan=True)
 
 
 @pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
