@@ -43,7 +43,7 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
     from benchmark.construct import build_data_module
     from benchmark.launchers.estimate import Estimator, makespan
 
-    print("timing a few short steps of each kind of run ...", file=sys.stderr, flush=True)
+    print("timing a few short steps of each kind of run (a minute or two) ...", file=sys.stderr, flush=True)
     estimator = Estimator(options.scan, options.checkpoint_every)
     lines, workers = [], options.workers or default_workers()
     for budget, plan in sorted(plans.items(), key=lambda item: BUDGETS.index(item[0])):
