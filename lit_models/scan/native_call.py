@@ -13,6 +13,9 @@ from lit_models.scan.native_library import Arguments, native_library, padded_len
 
 # Buffers that are kept for the way back stay small enough for the allocator's heap (``state_rows``).
 _STORE_BYTES = 4 * 2**20
+# What a block of sequences works on stays in the processor's caches; so many sequences fill registers well.
+_BLOCK_BYTES = 3 * 2**19
+_NARROWEST = 64
 
 
 class NativeCall:
@@ -23,40 +26,61 @@ class NativeCall:
         state: [M, B, S].
         units: N.
         chunk: steps that are kept in a row; where walks compute states again, those from one first state.
+        rows: numbers a sequence that a walk works on again and again. A batch for which they are too many for the
+            caches is walked block by block: for the library each block is an instance of its own.
     """
 
-    def __init__(self, inputs: Tensor, state: Tensor, units: int, chunk: int) -> None:
+    def __init__(self, inputs: Tensor, state: Tensor, units: int, chunk: int, rows: int) -> None:
         """Describe the sizes, and hand the inputs over."""
         self.instances, self.batch = state.shape[:2]
         self.steps, copies, _, self.features = inputs.shape
         self.units = units
-        self.columns = padded_length(self.batch, state.element_size())
+        widest = _BLOCK_BYTES // (rows * state.element_size()) // _NARROWEST * _NARROWEST
+        self.blocks = -(-self.batch // max(widest, _NARROWEST))
+        self._sequences = -(-self.batch // self.blocks)
+        self.columns = padded_length(self._sequences, state.element_size())
         self.row = padded_length(units + self.features + 1, state.element_size())
         self.given: dict[str, Tensor] = {}
         self._like, self._chunk = state, chunk
         self.arguments = Arguments(
             steps=self.steps,
-            instances=self.instances,
-            copies=copies,
+            instances=self.instances * self.blocks,
+            copies=copies * self.blocks,
             units=units,
             features=self.features,
-            batch=self.batch,
+            batch=self._sequences,
             columns=self.columns,
             chunk=chunk,
+            blocks=self.blocks,
+            whole=self.batch,
             row=self.row,
         )
         self.give(inputs=self.padded(inputs.mT))
 
     def padded(self, columns: Tensor) -> Tensor:
-        """Return [..., B] as rows of whole vectors, zeros behind: a copy."""
-        return functional.pad(columns, (0, self.columns - self.batch)).clone(memory_format=torch.contiguous_format)
+        """Return [..., I, R, B] as rows of whole vectors, zeros behind, [..., I * blocks, R, columns]: a copy."""
+        if self.blocks > 1:
+            columns = functional.pad(columns, (0, self.blocks * self._sequences - self.batch))
+            columns = columns.unflatten(-1, (self.blocks, -1)).transpose(-3, -2).flatten(-4, -3)
+        return functional.pad(columns, (0, self.columns - self._sequences)).clone(memory_format=torch.contiguous_format)
+
+    def whole(self, name: str) -> Tensor:
+        """Return what was given and is ``padded`` without its padding again, [..., I, R, B]."""
+        columns = self.given[name][..., : self._sequences]
+        if self.blocks == 1:
+            return columns
+        return columns.unflatten(-3, (-1, self.blocks)).transpose(-3, -2).flatten(-2)[..., : self.batch]
 
     def give(self, **tensors: Tensor) -> None:
         """Hand tensors to the library under their names."""
         self.given.update({name: tensor.contiguous() for name, tensor in tensors.items()})
 
     def keep(self, rows: int) -> list[Tensor]:
-        """Make room for what is kept of each step, [n, M, rows, columns] for so many chunks at a time; hand it over."""
+        """Make room for what is kept of each step, [n, M, R, columns] for so many chunks at a time; hand it over.
+
+        R is ``rows`` for each block.
+        """
+        rows *= self.blocks
         step_bytes = max(1, self.instances * rows * self.columns * self._like.element_size())
         length = max(1, _STORE_BYTES // (step_bytes * self._chunk)) * self._chunk
         kept = [
@@ -70,7 +94,11 @@ class NativeCall:
         """Hand over where what is kept of each chunk lies."""
         # Of instances that share them, a view repeats them.
         self._kept = [tensor.contiguous() for tensor in kept]
-        places = [chunk.data_ptr() for tensor in self._kept for chunk in tensor.split(self._chunk)]
+        places = [
+            tensor.data_ptr() + start * tensor.stride(0) * tensor.element_size()
+            for tensor in self._kept
+            for start in range(0, len(tensor), self._chunk)
+        ]
         self._places = (ctypes.c_void_p * len(places))(*places)
         self.arguments.activations = ctypes.cast(self._places, ctypes.c_void_p)
 

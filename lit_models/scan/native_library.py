@@ -18,7 +18,7 @@ _VECTOR_BYTES = 64
 
 _NUMBERS = (
     *("steps", "instances", "copies", "units", "features", "batch", "columns", "chunk"),
-    *("squashes", "activation"),
+    *("blocks", "whole", "squashes", "activation"),
 )
 _ARRAYS = (
     *("inputs", "joint", "own", "cross", "gain", "offset", "state", "firsts", "activations"),

@@ -10,7 +10,8 @@ from torch import Tensor
 from lit_models.scan.native_call import NativeCall
 from lit_models.scan.walk import Needs
 
-_CHUNK = 16
+# Nothing is computed again: steps need not be kept in a row, and of large batches few fit into one buffer.
+_CHUNK = 1
 #: Of a unit: i, f, o, g and c'.
 _KEPT = 5
 
@@ -27,7 +28,7 @@ class NativeLSTM:
         """See ``Walk.forward``."""
         (weight,) = weights
         units = weight.shape[1] // 4
-        call = NativeCall(inputs, state, units, _CHUNK)
+        call = _call(inputs, state, units)
         call.give(joint=_by_unit(weight), state=call.padded(state.mT))
         outputs = state.new_empty(0)
         if keep_outputs:
@@ -35,7 +36,7 @@ class NativeLSTM:
             call.give(outputs=outputs)
         stores = call.keep(_KEPT * units) if store else []
         call.run("forward_lstm")
-        return outputs, call.given["state"][..., : call.batch].mT.contiguous(), stores
+        return outputs, call.whole("state").mT.contiguous(), stores
 
     def backward(
         self,
@@ -50,7 +51,7 @@ class NativeLSTM:
         """See ``Walk.backward``."""
         (weight,) = weights
         units = weight.shape[1] // 4
-        call = NativeCall(inputs, state, units, _CHUNK)
+        call = _call(inputs, state, units)
         final = torch.zeros_like(state) if grad_final is None else grad_final
         call.give(state=call.padded(final.mT), firsts=call.padded(state.mT), to_state=_by_unit(weight)[..., :-1])
         call.give_kept(stores)
@@ -63,10 +64,16 @@ class NativeLSTM:
         call.run("backward_lstm")
         d_joint = call.given.get("d_joint")
         return [
-            call.given["d_inputs"][..., : call.batch].mT if needs.inputs else None,
-            call.given["state"][..., : call.batch].mT if needs.state else None,
+            call.whole("d_inputs").mT if needs.inputs else None,
+            call.whole("state").mT if needs.state else None,
             None if d_joint is None else d_joint[..., : weight.shape[2]].transpose(1, 2).flatten(1, 2),
         ]
+
+
+def _call(inputs: Tensor, state: Tensor, units: int) -> NativeCall:
+    # Two states with their inputs; what is kept, and gradients of both states and of the gates.
+    rows = 2 * (units + inputs.shape[3] + 1) + (_KEPT + 7) * units
+    return NativeCall(inputs, state, units, _CHUNK, rows)
 
 
 def _by_unit(weight: Tensor) -> Tensor:

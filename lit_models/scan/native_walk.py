@@ -47,11 +47,11 @@ class NativeWalk(NamedTuple):
             call.give(outputs=outputs)
         stores: list[Tensor] = []
         if store:
-            firsts = state.new_empty(len(range(0, steps, _CHUNK)), instances, units, call.columns)
+            firsts = state.new_empty(len(range(0, steps, _CHUNK)), instances, call.blocks * units, call.columns)
             call.give(firsts=firsts)
             stores = [firsts, *call.keep(units)]
         call.run("forward")
-        return outputs, call.given["state"][..., :batch].mT.contiguous(), stores
+        return outputs, call.whole("state").mT.contiguous(), stores
 
     def backward(
         self,
@@ -65,7 +65,7 @@ class NativeWalk(NamedTuple):
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
         call = _ResidualCall(self, inputs, state, weights)
-        instances, units, batch, features = call.instances, call.units, call.batch, call.features
+        instances, units, features = call.instances, call.units, call.features
         given, scale = call.weights, call.scale.unsqueeze(-1)
         final = state.new_zeros(state.shape) if grad_final is None else grad_final
         call.give(state=call.padded(final.mT), firsts=stores[0])
@@ -88,8 +88,8 @@ class NativeWalk(NamedTuple):
             whole = scale * d_joint[..., : units + features + 1]
             joint = (whole[..., :units], whole[..., units:-1], whole[..., -1])
         found = [
-            call.given["d_inputs"][..., :batch].mT if needs.inputs else None,
-            call.given["state"][..., :batch].mT if needs.state else None,
+            call.whole("d_inputs").mT if needs.inputs else None,
+            call.whole("state").mT if needs.state else None,
             *joint,
             *(call.given.get(name) for name in ("d_gain", "d_own", "d_cross")),
             None,
@@ -101,7 +101,9 @@ class _ResidualCall(NativeCall):
     """A call of the residual family's walks: its matrices, doubled where tanh(a) is computed as 2σ(2a) - 1."""
 
     def __init__(self, walk: NativeWalk, inputs: Tensor, state: Tensor, weights: Sequence[Any]) -> None:
-        super().__init__(inputs, state, state.shape[2], chunk=_CHUNK)
+        units, width = state.shape[2], state.shape[2] + inputs.shape[3] + 1
+        # States of a chunk with their inputs, and gradients of two states and of a beside what is kept.
+        super().__init__(inputs, state, units, _CHUNK, (_CHUNK + 1) * width + 4 * units)
         self.arguments.squashes = walk.form == "A"
         self.arguments.activation = _ACTIVATIONS.index(walk.activation)
         tanh = walk.activation == "tanh"

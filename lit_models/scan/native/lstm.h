@@ -33,8 +33,9 @@ static struct NAMED(walk) NAMED(begin_lstm)(const struct arguments *g, int64_t i
     struct NAMED(walk) w = {.given = g, .width = g->units + g->features + 1, .units = g->units};
     w.sums = 4 * g->units;
     w.columns = g->columns;
-    w.joint = (const REAL *)g->joint + instance * w.sums * w.width;
-    if (g->to_state) w.to_state = (const REAL *)g->to_state + instance * w.sums * (g->units + g->features);
+    int64_t rows = instance / g->blocks * w.sums;
+    w.joint = (const REAL *)g->joint + rows * w.width;
+    if (g->to_state) w.to_state = (const REAL *)g->to_state + rows * (g->units + g->features);
     return w;
 }
 

@@ -21,12 +21,14 @@
 /* Sizes and arrays of a walk, as Arguments in ../native_library.py. Arrays that are not wanted are null. */
 struct arguments {
     int64_t steps, instances, copies, units, features, batch, columns, chunk;
+    /* so many instances in a row are one network on blocks of its `whole` sequences, `batch` each but for the last */
+    int64_t blocks, whole;
     int64_t squashes, activation;
-    /* inputs [T, I, D, columns], joint [M, N, N + D + 1], own, cross, gain and offset [M, N] */
+    /* inputs [T, copies, D, columns]; of a network, M / blocks in all, joint [N, N + D + 1], own, cross, gain, offset [N] */
     const void *inputs, *joint, *own, *cross, *gain, *offset;
     /* state [M, N, columns]; first states of the chunks [C, M, N, columns]; activations of each [n, M, N, columns] */
     void *state, *firsts, **activations;
-    /* outputs and their gradients [T, M, N, B] */
+    /* outputs and their gradients [T, M / blocks, N, whole] */
     void *outputs;
     const void *grad_outputs;
     /* to_state [M, N, N + D]; gradients of inputs, of joint [M, N, row], of gain, own and cross [M, N] */

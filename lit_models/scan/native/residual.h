@@ -35,7 +35,7 @@ static struct NAMED(walk) NAMED(begin)(const struct arguments *g, int64_t instan
     struct NAMED(walk) w = {.given = g, .width = g->units + g->features + 1, .units = g->units};
     w.sums = g->units;
     w.columns = g->columns;
-    int64_t constants = instance * g->units;
+    int64_t constants = instance / g->blocks * g->units;
     w.joint = (const REAL *)g->joint + constants * w.width;
     w.own = g->own ? (const REAL *)g->own + constants : NULL;
     w.cross = g->cross ? (const REAL *)g->cross + constants : NULL;
@@ -99,7 +99,7 @@ static void NAMED(walk_again)(struct NAMED(walk) *w, REAL *states, int64_t start
 /* From the gradient of x' in `delta`, add to those of gain, own and cross; set that of a, and delta to that of R x. */
 static void NAMED(pull_back)(struct NAMED(walk) *w, REAL *delta, REAL *gradient, const REAL *activation, int64_t m) {
     const struct arguments *g = w->given;
-    int64_t first = m * g->units;
+    int64_t first = m / g->blocks * g->units;
     for (int64_t i = 0; i < g->units; i++) {
         VEC gained = {0}, deltas = {0}, owned = {0}, crossed = {0};
         for (int64_t c = 0; c < g->columns; c += WIDTH) {

@@ -62,12 +62,18 @@ INLINE void NAMED(weight_tile)(
     }
 }
 
+/* Sequences of an instance's block: of the last one there may be fewer. */
+INLINE int64_t NAMED(sequences)(const struct arguments *g, int64_t instance) {
+    int64_t left = g->whole - instance % g->blocks * g->batch;
+    return left < g->batch ? left : g->batch;
+}
+
 /* Put the inputs of a step and ones below the state; the columns that pad it have zeros. */
 static void NAMED(set_inputs)(const struct arguments *g, REAL *x, int64_t step, int64_t instance) {
-    int64_t size = g->features * g->columns, copy = g->copies > 1 ? instance : 0;
+    int64_t size = g->features * g->columns, copy = instance % g->copies, sequences = NAMED(sequences)(g, instance);
     memcpy(x + g->units * g->columns, (const REAL *)g->inputs + (step * g->copies + copy) * size, size * sizeof(REAL));
     REAL *ones = x + (g->units + g->features) * g->columns;
-    for (int64_t column = 0; column < g->columns; column++) ones[column] = column < g->batch;
+    for (int64_t column = 0; column < g->columns; column++) ones[column] = column < sequences;
 }
 
 /* What is kept of a step, in the chunk that holds it, [n, M, rows, columns]. */
@@ -77,31 +83,38 @@ static REAL *NAMED(kept_of)(const struct arguments *g, int64_t step, int64_t ins
     return (REAL *)g->activations[step / g->chunk] + place * rows * g->columns;
 }
 
+INLINE int64_t NAMED(place_of_outputs)(const struct arguments *g, int64_t step, int64_t instance) {
+    int64_t network = step * (g->instances / g->blocks) + instance / g->blocks;
+    return network * g->units * g->whole + instance % g->blocks * g->batch;
+}
+
 /* Add the gradient of a step's outputs to that of its state. */
 static void NAMED(add_gradient_of_outputs)(const struct arguments *g, REAL *delta, int64_t step, int64_t instance) {
     if (!g->grad_outputs) return;
-    const REAL *from = (const REAL *)g->grad_outputs + (step * g->instances + instance) * g->units * g->batch;
+    const REAL *from = (const REAL *)g->grad_outputs + NAMED(place_of_outputs)(g, step, instance);
+    int64_t sequences = NAMED(sequences)(g, instance);
     for (int64_t i = 0; i < g->units; i++)
-        for (int64_t c = 0; c < g->batch; c++) delta[i * g->columns + c] += from[i * g->batch + c];
+        for (int64_t c = 0; c < sequences; c++) delta[i * g->columns + c] += from[i * g->whole + c];
 }
 
 /* Hand a step's state out, without what pads its columns. */
 static void NAMED(put_outputs)(const struct arguments *g, const REAL *x, int64_t step, int64_t instance) {
     if (!g->outputs) return;
-    REAL *to = (REAL *)g->outputs + (step * g->instances + instance) * g->units * g->batch;
-    for (int64_t i = 0; i < g->units; i++) memcpy(to + i * g->batch, x + i * g->columns, g->batch * sizeof(REAL));
+    REAL *to = (REAL *)g->outputs + NAMED(place_of_outputs)(g, step, instance);
+    int64_t sequences = NAMED(sequences)(g, instance);
+    for (int64_t i = 0; i < g->units; i++) memcpy(to + i * g->whole, x + i * g->columns, sequences * sizeof(REAL));
 }
 
 /* From the gradient of a: add those of a step's inputs and of joint, and set that of the state before. */
 static void NAMED(leave_step)(struct NAMED(walk) *w, int64_t step, int64_t instance) {
     const struct arguments *g = w->given;
     if (g->d_inputs) {
-        int64_t copy = g->copies > 1 ? instance : 0;
+        int64_t copy = instance % g->copies;
         w->d_inputs = (REAL *)g->d_inputs + (step * g->copies + copy) * g->features * g->columns;
     }
     EACH_TILE(NAMED(state_tile), w, (g->d_inputs ? g->units + g->features : g->units), g->columns)
     if (!g->d_joint) return;
-    w->d_joint = (REAL *)g->d_joint + instance * w->sums * g->row;
+    w->d_joint = (REAL *)g->d_joint + instance / g->blocks * w->sums * g->row;
     for (int64_t k = 0; k < w->width; k++)
         for (int64_t c = 0; c < g->batch; c++) w->turned[c * g->row + k] = w->x[k * g->columns + c];
     EACH_TILE(NAMED(weight_tile), w, w->sums, g->row)

@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 import torch
+from torch.func import functional_call, stack_module_state, vmap
 
 from lit_models.recurrences.elman import ElmanRNN
 from lit_models.recurrences.gated import LSTM
@@ -19,6 +20,7 @@ from lit_models.scan.choice import scanning
 from lit_models.scan.fused_gated import LSTMWalk
 from lit_models.scan.fused_residual import ResidualWalk
 from lit_models.scan.fused_ur_lstm import URLSTMWalk
+from lit_models.scan.native_call import NativeCall
 from lit_models.scan.native_lstm import NativeLSTM
 from lit_models.scan.native_walk import NativeWalk
 
@@ -151,6 +153,43 @@ def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
         with scanning(name):
             outputs, _ = recurrence(inputs)
         found.append([outputs, *torch.autograd.grad(outputs.square().sum(), list(recurrence.parameters()))])
+    torch.testing.assert_close(*found, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.parametrize("batch", [8, 17, 32, 50])
+@pytest.mark.parametrize("own_inputs", [True, False], ids=["own inputs", "shared inputs"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: WCRNN(2, 5, "diagonal", r=(0.8, 0.9), gamma=0.3),
+        lambda: WCRNN(2, 6, "rotation", phi=(0.1, 1.0), gamma=0.3, form="A"),
+        lambda: ElmanRNN(2, 5),
+        lambda: LSTM(2, 5),
+    ],
+    ids=["WCRNN", "WCRNN A", "ElmanRNN", "LSTM"],
+)
+def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeypatch):
+    monkeypatch.setattr("lit_models.scan.native_call._BLOCK_BYTES", 0)
+    monkeypatch.setattr("lit_models.scan.native_call._NARROWEST", 8)
+    torch.manual_seed(0)
+    networks = [make().double() for _ in range(3)]
+    tensors = stack_module_state(networks)
+    inputs = torch.randn(*([3] if own_inputs else []), 20, batch, 2, dtype=torch.float64, requires_grad=True)
+    states = torch.randn(3, batch, networks[0].state_size, dtype=torch.float64, requires_grad=True)
+
+    def call(tensors, x, state):
+        return functional_call(networks[0], tensors, (x, state))
+
+    found = []
+    for name in ("loop", "native"):
+        with scanning(name), mock.patch.object(NativeCall, "run", autospec=True, side_effect=NativeCall.run) as run:
+            outputs, final = vmap(call, (0, 0 if own_inputs else None, 0))(tensors, inputs, states)
+            loss = (outputs.sin().cumsum(1) * torch.linspace(-1, 1, batch).unsqueeze(-1)).sum() + final.square().sum()
+            gradients = torch.autograd.grad(loss, [inputs, states, *tensors[0].values()])
+        assert run.called == (name == "native")
+        found.append([outputs, final, *gradients])
+    assert run.call_args.args[0].blocks == -(-batch // 8)
     torch.testing.assert_close(*found, atol=1e-10, rtol=1e-10)
 
 
