@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 
@@ -48,6 +49,11 @@ class Ensemble(nn.Module):
                 stacks[id(tensor)] = nn.Parameter(stack, tensor.requires_grad) if is_parameter else stack
             _replace(self.network, name, stacks[id(tensor)])
 
+    @cached_property
+    def _places(self) -> list[tuple[dict[str, Any], str]]:
+        """Where the network's modules keep their tensors: dictionaries and keys."""
+        return [_place(self.network, name) for name, _ in _named_tensors(self.network)]
+
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: Tensor | None = None, **options: bool
     ) -> Any:
@@ -64,16 +70,20 @@ class Ensemble(nn.Module):
         """
         shared = (inputs,) if lengths is None and state is None else (inputs, lengths)
 
-        def call(tensors: dict[str, Tensor], *own: Tensor) -> Any:
-            return functional_call(self.network, tensors, (*shared, *own), options)
+        def call(tensors: list[Tensor], *own: Tensor) -> Any:
+            with _placed(self._places, tensors):
+                return self.network(*shared, *own, **options)
 
-        tensors = dict(_named_tensors(self.network, remove_duplicate=True))
+        stacks = [table[name] for table, name in self._places]
         own = () if state is None else (state,)
         if self.size == 1:
-            # vmap makes a loop of small operations 1.5 to 2.2 times slower, for nothing here.
-            results = call({name: tensor[0] for name, tensor in tensors.items()}, *(each[0] for each in own))
+            # vmap makes a loop of small operations 1.5 to 2.2 times slower, for nothing here. Not [0], whose gradient
+            # is written into zeros.
+            alone: dict[int, Tensor] = {}
+            tensors = [alone.setdefault(id(stack), stack.squeeze(0)) for stack in stacks]
+            results = call(tensors, *(each.squeeze(0) for each in own))
             return tuple(r.unsqueeze(0) for r in results) if isinstance(results, tuple) else results.unsqueeze(0)
-        return torch.vmap(call)(tensors, *own)
+        return torch.vmap(call)(stacks, *own)
 
     def instance(self, index: int) -> nn.Module:
         """Return a copy of one instance as a network of its own."""
@@ -95,10 +105,28 @@ def _named_tensors(module: nn.Module, remove_duplicate: bool = False) -> list[tu
     ]
 
 
-def _replace(module: nn.Module, name: str, value: Tensor) -> None:
+def _place(module: nn.Module, name: str) -> tuple[dict[str, Any], str]:
     *path, leaf = name.split(".")
     owner = module.get_submodule(".".join(path))
-    (owner._parameters if leaf in owner._parameters else owner._buffers)[leaf] = value  # type: ignore[assignment]
+    return (owner._parameters if leaf in owner._parameters else owner._buffers), leaf
+
+
+def _replace(module: nn.Module, name: str, value: Tensor) -> None:
+    table, leaf = _place(module, name)
+    table[leaf] = value
+
+
+@contextmanager
+def _placed(places: Sequence[tuple[dict[str, Any], str]], tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Put other tensors in their places for a while: a third of the time that ``torch.func.functional_call`` takes."""
+    kept = [table[name] for table, name in places]
+    try:
+        for (table, name), tensor in zip(places, tensors, strict=True):
+            table[name] = tensor
+        yield
+    finally:
+        for (table, name), tensor in zip(places, kept, strict=True):
+            table[name] = tensor
 
 
 def _check_alike(first: nn.Module, other: nn.Module) -> None:
