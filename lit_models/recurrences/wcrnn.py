@@ -147,8 +147,7 @@ class WCRNN(Recurrence):
             whole = torch.addcmul(self.residual_matrix(), scale, weight)
             plain = (whole, scale * input_weight, self.gamma * bias)
             return scan_instances(ElmanWalk(self.activation), inputs, state, plain, keep_outputs)
-        buffers = dict(self.named_buffers())
-        own, cross, dense = (buffers.get(f"residual_{part}") for part in ("own", "cross", "dense"))
+        own, cross, dense = (self._buffers.get(f"residual_{part}") for part in ("own", "cross", "dense"))
         weights = (weight, input_weight, bias, self.gamma, own, cross, dense)
         return scan_instances(ResidualWalk(self.form), inputs, state, weights, keep_outputs)
 
