@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError
-from lit_models.scan.triton_plan import make_plan
+from lit_models.scan.triton_plan import make_plan, widen
 
 #: What the kernels are compiled for: NVIDIA's H100 and H200.
 CAPABILITY = 90
@@ -28,15 +28,13 @@ class Variant:
 
     Attributes:
         title: what tables call it.
-        kernel: ``residual`` or ``lstm``, and ``forward`` or ``backward``.
+        kernel: ``residual`` or ``lstm``, and ``forward``, ``backward`` or ``gradients`` of weights.
         constants: compile-time arguments, with ``num_warps``.
-        aligned: whether sizes are such that addresses are multiples of 16 bytes, as they mostly are.
     """
 
     title: str
     kernel: tuple[str, str]
     constants: dict[str, Any]
-    aligned: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Usage:
 
     Attributes:
         title: the variant's.
-        direction: ``forward`` or ``backward``.
+        direction: ``forward``, ``backward`` or ``gradients``.
         rows: sequences of one block.
         warps: of one block.
         registers: of one thread.
@@ -65,35 +63,42 @@ class Usage:
 def variants(quick: bool) -> Iterator[Variant]:
     """Yield the main variants: each form and residual, sizes on chip and streamed, few and many sequences."""
     from lit_models.scan.triton_lstm import layout as lstm_layout
+    from lit_models.scan.triton_products import layout as products_layout
     from lit_models.scan.triton_residual import Setting
     from lit_models.scan.triton_residual import layout as residual_layout
 
     def residual(
-        setting: Setting, kind: str, units: int, sequences: int, features: int = 1, aligned: bool = True
+        setting: Setting, kind: str, units: int, sequences: int, features: int = 1, arrive: bool = False
     ) -> Iterator[Variant]:
         dense, paired, plain = kind == "dense", kind == "rotation", setting.form == "plain"
-        plan = make_plan(units, sequences, matrices=2 if dense else 1)
-        shared = residual_layout(setting, plan, units, paired, dense)
+        there, back = (make_plan(units, sequences, matrices=2 if dense else 1, back=back) for back in (False, True))
         title = (
             f"{setting.form}, {setting.activation}{'' if plain else f', {kind} R'}, {units} units, {features} inputs"
         )
         keeps = {"FEATURES": features, "KEEP_STATES": True, "KEEP_COUPLINGS": not plain}
-        yield Variant(title, ("residual", "forward"), shared | keeps, aligned)
+        constants = residual_layout(setting, there, widen(units), paired, dense) | keeps
+        yield Variant(title, ("residual", "forward"), constants)
         wants = {"GAMMA": not plain, "OWN": not plain and not dense, "CROSS": paired, "DENSE": dense}
-        backward = {"ARRIVE": not aligned, **{f"WANT_{name}": wanted for name, wanted in wants.items()}}
-        yield Variant(title, ("residual", "backward"), shared | backward, aligned)
+        constants = residual_layout(setting, back, widen(units), paired, dense)
+        constants |= {"ARRIVE": arrive, **{f"WANT_{name}": wanted for name, wanted in wants.items()}}
+        yield Variant(title, ("residual", "backward"), constants)
 
-    def lstm(units: int, sequences: int, features: int = 1, aligned: bool = True) -> Iterator[Variant]:
-        shared = lstm_layout(make_plan(units, sequences, gates=4), units)
+    def lstm(units: int, sequences: int, features: int = 1, arrive: bool = False) -> Iterator[Variant]:
+        there, back = (make_plan(units, sequences, gates=4, back=back) for back in (False, True))
         title = f"LSTM, {units} units, {features} inputs"
         keeps = {"FEATURES": features, "KEEP_GATES": True, "KEEP_HIDDENS": True}
-        yield Variant(title, ("lstm", "forward"), shared | keeps, aligned)
-        yield Variant(title, ("lstm", "backward"), shared | {"ARRIVE": not aligned}, aligned)
+        yield Variant(title, ("lstm", "forward"), lstm_layout(there, units, units + features + 1) | keeps)
+        yield Variant(title, ("lstm", "backward"), lstm_layout(back, units, units + features + 1) | {"ARRIVE": arrive})
+
+    def gradients(height: int, units: int, features: int | None = 1) -> Variant:
+        title = f"weights [{height}, {units}], {'no' if features is None else features} inputs"
+        return Variant(title, ("products", "gradients"), products_layout(height, units, features, scaled=True))
 
     one, two, many = 128, 2 * 128, 16 * 128
     linear, squashed = Setting("linear", "tanh"), Setting("A", "tanh")
     yield from residual(linear, "diagonal", 100, one)
     yield from lstm(47, many)
+    yield gradients(100, 100)
     if quick:
         return
     for sequences in (one, 2 * two, many):
@@ -101,10 +106,10 @@ def variants(quick: bool) -> Iterator[Variant]:
             yield from residual(setting, kind, 100, sequences)
         yield from residual(squashed, "dense", 100, sequences)
         yield from residual(Setting("plain", "tanh"), "", 100, sequences)
-        yield from residual(squashed, "rotation", 101, sequences, features=0, aligned=False)
-        yield from residual(squashed, "dense", 101, sequences, features=2, aligned=False)
-        yield from residual(Setting("plain", "relu"), "", 101, sequences, features=2, aligned=False)
-        yield from lstm(47, sequences, features=0, aligned=False)
+        yield from residual(squashed, "rotation", 101, sequences, features=0, arrive=True)
+        yield from residual(squashed, "dense", 101, sequences, features=2, arrive=True)
+        yield from residual(Setting("plain", "relu"), "", 101, sequences, features=2, arrive=True)
+        yield from lstm(47, sequences, features=0, arrive=True)
         yield from lstm(64, sequences, features=2)
     yield from residual(linear, "diagonal", 100, many)
     yield from lstm(47, one)
@@ -113,8 +118,17 @@ def variants(quick: bool) -> Iterator[Variant]:
             yield from residual(squashed, kind, units, many)
     for units in (10, 30, 100, 200, 256):
         yield from lstm(units, many)
-    yield from residual(squashed, "dense", 201, many, features=2, aligned=False)
-    yield from lstm(201, many, features=0, aligned=False)
+    yield from residual(squashed, "dense", 201, many, features=2, arrive=True)
+    yield from lstm(201, many, features=0, arrive=True)
+    for height, units, features in (
+        (20, 20, 2),
+        (50, 50, 0),
+        (188, 48, 1),
+        (256, 64, 2),
+        (100, 40, None),
+        (800, 200, 2),
+    ):
+        yield gradients(height, units, features)
 
 
 def compile_variant(variant: Variant) -> Usage:
@@ -127,21 +141,27 @@ def compile_variant(variant: Variant) -> Usage:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from lit_models.scan import triton_lstm_kernels, triton_residual_kernels
+    from lit_models.scan import triton_lstm_kernels, triton_products, triton_residual_kernels
 
-    family, direction = variant.kernel
-    module = {"lstm": triton_lstm_kernels, "residual": triton_residual_kernels}[family]
-    kernel = getattr(module, f"{family}_{direction}")
+    kernel = {
+        ("residual", "forward"): triton_residual_kernels.residual_forward,
+        ("residual", "backward"): triton_residual_kernels.residual_backward,
+        ("lstm", "forward"): triton_lstm_kernels.lstm_forward,
+        ("lstm", "backward"): triton_lstm_kernels.lstm_backward,
+        ("products", "gradients"): triton_products.sum_products,
+    }[variant.kernel]
     constants = dict(variant.constants)
     warps = constants.pop("num_warps")
+    # A stride of one is compiled in.
+    constants |= {name: 1 for name in kernel.arg_names if name.endswith("_by_unit")}
     signature, attributes = {}, {}
     for index, name in enumerate(kernel.arg_names):
         if name in constants:
             signature[name] = "constexpr"
             continue
-        counts = name in ("steps", "batch") or "_by_" in name
+        counts = name in ("steps", "rows", "batch") or "_by_" in name
         signature[name] = "i32" if counts else "*fp32"
-        if name != "steps" and not name.endswith(("by_row", "by_unit")) and (variant.aligned or not counts):
+        if name not in ("steps", "rows") and not name.endswith("by_row"):
             attributes[index,] = [["tt.divisibility", 16]]
     places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     source = ASTSource(kernel, signature, constexprs=places, attrs=attributes)
@@ -151,7 +171,8 @@ def compile_variant(variant: Variant) -> Usage:
     ((stored, loaded),) = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", told)
     spilled = max(int(stored), int(loaded))
     shared = int(compiled.metadata.shared)
-    return Usage(variant.title, direction, constants["ROWS"], warps, int(registers), spilled, shared)
+    rows = constants.get("ROWS", constants.get("BLOCK", 0))
+    return Usage(variant.title, variant.kernel[1], rows, warps, int(registers), spilled, shared)
 
 
 def _assemble(ptx: str) -> str:

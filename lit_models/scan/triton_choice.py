@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 
@@ -83,5 +84,6 @@ def _interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "on", "yes", "y")
 
 
+@functools.cache
 def _is_known(device: torch.device) -> bool:
     return torch.version.hip is None and torch.cuda.get_device_capability(device) >= _LEAST_CAPABILITY

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lit_models.scan.triton_lstm_kernels import lstm_backward, lstm_forward
 from lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
     Plan,
+    arriving,
     exact_products,
     flat_inputs,
     instance_first,
@@ -21,17 +21,23 @@ from lit_models.scan.triton_plan import (
     on_device_of,
     padded_to,
     spans,
+    widen,
+    widened,
 )
+from lit_models.scan.triton_products import WeightGradients
 from lit_models.scan.walk import Needs
 
 
-def layout(plan: Plan, units: int) -> dict[str, Any]:
-    """Return the compile-time arguments that both kernels take."""
+def layout(plan: Plan, units: int, depth: int) -> dict[str, Any]:
+    """Return the compile-time arguments that both kernels take; a row of the weights has ``depth`` numbers."""
     return {
-        "UNITS": units,
+        "SIZE": units,
+        "DEPTH": depth,
+        "UNITS": widen(units),
         "PADDED": plan.padded,
         "ROWS": plan.rows,
         "BLOCK": plan.block,
+        "DOT": plan.dot,
         "num_warps": plan.warps,
     }
 
@@ -46,30 +52,26 @@ class TritonLSTMWalk:
         self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Walk.forward``."""
-        beside = _gates_beside(weights[0])
         (steps, _, batch, features), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
-        few = features <= MOST_FEATURES
+        few, width, weight = features <= MOST_FEATURES, widen(units), weights[0].contiguous()
         plan = make_plan(units, instances * batch, gates=4)
-        options = layout(plan, units) | {
+        options = layout(plan, units, weight.shape[2]) | {
             "FEATURES": features if few else 0,
             "KEEP_GATES": store,
             "KEEP_HIDDENS": store or keep_outputs,
         }
-        padded = functional.pad(beside, (0, 0, 0, 4 * (plan.padded - units)))
-        tile = padded_to(padded[..., :units].mT, plan.padded, 4 * plan.padded)
-        input_weight = padded[..., units:].mT.contiguous()
-        final = torch.stack(state.chunk(2, -1))
+        streamed = _beside(weight, plan).mT.contiguous() if plan.block else weight
+        before = widened(torch.stack(state.chunk(2, -1)), width)
+        final = torch.empty_like(before)
         # One step more than are walked: the state before each step, and after it.
-        hiddens = state.new_empty(instances, steps + 1 if store or keep_outputs else 0, batch, units)
-        cells = state.new_empty(instances, steps + 1 if store else 0, batch, units)
-        gates = state.new_empty(instances, steps if store else 0, batch, 4 * units)
-        for kept, first in zip((hiddens, cells), final, strict=True):
-            kept[:, :1] = first.unsqueeze(1)
-        for start, stop in [(0, steps)] if few else spans(steps):
+        hiddens = state.new_empty(instances, steps + 1 if store or keep_outputs else 0, batch, width)
+        cells = state.new_empty(instances, steps + 1 if store else 0, batch, width)
+        gates = state.new_empty(instances, steps if store else 0, batch, 4 * width)
+        for start, stop in [(0, steps)] if few else spans(steps, 2 * final.numel()):
             if few:
                 drive = inputs
             else:
-                to_gates = beside[..., units:]
+                to_gates = _widened_rows(weight[..., units:], units, width)
                 with exact_products():
                     drive = torch.baddbmm(
                         to_gates[..., -1].unsqueeze(1),
@@ -81,12 +83,13 @@ class TritonLSTMWalk:
             with on_device_of(state):
                 lstm_forward[(instances, -(-batch // plan.rows))](
                     drive,
-                    tile,
-                    input_weight,
+                    weight,
+                    streamed,
+                    before if start == 0 else final,
                     final,
                     gates[:, start:],
-                    hiddens[:, start + 1 :],
-                    cells[:, start + 1 :],
+                    hiddens[:, start:],
+                    cells[:, start:],
                     stop - start,
                     batch,
                     by_instance if drive.shape[1] > 1 else 0,
@@ -98,9 +101,9 @@ class TritonLSTMWalk:
                     cells.stride(0),
                     **options,
                 )
-        outputs = hiddens[:, 1:].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
+        outputs = hiddens[:, 1:, :, :units].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
         stores = [each.transpose(0, 1) for each in (gates, hiddens, cells)] if store else []
-        return outputs, torch.cat([*final], -1), stores
+        return outputs, torch.cat([*final[..., :units]], -1), stores
 
     def backward(
         self,
@@ -113,57 +116,67 @@ class TritonLSTMWalk:
         needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
-        beside = _gates_beside(weights[0])
         (steps, _, batch, _), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
+        width, weight = widen(units), weights[0].contiguous()
         gates, hiddens, cells = (instance_first(each) for each in stores)
-        plan = make_plan(units, instances * batch, gates=4)
-        options = layout(plan, units) | {"ARRIVE": grad_outputs is not None}
-        tile = padded_to(beside[..., :units], 4 * plan.padded, plan.padded)
-        to_inputs = beside[..., units:-1]
-        delta = torch.stack((torch.zeros_like(state) if grad_final is None else grad_final).chunk(2, -1))
-        by_weight = torch.zeros_like(beside) if needs.weights[0] else None
+        plan = make_plan(units, instances * batch, gates=4, back=True)
+        options = layout(plan, units, weight.shape[2]) | {"ARRIVE": grad_outputs is not None}
+        streamed = _beside(weight, plan) if plan.block else weight
+        final = torch.zeros_like(state) if grad_final is None else grad_final
+        given = widened(torch.stack(final.chunk(2, -1)), width)
+        delta = torch.empty_like(given)
+        chunks = spans(steps, 2 * delta.numel())
+        length = chunks[0][1]
+        sums = WeightGradients(inputs, instances, 4 * width, width, chunks) if needs.weights[0] else None
         by_inputs = InputGradients(inputs) if needs.inputs else None
-        length = max(stop - start for start, stop in spans(steps))
-        pulled = state.new_empty(instances, length, batch, 4 * units)
-        for start, stop in reversed(list(spans(steps))):
-            arrivals = pulled.permute(1, 0, 3, 2) if grad_outputs is None else grad_outputs[start:stop]
-            by_step, by_instance, by_unit, by_row = arrivals.stride()
+        pulled = state.new_empty(instances, length, batch, 4 * width)
+        for chunk, (start, stop) in reversed(list(enumerate(chunks))):
+            arrivals = pulled if grad_outputs is None else arriving(grad_outputs[start:stop], width)
             with on_device_of(state):
                 lstm_backward[(instances, -(-batch // plan.rows))](
                     arrivals,
-                    tile,
+                    weight,
+                    streamed,
+                    given if stop == steps else delta,
                     delta,
                     gates[:, start:],
                     cells[:, start:],
                     pulled,
                     stop - start,
                     batch,
-                    by_instance,
-                    by_step,
-                    by_row,
-                    by_unit,
+                    arrivals.stride(0),
+                    arrivals.stride(1),
                     gates.stride(0),
                     cells.stride(0),
                     pulled.stride(0),
                     **options,
                 )
-            deltas = pulled[:, : stop - start].flatten(1, 2)
-            with exact_products():
-                if by_weight is not None:
-                    by_weight[..., :units].baddbmm_(deltas.mT, hiddens[:, start:stop].flatten(1, 2))
-                    by_weight[..., units:-1].baddbmm_(deltas.mT, flat_inputs(inputs, start, stop, instances))
-                    by_weight[..., -1] += deltas.sum(1)
-                if by_inputs is not None:
-                    by_inputs.put(start, stop, deltas, to_inputs)
-        if by_weight is not None:
-            by_weight = by_weight.unflatten(1, (units, 4)).transpose(1, 2).flatten(1, 2)
+            deltas = pulled[:, : stop - start]
+            if sums is not None:
+                sums.add(chunk, deltas, hiddens)
+            if by_inputs is not None:
+                to_inputs = _widened_rows(weight[..., units:-1], units, width)
+                with exact_products():
+                    by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
+        by_weight = None
+        if sums is not None:
+            by_hidden, by_features, by_bias = sums.result()
+            by_weight = torch.cat([by_hidden[..., :units], by_features, by_bias.unsqueeze(-1)], -1)
+            by_weight = by_weight.unflatten(1, (4, width))[:, :, :units].flatten(1, 2)
         return [
             None if by_inputs is None else by_inputs.all,
-            torch.cat([*delta], -1) if needs.state else None,
+            torch.cat([*delta[..., :units]], -1) if needs.state else None,
             by_weight,
         ]
 
 
-def _gates_beside(weight: Tensor) -> Tensor:
-    """Return [M, 4N, ...] with the four rows of a unit beside each other instead of N rows of each gate."""
-    return weight.unflatten(1, (4, -1)).transpose(1, 2).flatten(1, 2)
+def _widened_rows(weight: Tensor, units: int, width: int) -> Tensor:
+    """Return [M, 4 units, D] as [M, 4 width, D], with zeros below each gate's rows."""
+    return widened(weight.unflatten(1, (4, units)), width, axis=-2).flatten(1, 2)
+
+
+def _beside(weight: Tensor, plan: Plan) -> Tensor:
+    """Return W of [M, 4 N, N+D+1] as [M, 4 padded, padded], with the four rows of a unit beside each other."""
+    units = weight.shape[1] // 4
+    padded = padded_to(weight[..., :units].unflatten(1, (4, units)), plan.padded, plan.padded)
+    return padded.transpose(1, 2).flatten(1, 2)

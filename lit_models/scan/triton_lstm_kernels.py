@@ -1,18 +1,19 @@
 """The kernels of the LSTM: one program walks some sequences of one instance through all steps.
 
-The four gates of a unit stand beside each other, column 4 n + k for k in (i, f, o, g): a thread then holds all of a
-unit's gates. Per-step tensors are [M, T, B, ...] in memory.
+In memory the gates stand one after the other, in the order i, f, o, g; per-step tensors are [M, T, B, ...]. Where no
+tensor cores multiply, the four of a unit stand beside each other in the weights, column 4 n + k: a thread then holds
+all of a unit's gates.
 """
 
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
-# ruff: noqa: ANN001, ANN201, ANN202, D417, SIM108
+# ruff: noqa: ANN001, ANN201, ANN202, D417
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-from lit_models.scan.triton_parts import load_matrix, product, sigmoid, streamed_product, tanh
+from lit_models.scan.triton_parts import load_square, product, sigmoid, streamed_product, tanh
 
 
 @triton.jit
@@ -31,12 +32,68 @@ def _join_gates(write, keep, read, candidate):
     return tl.reshape(gates, [write.shape[0], 4 * write.shape[1]])
 
 
+@triton.jit
+def _load_gates(gates, offsets, mask, UNITS: tl.constexpr):
+    """Return i, f, o and g, which stand one after the other."""
+    write = tl.load(gates + offsets, mask=mask, other=0.0)
+    keep = tl.load(gates + UNITS + offsets, mask=mask, other=0.0)
+    read = tl.load(gates + 2 * UNITS + offsets, mask=mask, other=0.0)
+    candidate = tl.load(gates + 3 * UNITS + offsets, mask=mask, other=0.0)
+    return write, keep, read, candidate
+
+
+@triton.jit
+def _store_gates(gates, offsets, mask, write, keep, read, candidate, UNITS: tl.constexpr):
+    """Store i, f, o and g one after the other."""
+    tl.store(gates + offsets, write, mask=mask)
+    tl.store(gates + UNITS + offsets, keep, mask=mask)
+    tl.store(gates + 2 * UNITS + offsets, read, mask=mask)
+    tl.store(gates + 3 * UNITS + offsets, candidate, mask=mask)
+
+
+@triton.jit
+def _load_matrices(weight, TURNED: tl.constexpr, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
+    """Return the four matrices [PADDED, PADDED] of the gates, with TURNED transposed."""
+    by_row: tl.constexpr = 1 if TURNED else DEPTH
+    by_column: tl.constexpr = DEPTH if TURNED else 1
+    write = load_square(weight, by_row, by_column, SIZE, PADDED)
+    keep = load_square(weight + SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    read = load_square(weight + 2 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    candidate = load_square(weight + 3 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    return write, keep, read, candidate
+
+
+@triton.jit
+def _load_beside(weight, TURNED: tl.constexpr, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
+    """Return [4 PADDED, PADDED] with the four rows of a unit beside each other, or TURNED the transpose."""
+    row, unit = tl.arange(0, 4 * PADDED), tl.arange(0, PADDED)
+    place, inside = ((row % 4) * SIZE + row // 4) * DEPTH, row // 4 < SIZE
+    if TURNED:
+        places, mask = weight + unit[:, None] + place[None, :], (unit < SIZE)[:, None] & inside[None, :]
+    else:
+        places, mask = weight + place[:, None] + unit[None, :], inside[:, None] & (unit < SIZE)[None, :]
+    return tl.load(places, mask=mask, other=0.0)
+
+
+@triton.jit
+def _load_column(weight, column, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
+    """Return one column's part of each gate, [1, PADDED]."""
+    unit = tl.arange(0, PADDED)
+    inside, places = (unit < SIZE)[None, :], weight + (unit * DEPTH + column)[None, :]
+    write = tl.load(places, mask=inside, other=0.0)
+    keep = tl.load(places + SIZE * DEPTH, mask=inside, other=0.0)
+    read = tl.load(places + 2 * SIZE * DEPTH, mask=inside, other=0.0)
+    candidate = tl.load(places + 3 * SIZE * DEPTH, mask=inside, other=0.0)
+    return write, keep, read, candidate
+
+
 @triton.jit(do_not_specialize=["steps"])
 def lstm_forward(
     drive,
     weight,
-    input_weight,
+    streamed,
     state,
+    final,
     gates,
     hiddens,
     cells,
@@ -49,59 +106,71 @@ def lstm_forward(
     gates_by_instance,
     hiddens_by_instance,
     cells_by_instance,
+    SIZE: tl.constexpr,
+    DEPTH: tl.constexpr,
     UNITS: tl.constexpr,
     PADDED: tl.constexpr,
     ROWS: tl.constexpr,
     FEATURES: tl.constexpr,
     BLOCK: tl.constexpr,
+    DOT: tl.constexpr,
     KEEP_GATES: tl.constexpr,
     KEEP_HIDDENS: tl.constexpr,
 ):
     """Walk c' = f c + i g, h' = o tanh(c').
 
     Args:
-        drive: one or two inputs [T, M or 1, B, FEATURES]; without FEATURES V s + b [T, M, B, 4 UNITS].
-        weight: [M, PADDED, 4 PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
-        input_weight: the columns of V, and then b, [M, FEATURES + 1, 4 PADDED], padded by zeros.
-        state: [2, M, B, UNITS], the first h and c on entry and the last on return.
+        drive: one or two inputs [T, M or 1, B, FEATURES]; without FEATURES V s + b [T, M, B, 4 UNITS], rows contiguous.
+        weight: W, V and b as [M, 4 SIZE, DEPTH].
+        streamed: with BLOCK the transpose of W with the four rows of a unit beside each other, [M, PADDED, 4 PADDED],
+            padded by zeros and read again at each step in blocks of BLOCK rows.
+        state: [2, M, B, UNITS], the first h and c.
+        final: is given the last; it may be ``state``.
         gates: i, f, o and g of each step, [M, T, B, 4 UNITS]; kept with KEEP_GATES, as ``cells``.
-        hiddens: h' of each step, [M, T, B, UNITS].
-        cells: c' of each step, likewise.
+        hiddens: h before the first step and after each, [M, T + 1, B, UNITS].
+        cells: c, likewise.
     """
     instance = tl.program_id(0)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
-    column = tl.arange(0, 4 * PADDED)
     inside = row < batch
     mask = inside[:, None] & (unit < UNITS)[None, :]
-    gate_mask = inside[:, None] & (column < 4 * UNITS)[None, :]
     offsets = row[:, None] * UNITS + unit[None, :]
-    gate_offsets = row[:, None] * (4 * UNITS) + column[None, :]
+    gate_offsets = row[:, None] * (4 * UNITS) + unit[None, :]
     long_instance = instance.to(tl.int64)
     size = batch * UNITS
     of_cells = state + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
     state += long_instance * size
+    final_cells = final + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    final += long_instance * size
     drive += long_instance * drive_by_instance
     gates += long_instance * gates_by_instance
     hiddens += long_instance * hiddens_by_instance
     cells += long_instance * cells_by_instance
-    weight += long_instance * PADDED * (4 * PADDED)
-    input_weight += long_instance * ((FEATURES + 1) * 4 * PADDED)
+    weight += long_instance * (4 * SIZE * DEPTH)
+    streamed += long_instance * PADDED * (4 * PADDED)
 
-    if BLOCK == 0:
-        tile = load_matrix(weight, PADDED, 4 * PADDED)
+    if DOT:
+        to_write, to_keep, to_read, to_candidate = _load_matrices(weight, True, SIZE, DEPTH, PADDED)
+    elif BLOCK == 0:
+        tile = _load_beside(weight, True, SIZE, DEPTH, PADDED)
     if FEATURES:
-        by_first = tl.load(input_weight + column)[None, :]
         first = tl.load(drive + row * drive_by_row, mask=inside, other=0.0)
+        first_i, first_f, first_o, first_g = _load_column(weight, SIZE, SIZE, DEPTH, PADDED)
         if FEATURES == 2:
-            by_second = tl.load(input_weight + 4 * PADDED + column)[None, :]
             second = tl.load(drive + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
-        shift = tl.load(input_weight + FEATURES * 4 * PADDED + column)[None, :]
+            second_i, second_f, second_o, second_g = _load_column(weight, SIZE + 1, SIZE, DEPTH, PADDED)
+        bias_i, bias_f, bias_o, bias_g = _load_column(weight, DEPTH - 1, SIZE, DEPTH, PADDED)
     else:
-        drive_offsets = row[:, None] * drive_by_row + column[None, :] * drive_by_unit
-        arriving = tl.load(drive + drive_offsets, mask=gate_mask, other=0.0)
+        next_i, next_f, next_o, next_g = _load_gates(drive, gate_offsets, mask, UNITS)
 
     h = tl.load(state + offsets, mask=mask, other=0.0)
     c = tl.load(of_cells + offsets, mask=mask, other=0.0)
+    if KEEP_HIDDENS:
+        tl.store(hiddens + offsets, h, mask=mask)
+    if KEEP_GATES:
+        tl.store(cells + offsets, c, mask=mask)
+    hiddens += size
+    cells += size
     step = 0
     while step < steps:
         # The next step's inputs are on their way while this step computes; after the last one, its own again.
@@ -109,37 +178,42 @@ def lstm_forward(
         # Of pointers that a `while` carries, the compiler forgets how they are aligned.
         here = tl.cast(step, tl.int64) * size
         if FEATURES:
-            a = first[:, None] * by_first + shift
+            one = first[:, None]
+            i, f, o, g = one * first_i + bias_i, one * first_f + bias_f, one * first_o + bias_o, one * first_g + bias_g
             first = tl.load(following + row * drive_by_row, mask=inside, other=0.0)
             if FEATURES == 2:
-                a += second[:, None] * by_second
+                two = second[:, None]
+                i, f, o, g = i + two * second_i, f + two * second_f, o + two * second_o, g + two * second_g
                 second = tl.load(following + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
         else:
-            a = arriving
-            arriving = tl.load(following + drive_offsets, mask=gate_mask, other=0.0)
-        if BLOCK == 0:
-            a += product(h, tile)
+            i, f, o, g = next_i, next_f, next_o, next_g
+            next_i, next_f, next_o, next_g = _load_gates(following, gate_offsets, mask, UNITS)
+        if DOT:
+            by_i, by_f = product(h, to_write, DOT), product(h, to_keep, DOT)
+            by_o, by_g = product(h, to_read, DOT), product(h, to_candidate, DOT)
+        elif BLOCK == 0:
+            by_i, by_f, by_o, by_g = _part_gates(product(h, tile, DOT))
         else:
-            a += streamed_product(h, weight, 4 * PADDED, BLOCK)
-        write, keep, read, candidate = _part_gates(a)
-        write, keep, read, candidate = sigmoid(write), sigmoid(keep), sigmoid(read), tanh(candidate)
-        c = keep * c + write * candidate
-        h = read * tanh(c)
+            by_i, by_f, by_o, by_g = _part_gates(streamed_product(h, streamed, 4 * PADDED, BLOCK))
+        i, f, o, g = sigmoid(i + by_i), sigmoid(f + by_f), sigmoid(o + by_o), tanh(g + by_g)
+        c = f * c + i * g
+        h = o * tanh(c)
         if KEEP_GATES:
-            joined = _join_gates(write, keep, read, candidate)
-            tl.store(gates + 4 * here + gate_offsets, joined, mask=gate_mask)
+            _store_gates(gates + 4 * here, gate_offsets, mask, i, f, o, g, UNITS)
             tl.store(cells + here + offsets, c, mask=mask)
         if KEEP_HIDDENS:
             tl.store(hiddens + here + offsets, h, mask=mask)
         step += 1
-    tl.store(state + offsets, h, mask=mask)
-    tl.store(of_cells + offsets, c, mask=mask)
+    tl.store(final + offsets, h, mask=mask)
+    tl.store(final_cells + offsets, c, mask=mask)
 
 
 @triton.jit(do_not_specialize=["steps"])
 def lstm_backward(
     arrivals,
     weight,
+    streamed,
+    given,
     delta,
     gates,
     cells,
@@ -148,79 +222,88 @@ def lstm_backward(
     batch,
     arrivals_by_instance,
     arrivals_by_step,
-    arrivals_by_row,
-    arrivals_by_unit,
     gates_by_instance,
     cells_by_instance,
     pulled_by_instance,
+    SIZE: tl.constexpr,
+    DEPTH: tl.constexpr,
     UNITS: tl.constexpr,
     PADDED: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
+    DOT: tl.constexpr,
     ARRIVE: tl.constexpr,
 ):
     """Walk back.
 
     Args:
-        arrivals: with ARRIVE the gradients of outputs [T, M, B, UNITS], by strides.
-        weight: [M, 4 PADDED, PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
-        delta: gradients of the final h and c [2, M, B, UNITS] on entry, of the first on return.
+        arrivals: with ARRIVE the gradients of outputs [T, M, B, UNITS], rows contiguous.
+        weight: W, V and b as [M, 4 SIZE, DEPTH].
+        streamed: with BLOCK W with the four rows of a unit beside each other, [M, 4 PADDED, PADDED], padded by zeros
+            and read again at each step in blocks of BLOCK rows.
+        given: gradients of the final h and c [2, M, B, UNITS].
+        delta: is given those of the first; it may be ``given``.
         gates: i, f, o and g of each step [M, T, B, 4 UNITS].
         cells: c before the first step and after each [M, T + 1, B, UNITS].
         pulled: is given the gradients of the gates before their activations, [M, T, B, 4 UNITS].
     """
     instance = tl.program_id(0)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
-    column = tl.arange(0, 4 * PADDED)
     inside = row < batch
     mask = inside[:, None] & (unit < UNITS)[None, :]
-    gate_mask = inside[:, None] & (column < 4 * UNITS)[None, :]
     offsets = row[:, None] * UNITS + unit[None, :]
-    gate_offsets = row[:, None] * (4 * UNITS) + column[None, :]
+    gate_offsets = row[:, None] * (4 * UNITS) + unit[None, :]
     long_instance = instance.to(tl.int64)
     size = batch * UNITS
-    of_cells = delta + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    of_cells = (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    given_cells, of_cells = given + of_cells, delta + of_cells
+    given += long_instance * size
     delta += long_instance * size
     gates += long_instance * gates_by_instance
     cells += long_instance * cells_by_instance
     pulled += long_instance * pulled_by_instance
-    weight += long_instance * PADDED * (4 * PADDED)
+    weight += long_instance * (4 * SIZE * DEPTH)
+    streamed += long_instance * PADDED * (4 * PADDED)
 
-    if BLOCK == 0:
-        tile = load_matrix(weight, 4 * PADDED, PADDED)
+    if DOT:
+        to_write, to_keep, to_read, to_candidate = _load_matrices(weight, False, SIZE, DEPTH, PADDED)
+    elif BLOCK == 0:
+        tile = _load_beside(weight, False, SIZE, DEPTH, PADDED)
     last = tl.cast(steps - 1, tl.int64)
     if ARRIVE:
         arrivals += long_instance * arrivals_by_instance
-        arrival_offsets = row[:, None] * arrivals_by_row + unit[None, :] * arrivals_by_unit
-        arrival = tl.load(arrivals + last * arrivals_by_step + arrival_offsets, mask=mask, other=0.0)
-    joined = tl.load(gates + 4 * last * size + gate_offsets, mask=gate_mask, other=0.0)
+        if not DOT:
+            arrival = tl.load(arrivals + last * arrivals_by_step + offsets, mask=mask, other=0.0)
+    next_i, next_f, next_o, next_g = _load_gates(gates + 4 * last * size, gate_offsets, mask, UNITS)
     c = tl.load(cells + (last + 1) * size + offsets, mask=mask, other=0.0)
 
-    dh = tl.load(delta + offsets, mask=mask, other=0.0)
-    dc = tl.load(of_cells + offsets, mask=mask, other=0.0)
+    dh = tl.load(given + offsets, mask=mask, other=0.0)
+    dc = tl.load(given_cells + offsets, mask=mask, other=0.0)
     step = steps - 1
     while step >= 0:
         here, before = tl.cast(step, tl.int64), tl.cast(tl.maximum(step - 1, 0), tl.int64)
-        if ARRIVE:
+        if ARRIVE and DOT:
+            # There are not registers enough to have them a step ahead.
+            dh += tl.load(arrivals + here * arrivals_by_step + offsets, mask=mask, other=0.0)
+        elif ARRIVE:
             dh += arrival
-            arrival = tl.load(arrivals + before * arrivals_by_step + arrival_offsets, mask=mask, other=0.0)
-        write, keep, read, candidate = _part_gates(joined)
-        joined = tl.load(gates + 4 * before * size + gate_offsets, mask=gate_mask, other=0.0)
+            arrival = tl.load(arrivals + before * arrivals_by_step + offsets, mask=mask, other=0.0)
+        i, f, o, g = next_i, next_f, next_o, next_g
+        next_i, next_f, next_o, next_g = _load_gates(gates + 4 * before * size, gate_offsets, mask, UNITS)
         squashed = tanh(c)
         c = tl.load(cells + here * size + offsets, mask=mask, other=0.0)
-        dc += dh * read * (1.0 - squashed * squashed)
-        d_gates = _join_gates(
-            dc * candidate * write * (1.0 - write),
-            dc * c * keep * (1.0 - keep),
-            dh * squashed * read * (1.0 - read),
-            dc * write * (1.0 - candidate * candidate),
-        )
-        dc *= keep
-        tl.store(pulled + 4 * here * size + gate_offsets, d_gates, mask=gate_mask)
-        if BLOCK == 0:
-            dh = product(d_gates, tile)
+        dc += dh * o * (1.0 - squashed * squashed)
+        di, df = dc * g * i * (1.0 - i), dc * c * f * (1.0 - f)
+        do, dg = dh * squashed * o * (1.0 - o), dc * i * (1.0 - g * g)
+        dc *= f
+        _store_gates(pulled + 4 * here * size, gate_offsets, mask, di, df, do, dg, UNITS)
+        if DOT:
+            dh = product(do, to_read, DOT) + product(di, to_write, DOT)
+            dh = dh + product(dg, to_candidate, DOT) + product(df, to_keep, DOT)
+        elif BLOCK == 0:
+            dh = product(_join_gates(di, df, do, dg), tile, DOT)
         else:
-            dh = streamed_product(d_gates, weight, PADDED, BLOCK)
+            dh = streamed_product(_join_gates(di, df, do, dg), streamed, PADDED, BLOCK)
         step -= 1
     tl.store(delta + offsets, dh, mask=mask)
     tl.store(of_cells + offsets, dc, mask=mask)

@@ -5,12 +5,16 @@ weight and stay exactly zero.
 """
 
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
-# ruff: noqa: ANN001, ANN201, D402
+# ruff: noqa: ANN001, ANN201, ANN202, D402, SIM108
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
+from triton import knobs
+
+#: The interpreter multiplies in float32.
+INTERPRETED = tl.constexpr(knobs.runtime.interpret)
 
 
 @triton.jit
@@ -83,9 +87,70 @@ def load_matrix(matrix, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 
 
 @triton.jit
-def product(x, tile):
-    """Return x [rows, J] times a tile [J, I] in registers: plain multiplications and additions, exact float32."""
-    return tl.sum(x[:, :, None] * tile[None, :, :], 1)
+def load_square(matrix, by_row, by_column, UNITS: tl.constexpr, PADDED: tl.constexpr):
+    """Return [PADDED, PADDED] of a matrix [UNITS, UNITS]; zeros where units pad."""
+    unit = tl.arange(0, PADDED)
+    inside = unit < UNITS
+    place = matrix + unit[:, None] * by_row + unit[None, :] * by_column
+    return tl.load(place, mask=inside[:, None] & inside[None, :], other=0.0)
+
+
+@triton.jit
+def _leading(x):
+    """Return x cut off after the digits that a bfloat16 has."""
+    return (x.to(tl.int32, bitcast=True) & -65536).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _known(x):
+    """Return x with zero where it is not a number."""
+    return tl.where(x == x, x, 0.0)
+
+
+@triton.jit
+def _as_bfloat16(x):
+    """Return what has no more digits than that; without a conversion, of which a GPU does few at once."""
+    return (x.to(tl.int32, bitcast=True) >> 16).to(tl.int16).to(tl.bfloat16, bitcast=True)
+
+
+@triton.jit
+def dot(x, y, INFINITE: tl.constexpr):
+    """Return x [rows, J] times y [J, I] on tensor cores, as near as float32 comes.
+
+    Each number is the sum of three in bfloat16; of the nine products three are below a rounding. What is added up is
+    cut off, not rounded: the small products come first, and nothing large is there before. Without INFINITE what is
+    infinite makes NaN.
+    """
+    if INTERPRETED:
+        found = tl.dot(x, y, input_precision="ieee")
+    else:
+        x_1, y_1 = _leading(x), _leading(y)
+        x_rest, y_rest = x - x_1, y - y_1
+        if INFINITE:
+            x_rest, y_rest = _known(x_rest), _known(y_rest)
+        x_2, y_2 = _leading(x_rest), _leading(y_rest)
+        x_3, y_3 = _as_bfloat16(x_rest - x_2), _as_bfloat16(y_rest - y_2)
+        x_1, x_2, y_1, y_2 = _as_bfloat16(x_1), _as_bfloat16(x_2), _as_bfloat16(y_1), _as_bfloat16(y_2)
+        found = tl.dot(x_2, y_2)
+        found = tl.dot(x_3, y_1, found)
+        found = tl.dot(x_1, y_3, found)
+        found = tl.dot(x_2, y_1, found)
+        found = tl.dot(x_1, y_2, found)
+        if INFINITE:
+            # Infinity times zero.
+            found = _known(found)
+        found = tl.dot(x_1, y_1, found)
+    return found
+
+
+@triton.jit
+def product(x, tile, DOT: tl.constexpr):
+    """Return x [rows, J] times a tile [J, I] in registers: multiplied and added up, with DOT on tensor cores."""
+    if DOT:
+        found = dot(x, tile, True)
+    else:
+        found = tl.sum(x[:, :, None] * tile[None, :, :], 1)
+    return found
 
 
 @triton.jit
@@ -98,5 +163,5 @@ def streamed_product(x, matrix, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):
     for block in tl.range(0, blocks):
         # A tile cannot be indexed by a variable; to mask it out of all of x costs little beside the product.
         part = tl.sum(tl.where(number == block, by_block, 0.0), 1)
-        total += product(part, load_matrix(matrix + block * BLOCK * COLUMNS, BLOCK, COLUMNS))
+        total += product(part, load_matrix(matrix + block * BLOCK * COLUMNS, BLOCK, COLUMNS), False)
     return total

@@ -17,9 +17,11 @@ LARGEST_PADDED, LARGEST_PADDED_GATED = 512, 256
 #: Inputs up to this many are multiplied within a kernel; the products of more are computed before, in chunks.
 MOST_FEATURES = 2
 
-# Rows to walk at once on a GPU of 132 multiprocessors, each of which holds two blocks.
-_FULL = 2 * 132
-_CHUNKS, _SHORTEST_CHUNK = 8, 64
+# Rows to walk at once on a GPU of 132 multiprocessors, each of which holds two blocks; and from how many on tensor
+# cores, which take no fewer than 16 a block, are faster.
+_FULL, _MANY, _MANY_GATED, _ROWS_OF_DOT = 2 * 132, 1024, 1536, 16
+# What a walk back needs of a step for a while is kept of an eighth of the steps, or of as many as make so many bytes.
+_CHUNKS, _CHUNK_BYTES = 8, 256 * 2**20
 
 
 class Plan(NamedTuple):
@@ -30,12 +32,14 @@ class Plan(NamedTuple):
         rows: sequences of one block.
         warps: of one block.
         block: rows of the weights that are read at once at each step; 0 where they stay in registers.
+        dot: whether tensor cores multiply.
     """
 
     padded: int
     rows: int
     warps: int
-    block: int
+    block: int = 0
+    dot: bool = False
 
 
 def pad_units(units: int) -> int:
@@ -47,6 +51,15 @@ def pad_units(units: int) -> int:
     return max(16, 1 << (units - 1).bit_length())
 
 
+def widen(units: int) -> int:
+    """Return units with those that fill up a row of 16 bytes: kernels walk so many, for only then do they read fast.
+
+    >>> [widen(units) for units in (47, 100)]
+    [48, 100]
+    """
+    return -(-units // 4) * 4
+
+
 def fits(units: int, gates: int = 1) -> bool:
     """Say whether there is a layout for N units.
 
@@ -56,7 +69,7 @@ def fits(units: int, gates: int = 1) -> bool:
     return pad_units(units) <= (LARGEST_PADDED if gates == 1 else LARGEST_PADDED_GATED)
 
 
-def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1) -> Plan:
+def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1, back: bool = False) -> Plan:
     """Lay out a kernel.
 
     Args:
@@ -64,44 +77,60 @@ def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1) -> 
         sequences: of all instances together.
         gates: products with N rows that one matrix of weights gives.
         matrices: how many matrices [gates N, N] are multiplied at each step.
+        back: whether it walks back.
 
-    Few sequences are walked one by one, so that all multiprocessors are busy; of many a block takes several, which
-    share what it reads from its registers. Each number was compiled for compute capability 9.0 and spills nothing
-    (``make kernels``).
+    Few sequences are walked one by one, so that all multiprocessors are busy; of many a block takes several, for the
+    tensor cores. Each layout was compiled for compute capability 9.0 and spills nothing (``make kernels``).
     """
     padded = pad_units(units)
     tile = gates * padded * padded
     if tile > LARGEST_TILE:
-        return Plan(padded, 4, 8, max(8, LARGEST_TILE // (4 * gates * padded)))
-    rows = 1 if sequences <= _FULL else 2 if sequences <= 2 * _FULL else 4
+        return Plan(padded, 4, 8, block=max(8, LARGEST_TILE // (4 * gates * matrices * padded)))
+    if sequences >= (_MANY if gates == 1 else _MANY_GATED) and matrices * tile <= LARGEST_TILE:
+        warps = 8 if matrices * tile == LARGEST_TILE else min(4, padded // 8)
+        return Plan(padded, _ROWS_OF_DOT, warps, dot=True)
+    rows = 1 if sequences <= _FULL else 2
     if tile == LARGEST_TILE:
-        return (
-            Plan(padded, min(rows, 2), 16, 0)
-            if matrices > 1
-            else Plan(padded, *((rows, 8) if rows < 4 else (8, 16)), 0)
-        )
-    return Plan(padded, rows, 4 * matrices, 0)
+        return Plan(padded, rows, 16 if matrices > 1 else 4 if gates > 1 and not back else 8)
+    return Plan(padded, rows, 4 * matrices)
 
 
-def spans(steps: int) -> Iterator[tuple[int, int]]:
-    """Yield the first step of every chunk, and the one after its last: what a chunk needs is an eighth of the whole.
+def spans(steps: int, size: int) -> list[tuple[int, int]]:
+    """Return the first step of every chunk, and the one after its last.
 
-    >>> list(spans(784))[:2], list(spans(100))
-    ([(0, 98), (98, 196)], [(0, 64), (64, 100)])
+    Args:
+        steps: T.
+        size: numbers that are needed of a step while its chunk is walked.
+
+    >>> spans(784, 64 * 128 * 100)[:2], spans(784, 128 * 100)
+    ([(0, 98), (98, 196)], [(0, 784)])
     """
-    length = max(_SHORTEST_CHUNK, -(-steps // _CHUNKS))
-    for start in range(0, steps, length):
-        yield start, min(start + length, steps)
+    length = max(-(-steps // _CHUNKS), _CHUNK_BYTES // (4 * size), 1)
+    return [(start, min(start + length, steps)) for start in range(0, steps, length)]
 
 
 def padded_to(matrix: Tensor, rows: int, columns: int) -> Tensor:
     """Return a contiguous matrix [..., rows, columns], padded by zeros."""
-    return functional.pad(matrix, (0, columns - matrix.shape[-1], 0, rows - matrix.shape[-2])).contiguous()
+    below, beside = rows - matrix.shape[-2], columns - matrix.shape[-1]
+    return (functional.pad(matrix, (0, beside, 0, below)) if below or beside else matrix).contiguous()
+
+
+def widened(tensor: Tensor, width: int, axis: int = -1) -> Tensor:
+    """Return a contiguous tensor with one axis padded by zeros."""
+    missing = width - tensor.shape[axis]
+    padded = functional.pad(tensor, (0, 0) * (-1 - axis) + (0, missing)) if missing else tensor
+    return padded.contiguous()
 
 
 def instance_first(tensor: Tensor) -> Tensor:
     """Return [T, M, ...] as a contiguous [M, T, ...], which is how the walks keep it: no copy."""
     return tensor.transpose(0, 1).contiguous()
+
+
+def arriving(gradients: Tensor, width: int) -> Tensor:
+    """Return a chunk's gradients of outputs [T', M, N, B] as [M, T', B, width], with contiguous rows."""
+    rows = gradients.permute(1, 0, 3, 2)
+    return rows if rows.shape[-1] == width and rows.stride()[2:] == (width, 1) else widened(rows, width)
 
 
 def flat_inputs(inputs: Tensor, start: int, stop: int, instances: int) -> Tensor:

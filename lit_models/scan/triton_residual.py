@@ -12,6 +12,7 @@ from lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
     Plan,
+    arriving,
     exact_products,
     flat_inputs,
     instance_first,
@@ -19,7 +20,10 @@ from lit_models.scan.triton_plan import (
     on_device_of,
     padded_to,
     spans,
+    widen,
+    widened,
 )
+from lit_models.scan.triton_products import ProductSums, WeightGradients
 from lit_models.scan.triton_residual_kernels import residual_backward, residual_forward
 from lit_models.scan.walk import Needs
 
@@ -40,6 +44,7 @@ def layout(setting: Setting, plan: Plan, units: int, paired: bool, dense: bool) 
         "PADDED": plan.padded,
         "ROWS": plan.rows,
         "BLOCK": plan.block,
+        "DOT": plan.dot,
         "FORM": setting.form,
         "ACTIVATION": setting.activation,
         "PAIRED": paired,
@@ -66,25 +71,23 @@ class TritonResidualWalk:
         self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Walk.forward``."""
-        weight, input_weight, bias, gamma, own, cross, dense = _all(weights)
         (steps, _, batch, features), (instances, _, units) = inputs.shape, state.shape
-        plain, few = self.setting.form == "plain", features <= MOST_FEATURES
+        plain, few, width = self.setting.form == "plain", features <= MOST_FEATURES, widen(units)
+        weight, input_weight, bias, gamma, own, cross, dense = _all(weights, width)
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
         square = (plan.padded, plan.padded)
         keep_states, keep_couplings = store or keep_outputs, store and not plain
-        options = layout(self.setting, plan, units, cross is not None, dense is not None)
+        options = layout(self.setting, plan, width, cross is not None, dense is not None)
         options |= {"FEATURES": features if few else 0, "KEEP_STATES": keep_states, "KEEP_COUPLINGS": keep_couplings}
-        final = state.clone(memory_format=torch.contiguous_format)
+        before, final = widened(state, width), state.new_empty(instances, batch, width)
         # One step more than are walked: the state before each step, and after it.
-        states = state.new_empty(instances, steps + 1 if keep_states else 0, batch, units)
-        couplings = state.new_empty(instances, steps if keep_couplings else 0, batch, units)
-        if keep_states:
-            states[:, 0] = state
-        tile = padded_to(weight.mT, *square)
-        dense_tile = tile if dense is None else padded_to(dense.mT, *square)
-        bias, input_weight = bias.contiguous(), input_weight.contiguous()
-        gamma, own, cross = (bias if each is None else each.contiguous() for each in (gamma, own, cross))
-        for start, stop in [(0, steps)] if few else spans(steps):
+        states = state.new_empty(instances, steps + 1 if keep_states else 0, batch, width)
+        couplings = state.new_empty(instances, steps if keep_couplings else 0, batch, width)
+        if plan.block:
+            weight, dense = (None if each is None else padded_to(each.mT, *square) for each in (weight, dense))
+        dense = weight if dense is None else dense
+        gamma, own, cross = (bias if each is None else each for each in (gamma, own, cross))
+        for start, stop in [(0, steps)] if few else spans(steps, final.numel()):
             if few:
                 drive = inputs
             else:
@@ -97,15 +100,16 @@ class TritonResidualWalk:
             with on_device_of(state):
                 residual_forward[(instances, -(-batch // plan.rows))](
                     drive,
-                    tile,
+                    weight,
                     input_weight,
                     bias,
                     gamma,
                     own,
                     cross,
-                    dense_tile,
+                    dense,
+                    before if start == 0 else final,
                     final,
-                    states[:, start + 1 :],
+                    states[:, start:],
                     couplings[:, start:],
                     stop - start,
                     batch,
@@ -117,9 +121,9 @@ class TritonResidualWalk:
                     couplings.stride(0),
                     **options,
                 )
-        outputs = states[:, 1:].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
+        outputs = states[:, 1:, :, :units].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
         stores = [states.transpose(0, 1), *([] if plain else [couplings.transpose(0, 1)])] if store else []
-        return outputs, final, stores
+        return outputs, final[..., :units], stores
 
     def backward(
         self,
@@ -132,42 +136,45 @@ class TritonResidualWalk:
         needs: Needs,
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
-        weight, input_weight, _, gamma, own, cross, dense = _all(weights)
         (steps, _, batch, _), (instances, _, units) = inputs.shape, state.shape
-        need_weight, need_input_weight, need_bias, *need_residual = needs.weights
-        need_residual = need_residual or [False] * 4
+        width = widen(units)
+        weight, input_weight, _, gamma, own, cross, dense = _all(weights, width)
+        need_residual = needs.weights[3:] or (False,) * 4
         form = self.setting.form
         states, *rest = (instance_first(each) for each in stores)
         couplings = rest[0] if rest else states[:, 1:]
-        plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
+        plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2, back=True)
         square, programs = (plan.padded, plan.padded), -(-batch // plan.rows)
         wanted = zip(_PARTS, need_residual, strict=True)
-        options = layout(self.setting, plan, units, cross is not None, dense is not None)
+        options = layout(self.setting, plan, width, cross is not None, dense is not None)
         options |= {"ARRIVE": grad_outputs is not None, **{f"WANT_{part.upper()}": need for part, need in wanted}}
-        tile = padded_to(weight, *square)
-        dense_tile = tile if dense is None else padded_to(dense, *square)
-        gamma, own, cross = (tile if each is None else each.contiguous() for each in (gamma, own, cross))
-        delta = torch.zeros_like(state) if grad_final is None else grad_final
-        delta = delta.clone(memory_format=torch.contiguous_format)
-        partials = state.new_zeros(3, instances, programs, units)
-        by_weight, by_input_weight, by_dense = (
-            torch.zeros_like(each) if need else None
-            for each, need in ((weight, need_weight), (input_weight, need_input_weight), (dense, need_residual[3]))
+        # γ moves into the weights, once.
+        scale = gamma
+        tile, dense_tile = weight, weight if dense is None else dense
+        if plan.block:
+            tile = padded_to(weight if scale is None else scale.unsqueeze(-1) * weight, *square)
+            dense_tile = tile if dense is None else padded_to(dense, *square)
+        gamma, own, cross = (weight if each is None else each for each in (gamma, own, cross))
+        given = widened(torch.zeros_like(state) if grad_final is None else grad_final, width)
+        delta = torch.empty_like(given)
+        chunks = spans(steps, delta.numel())
+        length = chunks[0][1]
+        partials = state.new_empty(len(chunks), 3, instances, programs, width)
+        sums = WeightGradients(inputs, instances, width, width, chunks, scale) if any(needs.weights[:3]) else None
+        by_dense = (
+            ProductSums(state, instances, len(chunks), length * batch, width, width) if need_residual[3] else None
         )
-        by_bias = state.new_zeros(instances, units) if need_bias else None
         by_inputs = InputGradients(inputs) if needs.inputs else None
-        length = max(stop - start for start, stop in spans(steps))
-        pulled = state.new_empty(instances, length, batch, units)
+        pulled = state.new_empty(instances, length, batch, width)
         inner = torch.empty_like(pulled) if need_residual[3] else pulled
-        for start, stop in reversed(list(spans(steps))):
-            before = states[:, start:stop].flatten(1, 2)
+        for chunk, (start, stop) in reversed(list(enumerate(chunks))):
             turned = pulled
             if form == "A" and dense is not None:
                 turned = torch.empty_like(pulled)
+                before = states[:, start:stop].flatten(1, 2)
                 with exact_products():
                     turned[:, : stop - start] = torch.bmm(before, dense.mT).unflatten(1, (stop - start, batch))
-            arrivals = pulled.permute(1, 0, 3, 2) if grad_outputs is None else grad_outputs[start:stop]
-            by_step, by_instance, by_unit, by_row = arrivals.stride()
+            arrivals = pulled if grad_outputs is None else arriving(grad_outputs[start:stop], width)
             with on_device_of(state):
                 residual_backward[(instances, programs)](
                     arrivals,
@@ -177,47 +184,51 @@ class TritonResidualWalk:
                     cross,
                     dense_tile,
                     turned,
+                    given if stop == steps else delta,
                     delta,
                     states[:, start:],
                     couplings[:, start:],
                     pulled,
                     inner,
-                    partials,
+                    partials[chunk],
                     stop - start,
                     batch,
-                    by_instance,
-                    by_step,
-                    by_row,
-                    by_unit,
+                    arrivals.stride(0),
+                    arrivals.stride(1),
                     states.stride(0),
                     couplings.stride(0),
                     pulled.stride(0),
                     **options,
                 )
-            deltas = pulled[:, : stop - start].flatten(1, 2)
-            with exact_products():
-                if by_weight is not None:
-                    by_weight.baddbmm_(deltas.mT, before)
-                if by_input_weight is not None:
-                    by_input_weight.baddbmm_(deltas.mT, flat_inputs(inputs, start, stop, instances))
-                if by_dense is not None:
-                    by_dense.baddbmm_(inner[:, : stop - start].flatten(1, 2).mT, before)
-                if by_inputs is not None:
-                    by_inputs.put(start, stop, deltas, input_weight)
-            if by_bias is not None:
-                by_bias += deltas.sum(1)
-        by_units = partials.sum(2)
-        return [
-            None if by_inputs is None else by_inputs.all,
-            delta if needs.state else None,
-            by_weight,
-            by_input_weight,
-            by_bias,
-            *(gradient if need else None for gradient, need in zip(by_units, need_residual, strict=False)),
-            by_dense,
-        ][: 2 + len(weights)]
+            deltas = pulled[:, : stop - start]
+            if sums is not None:
+                sums.add(chunk, deltas, states)
+            if by_dense is not None:
+                by_dense.add(chunk, inner[:, : stop - start], states[:, start:stop], inputs)
+            if by_inputs is not None:
+                to_inputs = input_weight if scale is None else scale.unsqueeze(-1) * input_weight
+                with exact_products():
+                    by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
+        by_units = partials.sum((0, 3))[..., :units]
+        by_weights = (None,) * 3 if sums is None else sums.result()
+        found = [
+            delta[..., :units] if needs.state else None,
+            *(each[:, :units] if need else None for each, need in zip(by_weights, needs.weights, strict=False)),
+            *(each if need else None for each, need in zip(by_units, need_residual, strict=False)),
+            None if by_dense is None else by_dense.result()[:, :units, :units],
+        ]
+        if found[1] is not None:
+            found[1] = found[1][..., :units]
+        return [None if by_inputs is None else by_inputs.all, *found][: 2 + len(weights)]
 
 
-def _all(weights: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """Return all seven weights; the plain form has three."""
-    return (*weights, *[None] * (3 + len(_PARTS) - len(weights)))
+def _all(weights: Sequence[Tensor | None], width: int) -> tuple[Tensor | None, ...]:
+    """Return all seven weights for so many units; the plain form has three."""
+    weight, input_weight, *others = (*weights, *[None] * (3 + len(_PARTS) - len(weights)))
+    *vectors, dense = others
+    return (
+        padded_to(weight, width, width),
+        widened(input_weight, width, axis=-2),
+        *(None if each is None else widened(each, width) for each in vectors),
+        None if dense is None else padded_to(dense, width, width),
+    )

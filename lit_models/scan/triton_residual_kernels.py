@@ -15,7 +15,7 @@ import triton.language as tl
 from lit_models.scan.triton_parts import (
     activate,
     apply_pairs,
-    load_matrix,
+    load_square,
     product,
     pull_back,
     streamed_product,
@@ -48,6 +48,7 @@ def residual_forward(
     cross,
     dense,
     state,
+    final,
     states,
     couplings,
     steps,
@@ -63,6 +64,7 @@ def residual_forward(
     ROWS: tl.constexpr,
     FEATURES: tl.constexpr,
     BLOCK: tl.constexpr,
+    DOT: tl.constexpr,
     FORM: tl.constexpr,
     ACTIVATION: tl.constexpr,
     PAIRED: tl.constexpr,
@@ -73,15 +75,18 @@ def residual_forward(
     """Walk x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b.
 
     Args:
-        drive: one or two inputs s [T, M or 1, B, FEATURES]; without FEATURES V s + b [T, M, B, UNITS].
-        weight: Wᵀ [M, PADDED, PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
+        drive: one or two inputs s [T, M or 1, B, FEATURES]; without FEATURES V s + b [T, M, B, UNITS], rows contiguous.
+        weight: W [M, UNITS, UNITS]; with BLOCK its transpose [M, PADDED, PADDED], padded by zeros and read again at
+            each step in blocks of BLOCK rows.
         input_weight: V [M, UNITS, FEATURES].
         bias: b [M, UNITS], as ``gamma``, ``own`` and ``cross``.
-        dense: Rᵀ [M, PADDED, PADDED], like ``weight``.
-        state: [M, B, UNITS], the first on entry and the last on return.
-        states: [M, T, B, UNITS] after each step, from the first on.
-        couplings: act(a), likewise.
+        dense: R, like ``weight``.
+        state: [M, B, UNITS], the first.
+        final: is given the last; it may be ``state``.
+        states: [M, T + 1, B, UNITS] before the first step and after each.
+        couplings: act(a) of each step, [M, T, B, UNITS].
     """
+    SQUARE: tl.constexpr = PADDED * PADDED if BLOCK else UNITS * UNITS
     instance = tl.program_id(0)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
     inside = row < batch
@@ -93,13 +98,18 @@ def residual_forward(
     states += long_instance * states_by_instance
     couplings += long_instance * couplings_by_instance
     drive += long_instance * drive_by_instance
-    weight += long_instance * PADDED * PADDED
-    dense += long_instance * PADDED * PADDED
+    weight += long_instance * SQUARE
+    dense += long_instance * SQUARE
 
+    x = tl.load(state + offsets, mask=mask, other=0.0)
+    if KEEP_STATES:
+        tl.store(states + offsets, x, mask=mask)
+    states += size
     if BLOCK == 0:
-        tile = load_matrix(weight, PADDED, PADDED)
+        # Transposed, so that outputs are beside each other.
+        tile = load_square(weight, 1, UNITS, UNITS, PADDED)
         if DENSE:
-            dense_tile = load_matrix(dense, PADDED, PADDED)
+            dense_tile = load_square(dense, 1, UNITS, UNITS, PADDED)
     if FORM != "plain":
         strength = _load_units(gamma, instance, UNITS, PADDED)
         if not DENSE:
@@ -113,10 +123,8 @@ def residual_forward(
             by_second = _load_column(input_weight, instance, 1, UNITS, PADDED, FEATURES)
             second = tl.load(drive + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
     else:
-        drive_offsets = row[:, None] * drive_by_row + unit[None, :] * drive_by_unit
-        arriving = tl.load(drive + drive_offsets, mask=mask, other=0.0)
+        arriving = tl.load(drive + offsets, mask=mask, other=0.0)
 
-    x = tl.load(state + offsets, mask=mask, other=0.0)
     step = 0
     while step < steps:
         # The next step's inputs are on their way while this step computes; after the last one, its own again.
@@ -131,9 +139,9 @@ def residual_forward(
                 second = tl.load(following + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
         else:
             a = arriving
-            arriving = tl.load(following + drive_offsets, mask=mask, other=0.0)
+            arriving = tl.load(following + offsets, mask=mask, other=0.0)
         if BLOCK == 0:
-            a += product(x, tile)
+            a += product(x, tile, DOT)
         else:
             a += streamed_product(x, weight, PADDED, BLOCK)
         coupling = activate(a, ACTIVATION)
@@ -143,7 +151,7 @@ def residual_forward(
             if not DENSE:
                 x = apply_pairs(x, diagonal, beside, PAIRED)
             elif BLOCK == 0:
-                x = product(x, dense_tile)
+                x = product(x, dense_tile, DOT)
             else:
                 x = streamed_product(x, dense, PADDED, BLOCK)
             if FORM == "A":
@@ -154,16 +162,22 @@ def residual_forward(
         if KEEP_STATES:
             tl.store(states + here + offsets, x, mask=mask)
         step += 1
-    tl.store(state + offsets, x, mask=mask)
+    tl.store(final + long_instance * size + offsets, x, mask=mask)
 
 
 @triton.jit
-def _add_sum(total, partial, UNITS: tl.constexpr):
-    """Add a tile's sum over its rows to one program's part [UNITS] of a gradient."""
+def _folded(x, DOT: tl.constexpr):
+    """Return a tile with its rows added up in part, for a sum over all of them: with DOT a thread has two of a unit."""
+    if DOT:
+        x = tl.sum(tl.reshape(x, [2, x.shape[0] // 2, x.shape[1]]), 0)
+    return x
+
+
+@triton.jit
+def _store_sum(total, partial, UNITS: tl.constexpr):
+    """Store a tile's sum over its rows as one program's part [UNITS] of a gradient."""
     unit = tl.arange(0, total.shape[1])
-    within = unit < UNITS
-    before = tl.load(partial + unit, mask=within, other=0.0)
-    tl.store(partial + unit, before + tl.sum(total, 0), mask=within)
+    tl.store(partial + unit, tl.sum(total, 0), mask=unit < UNITS)
 
 
 @triton.jit(do_not_specialize=["steps"])
@@ -175,6 +189,7 @@ def residual_backward(
     cross,
     dense,
     turned,
+    given,
     delta,
     states,
     couplings,
@@ -185,8 +200,6 @@ def residual_backward(
     batch,
     arrivals_by_instance,
     arrivals_by_step,
-    arrivals_by_row,
-    arrivals_by_unit,
     states_by_instance,
     couplings_by_instance,
     pulled_by_instance,
@@ -194,6 +207,7 @@ def residual_backward(
     PADDED: tl.constexpr,
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
+    DOT: tl.constexpr,
     FORM: tl.constexpr,
     ACTIVATION: tl.constexpr,
     PAIRED: tl.constexpr,
@@ -204,21 +218,24 @@ def residual_backward(
     WANT_CROSS: tl.constexpr,
     WANT_DENSE: tl.constexpr,
 ):
-    """Walk back: δ = (gradient of x'), g = γ act'(a) δ, and the gradient of x is Rᵀ δ (of A: Rᵀ act'(R x) δ) + Wᵀ g.
+    """Walk back: δ = (gradient of x'), g = act'(a) δ, and the gradient of x is Rᵀ δ (of A: Rᵀ act'(R x) δ) + Wᵀ γ g.
 
     Args:
-        arrivals: with ARRIVE the gradients of outputs [T, M, B, UNITS], by strides.
-        weight: W [M, PADDED, PADDED], padded by zeros; read again at each step in blocks of BLOCK rows, unless 0.
+        arrivals: with ARRIVE the gradients of outputs [T, M, B, UNITS], rows contiguous.
+        weight: W [M, UNITS, UNITS]; with BLOCK γ W [M, PADDED, PADDED], padded by zeros and read again at each step in
+            blocks of BLOCK rows.
         gamma: γ [M, UNITS], as ``own`` and ``cross``.
-        dense: R [M, PADDED, PADDED], like ``weight``.
+        dense: R, like ``weight``.
         turned: with DENSE and of form A, R x of each step [M, T, B, UNITS], laid out as ``pulled``.
-        delta: gradient of the final state [M, B, UNITS] on entry, of the first on return.
+        given: gradient of the final state [M, B, UNITS].
+        delta: is given that of the first; it may be ``given``.
         states: [M, T, B, UNITS] before each step; of the plain form not read.
         couplings: act(a) of each step, [M, T, B, UNITS].
         pulled: is given g of each step [M, T, B, UNITS].
         inner: with WANT_DENSE, is given the gradient of R x of each step, laid out as ``pulled``.
-        partials: [3, M, programs, UNITS], to which the gradients of γ, ``own`` and ``cross`` are added.
+        partials: [3, M, programs, UNITS], is given those of γ, ``own`` and ``cross`` that are wanted.
     """
+    SQUARE: tl.constexpr = PADDED * PADDED if BLOCK else UNITS * UNITS
     instance = tl.program_id(0)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
     inside = row < batch
@@ -226,61 +243,63 @@ def residual_backward(
     offsets = row[:, None] * UNITS + unit[None, :]
     long_instance = instance.to(tl.int64)
     size = batch * UNITS
+    given += long_instance * size
     delta += long_instance * size
     states += long_instance * states_by_instance
     couplings += long_instance * couplings_by_instance
     pulled += long_instance * pulled_by_instance
     inner += long_instance * pulled_by_instance
     turned += long_instance * pulled_by_instance
-    weight += long_instance * PADDED * PADDED
-    dense += long_instance * PADDED * PADDED
+    weight += long_instance * SQUARE
+    dense += long_instance * SQUARE
     READ_STATES: tl.constexpr = WANT_OWN or WANT_CROSS or (FORM == "A" and not DENSE)
     READ_TURNED: tl.constexpr = FORM == "A" and DENSE
+    # There are not registers enough to have these a step ahead.
+    READ_LATE: tl.constexpr = DOT and PAIRED and FORM == "A"
 
     if BLOCK == 0:
-        tile = load_matrix(weight, PADDED, PADDED)
+        tile = load_square(weight, UNITS, 1, UNITS, PADDED)
+        if FORM != "plain":
+            tile *= tl.reshape(_load_units(gamma, instance, UNITS, PADDED), [PADDED, 1])
         if DENSE:
-            dense_tile = load_matrix(dense, PADDED, PADDED)
-    if FORM != "plain":
-        strength = _load_units(gamma, instance, UNITS, PADDED)
-        if not DENSE:
-            diagonal = _load_units(own, instance, UNITS, PADDED)
-            beside = _load_units(cross, instance, UNITS, PADDED) if PAIRED else diagonal
+            dense_tile = load_square(dense, UNITS, 1, UNITS, PADDED)
+    if FORM != "plain" and not DENSE:
+        diagonal = _load_units(own, instance, UNITS, PADDED)
+        beside = _load_units(cross, instance, UNITS, PADDED) if PAIRED else diagonal
     last = tl.cast(steps - 1, tl.int64)
+    ROWS_OF_SUMS: tl.constexpr = ROWS // 2 if DOT else ROWS
     if WANT_GAMMA:
-        by_gamma = tl.zeros([ROWS, PADDED], tl.float32)
+        by_gamma = tl.zeros([ROWS_OF_SUMS, PADDED], tl.float32)
     if WANT_OWN:
-        by_own = tl.zeros([ROWS, PADDED], tl.float32)
+        by_own = tl.zeros([ROWS_OF_SUMS, PADDED], tl.float32)
     if WANT_CROSS:
-        by_cross = tl.zeros([ROWS, PADDED], tl.float32)
+        by_cross = tl.zeros([ROWS_OF_SUMS, PADDED], tl.float32)
     if ARRIVE:
         arrivals += long_instance * arrivals_by_instance
-        arrival_offsets = row[:, None] * arrivals_by_row + unit[None, :] * arrivals_by_unit
-        arrival = tl.load(arrivals + last * arrivals_by_step + arrival_offsets, mask=mask, other=0.0)
+        if not READ_LATE:
+            arrival = tl.load(arrivals + last * arrivals_by_step + offsets, mask=mask, other=0.0)
     coupling = tl.load(couplings + last * size + offsets, mask=mask, other=0.0)
-    if READ_STATES:
+    if READ_STATES and not READ_LATE:
         x = tl.load(states + last * size + offsets, mask=mask, other=0.0)
     if READ_TURNED:
         before_act = tl.load(turned + last * size + offsets, mask=mask, other=0.0)
 
-    d = tl.load(delta + offsets, mask=mask, other=0.0)
+    d = tl.load(given + offsets, mask=mask, other=0.0)
     step = steps - 1
     while step >= 0:
         here, before = tl.cast(step, tl.int64), tl.cast(tl.maximum(step - 1, 0), tl.int64)
-        if ARRIVE:
+        if READ_LATE:
+            x = tl.load(states + here * size + offsets, mask=mask, other=0.0)
+            if ARRIVE:
+                d += tl.load(arrivals + here * arrivals_by_step + offsets, mask=mask, other=0.0)
+        elif ARRIVE:
             d += arrival
-            arrival = tl.load(arrivals + before * arrivals_by_step + arrival_offsets, mask=mask, other=0.0)
+            arrival = tl.load(arrivals + before * arrivals_by_step + offsets, mask=mask, other=0.0)
         g = pull_back(d, coupling, ACTIVATION)
-        if FORM != "plain":
-            if WANT_GAMMA:
-                by_gamma += d * coupling
-            g *= strength
+        if WANT_GAMMA:
+            by_gamma += _folded(d * coupling, DOT)
         coupling = tl.load(couplings + before * size + offsets, mask=mask, other=0.0)
         tl.store(pulled + here * size + offsets, g, mask=mask)
-        if BLOCK == 0:
-            through = product(g, tile)
-        else:
-            through = streamed_product(g, weight, PADDED, BLOCK)
         if FORM != "plain":
             if READ_TURNED:
                 d = pull_back(d, activate(before_act, ACTIVATION), ACTIVATION)
@@ -289,29 +308,35 @@ def residual_backward(
                 if FORM == "A":
                     d = pull_back(d, activate(apply_pairs(x, diagonal, beside, PAIRED), ACTIVATION), ACTIVATION)
                 if WANT_OWN:
-                    by_own += d * x
+                    by_own += _folded(d * x, DOT)
                 if WANT_CROSS:
-                    by_cross += d * swap_pairs(x)
-                x = tl.load(states + before * size + offsets, mask=mask, other=0.0)
+                    by_cross += _folded(d * swap_pairs(x), DOT)
+                if not READ_LATE:
+                    x = tl.load(states + before * size + offsets, mask=mask, other=0.0)
             if WANT_DENSE:
                 tl.store(inner + here * size + offsets, d, mask=mask)
             if not DENSE:
-                through += diagonal * d
+                through = diagonal * d
                 if PAIRED:
                     through += swap_pairs(beside * d)
             elif BLOCK == 0:
-                through += product(d, dense_tile)
+                through = product(d, dense_tile, DOT)
             else:
-                through += streamed_product(d, dense, PADDED, BLOCK)
-        d = through
+                through = streamed_product(d, dense, PADDED, BLOCK)
+        if BLOCK == 0:
+            d = product(g, tile, DOT)
+        else:
+            d = streamed_product(g, weight, PADDED, BLOCK)
+        if FORM != "plain":
+            d += through
         step -= 1
     tl.store(delta + offsets, d, mask=mask)
 
     program = (long_instance * tl.num_programs(1) + tl.program_id(1)) * UNITS
     kind = tl.cast(tl.num_programs(0), tl.int64) * tl.num_programs(1) * UNITS
     if WANT_GAMMA:
-        _add_sum(by_gamma, partials + program, UNITS)
+        _store_sum(by_gamma, partials + program, UNITS)
     if WANT_OWN:
-        _add_sum(by_own, partials + kind + program, UNITS)
+        _store_sum(by_own, partials + kind + program, UNITS)
     if WANT_CROSS:
-        _add_sum(by_cross, partials + 2 * kind + program, UNITS)
+        _store_sum(by_cross, partials + 2 * kind + program, UNITS)

@@ -23,10 +23,20 @@ ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda a: a}
 SIZES = [(2, 5, 4, 6, 1, 1), (1, 3, 7, 18, 3, 1), (2, 4, 1, 2, 2, 2), (3, 1, 5, 4, 40, 3)]
 
 
+@pytest.fixture(params=[False, True], ids=["few", "many"])
+def many(request, monkeypatch):
+    """With many sequences tensor cores multiply, 16 sequences a block."""
+    if request.param:
+        monkeypatch.setattr(triton_plan, "_MANY", 1)
+        monkeypatch.setattr(triton_plan, "_MANY_GATED", 1)
+    assert triton_plan.make_plan(18, 1).dot == request.param
+    return request.param
+
+
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch):
     """Several chunks of time, and several sequences a block."""
-    monkeypatch.setattr(triton_plan, "_SHORTEST_CHUNK", 3)
+    monkeypatch.setattr(triton_plan, "_CHUNK_BYTES", 0)
     monkeypatch.setattr(triton_plan, "_CHUNKS", 2)
     monkeypatch.setattr(triton_plan, "_FULL", 1)
 
@@ -148,7 +158,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: "-".join(map(str, CASES[number])))
-def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number):
+def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number, many):
     form, residual, activation = CASES[number]
     setting, size = Setting(form, activation), SIZES[number % len(SIZES)]
     weights = draw_residual(form, residual, size[0], size[3], size[4])
@@ -158,7 +168,7 @@ def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
-def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last):
+def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last, many):
     weight = torch.randn(size[0], 4 * size[3], size[3] + size[4] + 1) / size[3] ** 0.5
     assert_as_near(TritonLSTMWalk(), walk_lstm, *draw(size, 2), [weight], last)
 
@@ -188,8 +198,7 @@ def draw_rotation(steps):
 
 
 @pytest.mark.parametrize("steps", [60, pytest.param(784, marks=pytest.mark.slow)])
-def test_a_long_rotation_trajectory(steps, monkeypatch):
-    monkeypatch.setattr(triton_plan, "_SHORTEST_CHUNK", 64)
+def test_a_long_rotation_trajectory(steps, many, monkeypatch):
     (inputs, state), weights = draw_rotation(steps)
     setting = Setting("linear", "tanh")
     loop = functools.partial(walk_residual, setting)
@@ -237,11 +246,13 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
     globals().update(activation=activation)
     kernel[(1,)](values, results, SIZE=len(values))
     expected = getattr(torch, name)(values.double())
-    torch.testing.assert_close(results.double(), expected, rtol=3e-7, atol=1e-37, equal_nan=True)
+    # A GPU's exp(x) is off by a rounding of x as well.
+    rtol = 3e-7 if INTERPRETED or name == "tanh" else 3e-6
+    torch.testing.assert_close(results.double(), expected, rtol=rtol, atol=1e-37, equal_nan=True)
 
 
 @pytest.mark.parametrize("wanted", range(9))
-def test_one_gradient_may_be_all_that_is_wanted(wanted):
+def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
     inputs, state = draw((1, 2, 4, 4, 1, 1))
     weights = draw_residual("A", "cross", 1, 4, 1)
     walk = TritonResidualWalk(Setting("A", "tanh"))
@@ -257,7 +268,9 @@ def test_one_gradient_may_be_all_that_is_wanted(wanted):
     )
     assert [each is not None for each in alone] == only
     for one, other in zip(alone, found, strict=True):
-        assert one is None or torch.equal(one, other)
+        # Another kernel is compiled for what is wanted, which may contract other products and sums into one rounding.
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=0 if INTERPRETED else 1e-6, atol=0 if INTERPRETED else 1e-6)
 
 
 def test_without_a_backward_nothing_is_stored_and_values_are_the_same():
@@ -267,7 +280,7 @@ def test_without_a_backward_nothing_is_stored_and_values_are_the_same():
     outputs, final, stores = walk.forward(inputs, state, weights, True, True)
     bare_outputs, bare_final, nothing = walk.forward(inputs, state, weights, False, False)
     assert (bare_outputs.numel(), nothing) == (0, [])
-    assert sum(each.numel() for each in stores) == 2 * 3 * 6 * (4 + 5)
+    assert sum(each.numel() for each in stores) == 2 * 3 * triton_plan.widen(6) * (4 + 5)
     torch.testing.assert_close(bare_final, final, rtol=0, atol=0)
     torch.testing.assert_close(outputs[-1].mT, final, rtol=0, atol=0)
 
@@ -280,4 +293,5 @@ def test_layout_of_every_size_is_a_power_of_two_that_holds_the_units():
                 assert units <= plan.padded < max(17, 2 * units)
                 assert plan.padded.bit_count() == plan.rows.bit_count() == plan.warps.bit_count() == 1
                 assert (plan.block == 0) == (gates * plan.padded**2 <= 128 * 128)
+                assert plan.dot == (sequences == 2048 and matrices * gates * plan.padded**2 <= 128 * 128)
                 assert plan.padded % max(1, plan.block) == 0

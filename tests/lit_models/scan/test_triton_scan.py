@@ -128,6 +128,7 @@ def test_what_has_no_kernels_walks_as_it_did():
         (LSTM(2, 300), inputs),
     )
     for recurrence, given in cases:
+        recurrence, given = recurrence.to(DEVICE), given.to(DEVICE)
         with scanning("fused"):
             expected = recurrence(given)
         with scanning("triton"):
