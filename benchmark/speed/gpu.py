@@ -25,6 +25,8 @@ LARGEST_ERROR_RATIO, ROUNDING = 3.0, 5e-7
 #: No contender starts after so many seconds: with the slowest of them the whole then ends within eight minutes.
 LAST_START_SECONDS = 300.0
 _WARM_UP, _REPEATS, _REPEATS_OF_SLOW, _SLOW_SECONDS = 3, 20, 5, 0.1
+#: Steps that one run makes, one after the other as in training, where none waits for the device before the next begins.
+_STEPS = 10
 
 #: Does the work of a case once; whatever it computes stays on the device.
 Work = Callable[[], object]
@@ -38,7 +40,7 @@ class GpuTiming:
         name: of the contender.
         instances: that one run serves.
         first_call_seconds: building, the first run and what it compiles or captures.
-        seconds: of each counted run, on the device's clock.
+        seconds: a step's in each counted run, on the device's clock.
         median_seconds: their median.
         failure: why it could not run; None if it did.
     """
@@ -157,7 +159,7 @@ def compare_on_device(case: Any, targets: tuple[Target, ...], started: float) ->
         for timing, work in zip(timings, works, strict=True):
             slow = bool(timing.seconds) and timing.seconds[0] > _SLOW_SECONDS
             if work is not None and not (slow and turn >= _REPEATS_OF_SLOW):
-                timing.seconds.append(_seconds_of(work))
+                timing.seconds.append(_seconds_of(work, 1 if slow or case.is_quick else _STEPS))
     timings = [
         replace(timing, median_seconds=statistics.median(timing.seconds)) if timing.seconds else timing
         for timing in timings
@@ -174,7 +176,7 @@ def _first_call(name: str, instances: int, build: Callable[[], Work]) -> tuple[G
     try:
         work = build()
         for _ in range(_WARM_UP):
-            _seconds_of(work)
+            _seconds_of(work, 1)
     except Exception as error:
         # A compiler that is not there, or a capture that a version does not know, is the peer's fault: it is told.
         if name.startswith("rnnbench"):
@@ -184,21 +186,23 @@ def _first_call(name: str, instances: int, build: Callable[[], Work]) -> tuple[G
     return GpuTiming(name, instances, time.monotonic() - begin), work
 
 
-def _seconds_of(work: Work) -> float:
-    """Return the time of one run: on a GPU by its own clock, from an idle device to the end of all work."""
+def _seconds_of(work: Work, steps: int) -> float:
+    """Return the time of a step: on a GPU by its own clock, from an idle device to the end of all steps' work."""
     import torch
 
     if not torch.cuda.is_available():
         begin = time.perf_counter()
-        work()
-        return time.perf_counter() - begin
+        for _ in range(steps):
+            work()
+        return (time.perf_counter() - begin) / steps
     start, end = torch.cuda.Event(True), torch.cuda.Event(True)  # type: ignore[no-untyped-call]
     torch.cuda.synchronize()
     start.record()
-    work()
+    for _ in range(steps):
+        work()
     end.record()
     torch.cuda.synchronize()
-    return float(start.elapsed_time(end)) / 1000
+    return float(start.elapsed_time(end)) / 1000 / steps
 
 
 def _reach(targets: tuple[Target, ...], timings: list[GpuTiming]) -> list[Outcome]:
@@ -221,7 +225,7 @@ def render_gpu(comparison: GpuComparison) -> str:
         f"- Device: {comparison.device}; {versions}",
         f"- Largest error against the float64 loop: kernels {comparison.error:.1e}, float32 loop "
         f"{comparison.loop_error:.1e}",
-        "- Times: medians of one run, contenders in turns",
+        f"- Times: of a step among {_STEPS} in a row; medians of one run, contenders in turns",
         "",
         f"| contender | instances | median, ms | for one instance, ms | its ratio to {first.name} | first call, s |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -46,21 +46,31 @@ class GpuCase:
         return GpuCase(replace(self.case, units=6, sequences=2, steps=4), is_quick=True)
 
     def errors(self) -> dict[str, tuple[float, float]]:
-        """Return the largest relative errors of kernels and float32 loop against the float64 loop, of each tensor."""
+        """Return the largest relative errors of kernels and float32 loop against the float64 loop, of each tensor.
+
+        Of one network, and of the first and the last of many, which are laid out in another way.
+        """
         # Coupled strongly, so that an error in the coupling's gradient cannot hide.
-        case = replace(self.case, gamma=0.3)
-        exact = _gradients(replace(case, precision="float64"), "loop")
-        single, ours = _gradients(case, "loop"), _gradients(case, "triton")
+        case, many = replace(self.case, gamma=0.3), self._many
+        networks = [case.network(index) for index in range(many)]
+        together = self._gradients(Ensemble(networks), "triton")
         found = {}
-        for name, true in exact.items():
-            scale = true.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-            error, loop_error = ((each[name] - true).abs().max().div(scale).item() for each in (ours, single))
-            found[name] = error, loop_error
+        for index in (0, many - 1):
+            exact = self._gradients(replace(case, precision="float64").network(index), "loop")
+            single = self._gradients(networks[index], "loop")
+            ours = {f"{name}, M = {many}": (name, value[index]) for name, value in together.items()}
+            if index == 0:
+                ours |= {name: (name, value) for name, value in self._gradients(networks[0], "triton").items()}
+            for title, (name, value) in ours.items():
+                true = exact[name]
+                scale = true.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+                error, loop_error = ((each - true).abs().max().div(scale).item() for each in (value, single[name]))
+                found[f"{title}, instance {index}"] = error, loop_error
         return found
 
     def contenders(self) -> Iterator[tuple[str, int, Callable[[], Work]]]:
         """Yield names, instances, and what prepares the work."""
-        many = 2 if self.is_quick else MANY
+        many = self._many
         yield ONE, 1, lambda: self._ensemble(1)
         yield f"{ONE}, M = {many}", many, lambda: self._ensemble(many)
         yield TORCH[self.case.cell], 1, self._torch
@@ -69,8 +79,28 @@ class GpuCase:
             return
         yield GRAPHED, 1, lambda: _captured(self._ensemble(1))
         yield GRAPHED_ALL, many, lambda: _captured(self._ensemble(many))
+        yield f"{TORCH[self.case.cell]}, in a CUDA graph", 1, lambda: _captured(self._torch())
         yield LOOP_GRAPH, 1, lambda: _captured(self._network("loop"))
         yield COMPILED, 1, self._compiled
+
+    @property
+    def _many(self) -> int:
+        return 2 if self.is_quick else MANY
+
+    def _gradients(self, network: nn.Module, scan: ScanName) -> dict[str, Tensor]:
+        network = network.to(DEVICE)
+        dtype = next(network.parameters()).dtype
+        inputs, classes = self._data()
+        with scanning(scan):
+            losses = class_losses(network(inputs.to(dtype)), classes)
+            torch.autograd.backward(losses.sum())
+        gradients = {
+            name.removeprefix("network."): value.grad
+            for name, value in network.named_parameters()
+            if value.grad is not None
+        }
+        network.zero_grad(set_to_none=True)
+        return {"loss": losses.detach(), **gradients}
 
     def _data(self) -> tuple[Tensor, Tensor]:
         inputs, classes = self.case.data()
@@ -122,19 +152,10 @@ def _captured(work: Work) -> Work:
 
     def replay() -> object:
         graph.replay()
-        return kept
+        # The graph reads what the work was computed from, which lives as long as this function.
+        return kept, work
 
     return replay
-
-
-def _gradients(case: SequenceCase, scan: ScanName) -> dict[str, Tensor]:
-    network = case.network(0).to(DEVICE)
-    inputs, classes = (each.to(DEVICE) for each in case.data())
-    with scanning(scan):
-        loss = class_losses(network(inputs), classes)
-        torch.autograd.backward(loss)
-    gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
-    return {"loss": loss.detach(), **gradients}
 
 
 #: The size of sequential MNIST, and bounds on the ratios of times for one instance.

@@ -125,7 +125,7 @@ def kernels(tmp_path, *words):
 
 def test_main_kernels_compile_without_spills(tmp_path):
     usages = kernels(tmp_path, "--quick")
-    assert [usage.direction for usage in usages] == ["forward", "backward"] * 2
+    assert [usage.direction for usage in usages] == [*["forward", "backward"] * 2, "gradients"]
 
 
 @pytest.mark.slow
