@@ -1,6 +1,6 @@
 """The plain loop of any recurrence from a CUDA graph: its thousands of small kernels are launched by one call.
 
-Not chosen by itself: it has not run on a device yet.
+Not chosen by itself: it keeps a copy of all that it computes from, for each size that it has seen.
 """
 
 from __future__ import annotations
