@@ -84,6 +84,7 @@ INLINE void NAMED(add_products)(
 }
 
 /* Call work(rows, vectors, context, row, column) for tiles of an array, their sizes constants wherever it is called. */
+#define EACH_TILE(work, context, height, width) EACH_COLUMNS(TILES_OF_ROWS, work, context, height, width)
 #define TILES_OF_ROWS(work, context, height, column, vectors)                                                      \
     {                                                                                                              \
         int64_t row = 0;                                                                                           \
@@ -91,25 +92,19 @@ INLINE void NAMED(add_products)(
         for (; row + 2 <= (height); row += 2) work(2, vectors, context, row, column);                              \
         if (row < (height)) work(1, vectors, context, row, column);                                                \
     }
-#define EACH_TILE(work, context, height, width)                                                                    \
-    {                                                                                                              \
-        int64_t column = 0, end = (width);                                                                         \
-        for (; TILE_VECTORS == 4 && column + 4 * WIDTH <= end; column += 4 * WIDTH)                                \
-            TILES_OF_ROWS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 4))                               \
-        for (; TILE_VECTORS == 4 && column + 2 * WIDTH <= end; column += 2 * WIDTH)                                \
-            TILES_OF_ROWS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 2))                               \
-        for (; column < end; column += WIDTH) TILES_OF_ROWS(work, context, height, column, 1)                      \
-    }
 
 /* Call work(vectors, context, unit, column) for each unit and some columns. */
-#define UNITS_OF_COLUMNS(work, context, height, column, vectors)                                                   \
+#define EACH_UNIT(work, context, height, width) EACH_COLUMNS(UNITS, work, context, height, width)
+#define UNITS(work, context, height, column, vectors)                                                              \
     for (int64_t unit = 0; unit < (height); unit++) work(vectors, context, unit, column);
-#define EACH_UNIT(work, context, height, width)                                                                    \
+
+/* Go through the rows of four vectors of columns at a time, then of two and of one. */
+#define EACH_COLUMNS(rows, work, context, height, width)                                                           \
     {                                                                                                              \
         int64_t column = 0, end = (width);                                                                         \
         for (; TILE_VECTORS == 4 && column + 4 * WIDTH <= end; column += 4 * WIDTH)                                \
-            UNITS_OF_COLUMNS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 4))                            \
+            rows(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 4))                                        \
         for (; TILE_VECTORS == 4 && column + 2 * WIDTH <= end; column += 2 * WIDTH)                                \
-            UNITS_OF_COLUMNS(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 2))                            \
-        for (; column < end; column += WIDTH) UNITS_OF_COLUMNS(work, context, height, column, 1)                   \
+            rows(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 2))                                        \
+        for (; column < end; column += WIDTH) rows(work, context, height, column, 1)                               \
     }
