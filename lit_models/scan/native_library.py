@@ -21,7 +21,7 @@ _NUMBERS = (
     *("blocks", "whole", "squashes", "activation"),
 )
 _ARRAYS = (
-    *("inputs", "joint", "own", "cross", "gain", "offset", "state", "firsts", "activations"),
+    *("inputs", "joint", "own", "cross", "gain", "state", "firsts", "activations"),
     *("outputs", "grad_outputs", "to_state", "d_inputs", "d_joint", "d_gain", "d_own", "d_cross"),
 )
 

@@ -25,7 +25,7 @@ _ACTIVATIONS = ("tanh", "relu", "identity")
 class NativeWalk(NamedTuple):
     """x' = R x + γ act(a), tanh(R x) + γ tanh(a) or, without residual, act(a), with a = W x + V s + b.
 
-    A step keeps act(a), or σ(2a) for tanh, N numbers a sequence, and a chunk of steps its first state.
+    A step keeps act(a), N numbers a sequence, and a chunk of steps its first state.
 
     Attributes:
         form: ``linear``, ``A`` or ``plain``.
@@ -66,7 +66,7 @@ class NativeWalk(NamedTuple):
         """See ``Walk.backward``."""
         call = _ResidualCall(self, inputs, state, weights)
         instances, units, features = call.instances, call.units, call.features
-        given, scale = call.weights, call.scale.unsqueeze(-1)
+        given, scale = call.weights, call.weights.gamma.unsqueeze(-1)
         final = state.new_zeros(state.shape) if grad_final is None else grad_final
         call.give(state=call.padded(final.mT), firsts=stores[0])
         call.give_kept(stores[1:])
@@ -98,7 +98,7 @@ class NativeWalk(NamedTuple):
 
 
 class _ResidualCall(NativeCall):
-    """A call of the residual family's walks: its matrices, doubled where tanh(a) is computed as 2σ(2a) - 1."""
+    """A call of the residual family's walks: what they are given of the weights."""
 
     def __init__(self, walk: NativeWalk, inputs: Tensor, state: Tensor, weights: Sequence[Any]) -> None:
         units, width = state.shape[2], state.shape[2] + inputs.shape[3] + 1
@@ -106,19 +106,11 @@ class _ResidualCall(NativeCall):
         super().__init__(inputs, state, units, _CHUNK, (_CHUNK + 1) * width + 4 * units)
         self.arguments.squashes = walk.form == "A"
         self.arguments.activation = _ACTIVATIONS.index(walk.activation)
-        tanh = walk.activation == "tanh"
         if walk.form == "plain":
             weights = (*weights, state.new_ones(self.instances, self.units), None, None, None)
         self.weights = ResidualWeights(*weights)
-        gamma = self.weights.gamma
-        # γ tanh(a) = 2γ σ(2a) - γ, the derivative of which is 4γ σ (1 - σ).
-        self.scale = 4 * gamma if tanh else gamma
         joint = torch.cat([*self.weights[:2], self.weights.bias.unsqueeze(-1)], -1)
-        self.give(
-            joint=2 * joint if tanh else joint,
-            gain=2 * gamma if tanh else gamma,
-            offset=-gamma if tanh else torch.zeros_like(gamma),
-        )
+        self.give(joint=joint, gain=self.weights.gamma)
         for name, residual in (("own", self.weights.own), ("cross", self.weights.cross)):
             if residual is not None:
                 self.give(**{name: residual})

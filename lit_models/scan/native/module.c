@@ -24,8 +24,8 @@ struct arguments {
     /* so many instances in a row are one network on blocks of its `whole` sequences, `batch` each but for the last */
     int64_t blocks, whole;
     int64_t squashes, activation;
-    /* inputs [T, copies, D, columns]; of a network, M / blocks in all, joint [N, N + D + 1], own, cross, gain, offset [N] */
-    const void *inputs, *joint, *own, *cross, *gain, *offset;
+    /* inputs [T, copies, D, columns]; of a network, M / blocks in all, joint [N, N + D + 1], own, cross, gain [N] */
+    const void *inputs, *joint, *own, *cross, *gain;
     /* state [M, N, columns]; first states of the chunks [C, M, N, columns]; activations of each [n, M, N, columns] */
     void *state, *firsts, **activations;
     /* outputs and their gradients [T, M / blocks, N, whole] */

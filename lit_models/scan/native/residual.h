@@ -1,6 +1,5 @@
-/* x' = R x + gain S + offset, or 2 sigma(2 R x) - 1 in the place of R x, with S the activation of a = joint [x; s; 1];
-   for one number type REAL. For tanh, S is sigma(2a) of a doubled joint: tanh(a) = 2S - 1. Columns are sequences,
-   padded with columns whose states stay zero.
+/* x' = R x + gain act(a), or tanh(R x) in the place of R x, with a = joint [x; s; 1]; for one number type REAL. Columns
+   are sequences, padded with columns whose states stay zero.
 
    The way back follows, with d the gradient of x', that of a up to a factor of each unit, which its matrices hold. */
 
@@ -21,9 +20,9 @@ INLINE void NAMED(step_tile)(
         for (int v = 0; v < vectors; v++) {
             int64_t unit = row + r, at = column + v * WIDTH;
             VEC a = tile[r][v];
-            if (w->given->activation == TANH) a = NAMED(logistic)(a);
+            if (w->given->activation == TANH) a = NAMED(tanh)(a);
             else if (w->given->activation == RELU) a = NAMED(choose)(a < 0, (VEC){0}, a);
-            VEC next = w->gain[unit] * a + w->offset[unit];
+            VEC next = w->gain[unit] * a;
             if (w->own) next += NAMED(straight)(w, unit, at);
             NAMED(store)(w->following + unit * w->columns + at, next);
             if (w->activation) NAMED(store)(w->activation + unit * w->columns + at, a);
@@ -40,7 +39,6 @@ static struct NAMED(walk) NAMED(begin)(const struct arguments *g, int64_t instan
     w.own = g->own ? (const REAL *)g->own + constants : NULL;
     w.cross = g->cross ? (const REAL *)g->cross + constants : NULL;
     w.gain = (const REAL *)g->gain + constants;
-    w.offset = (const REAL *)g->offset + constants;
     if (g->to_state) w.to_state = (const REAL *)g->to_state + constants * (g->units + g->features);
     return w;
 }
@@ -88,7 +86,7 @@ static void NAMED(walk_again)(struct NAMED(walk) *w, REAL *states, int64_t start
         for (int64_t i = 0; i < g->units && k + 1 < count; i++) {
             for (int64_t c = 0; c < g->columns; c += WIDTH) {
                 int64_t at = i * g->columns + c;
-                VEC gained = w->gain[i] * NAMED(load)(activation + at) + w->offset[i];
+                VEC gained = w->gain[i] * NAMED(load)(activation + at);
                 if (w->own) gained += NAMED(straight)(w, i, c);
                 NAMED(store)(w->x + whole + at, gained);
             }
@@ -101,26 +99,23 @@ static void NAMED(pull_back)(struct NAMED(walk) *w, REAL *delta, REAL *gradient,
     const struct arguments *g = w->given;
     int64_t first = m / g->blocks * g->units;
     for (int64_t i = 0; i < g->units; i++) {
-        VEC gained = {0}, deltas = {0}, owned = {0}, crossed = {0};
+        VEC gained = {0}, owned = {0}, crossed = {0};
         for (int64_t c = 0; c < g->columns; c += WIDTH) {
             int64_t at = i * g->columns + c;
             VEC d = NAMED(load)(delta + at), s = NAMED(load)(activation + at), slope = NAMED(splat)(1);
             gained += d * s;
-            deltas += d;
-            if (g->activation == TANH) slope = s - s * s;
+            if (g->activation == TANH) slope = 1 - s * s;
             else if (g->activation == RELU) slope = NAMED(choose)(s > 0, slope, (VEC){0});
             NAMED(store)(gradient + at, d * slope);
             if (g->squashes) {
-                VEC squashed = NAMED(logistic)(2 * NAMED(residual)(w, w->x, i, c, 0));
-                d *= 4 * (squashed - squashed * squashed);
+                VEC squashed = NAMED(tanh)(NAMED(residual)(w, w->x, i, c, 0));
+                d *= 1 - squashed * squashed;
                 NAMED(store)(delta + at, d);
             }
             owned += d * NAMED(load)(w->x + at);
             if (w->cross) crossed += d * NAMED(load)(w->x + (i ^ 1) * g->columns + c);
         }
-        /* tanh is 2S - 1 */
-        REAL gain = NAMED(total)(gained);
-        if (g->d_gain) ((REAL *)g->d_gain)[first + i] += g->activation == TANH ? 2 * gain - NAMED(total)(deltas) : gain;
+        if (g->d_gain) ((REAL *)g->d_gain)[first + i] += NAMED(total)(gained);
         if (g->d_own) ((REAL *)g->d_own)[first + i] += NAMED(total)(owned);
         if (g->d_cross) ((REAL *)g->d_cross)[first + i] += NAMED(total)(crossed);
     }

@@ -5,7 +5,7 @@ struct NAMED(walk) {
     const struct arguments *given;
     /* rows of [x; s; 1], of x, and of the gradient of a */
     int64_t width, units, sums, columns;
-    const REAL *joint, *own, *cross, *gain, *offset, *to_state;
+    const REAL *joint, *own, *cross, *gain, *to_state;
     REAL *x, *following, *activation, *cell;
     const REAL *delta, *gradient;
     REAL *before, *d_inputs, *d_joint;
