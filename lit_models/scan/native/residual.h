@@ -105,7 +105,8 @@ static void NAMED(pull_back)(struct NAMED(walk) *w, REAL *delta, REAL *gradient,
             VEC d = NAMED(load)(delta + at), s = NAMED(load)(activation + at), slope = NAMED(splat)(1);
             gained += d * s;
             if (g->activation == TANH) slope = 1 - s * s;
-            else if (g->activation == RELU) slope = NAMED(choose)(s > 0, slope, (VEC){0});
+            /* As PyTorch's: of what is no number the gradient passes. */
+            else if (g->activation == RELU) slope = NAMED(choose)(s <= 0, (VEC){0}, slope);
             NAMED(store)(gradient + at, d * slope);
             if (g->squashes) {
                 VEC squashed = NAMED(tanh)(NAMED(residual)(w, w->x, i, c, 0));

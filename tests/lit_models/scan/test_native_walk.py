@@ -115,6 +115,23 @@ def test_what_is_no_number_stays_none(value, dtype):
 
 
 @pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_pass_a_relu_of_what_is_no_number(dtype):
+    recurrence, inputs = ElmanRNN(1, 6, time_activation="relu").to(dtype), torch.ones(20, 9, 1, dtype=dtype)
+    inputs[3, 4] = float("nan")
+    inputs.requires_grad_()
+    found = []
+    for name in ("loop", "native", "fused"):
+        with scanning(name):
+            outputs, _ = recurrence(inputs)
+        weights = torch.linspace(-1, 1.5, outputs.numel(), dtype=dtype).reshape(outputs.shape)
+        found.append(torch.autograd.grad((outputs * weights).sum(), [inputs, *recurrence.parameters()]))
+    assert found[0][0][:, 4].abs().min() > 0
+    torch.testing.assert_close(found[1], found[0], equal_nan=True)
+    torch.testing.assert_close(found[2], found[0], equal_nan=True)
+
+
+@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("batch", [8, 33])
 def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
     torch.manual_seed(0)
