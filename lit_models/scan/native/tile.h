@@ -21,13 +21,13 @@ INLINE REAL NAMED(total)(VEC value) {
     return sum;
 }
 
-/* x = n log(2) + r, |r| <= log(2) / 2: returns exp(r) - 1 by its series to the last digit, and 2^n. */
+/* x = n log(2) + r, |r| <= log(2) / 2: returns exp(r) - 1 by its series to the last digit, and 2^n. x is not so low that
+   there is no such number. */
 INLINE VEC NAMED(reduced_exponential)(VEC x, VEC *power) {
     const int single = sizeof(REAL) == 4;
     const REAL big = single ? (REAL)12582912.0 : (REAL)6755399441055744.0, most = single ? 87 : 708;
     const REAL high = single ? (REAL)0.693359375 : (REAL)6.93147180369123816490e-01;
     const REAL low = single ? (REAL)-2.12194440e-4 : (REAL)1.90821492927058770002e-10;
-    x = NAMED(choose)(x < -most, NAMED(splat)(-most), x);
     x = NAMED(choose)(x > most, NAMED(splat)(most), x);
     VEC shifted = x * (REAL)1.44269504088896340736 + big, n = shifted - big;
     VEC r = x - n * high;
@@ -41,7 +41,8 @@ INLINE VEC NAMED(reduced_exponential)(VEC x, VEC *power) {
 }
 
 INLINE VEC NAMED(exponential)(VEC x) {
-    VEC power, rest = NAMED(reduced_exponential)(x, &power);
+    const REAL least = sizeof(REAL) == 4 ? -87 : -708;
+    VEC power, rest = NAMED(reduced_exponential)(NAMED(choose)(x < least, NAMED(splat)(least), x), &power);
     return power + power * rest;
 }
 
@@ -58,11 +59,13 @@ INLINE VEC NAMED(reciprocal)(VEC x) {
 
 INLINE VEC NAMED(logistic)(VEC x) { return NAMED(reciprocal)(1 + NAMED(exponential)(-x)); }
 
-/* From e = exp(2x) - 1, which keeps the digits of a small x: e / (e + 2). */
+/* With the sign of x, from e = exp(2|x|) - 1, which keeps the digits of a small x: e / (e + 2). For e < 0 rounding e + 2
+   would have one sign over long stretches: 3e-8 of a small tanh, which adds up over many steps. */
 INLINE VEC NAMED(tanh)(VEC x) {
-    VEC power, rest = NAMED(reduced_exponential)(2 * x, &power);
+    INTS sign = (INTS)x & (INTS)-(VEC){0};
+    VEC power, rest = NAMED(reduced_exponential)(2 * (VEC)((INTS)x ^ sign), &power);
     VEC e = power * rest + (power - 1);
-    return e * NAMED(reciprocal)(e + 2);
+    return (VEC)((INTS)(e * NAMED(reciprocal)(e + 2)) | sign);
 }
 
 /* Add to a tile, for each of its rows r and columns c, the sum over k of left[r, k] right[k, c]. */

@@ -132,6 +132,23 @@ def test_gradients_pass_a_relu_of_what_is_no_number(dtype):
 
 
 @pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
+@pytest.mark.parametrize("size", [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_error_of_tanh_in_single_precision_does_not_keep_its_sign(capability, size, sign):
+    if not runs_on(capability):
+        pytest.skip(f"the processor has no {capability}")
+    recurrence = ElmanRNN(1, 1, initialisation="xavier")
+    recurrence.weight_ih.detach().fill_(1)
+    values = sign * size * torch.linspace(0.1, 1, 100_000).reshape(1, -1, 1)
+    with library_for(capability), scanning("native"), torch.no_grad():
+        found = recurrence(values)[0]
+    error = found / values.double().tanh() - 1
+    assert error.abs().max() < 4e-7
+    assert error.mean().abs() < 1e-8
+
+
+@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("batch", [8, 33])
 def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
     torch.manual_seed(0)
