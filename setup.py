@@ -24,5 +24,4 @@ setup(
         )
         for name, flags in _FLAGS.items()
     ],
-    options={"build_ext": {"parallel": 2}},
 )
