@@ -19,7 +19,7 @@ setup(
             ["lit_models/scan/native/module.c"],
             depends=[f"lit_models/scan/native/{name}.h" for name in ("tile", "walk", "residual", "lstm")],
             define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"')],
-            extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", *flags],
+            extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", "-fno-wrapv", *flags],
             optional=True,
         )
         for name, flags in _FLAGS.items()
