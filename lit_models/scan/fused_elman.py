@@ -28,10 +28,9 @@ class ElmanWalk(NamedTuple):
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See ``Walk.forward``."""
         rows = StateRows(inputs, state)
-        layout, act = rows.layout, Activation(self.activation, state)
-        weight, input_weight, bias = (act.scale * each for each in weights)
-        joint = layout.matrix(rows.joint(weight, input_weight, bias))
-        projector = rows.projector(input_weight)
+        layout, act = rows.layout, Activation(self.activation)
+        joint = layout.matrix(rows.joint(*weights))
+        projector = rows.projector(weights[1])
         outputs = new_outputs(state, rows.steps, rows.instances, rows.units, rows.batch, keep_outputs)
         # The product is read again at once: in one buffer, it stays in cache.
         total = rows.new(1, rows.units)[0]
@@ -66,7 +65,7 @@ class ElmanWalk(NamedTuple):
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
         rows = StateRows(inputs, state)
-        layout, act = rows.layout, Activation(self.activation, state)
+        layout, act = rows.layout, Activation(self.activation)
         weight, input_weight, _ = weights
         # Below the gradient of the state comes, for joined inputs, theirs.
         to_rows = layout.matrix(rows.joint(weight, input_weight, None).mT)

@@ -1,4 +1,4 @@
-"""Hand-derived scans of LSTM and GRU: one matrix product a step forward, two backward, and no tanh."""
+"""Hand-derived scans of LSTM and GRU: one matrix product a step forward, two backward."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from lit_models.scan.walk_parts import (
     product,
     regroup,
     rows_of,
-    tanh_from_sigmoid,
 )
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -39,10 +38,6 @@ class LSTMWalk:
         """See ``Walk.forward``."""
         (weight,) = weights
         (steps, _, batch, features), instances, units = inputs.shape, weight.shape[0], weight.shape[1] // 4
-        # Rows of g are doubled for tanh_from_sigmoid.
-        scaled = weight.clone()
-        scaled[:, 3 * units :] *= 2
-        minus_one = weight.new_tensor(-1.0)
         operand = new_operand(weight, instances, units, features, batch)
         initial = state.transpose(1, 2)
         operand.hidden.copy_(initial[:, :units])
@@ -50,23 +45,23 @@ class LSTMWalk:
         gate_chunks, cell_chunks = new_stores(weight, steps, instances, batch, (4 * units, 2 * units), store)
         outputs = new_outputs(weight, steps, instances, units, batch, keep_outputs)
         collected = outputs.unbind(0)
-        for t, (x, gates, write, keep, read, candidate, following, squashed) in enumerate(
+        for t, (x, gates, sigmoids, write, keep, read, candidate, following, squashed) in enumerate(
             zip(
                 inputs.transpose(-1, -2).unbind(0),
                 rows_of(gate_chunks),
+                rows_of(gate_chunks, 0, 3 * units),
                 *parts_of(gate_chunks, units),
                 *parts_of(cell_chunks, units),
                 strict=True,
             )
         ):
             operand.features.copy_(x)
-            product(scaled, operand.all, out=gates)
-            torch.sigmoid(gates, out=gates)
-            torch.add(minus_one, candidate, alpha=2, out=candidate)
+            product(weight, operand.all, out=gates)
+            torch.sigmoid(sigmoids, out=sigmoids)
+            torch.tanh(candidate, out=candidate)
             self.set_cell((write, keep, candidate), cell, squashed, following)
             cell = following
-            torch.mul(cell, 2, out=squashed)
-            tanh_from_sigmoid(squashed, minus_one)
+            torch.tanh(cell, out=squashed)
             torch.mul(read, squashed, out=operand.hidden)
             if keep_outputs:
                 collected[t].copy_(operand.hidden)
@@ -160,8 +155,6 @@ class GRUWalk:
         """See ``Walk.forward``."""
         weight, to_new = weights
         (steps, _, batch, features), (instances, units, _) = inputs.shape, to_new.shape
-        doubled = 2 * to_new
-        minus_one = weight.new_tensor(-1.0)
         operand = new_operand(weight, instances, units, features, batch)
         hidden = state.transpose(1, 2)
         operand.hidden.copy_(hidden)
@@ -181,9 +174,8 @@ class GRUWalk:
             operand.features.copy_(x)
             product(weight, operand.all, out=gates)
             torch.sigmoid(sigmoids, out=sigmoids)
-            product(doubled, operand.features_and_one, out=new)
-            new.addcmul_(reset, linear, value=2)
-            tanh_from_sigmoid(new, minus_one)
+            product(to_new, operand.features_and_one, out=new)
+            new.addcmul_(reset, linear).tanh_()
             hidden = torch.lerp(new, operand.hidden, update, out=following)
             operand.hidden.copy_(hidden)
             if keep_outputs:

@@ -1,8 +1,4 @@
-"""The hand-derived scan of weakly coupled residual networks (Dubinin & Effenberger 2024, eqs. 11 and 18).
-
-With S = σ(2a), tanh(a) = 2S - 1: R x + γ tanh(a) is then (R x - γ) + 2γ S, one operation less, and the derivative of
-tanh is 4 S (1 - S). A CPU's sigmoid is ten times faster than its tanh, exact to about 1e-7 in single precision.
-"""
+"""The hand-derived scan of weakly coupled residual networks (Dubinin & Effenberger 2024, eqs. 11 and 18)."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, S
 from lit_models.scan.walk import Needs
 from lit_models.scan.walk_parts import new_outputs
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class ResidualWeights(NamedTuple):
@@ -35,7 +31,7 @@ class ResidualWeights(NamedTuple):
 class ResidualWalk(NamedTuple):
     """x' = R x + γ tanh(a) (``linear``) or tanh(R x) + γ tanh(a) (``A``), with a = W x + V s + b.
 
-    A step keeps S = σ(2a), N numbers a sequence; states are computed again, chunk by chunk, from the first of each:
+    A step keeps tanh(a), N numbers a sequence; states are computed again, chunk by chunk, from the first of each:
     in cache that costs no more than to write and read them.
 
     Attributes:
@@ -51,9 +47,9 @@ class ResidualWalk(NamedTuple):
         given = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
         step = _Step(self.form, rows, given)
-        layout, diagonal, doubled_gamma = rows.layout, step.diagonal, step.doubled_gamma
-        joint = layout.matrix(rows.joint(*(2 * each for each in given[:3]), padded=True))
-        projector = rows.projector(2 * given.input_weight)
+        layout, diagonal, gamma = rows.layout, step.diagonal, step.gamma
+        joint = layout.matrix(rows.joint(*given[:3], padded=True))
+        projector = rows.projector(given.input_weight)
         outputs = new_outputs(state, rows.steps, rows.instances, rows.units, rows.batch, keep_outputs)
         states, current = rows.new(CHUNK + 1), layout.native(state.mT)
         xs = step.residual.split(states)
@@ -64,18 +60,18 @@ class ResidualWalk(NamedTuple):
         for index, (start, stop) in enumerate(rows.spans()):
             if firsts is not None:
                 firsts[index] = current
-            chunk = rows.begin(states, current, start, stop, step.base)
+            chunk = rows.begin(states, current, start, stop, cleared=True)
             for k, coupling in enumerate(couplings[index if store else 0][: stop - start].unbind(0)):
                 x, following = xs[k], xs[k + 1]
                 torch.bmm(*factors[k], out=coupling)
                 if projector is not None:
                     projector.add(start + k, rows.units_of(coupling))
-                coupling.sigmoid_()
+                coupling.tanh_()
                 if diagonal is None:
                     step.add_residual(x, following)
                 else:
                     following.whole.addcmul_(diagonal, x.whole)
-                following.whole.addcmul_(doubled_gamma, coupling)
+                following.whole.addcmul_(gamma, coupling)
             current = rows.units_of(chunk[-1])
             if keep_outputs:
                 rows.set_outputs(outputs, start, stop, chunk)
@@ -94,13 +90,13 @@ class ResidualWalk(NamedTuple):
     ) -> list[Tensor | None]:
         """See ``Walk.backward``.
 
-        With δ the gradient of x', that of a is 4 γ S (1 - S) δ; 4 γ moves into the weights, once.
+        With δ the gradient of x', that of a is γ (1 - tanh²(a)) δ; γ moves into the weights, once.
         """
         given = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
         step = _Step(self.form, rows, given, needs.weights[4:])
         layout, residual = rows.layout, step.residual
-        scale = 4 * given.gamma.unsqueeze(-1)
+        scale = given.gamma.unsqueeze(-1)
         to_inputs = scale * given.input_weight
         # Below the gradient of the state comes, for joined inputs, theirs.
         to_state = layout.matrix(rows.joint(scale * given.weight, to_inputs, None, padded=True).mT)
@@ -109,14 +105,14 @@ class ResidualWalk(NamedTuple):
         factors = layout.pair(to_state, gradient)
         sums = GradientSums(rows, gradient, rows.rows) if any(needs.weights[:3]) else None
         d_inputs = InputRowGradients(rows, to_inputs) if needs.inputs else None
-        d_gamma = _GammaGradient(rows) if needs.weights[3] else None
+        d_gamma = torch.zeros_like(gradient) if needs.weights[3] else None
         states = rows.new(CHUNK + 1)
         xs, kept = residual.split(states), residual.split(rows.new(CHUNK)) if self.form == "A" else None
         arriving = None if grad_outputs is None else rows.new(CHUNK, rows.units)
         wants_residual = any(needs.weights[4:])
         spans = zip(rows.spans(), stores[0], _chunks(stores[1:]), strict=True)
         for (start, stop), first, couplings in reversed(list(spans)):
-            chunk = rows.begin(states, first, start, stop, step.base)
+            chunk = rows.begin(states, first, start, stop, cleared=True)
             step.walk_again(chunk, couplings, xs, kept)
             if sums is not None:
                 sums.begin(chunk[:-1])
@@ -125,37 +121,36 @@ class ResidualWalk(NamedTuple):
             for k, coupling in reversed(list(enumerate(couplings.unbind(0)))):
                 if arriving is not None:
                     rows.units_of(delta.whole).add_(arriving[k])
-                _sigmoid_backward(delta.whole, coupling, grad_input=gradient)
+                _tanh_backward(delta.whole, coupling, grad_input=gradient)
                 if sums is not None:
                     sums.add(start, k)
                 if d_gamma is not None:
-                    d_gamma.add(delta.whole, coupling)
+                    d_gamma.addcmul_(delta.whole, coupling)
                 through = delta
                 if kept is not None:
-                    _sigmoid_backward(delta.whole, kept[k].whole, grad_input=inner.whole)
+                    _tanh_backward(delta.whole, kept[k].whole, grad_input=inner.whole)
                     through = inner
                 if wants_residual:
                     residual.accumulate(through, xs[k])
                 if diagonal is None:
-                    step.turned_residual.set_transposed(through, spare)
+                    residual.set_transposed(through, spare)
                 else:
                     torch.mul(delta.whole, diagonal, out=spare.whole)
                 spare.whole.baddbmm_(*factors)
                 delta, spare = spare, delta
                 if d_inputs is not None:
                     d_inputs.put(start + k, delta.whole, gradient)
-        inner_scale = 4.0 if self.form == "A" else 1.0
         return [
             None if d_inputs is None else d_inputs.result(),
             layout.logical(rows.units_of(delta.whole)).mT if needs.state else None,
             *((None,) * 3 if sums is None else sums.result(scale)),
-            None if d_gamma is None else d_gamma.result(),
-            *(None if each is None else inner_scale * each for each in residual.gradients()),
+            None if d_gamma is None else layout.logical(rows.units_of(d_gamma)).sum(-1),
+            *residual.gradients(),
         ]
 
 
 class _Step:
-    """What the way there and the way back share: x' = base + (R x or 2σ(2 R x)) + 2γ S, in rows."""
+    """What the way there and the way back share: x' = (R x or tanh(R x)) + γ tanh(a), in rows."""
 
     def __init__(
         self,
@@ -165,37 +160,29 @@ class _Step:
         wanted: Sequence[bool] = (False, False, False),
     ) -> None:
         self.squashes = form == "A"
-        self.doubled_gamma = rows.constant(2 * given.gamma)
-        # Of x' = 2σ(2 R x) - 1 + γ (2S - 1), what is constant.
-        self.base = rows.constant(-given.gamma - (1.0 if self.squashes else 0.0), last=1.0)
-        maps = (given.own, given.cross, given.dense)
-        self.residual = self.turned_residual = ResidualMap(rows, *maps, wanted)
+        self.gamma = rows.constant(given.gamma)
+        self.residual = ResidualMap(rows, given.own, given.cross, given.dense, wanted)
         if self.squashes:
-            # 2 R x for the sigmoid on the way there, 4 Rᵀ for its derivative on the way back.
-            self.doubled_residual = ResidualMap(rows, *(None if each is None else 2 * each for each in maps))
-            self.turned_residual = ResidualMap(rows, *(None if each is None else 4 * each for each in maps))
-            self.twos = rows.constant(torch.full_like(given.gamma, 2.0))
             self._squashed = self.residual.split(rows.new(1))[0]
         # Of most networks: their walks save two calls a step.
         self.diagonal = None if self.squashes else self.residual.diagonal
 
     def add_residual(self, x: Rows, following: Rows, squashed: Rows | None = None) -> None:
-        """Add R x, or 2σ(2 R x), to ``following``; keep σ(2 R x) in ``squashed``, if given."""
+        """Add R x, or tanh(R x), to ``following``; keep tanh(R x) in ``squashed``, if given."""
         if not self.squashes:
             self.residual.add(x, following)
             return
         kept = self._squashed if squashed is None else squashed
         kept.whole.zero_()
-        self.doubled_residual.add(x, kept)
-        kept.whole.sigmoid_()
-        following.whole.addcmul_(self.twos, kept.whole)
+        self.residual.add(x, kept)
+        following.whole.add_(kept.whole.tanh_())
 
     def walk_again(self, chunk: Tensor, couplings: Tensor, xs: Sequence[Rows], kept: Sequence[Rows] | None) -> None:
-        """Compute a begun chunk's states ``xs`` from its first and all S; of form A, keep each σ(2 R x) in ``kept``.
+        """Compute a begun chunk's states ``xs`` from its first and all tanh(a); form A keeps tanh(R x) in ``kept``.
 
         The last state is left out: no gradient depends on it.
         """
-        chunk[1:-1].addcmul_(self.doubled_gamma, couplings[:-1])
+        chunk[1:-1].addcmul_(self.gamma, couplings[:-1])
         if kept is not None:
             for k in range(len(couplings)):
                 self.add_residual(xs[k], xs[k + 1], kept[k])
@@ -205,23 +192,6 @@ class _Step:
                 self.residual.add(xs[k], xs[k + 1])
             else:
                 xs[k + 1].whole.addcmul_(self.diagonal, xs[k].whole)
-
-
-class _GammaGradient:
-    """Sums up δ tanh(a) = δ (2S - 1)."""
-
-    def __init__(self, rows: StateRows) -> None:
-        self._rows = rows
-        self._products, self._deltas = rows.new(2).zero_().unbind(0)
-
-    def add(self, delta: Tensor, coupling: Tensor) -> None:
-        self._products.addcmul_(delta, coupling)
-        self._deltas.add_(delta)
-
-    def result(self) -> Tensor:
-        """Return the gradient of γ [M, N]."""
-        total = self._rows.units_of(2 * self._products - self._deltas)
-        return self._rows.layout.logical(total).sum(-1)
 
 
 def _chunks(stores: Sequence[Tensor]) -> list[Tensor]:

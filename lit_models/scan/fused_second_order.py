@@ -43,8 +43,7 @@ class SecondOrderWalk(NamedTuple):
         """See ``Walk.forward``."""
         weight, from_state, from_inputs = weights
         (steps, _, batch, features), (instances, rank, units) = inputs.shape, from_state.shape
-        act = Activation(self.activation, weight)
-        weight = act.scale * weight
+        act = Activation(self.activation)
         operand = new_operand(weight, instances, rank + units, features, batch)
         products, hidden = operand.hidden[:, :rank], operand.hidden[:, rank:]
         hidden.copy_(state.transpose(1, 2))
@@ -77,7 +76,7 @@ class SecondOrderWalk(NamedTuple):
     ) -> list[Tensor | None]:
         """See ``Walk.backward``."""
         weight, from_state, from_inputs = weights
-        act = Activation(self.activation, weight)
+        act = Activation(self.activation)
         (_, _, batch, features), (instances, rank, units) = inputs.shape, from_state.shape
         of_state, of_inputs, hiddens = map(rows_of, regroup(stores, 3))
         xs = inputs.transpose(-1, -2).unbind(0)

@@ -37,7 +37,7 @@ def scan_instances(
 
     Returns:
         Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S]; None where the walk
-        does not apply: no steps, half precision (its tanh would lose digits) or autocast, mixed types.
+        does not apply: no steps, half precision or autocast, mixed types.
     """
     types = {tensor.dtype for tensor in (inputs, state, *weights) if tensor is not None}
     if types not in ({torch.float32}, {torch.float64}) or torch.is_autocast_enabled(inputs.device.type):

@@ -61,7 +61,7 @@ class StateRows:
         """Return the rows of the units alone."""
         return self.layout.slice(steps, None, self.units)
 
-    def begin(self, chunk: Tensor, first: Tensor, start: int, stop: int, base: Tensor | None = None) -> Tensor:
+    def begin(self, chunk: Tensor, first: Tensor, start: int, stop: int, cleared: bool = False) -> Tensor:
         """Fill a chunk of more than stop - start steps.
 
         Args:
@@ -69,7 +69,7 @@ class StateRows:
             first: its first state, native.
             start: its first step.
             stop: the one after its last.
-            base: a step that the other states begin as, its one set; nothing in particular if None.
+            cleared: whether the other states begin as zeros, which steps are added to.
 
         Returns:
             The chunk cut to its steps.
@@ -77,11 +77,9 @@ class StateRows:
         chunk = chunk[: stop - start + 1]
         # First of all: it may be a view of the chunk's last state.
         self.units_of(chunk[0]).copy_(first)
-        ones = chunk
-        if base is not None:
-            chunk[1:] = base
-            ones = chunk[0]
-        self.layout.slice(ones, self.rows - 1, None).fill_(1.0)
+        if cleared:
+            chunk[1:] = 0
+        self.layout.slice(chunk, self.rows - 1, None).fill_(1.0)
         if self.joined:
             self.layout.slice(chunk[:-1], self.units, self.rows - 1).copy_(self._native_inputs[start:stop])
         return chunk
@@ -96,12 +94,9 @@ class StateRows:
         """Return [M, R, ...] of [M, N, ...], with zeros below."""
         return torch.cat([values, values.new_zeros(len(values), self.rows - self.units, *values.shape[2:])], 1)
 
-    def constant(self, values: Tensor, rest: float = 0.0, last: float = 0.0) -> Tensor:
-        """Return each unit's number of [M, N] for native steps, with ``rest`` for inputs and ``last`` for the one."""
-        padded = self.pad(values)
-        padded[:, self.units : -1] = rest
-        padded[:, -1] = last
-        return self.layout.constant(padded)
+    def constant(self, values: Tensor) -> Tensor:
+        """Return each unit's number of [M, N] for native steps, zero for inputs and the one."""
+        return self.layout.constant(self.pad(values))
 
     def projector(self, input_weight: Tensor) -> InputProjector | None:
         """Return what adds V s for V [M, P, D] where inputs are not joined."""

@@ -105,29 +105,17 @@ def initial_gradient(grad_final: Tensor | None, like: Tensor, instances: int, ro
     return gradient.zero_() if grad_final is None else gradient.copy_(grad_final.transpose(1, 2))
 
 
-def tanh_from_sigmoid(values: Tensor, minus_one: Tensor) -> None:
-    """Replace 2x by tanh(x) = 2σ(2x) - 1, in place: a fraction of tanh's time, exact to one rounding of σ."""
-    torch.sigmoid(values, out=values)
-    torch.add(minus_one, values, alpha=2, out=values)
-
-
 class Activation:
-    """act in time, in place where it can be; tanh as 2σ(2x) - 1.
+    """act in time, in place where it can be."""
 
-    Attributes:
-        scale: the factor that ``apply`` wants on its argument.
-    """
-
-    def __init__(self, name: Literal["tanh", "relu", "identity"], like: Tensor) -> None:
-        """Choose act; ``like`` has the numbers' type and device."""
+    def __init__(self, name: Literal["tanh", "relu", "identity"]) -> None:
+        """Choose act."""
         self._name = name
-        self._minus_one = like.new_tensor(-1.0)
-        self.scale = 2.0 if name == "tanh" else 1.0
 
     def apply(self, values: Tensor, out: Tensor) -> None:
-        """Write act(x) into ``out`` (``values`` or another) for ``values``, x times ``scale``, which are lost."""
+        """Write act(x) into ``out``, ``values`` or another."""
         if self._name == "tanh":
-            torch.add(self._minus_one, values.sigmoid_(), alpha=2, out=out)
+            torch.tanh(values, out=out)
         elif self._name == "relu":
             torch.clamp(values, min=0.0, out=out)
         elif out is not values:
