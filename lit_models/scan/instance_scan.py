@@ -12,6 +12,7 @@ from torch.autograd import Function
 
 from lit_models.scan.checkpointed import SegmentedWalk, segment_length
 from lit_models.scan.choice import chosen
+from lit_models.scan.instances import below_instances, level_of_instances, put_together, take_apart
 from lit_models.scan.native_choice import native_for
 from lit_models.scan.triton_choice import kernels_for
 from lit_models.scan.walk import Needs, Walk
@@ -48,10 +49,31 @@ def scan_instances(
     length = segment_length(len(inputs), chosen().checkpoint_every)
     if length is not None and not isinstance(walk, SegmentedWalk):
         walk = SegmentedWalk(walk, length)
+    level = level_of_instances()
+    if level is not None:
+        found = _scan_all(walk, (inputs, state, *weights), keep_outputs, level)
+        if found is not None:
+            return found
     others = (None if tensor is None else tensor.unsqueeze(_FIRST) for tensor in (state, *weights))
     tensors = [inputs.unsqueeze(_IN_TIME), *others]
     outputs, final, *_ = _Scan.apply(walk, _wants_gradients(tensors), keep_outputs, *tensors)
     return outputs.squeeze(_IN_TIME).transpose(-1, -2) if keep_outputs else outputs, final.squeeze(_FIRST)
+
+
+def _scan_all(
+    walk: Walk, tensors: Sequence[Tensor | None], keep_outputs: bool, level: int
+) -> tuple[Tensor, Tensor] | None:
+    """Scan all instances of the only ``vmap`` past it; None if no tensor has any."""
+    apart, instances = take_apart(tensors, (_IN_TIME, *[_FIRST] * (len(tensors) - 1)), level)
+    if instances is None:
+        return None
+    # Inputs that all instances share stay one.
+    apart[1:] = (None if each is None else each.expand(instances, *each.shape[1:]) for each in apart[1:])
+    with below_instances():
+        outputs, final, *_ = _Scan.apply(walk, _wants_gradients(apart), keep_outputs, *apart)
+        if keep_outputs:
+            outputs = outputs.transpose(-1, -2)
+    return put_together(outputs, _IN_TIME, level) if keep_outputs else outputs, put_together(final, _FIRST, level)
 
 
 class _Scan(Function):
