@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,11 +48,6 @@ class Ensemble(nn.Module):
                 stacks[id(tensor)] = nn.Parameter(stack, tensor.requires_grad) if is_parameter else stack
             _replace(self.network, name, stacks[id(tensor)])
 
-    @cached_property
-    def _places(self) -> list[tuple[dict[str, Any], str]]:
-        """Where the network's modules keep their tensors: dictionaries and keys."""
-        return [_place(self.network, name) for name, _ in _named_tensors(self.network)]
-
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: Tensor | None = None, **options: bool
     ) -> Any:
@@ -70,11 +64,14 @@ class Ensemble(nn.Module):
         """
         shared = (inputs,) if lengths is None and state is None else (inputs, lengths)
 
+        # Looked up each time: modules may be replaced.
+        places = _places(self.network)
+        stacks = [table[name] for table, name in places]
+
         def call(tensors: list[Tensor], *own: Tensor) -> Any:
-            with _placed(self._places, tensors):
+            with _placed(places, tensors):
                 return self.network(*shared, *own, **options)
 
-        stacks = [table[name] for table, name in self._places]
         own = () if state is None else (state,)
         if self.size == 1:
             # vmap makes a loop of small operations 1.5 to 2.2 times slower, for nothing here. Not [0], whose gradient
@@ -105,15 +102,16 @@ def _named_tensors(module: nn.Module, remove_duplicate: bool = False) -> list[tu
     ]
 
 
-def _place(module: nn.Module, name: str) -> tuple[dict[str, Any], str]:
+def _replace(module: nn.Module, name: str, value: Tensor) -> None:
     *path, leaf = name.split(".")
     owner = module.get_submodule(".".join(path))
-    return (owner._parameters if leaf in owner._parameters else owner._buffers), leaf
+    (owner._parameters if leaf in owner._parameters else owner._buffers)[leaf] = value  # type: ignore[assignment]
 
 
-def _replace(module: nn.Module, name: str, value: Tensor) -> None:
-    table, leaf = _place(module, name)
-    table[leaf] = value
+def _places(module: nn.Module) -> list[tuple[dict[str, Any], str]]:
+    """Return where a module and those in it keep their tensors: dictionaries and keys."""
+    tables = (table for each in module.modules() for table in (each._parameters, each._buffers))
+    return [(table, name) for table in tables for name, tensor in table.items() if tensor is not None]
 
 
 @contextmanager

@@ -225,7 +225,8 @@ def render_gpu(comparison: GpuComparison) -> str:
         f"- Device: {comparison.device}; {versions}",
         f"- Largest error against the float64 loop: kernels {comparison.error:.1e}, float32 loop "
         f"{comparison.loop_error:.1e}",
-        f"- Times: of a step among {_STEPS} in a row; medians of one run, contenders in turns",
+        f"- Times: of a step among {_STEPS} in a row, alone where one is slow or the case quick; medians of one run, "
+        "contenders in turns",
         "",
         f"| contender | instances | median, ms | for one instance, ms | its ratio to {first.name} | first call, s |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

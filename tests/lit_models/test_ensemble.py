@@ -194,3 +194,22 @@ class Scaled(nn.Linear):
 def test_unlike_networks_are_refused(others: list[nn.Module], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Ensemble(others)
+
+
+def test_modules_may_be_replaced_after_a_forward():
+    ensemble, other = (Ensemble([nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)) for _ in range(3)]) for _ in range(2))
+    inputs = torch.randn(4, 3)
+    before = ensemble(inputs)
+    ensemble.network[1] = other.network[1]
+    after = ensemble(inputs)
+    assert not torch.equal(before, after)
+    for index in range(3):
+        torch.testing.assert_close(after[index], ensemble.instance(index)(inputs))
+
+
+def test_an_error_puts_the_tensors_back():
+    ensemble = Ensemble([nn.Linear(3, 2) for _ in range(3)])
+    with pytest.raises(RuntimeError):
+        ensemble(torch.randn(4, 5))
+    assert ensemble.network.weight.shape == (3, 2, 3)
+    assert ensemble(torch.randn(4, 3)).shape == (3, 4, 2)
