@@ -213,3 +213,11 @@ def test_an_error_puts_the_tensors_back():
         ensemble(torch.randn(4, 5))
     assert ensemble.network.weight.shape == (3, 2, 3)
     assert ensemble(torch.randn(4, 3)).shape == (3, 4, 2)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_gradients_of_summands_have_memory_of_their_own(size):
+    ensemble = Ensemble([Network(ElmanRNN(2, 4), 3, "last") for _ in range(size)])
+    ensemble(torch.randn(5, 6, 2)).sum().backward()
+    places = [parameter.grad.untyped_storage().data_ptr() for parameter in ensemble.parameters()]
+    assert len(set(places)) == len(places)
