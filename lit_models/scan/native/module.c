@@ -41,13 +41,14 @@ struct arguments {
 
 enum { TANH, RELU, IDENTITY };
 
-/* Rows and vectors of a tile, which is summed up in registers. */
+/* A vector fills a register: wider ones GCC takes apart in memory. Rows and vectors of a tile, which is summed up in
+   registers. */
 #if defined(__AVX512F__)
-enum { TILE_ROWS = 6, TILE_VECTORS = 4 };
+enum { VECTOR_BYTES = 64, TILE_ROWS = 6, TILE_VECTORS = 4 };
 #elif defined(__AVX2__)
-enum { TILE_ROWS = 6, TILE_VECTORS = 1 };
+enum { VECTOR_BYTES = 32, TILE_ROWS = 6, TILE_VECTORS = 2 };
 #else
-enum { TILE_ROWS = 4, TILE_VECTORS = 1 };
+enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #endif
 
 #define REAL float

@@ -1,11 +1,11 @@
-/* Vectors of 64 bytes, the logistic function, and sums of products of a tile; for one number type REAL. */
+/* Vectors, the logistic function, and sums of products of a tile; for one number type REAL. */
 
 #define VEC NAMED(vec)
 #define INTS NAMED(ints)
-#define WIDTH ((int64_t)(64 / sizeof(REAL)))
+#define WIDTH ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
 
-typedef REAL VEC __attribute__((vector_size(64), may_alias));
-typedef INTEGER INTS __attribute__((vector_size(64), may_alias));
+typedef REAL VEC __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef INTEGER INTS __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
 /* Arrays start at, and rows are multiples of, 64 bytes. */
 INLINE VEC NAMED(load)(const REAL *from) { return *(const VEC *)from; }
@@ -106,8 +106,8 @@ INLINE void NAMED(add_products)(
     {                                                                                                              \
         int64_t column = 0, end = (width);                                                                         \
         for (; TILE_VECTORS == 4 && column + 4 * WIDTH <= end; column += 4 * WIDTH)                                \
-            rows(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 4))                                        \
-        for (; TILE_VECTORS == 4 && column + 2 * WIDTH <= end; column += 2 * WIDTH)                                \
-            rows(work, context, height, column, (TILE_VECTORS < 4 ? 1 : 2))                                        \
+            rows(work, context, height, column, (TILE_VECTORS < 4 ? 2 : 4))                                        \
+        for (; column + 2 * WIDTH <= end; column += 2 * WIDTH)                                                     \
+            rows(work, context, height, column, 2)                                                                 \
         for (; column < end; column += WIDTH) rows(work, context, height, column, 1)                               \
     }
