@@ -129,6 +129,7 @@ class TritonLSTMWalk:
         length = chunks[0][1]
         sums = WeightGradients(inputs, instances, 4 * width, width, chunks) if needs.weights[0] else None
         by_inputs = InputGradients(inputs) if needs.inputs else None
+        to_inputs = weight if by_inputs is None else _widened_rows(weight[..., units:-1], units, width)
         pulled = state.new_empty(instances, length, batch, 4 * width)
         for chunk, (start, stop) in reversed(list(enumerate(chunks))):
             arrivals = pulled if grad_outputs is None else arriving(grad_outputs[start:stop], width)
@@ -155,7 +156,6 @@ class TritonLSTMWalk:
             if sums is not None:
                 sums.add(chunk, deltas, hiddens)
             if by_inputs is not None:
-                to_inputs = _widened_rows(weight[..., units:-1], units, width)
                 with exact_products():
                     by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
         by_weight = None

@@ -59,7 +59,8 @@ def pull_back(gradient, activated, NAME: tl.constexpr):
     if NAME == "tanh":
         gradient = gradient * (1.0 - activated * activated)
     elif NAME == "relu":
-        gradient = tl.where(activated > 0, gradient, 0.0)
+        # As PyTorch's: of what is no number the gradient passes.
+        gradient = tl.where(activated <= 0, 0.0, gradient)
     return gradient
 
 

@@ -165,6 +165,7 @@ class TritonResidualWalk:
             ProductSums(state, instances, len(chunks), length * batch, width, width) if need_residual[3] else None
         )
         by_inputs = InputGradients(inputs) if needs.inputs else None
+        to_inputs = input_weight if scale is None or by_inputs is None else scale.unsqueeze(-1) * input_weight
         pulled = state.new_empty(instances, length, batch, width)
         inner = torch.empty_like(pulled) if need_residual[3] else pulled
         for chunk, (start, stop) in reversed(list(enumerate(chunks))):
@@ -206,7 +207,6 @@ class TritonResidualWalk:
             if by_dense is not None:
                 by_dense.add(chunk, inner[:, : stop - start], states[:, start:stop], inputs)
             if by_inputs is not None:
-                to_inputs = input_weight if scale is None else scale.unsqueeze(-1) * input_weight
                 with exact_products():
                     by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
         by_units = partials.sum((0, 3))[..., :units]
