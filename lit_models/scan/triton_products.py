@@ -80,8 +80,9 @@ def sum_products(
     while start < end:
         row = start + tl.arange(0, BLOCK)
         inside, far = (row < end)[:, None], tl.cast(row, tl.int64)[:, None]
-        one = tl.load(left + far * LEFT + i[None, :], mask=inside & is_left, other=0.0)
+        # In this order: the compiler has `one` wait for its numbers at once, and what is loaded after it too.
         other = tl.load(right + far * RIGHT + j[None, :], mask=inside & is_right, other=0.0)
+        one = tl.load(left + far * LEFT + i[None, :], mask=inside & is_left, other=0.0)
         total += dot(tl.trans(one), other, False)
         if SIDE:
             ones += _folded(one)

@@ -249,6 +249,11 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
     # A GPU's exp(x) is off by a rounding of x as well.
     rtol = 3e-7 if INTERPRETED or name == "tanh" else 3e-6
     torch.testing.assert_close(results.double(), expected, rtol=rtol, atol=1e-37, equal_nan=True)
+    if name == "tanh":
+        # Gradients take what is missing to one, of which rounding to the nearest leaves half.
+        flat = values.abs() > 2
+        rtol = 6e-8 if INTERPRETED else 1e-7
+        torch.testing.assert_close(results.double()[flat], expected[flat], rtol=rtol, atol=0)
 
 
 @pytest.mark.parametrize("wanted", range(9))
