@@ -17,6 +17,12 @@ from lit_models.scan.native_choice import native_for
 from lit_models.scan.triton_choice import kernels_for
 from lit_models.scan.walk import Needs, Walk
 
+try:
+    from torch._functorch.utils import unwrap_dead_wrappers
+except ImportError:
+    # Not part of torch's promises.
+    unwrap_dead_wrappers = None
+
 # Where the instance axis stands: inputs [T, M or 1, B, D], outputs [T, M, N, B] and stores [T', M, rows, B] have it
 # after time, state [M, B, S] and weights [M, ...] first.
 _IN_TIME, _FIRST = 1, 0
@@ -77,6 +83,13 @@ def _scan_all(
 
 
 class _Scan(Function):
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        # What it inherits binds arguments to names at each call: a twentieth of a small network's step.
+        if unwrap_dead_wrappers is None or torch._C._are_functorch_transforms_active():
+            return super().apply(*args)
+        return super(Function, cls).apply(*unwrap_dead_wrappers(args))  # type: ignore[misc]
+
     @staticmethod
     def forward(
         walk: Walk, store: bool, keep_outputs: bool, inputs: Tensor, state: Tensor, *weights: Tensor | None
