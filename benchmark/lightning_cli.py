@@ -43,8 +43,8 @@ class _SequenceCLI(LightningCLI):
         return {verb: skipped for verb, skipped in LightningCLI.subcommands().items() if verb != "predict"}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """Return a parser with our errors; an abbreviated option is an unknown one."""
-        return super().init_parser(**{**kwargs, "allow_abbrev": False})
+        """Return a parser with our errors and name; an abbreviated option is an unknown one."""
+        return super().init_parser(**{"prog": "rnnbench", **kwargs, "allow_abbrev": False})
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link the model's task to the data module's, so that sizes are never repeated."""

@@ -72,6 +72,8 @@ def find_suite(name_or_path: str) -> Path:
         if not path.is_file():
             raise UserError(f"suite file {path}: no such file; as the name of a suite: {nearest(path.stem, known)}")
         return path
+    if path.is_dir():
+        raise UserError(f"suite {path}: is a folder; the name of a suite or a YAML file is allowed (see list suites)")
     raise UserError(f"unknown suite '{name_or_path}': {nearest(name_or_path, known)}")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Order of the panels; reports that are not named here come after these.
-_ORDER = ("scan", "ensemble", "suite", "overhead", "lyapunov")
+_ORDER = ("scan", "linear", "ensemble", "suite", "overhead", "lyapunov")
 #: Words of titles that are true of nearly all and would crowd the labels.
 _UNDERSTOOD = ("forward and backward of ", ", forward and backward", ", float32")
 _INCHES_PER_BAR, _INCHES_PER_PANEL = 0.21, 0.55

@@ -5,6 +5,7 @@ from __future__ import annotations
 #: Name on the command line to the module whose ``REPORTS`` it stands for.
 REPORTS = {
     "scan": "benchmark.speed.scan",
+    "linear": "benchmark.speed.linear",
     "ensemble": "benchmark.speed.ensemble",
     "overhead": "benchmark.speed.overhead",
     "suite": "benchmark.speed.whole_suite",

@@ -17,12 +17,16 @@ from lit_models.ensemble import Ensemble
 from lit_models.network import Network
 from lit_models.recurrence import Recurrence
 from lit_models.recurrences.gated import GRU, LSTM
+from lit_models.recurrences.lru import LRU
+from lit_models.recurrences.s4 import S4
+from lit_models.recurrences.s4d import S4D
 from lit_models.recurrences.wcrnn import WCRNN
 from lit_models.scan.checkpointed import CheckpointEvery
 from lit_models.scan.choice import ScanName, scanning
 
-Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU"]
+Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU", "S4D", "S4", "LRU"]
 CLASSES = 10
+_PLAIN: dict[str, Callable[[int, int], Recurrence]] = {"LSTM": LSTM, "GRU": GRU, "S4D": S4D, "S4": S4, "LRU": LRU}
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,8 @@ class SequenceCase:
 
     def recurrence(self) -> Recurrence:
         """Return a recurrence of one input, drawn from the global generator."""
-        if self.cell == "LSTM":
-            return LSTM(1, self.units)
-        if self.cell == "GRU":
-            return GRU(1, self.units)
+        if self.cell in _PLAIN:
+            return _PLAIN[self.cell](1, self.units)
         if self.cell == "WCRNN, rotation R":
             return WCRNN(1, self.units, residual="rotation", phi=(0.0, 1.0), gamma=self.gamma)
         return WCRNN(1, self.units, residual="diagonal", r=(0.9, 1.0), gamma=self.gamma)

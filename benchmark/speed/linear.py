@@ -1,0 +1,36 @@
+"""Linear recurrences: whole sequences convolved or scanned in parallel, beside the loop over their steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from benchmark.speed.cases import Cell, SequenceCase, build_first_of_ensemble, build_loop
+from benchmark.speed.contender import Contender, Report
+
+
+def _report(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceCase]:
+    case = SequenceCase(cell, units=64, sequences=32)
+    return Report(
+        title=f"forward and backward of {cell}, {case.units} features, 64 states, {case.precision}",
+        case=case,
+        quick=replace(case, units=4, sequences=2, steps=8) if quick else None,
+        contenders=(
+            Contender("plain loop", build_loop),
+            *(
+                Contender(
+                    f"rnnbench, M = {size}",
+                    partial(build_first_of_ensemble, instances=size),
+                    instances=size,
+                    largest_ratio=largest,
+                )
+                for size in (1, 5)
+            ),
+        ),
+        # In double precision; a convolution adds up in another order than the loop.
+        tolerance=1e-10,
+        agreement=replace(case.for_agreement(), steps=100),
+    )
+
+
+REPORTS = (_report("S4D", 0.1, quick=True), _report("S4", 0.1), _report("LRU", 0.2))
