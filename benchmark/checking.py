@@ -38,7 +38,7 @@ def _problems(given: str) -> Iterator[str]:
         for record in records:
             yield from _arrays_problem(path_of(path, record), record)
         if not records and not problems:
-            yield f"{path}: holds no records"
+            yield f"{path}: holds no records (suites are checked by name, or each by its file)"
     elif path.suffix == ".json":
         try:
             yield from _arrays_problem(path, read_record(path))

@@ -67,8 +67,10 @@ class _SummedCrossEntropy(Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        if not ctx.saved_tensors:
+        # Once: torch.utils.checkpoint refuses to give them twice.
+        saved = ctx.saved_tensors
+        if not saved:
             raise RuntimeError("the cross-entropy of a large vocabulary was computed without gradients")
-        hidden, weight, bias = ctx.saved_tensors
+        hidden, weight, bias = saved
         scale = upstream.view(-1, 1, 1)
         return hidden * scale, weight * scale, bias * scale[..., 0], None, None, None

@@ -119,7 +119,7 @@ def _compare(
     outcomes = [] if quick else reach(report.targets, timings)
     return Comparison(
         name,
-        report.title,
+        f"{report.title} (a small case of it)" if quick else report.title,
         quick,
         fields,
         report.tolerance,

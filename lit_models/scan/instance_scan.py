@@ -111,7 +111,9 @@ class _Scan(Function):
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_final: Tensor | None, *_: None) -> tuple[Any, ...]:
         if not ctx.store:
             raise RuntimeError(f"a fused scan was not told that gradients are wanted: {_INSTEAD}")
-        tensors, stores = ctx.saved_tensors[: ctx.weights + 2], ctx.saved_tensors[ctx.weights + 2 :]
+        # Once: torch.utils.checkpoint refuses to give them twice.
+        saved = ctx.saved_tensors
+        tensors, stores = saved[: ctx.weights + 2], saved[ctx.weights + 2 :]
         needs = Needs(*ctx.needs_input_grad[3:5], tuple(ctx.needs_input_grad[5:]))
         if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
             found = _Gradients.apply(ctx.walk, needs, ctx.weights, grad_outputs, grad_final, *tensors, *stores)

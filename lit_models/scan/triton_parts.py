@@ -128,8 +128,6 @@ def dot(x, y, IN_STEP: tl.constexpr):
     else:
         x_1, y_1 = _leading(x), _leading(y)
         x_rest, y_rest = x - x_1, y - y_1
-        if IN_STEP:
-            x_rest, y_rest = _known(x_rest), _known(y_rest)
         x_2, y_2 = _leading(x_rest), _leading(y_rest)
         x_3, y_3 = _as_bfloat16(x_rest - x_2), _as_bfloat16(y_rest - y_2)
         x_1, x_2, y_1, y_2 = _as_bfloat16(x_1), _as_bfloat16(x_2), _as_bfloat16(y_1), _as_bfloat16(y_2)
@@ -139,7 +137,7 @@ def dot(x, y, IN_STEP: tl.constexpr):
         if IN_STEP:
             found = tl.dot(x_2, y_1)
             found = tl.dot(x_1, y_2, found)
-            # Infinity times zero.
+            # Of what is infinite the rest is no number, and infinity times zero is none; the last product tells.
             small, found = _known(small), _known(found)
             found = tl.dot(x_1, y_1, found) + small
         else:

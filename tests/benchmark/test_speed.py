@@ -123,7 +123,7 @@ def test_of_all_reports_one_that_fails_keeps_none_from_being_taken(
     assert "error: toy: contender 'toy' ended with exit code 1: ValueError: size is 3: no" in capsys.readouterr().err
     assert {path.name for path in Path("speed").iterdir()} == {"good.json", "ratios.svg"}
     (report,) = json.loads(Path("out.json").read_text(encoding="utf-8"))
-    assert report["title"] == "good"
+    assert report["title"] == "good (a small case of it)"
 
 
 def test_contenders_end_when_the_driver_is_killed(toy: Path) -> None:

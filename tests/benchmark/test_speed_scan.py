@@ -87,7 +87,7 @@ def test_toy_report_through_the_command(
     monkeypatch.delitem(sys.modules, "toy_reports")
     page = capsys.readouterr().out
     times, memory = json.loads(Path("out.json").read_text(encoding="utf-8"))
-    assert [times["title"], memory["title"]] == ["times", "memory"]
+    assert [times["title"], memory["title"]] == ["times (a small case of it)", "memory (a small case of it)"]
     assert times["left_out"] == {"missing": "rnnbench_no_such_package"}
     assert "Left out: missing, which needs rnnbench_no_such_package" in page
     one, four = times["timings"]

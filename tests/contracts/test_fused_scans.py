@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 import torch
 from torch.func import functional_call, jacfwd, stack_module_state, vmap
+from torch.utils.checkpoint import checkpoint
 
 from lit_models.ensemble import Ensemble
 from lit_models.network import Network
@@ -96,6 +97,18 @@ def test_unequal_lengths(build: Build, steps: int, last: bool) -> None:
     def run() -> object:
         values = vmap(call)(tensors, states)
         return values, gradients(values, [inputs, states, *tensors[0].values()])
+
+    check(run)
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
+def test_recomputed_by_torch(build: Build, last: bool) -> None:
+    recurrence = build(0)
+    inputs = draw(6, BATCH, INPUTS).requires_grad_()
+
+    def run() -> object:
+        values = checkpoint(recurrence.forward_last if last else recurrence, inputs, use_reentrant=False)
+        return values, gradients(values, [inputs, *recurrence.parameters()])
 
     check(run)
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from lit_models import token_loss
 from lit_models.token_loss import summed_cross_entropy
@@ -36,6 +37,13 @@ def test_values_and_gradients(valid: torch.Tensor | None) -> None:
     torch.testing.assert_close(gradients, torch.autograd.grad(expected, tensors, upstream), rtol=1e-11, atol=1e-12)
     with torch.no_grad():
         torch.testing.assert_close(summed_cross_entropy(*tensors, targets, valid), expected, rtol=1e-12, atol=0)
+
+
+def test_recomputed_by_torch() -> None:
+    *tensors, targets = draw()
+    expected = torch.autograd.grad(summed_cross_entropy(*tensors, targets).sum(), tensors)
+    again = checkpoint(summed_cross_entropy, *tensors, targets, use_reentrant=False)
+    torch.testing.assert_close(torch.autograd.grad(again.sum(), tensors), expected)
 
 
 def test_large_scores_do_not_overflow() -> None:

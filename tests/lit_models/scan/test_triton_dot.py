@@ -78,10 +78,13 @@ def test_what_is_no_finite_number_stays_in_its_row():
     x[2, 5], x[3, 7], x[4, 9] = torch.inf, -torch.inf, torch.nan
     # Of a number with few digits the other parts are zero.
     y[5] = y[5].sign()
+    y[6, 4] = torch.inf
     found, expected = multiply(x, y, True), x @ y
     torch.testing.assert_close(found, expected, equal_nan=True)
-    assert found[2:4].isinf().all()
+    assert found[2:4, :4].isinf().all()
     assert found[4].isnan().all()
+    assert found[5:, 4].isinf().all()
+    assert multiply(x, y, False)[2:5].isnan().all()
 
 
 def test_infinities_of_both_signs_and_times_zero_make_no_number():
