@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.speed.contender import Result
+from benchmark.speed.contender import Contender, Result
 from datamodules.seeds import derive_seed, named_generator
 from lit_models.ensemble import Ensemble
 from lit_models.network import Network
@@ -143,3 +144,20 @@ def build_first_of_ensemble(
     """Prepare M instances in one ensemble; the result is that of the first, to be compared with one alone."""
     work = build_ensemble(case, instances, scan, checkpoint_every)
     return lambda: {name: stack[0] for name, stack in work().items()}
+
+
+def loop_and_ensembles(
+    largest_ratio: float | None = None, largest_memory: float | None = None
+) -> tuple[Contender[SequenceCase], ...]:
+    """Return the plain loop, and beside it one instance and five, with the targets of both."""
+    ensembles = (
+        Contender(
+            f"rnnbench, M = {size}",
+            partial(build_first_of_ensemble, instances=size),
+            instances=size,
+            largest_ratio=largest_ratio,
+            largest_memory=largest_memory,
+        )
+        for size in (1, 5)
+    )
+    return Contender("plain loop", build_loop), *ensembles

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
-from benchmark.speed.cases import Cell, SequenceCase, build_first_of_ensemble, build_loop
-from benchmark.speed.contender import Contender, Report
+from benchmark.speed.cases import Cell, SequenceCase, loop_and_ensembles
+from benchmark.speed.contender import Report
 
 
 def _report(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceCase]:
@@ -15,18 +14,7 @@ def _report(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceC
         title=f"forward and backward of {cell}, {case.units} features, 64 states, {case.precision}",
         case=case,
         quick=replace(case, units=4, sequences=2, steps=8) if quick else None,
-        contenders=(
-            Contender("plain loop", build_loop),
-            *(
-                Contender(
-                    f"rnnbench, M = {size}",
-                    partial(build_first_of_ensemble, instances=size),
-                    instances=size,
-                    largest_ratio=largest,
-                )
-                for size in (1, 5)
-            ),
-        ),
+        contenders=loop_and_ensembles(largest_ratio=largest),
         # In double precision; a convolution adds up in another order than the loop.
         tolerance=1e-10,
         agreement=replace(case.for_agreement(), steps=100),

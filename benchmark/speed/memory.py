@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from benchmark.speed.cases import SequenceCase, build_first_of_ensemble, build_loop
+from benchmark.speed.cases import SequenceCase, build_first_of_ensemble, loop_and_ensembles
 from benchmark.speed.contender import Contender, Report, Target
 
 
@@ -23,18 +23,7 @@ def _report(case: SequenceCase, largest: float | None, quick: SequenceCase | Non
         title=f"peak memory of {case.cell}, {case.units} units; one unit is T·B·N·4 bytes",
         case=case,
         quick=quick,
-        contenders=(
-            Contender("plain loop", build_loop),
-            *(
-                Contender(
-                    f"rnnbench, M = {size}",
-                    partial(build_first_of_ensemble, instances=size),
-                    instances=size,
-                    largest_memory=largest,
-                )
-                for size in (1, 5)
-            ),
-        ),
+        contenders=loop_and_ensembles(largest_memory=largest),
         # Sums of some thousand products, in double precision.
         tolerance=1e-10,
         agreement=case.for_agreement(),
