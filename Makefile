@@ -102,6 +102,8 @@ $(STAMP): pyproject.toml constraints.txt setup.py $(wildcard lit_models/scan/nat
 .PHONY: lint
 lint: $(STAMP) ## Check the code with ruff and mypy
 	$(BIN)/ruff check .
+	@mkdir -p build/typing && rm -rf build/typing/rnnbench && cp -R rnnbench build/typing/ \
+	    && ln -s $(foreach room,benchmark datamodules leaderboard lit_models,'$(CURDIR)/$(room)') build/typing/rnnbench/
 	$(BIN)/mypy
 
 # Data for tests: DATA_DIR if given, otherwise what the environment says.
@@ -125,7 +127,7 @@ test-data: $(STAMP) ## Run the tests on real data, from DATA_DIR or RNNBENCH_DAT
 clean: ## Remove the virtual environment and all caches; runs and records stay
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f lit_models/scan/native/*.so lit_models/scan/native/*.pyd
-	find benchmark datamodules lit_models leaderboard tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find rnnbench benchmark datamodules lit_models leaderboard tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: $(SUITES)
 $(SUITES): $(STAMP)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from datamodules.checks import check_at_least
-from datamodules.synthetic import SyntheticDataModule
-from datamodules.task import Metric, Task
+from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.task import Metric, Task
 
 SYMBOLS = 10
 """Symbols to remember."""

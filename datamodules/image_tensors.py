@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.real_data import DataMissingError, FoundSplit, Origin, find_split
+from rnnbench.datamodules.real_data import DataMissingError, FoundSplit, Origin, find_split
 
 if TYPE_CHECKING:
     import pyarrow as pa

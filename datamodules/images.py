@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least, check_choice
-from datamodules.image_tensors import CLASSES, count_images, find_images, load_images
-from datamodules.loader import SequenceSource
-from datamodules.real_data import Origin
-from datamodules.seeds import named_generator
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.sources import FixedSource
-from datamodules.task import Metric, Task
+from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.image_tensors import CLASSES, count_images, find_images, load_images
+from rnnbench.datamodules.loader import SequenceSource
+from rnnbench.datamodules.real_data import Origin
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sources import FixedSource
+from rnnbench.datamodules.task import Metric, Task
 
 PERMUTATIONS = ("numpy_92916", "torch_12008", "bit_reversal")
 

@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from datamodules.checks import check_at_least, check_choice
-from datamodules.loader import SequenceSource
-from datamodules.real_data import DataMissingError, Origin, find_split, read_rows
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.task import Metric, MetricName, Task, Tokens
-from datamodules.token_streams import StreamLoader, TokenSource
-from datamodules.vocabulary import published_vocabulary
+from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.loader import SequenceSource
+from rnnbench.datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.task import Metric, MetricName, Task, Tokens
+from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
+from rnnbench.datamodules.vocabulary import published_vocabulary
 
 END_OF_LINE = "<eos>"
 SPLITS = {"train": "train", "val": "validation", "test": "test"}

@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least
-from datamodules.seeds import named_generator
-from datamodules.synthetic import SyntheticDataModule
-from datamodules.task import Metric, Task
+from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.task import Metric, Task
 
 
 class LinearSystem(SyntheticDataModule):

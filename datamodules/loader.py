@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from datamodules.seeds import named_generator
-from datamodules.task import Batch
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.datamodules.task import Batch
 
 POOL = 16
 """Batches whose sequences are sorted by length together. Part of the order of training, and so of its result."""

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least, check_choice
-from datamodules.loader import SequenceSource
-from datamodules.real_data import DataMissingError, Origin, find_split, read_rows
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.sources import RaggedSource
-from datamodules.task import Metric, Task
+from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.loader import SequenceSource
+from rnnbench.datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sources import RaggedSource
+from rnnbench.datamodules.task import Metric, Task
 
 KEYS = 88
 LOWEST, HIGHEST = 21, 108

@@ -11,9 +11,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from datamodules.loader import SequenceLoader, SequenceSource
-from datamodules.seeds import named_generator
-from datamodules.task import Batch, Task
+from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.datamodules.task import Batch, Task
 
 
 class SequenceDataModule(L.LightningDataModule):

@@ -9,13 +9,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least
-from datamodules.loader import SequenceSource
-from datamodules.real_data import DataMissingError, Origin, find_split, read_rows
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.sources import RaggedSource
-from datamodules.task import Metric, Task, Tokens
-from datamodules.vocabulary import published_vocabulary
+from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.loader import SequenceSource
+from rnnbench.datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sources import RaggedSource
+from rnnbench.datamodules.task import Metric, Task, Tokens
+from rnnbench.datamodules.vocabulary import published_vocabulary
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 WORDS = 868

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from datamodules.seeds import named_generator
+from rnnbench.datamodules.seeds import named_generator
 
 BLOCK = 128
 """Sequences that are drawn together from one generator. Part of what the data are: changing it changes them all."""

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least, check_choice
-from datamodules.synthetic import SyntheticDataModule
-from datamodules.task import Metric, Task
+from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.task import Metric, Task
 
 KINDS = ("parity", "product", "product_raw", "sum", "mean", "temporal_product")
 

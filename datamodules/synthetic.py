@@ -7,10 +7,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least
-from datamodules.loader import SequenceLoader, SequenceSource
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.sources import FixedSource, FreshSource
+from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sources import FixedSource, FreshSource
 
 
 class SyntheticDataModule(SequenceDataModule):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from datamodules.loader import SequenceLoader
-from datamodules.task import Batch
+from rnnbench.datamodules.loader import SequenceLoader
+from rnnbench.datamodules.task import Batch
 
 
 class TokenSource:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from datamodules.real_data import DataMissingError
+from rnnbench.datamodules.real_data import DataMissingError
 
 UNKNOWN = "<unk>"
 """The entry that stands for every word or character that the training split does not hold."""

@@ -1,8 +1,8 @@
 """What came out: records, statistics, tables, figures and published numbers. Imports no other room and never torch."""
 
-from leaderboard.page import LeaderboardReport, write_leaderboard
-from leaderboard.record import Record, RecordError, comparable, read_record, summarise, write_record
-from leaderboard.store import Problem, PublishReport, publish, record_path, scan
+from rnnbench.leaderboard.page import LeaderboardReport, write_leaderboard
+from rnnbench.leaderboard.record import Record, RecordError, comparable, read_record, summarise, write_record
+from rnnbench.leaderboard.store import Problem, PublishReport, publish, record_path, scan
 
 __all__ = [
     "LeaderboardReport",

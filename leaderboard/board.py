@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard.record import Budget, MetricInfo
-from leaderboard.statistics import Cell
+from rnnbench.leaderboard.record import Budget, MetricInfo
+from rnnbench.leaderboard.statistics import Cell
 
 _BUDGETS: tuple[Budget, ...] = ("paper", "cpu", "smoke")
 

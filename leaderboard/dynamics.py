@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.board import Board, Column
-from leaderboard.record import Measure, Record
-from leaderboard.side_file import Arrays
-from leaderboard.store import Problem, beside, path_of
+from rnnbench.leaderboard.board import Board, Column
+from rnnbench.leaderboard.record import Measure, Record
+from rnnbench.leaderboard.side_file import Arrays
+from rnnbench.leaderboard.store import Problem, beside, path_of
 
 #: By network: the arrays of one measure at one moment, by their short names, of each instance that has them.
 Series = dict[str, list[Arrays]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.record import Published
+from rnnbench.leaderboard.record import Published
 
 RESULTS = Path(__file__).parent / "published" / "results.csv"
 ITERATIONS = "iterations_to_MP"

@@ -6,19 +6,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaderboard.board import Board, boards
-from leaderboard.dynamics import SideFiles, has_measures, trained
-from leaderboard.dynamics_figures import DynamicsFigure, dynamics_figures
-from leaderboard.dynamics_table import dynamics, failed_lines
-from leaderboard.figure_style import CREATOR
-from leaderboard.figures import figure_names, learning_curves
-from leaderboard.files import write_atomically
-from leaderboard.literature import Literature
-from leaderboard.notes import Notes, remarks
-from leaderboard.render.markdown import escape, render_table
-from leaderboard.statistics import place
-from leaderboard.store import Problem, scan
-from leaderboard.tables import tables
+from rnnbench.leaderboard.board import Board, boards
+from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure, dynamics_figures
+from rnnbench.leaderboard.drawing.figure_style import CREATOR
+from rnnbench.leaderboard.drawing.learning_curves import figure_names, learning_curves
+from rnnbench.leaderboard.dynamics import SideFiles, has_measures, trained
+from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.literature import Literature
+from rnnbench.leaderboard.statistics import place
+from rnnbench.leaderboard.store import Problem, scan
+from rnnbench.leaderboard.tables.dynamics_table import dynamics, failed_lines
+from rnnbench.leaderboard.tables.markdown import escape, render_table
+from rnnbench.leaderboard.tables.notes import Notes, remarks
+from rnnbench.leaderboard.tables.scores import tables
 
 PAGE = "LEADERBOARD.md"
 FIGURES = "figures"

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
-from leaderboard.files import write_atomically
-from leaderboard.schema import (
+from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.schema import (
     Budget,
     CodeVersion,
     CurvePoint,

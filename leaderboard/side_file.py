@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboard.files import write_atomically
+from rnnbench.leaderboard.files import write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboard.record import MetricInfo, Record
-from leaderboard.schema import moment
-from leaderboard.store import Problem, path_of
+from rnnbench.leaderboard.record import MetricInfo, Record
+from rnnbench.leaderboard.schema import moment
+from rnnbench.leaderboard.store import Problem, path_of
 
 
 @dataclass(frozen=True)

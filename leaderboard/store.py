@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leaderboard.files import write_atomically
-from leaderboard.record import Record, RecordError, read_record, write_record
-from leaderboard.side_file import Arrays, SideFileError, read_arrays, side_path
+from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.record import Record, RecordError, read_record, write_record
+from rnnbench.leaderboard.side_file import Arrays, SideFileError, read_arrays, side_path
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from datamodules.task import Tokens
+from rnnbench.datamodules.task import Tokens
 
 LARGEST_ONE_HOT = 1024
 """Tokens of the largest vocabulary whose one-hot vectors are written out."""

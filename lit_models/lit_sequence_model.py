@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from datamodules.checks import check_choice
-from datamodules.seeds import derive_seed
-from datamodules.task import Batch, Task
-from lit_models.carried_state import CarriedStates
-from lit_models.ensemble import Ensemble
-from lit_models.instance_optimisation import (
+from rnnbench.datamodules.checks import check_choice
+from rnnbench.datamodules.seeds import derive_seed
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.carried_state import CarriedStates
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.instance_optimisation import (
     InstanceStep,
     along_instances,
     clip_and_mask,
@@ -27,11 +27,11 @@ from lit_models.instance_optimisation import (
     schedule_factor,
     unit_rate_optimizer,
 )
-from lit_models.network import Network
-from lit_models.objective import instance_metrics, loss_of_sums, training_loss, valid_steps
-from lit_models.recurrence import Recurrence
-from lit_models.stability import project_stable, stable_cells
-from lit_models.token_loss import LARGE_VOCABULARY, summed_cross_entropy
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import instance_metrics, loss_of_sums, training_loss, valid_steps
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.stability import project_stable, stable_cells
+from rnnbench.lit_models.token_loss import LARGE_VOCABULARY, summed_cross_entropy
 
 RecurrenceFactory = Callable[[int], Recurrence]
 SPLITS = ("val", "test")

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from datamodules.task import Task
-from lit_models.encoder import Embedding, make_encoder
-from lit_models.recurrence import Recurrence
+from rnnbench.datamodules.task import Task
+from rnnbench.lit_models.encoder import Embedding, make_encoder
+from rnnbench.lit_models.recurrence import Recurrence
 
 
 class Network(nn.Module):

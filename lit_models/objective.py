@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric as TorchMetric
 
-from datamodules.task import Batch, Metric, Task
-from lit_models.span_f1 import SpanF1
+from rnnbench.datamodules.task import Batch, Metric, Task
+from rnnbench.lit_models.span_f1 import SpanF1
 
 #: Which quantity (``scored_sum``) a metric or a loss is a mean of, where it is not the squared error.
 QUANTITIES = {

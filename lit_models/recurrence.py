@@ -8,8 +8,8 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from lit_models.scan.choice import scan
-from lit_models.scan.unequal import stand_still
+from rnnbench.lit_models.scan.choice import scan
+from rnnbench.lit_models.scan.unequal import stand_still
 
 
 class Recurrence(nn.Module, ABC):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric as TorchMetric
 
-from datamodules.task import Metric
+from rnnbench.datamodules.task import Metric
 
 
 class SpanF1(TorchMetric):

@@ -30,13 +30,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lit_models.encoder import Embedding
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.encoder import Embedding
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 Norm = Literal["2", "inf"]
 Cell = ElmanRNN | LSTM

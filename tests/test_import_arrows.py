@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -21,28 +22,28 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
 def imported_packages(source: str) -> set[str]:
-    """Top-level packages that a file imports anywhere: at its top, in functions, or by ``importlib``."""
-    packages = set()
+    """Rooms and top-level packages that a file imports anywhere: at its top, in functions, or by ``importlib``."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            packages |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            packages.add(node.module.split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
             name = node.args[0]
             if isinstance(name, ast.Constant):
-                packages.add(name.value.split(".")[0])
-    return packages
+                names.add(name.value)
+    return {name.removeprefix("rnnbench.").split(".")[0] for name in names}
 
 
 @pytest.mark.parametrize(
     ("source", "package"),
     [
         ("import torch.nn as nn", "torch"),
-        ("def f():\n    from lit_models.recurrence import Recurrence", "lit_models"),
-        ("import importlib\nimportlib.import_module('benchmark.cli')", "benchmark"),
-        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import datamodules", "datamodules"),
+        ("def f():\n    from rnnbench.lit_models.recurrence import Recurrence", "lit_models"),
+        ("import importlib\nimportlib.import_module('rnnbench.benchmark.command.cli')", "benchmark"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import rnnbench.datamodules", "datamodules"),
     ],
 )
 def test_imports_are_found_wherever_they_stand(source: str, package: str) -> None:
@@ -51,6 +52,14 @@ def test_imports_are_found_wherever_they_stand(source: str, package: str) -> Non
 
 def test_every_room_has_files() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    "path", [*FILES, *(ROOT / "tests").rglob("*.py")], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_rooms_are_imported_by_one_name(path: Path) -> None:
+    rooms = "|".join(ROOMS)
+    assert not re.search(rf"^\s*(from|import) ({rooms})\b", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -101,6 +101,6 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 
 
 def test_version_is_the_installed_one() -> None:
-    from benchmark import __version__
+    from rnnbench import __version__
 
     assert version("rnnbench") == __version__

@@ -16,10 +16,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from benchmark.measures import MEASURES
-from benchmark.suite import load_suite
-from datamodules.source_scan import find_classes
-from lit_models.recurrence import Recurrence
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.measures import MEASURES
+from rnnbench.datamodules.source_scan import find_classes
+from rnnbench.lit_models.recurrence import Recurrence
 
 README = Path(__file__).parents[1] / "README.md"
 LONGEST_EXAMPLE = 30
@@ -59,8 +59,8 @@ def test_is_at_most_thirty_lines(example_file: Path) -> None:
 
 
 def test_is_found_by_the_scan(example_file: Path) -> None:
-    found = find_classes(example_file.parent, "lit_models.recurrences", "Recurrence")["IndRNN"]
-    assert found.module == "lit_models.recurrences.independent"
+    found = find_classes(example_file.parent, "rnnbench.lit_models.recurrences", "Recurrence")["IndRNN"]
+    assert found.module == "rnnbench.lit_models.recurrences.independent"
     assert [(a.name, a.default) for a in found.arguments] == [
         ("input_size", None),
         ("hidden_size", None),
@@ -109,11 +109,14 @@ def test_suite_beside_it_is_valid(example_file: Path, monkeypatch: pytest.Monkey
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources with the example's file in its place, and a suite beside it."""
     root = tmp_path_factory.mktemp("extended")
-    for name in ("benchmark", "datamodules", "leaderboard", "lit_models", "tests"):
-        shutil.copytree(README.parent / name, root / name, ignore=shutil.ignore_patterns("records", "__pycache__"))
+    ignored = shutil.ignore_patterns("records", "__pycache__")
+    for name in ("rnnbench", "tests"):
+        shutil.copytree(README.parent / name, root / name, ignore=ignored)
+    for name in ("benchmark", "datamodules", "leaderboard", "lit_models"):
+        shutil.copytree(README.parent / name, root / "rnnbench" / name, ignore=ignored)
     shutil.copy(README.parent / "pyproject.toml", root)
     code = block("python", "IndRNN")
-    (root / "lit_models" / "recurrences" / "independent.py").write_text(code, encoding="utf-8")
+    (root / "rnnbench" / "lit_models" / "recurrences" / "independent.py").write_text(code, encoding="utf-8")
     return root
 
 
@@ -126,7 +129,7 @@ def run(root: Path, *arguments: str) -> str:
 
 
 def test_one_file_and_no_other_edit_add_an_architecture(extended: Path) -> None:
-    assert "IndRNN" in run(extended, "benchmark", "list", "recurrences")
+    assert "IndRNN" in run(extended, "rnnbench", "list", "recurrences")
     quiet = ("pytest", "-q", "-n", "0", "-p", "no:cacheprovider")
     contracts = run(extended, *quiet, "tests/contracts/test_recurrences.py", "-k", "IndRNN")
     assert int(re.search(r"(\d+) passed", contracts)[1]) > 20
@@ -142,8 +145,8 @@ def test_added_architecture_is_trained_measured_and_shown(extended: Path) -> Non
     (extended / "suite.yaml").write_text(suite, encoding="utf-8")
     quiet = ("pytest", "-q", "-n", "0", "-p", "no:cacheprovider")
     assert "passed" in run(extended, *quiet, "tests/contracts", "-k", "IndRNN")
-    run(extended, "benchmark", "run", "suite.yaml", "--only", "IndRNN", "--workers", "1")
-    run(extended, "benchmark", "leaderboard", "--records-dir", "runs", "--output", "board")
+    run(extended, "rnnbench", "run", "suite.yaml", "--only", "IndRNN", "--workers", "1")
+    run(extended, "rnnbench", "leaderboard", "--records-dir", "runs", "--output", "board")
     assert "IndRNN" in (extended / "board" / "LEADERBOARD.md").read_text(encoding="utf-8")
 
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from benchmark.errors import UserError
-from benchmark.job import Job
-from benchmark.options import BUDGETS, RunOptions
-from benchmark.plan import Plan
+from rnnbench.benchmark.config.options import BUDGETS, RunOptions
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.plan import Plan
+from rnnbench.benchmark.run.job import Job
 
 if TYPE_CHECKING:
-    from datamodules.sequence_data_module import SequenceDataModule
+    from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 
 
 def steps_of(job: Job, module: SequenceDataModule) -> int:
@@ -40,8 +40,8 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
         plans: of every budget, by its name.
         options: of the command; workers, devices and how recurrences are walked are used.
     """
-    from benchmark.construct import build_data_module
-    from benchmark.launchers.estimate import Estimator, makespan
+    from rnnbench.benchmark.config.construct import build_data_module
+    from rnnbench.benchmark.launchers.estimate import Estimator, makespan
 
     print("timing a few short steps of each kind of run (a minute or two) ...", file=sys.stderr, flush=True)
     estimator = Estimator(options.scan, options.checkpoint_every)

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.construct import recurrence_factory
-from benchmark.job import Job
-from benchmark.options import CheckpointEvery, ScanName
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.task import Task
-from lit_models.ensemble import Ensemble
-from lit_models.instance_optimisation import unit_rate_optimizer
-from lit_models.lit_sequence_model import SPLITS, make_network
-from lit_models.parameter_budget import count_parameters
-from lit_models.scan.choice import scanning
+from rnnbench.benchmark.config.construct import recurrence_factory
+from rnnbench.benchmark.config.options import CheckpointEvery, ScanName
+from rnnbench.benchmark.run.job import Job
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.task import Task
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.instance_optimisation import unit_rate_optimizer
+from rnnbench.lit_models.lit_sequence_model import SPLITS, make_network
+from rnnbench.lit_models.parameter_budget import count_parameters
+from rnnbench.lit_models.scan.choice import scanning
 
 #: Weights x sequences x steps of a timed step at most: about a second's work of one core.
 _WORK = 5e8

@@ -16,12 +16,12 @@ from concurrent.futures.process import BrokenProcessPool
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.errors import UserError, message_of
-from benchmark.job import Job
-from benchmark.launchers.worker import PARENT, Outcome, start_worker, train_job
+from rnnbench.benchmark.errors import UserError, message_of
+from rnnbench.benchmark.launchers.worker import PARENT, Outcome, start_worker, train_job
+from rnnbench.benchmark.run.job import Job
 
 if TYPE_CHECKING:
-    from benchmark.train import TrainOptions
+    from rnnbench.benchmark.run.train import TrainOptions
 
 Tick = Callable[[], None]
 
@@ -117,7 +117,14 @@ def _run_over_devices(jobs: Sequence[Job], options: TrainOptions, tick: Tick) ->
         except OSError as error:
             yield job, Outcome("refused", f"{job.name}: {message_of(error)}")
             continue
-        command = [sys.executable, "-m", "benchmark.launchers.worker", str(job.file), str(job.runs_dir), encoded]
+        command = [
+            sys.executable,
+            "-m",
+            "rnnbench.benchmark.launchers.worker",
+            str(job.file),
+            str(job.runs_dir),
+            encoded,
+        ]
         # A session of its own: Ctrl-C reaches this process only, which ends the whole tree in order.
         process = subprocess.Popen(  # noqa: S603
             command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -10,22 +10,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmark.construct import recurrence_factory
-from benchmark.experiment import Experiment
-from benchmark.launchers.dry_run import default_workers
-from benchmark.launchers.estimate import random_inputs
-from benchmark.options import RunOptions, ScanName
-from benchmark.plan import LARGEST_ENSEMBLE
-from benchmark.recipe import Recipe
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.task import Task
-from lit_models.lit_sequence_model import make_network
-from lit_models.network import Network
-from lit_models.parameter_budget import count_parameters
-from lit_models.scan.checkpointed import segment_length
-from lit_models.scan.choice import scanning
-from lit_models.scan.native_library import padded_length
-from lit_models.token_loss import LARGE_VOCABULARY
+from rnnbench.benchmark.config.construct import recurrence_factory
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import RunOptions, ScanName
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.launchers.dry_run import default_workers
+from rnnbench.benchmark.launchers.estimate import random_inputs
+from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.task import Task
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.parameter_budget import count_parameters
+from rnnbench.lit_models.scan.checkpointed import segment_length
+from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.native_library import padded_length
+from rnnbench.lit_models.token_loss import LARGE_VOCABULARY
 
 #: Part of the memory that the runs at a time may fill by this estimate; the rest is for data, libraries and others.
 SHARE = 0.6

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from benchmark.job import Job
+from rnnbench.benchmark.run.job import Job
 
 
 def steps_done(job: Job) -> int:

@@ -14,11 +14,11 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.errors import UserError, message_of
-from benchmark.job import Job, load_job
+from rnnbench.benchmark.errors import UserError, message_of
+from rnnbench.benchmark.run.job import Job, load_job
 
 if TYPE_CHECKING:
-    from benchmark.train import TrainOptions
+    from rnnbench.benchmark.run.train import TrainOptions
 
 #: The variable that tells a process of a run over several devices which process started it.
 PARENT = "RNNBENCH_PARENT"
@@ -80,7 +80,7 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
     """Train a job and say how it ended; whatever goes wrong, other jobs go on."""
     import dataclasses
 
-    from benchmark.train import is_first_process, train
+    from rnnbench.benchmark.run.train import is_first_process, train
 
     try:
         train(job, dataclasses.replace(options, device_index=_device_index))
@@ -111,7 +111,7 @@ def main() -> int:
     # A command that a shell started in the background passes on that SIGINT is ignored; the launcher ends us by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ[PARENT] = str(os.getpid())
-    from benchmark.train import TrainOptions, is_first_process
+    from rnnbench.benchmark.run.train import TrainOptions, is_first_process
 
     set_up_torch()
     path, runs_dir, encoded = sys.argv[1:4]

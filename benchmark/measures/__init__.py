@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from benchmark.measures.base import MeasureOptions
+from rnnbench.benchmark.measures.base import MeasureOptions
 
 #: Name in a suite to the class of its options, in the module of the same name.
 MEASURES = {
@@ -21,5 +21,7 @@ MEASURES = {
 
 def measure_class(name: str) -> type[MeasureOptions]:
     """Return the class of a measure's options."""
-    found: type[MeasureOptions] = getattr(importlib.import_module(f"benchmark.measures.{name}"), MEASURES[name])
+    found: type[MeasureOptions] = getattr(
+        importlib.import_module(f"rnnbench.benchmark.measures.{name}"), MEASURES[name]
+    )
     return found

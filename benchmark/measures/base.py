@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from datamodules.task import Batch, Task
-    from lit_models.network import Network
-    from lit_models.recurrence import Recurrence
+    from rnnbench.datamodules.task import Batch, Task
+    from rnnbench.lit_models.network import Network
+    from rnnbench.lit_models.recurrence import Recurrence
 
 Moment = Literal["start", "end"]
 Number = float | int | str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class GradientFlow(MeasureOptions):
         ``slope`` and its standard error ``slope_se`` are over the ``slopes`` sequences whose gradients are never 0;
         ``first_norm`` and ``last_norm`` are of ``norm_2`` at t = 1 and t = T, and ``ratio`` is the first by the last.
         """
-        from lit_models.dynamics.gradient_flow import gradient_flow
+        from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
 
         flow = gradient_flow(subject.network, subject.task, subject.batch)
         slopes = flow.slope[flow.slope.isfinite()]

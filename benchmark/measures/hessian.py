@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Hessian(MeasureOptions):
         """Return the extreme eigenvalues and the loss, and the eigenvalues found."""
         import torch
 
-        from lit_models.dynamics.hessian import hessian_spectrum
+        from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
 
         network, task, batch, dtype = subject.network, subject.task, subject.batch, getattr(torch, self.dtype)
         spectrum = hessian_spectrum(network, task, batch, count=self.count, dtype=dtype)

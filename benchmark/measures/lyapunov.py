@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from datamodules.task import Task
-    from lit_models.recurrence import Recurrence
+    from rnnbench.datamodules.task import Task
+    from rnnbench.lit_models.recurrence import Recurrence
 
 #: Most points in time of the stored curves.
 POINTS = 100
@@ -83,7 +83,7 @@ class Lyapunov(MeasureOptions):
         """
         import torch
 
-        from lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
+        from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
 
         if subject.batch.lengths is not None:
             raise ValueError("the sequences are of different lengths: exponents are measured where all have T steps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 #: Most delays that are looked at where their number is not set.
 MOST_DELAYS = 400
@@ -46,7 +46,7 @@ class MemoryCapacity(MeasureOptions):
             ValueError: there are too few steps for the size of the state.
             FloatingPointError: the state becomes infinite or NaN.
         """
-        from lit_models.dynamics.memory import memory_capacity
+        from rnnbench.lit_models.dynamics.memory import memory_capacity
 
         recurrence = subject.network.recurrence
         delays = min(2 * recurrence.state_size, MOST_DELAYS) if self.delays is None else self.delays

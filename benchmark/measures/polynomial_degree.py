@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PolynomialDegree(MeasureOptions):
         Summary: ``degree`` at the last step; not a number if its slope has not settled. Arrays [T]: ``steps``,
         ``degree``, ``settled`` (1 or 0).
         """
-        from lit_models.dynamics.polynomial_degree import polynomial_degree
+        from rnnbench.lit_models.dynamics.polynomial_degree import polynomial_degree
 
         measured = polynomial_degree(subject.network.recurrence, self.length, samples=self.samples)
         return Measured(

@@ -7,10 +7,10 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.errors import UserError, nearest
-from benchmark.measures import MEASURES, measure_class
-from benchmark.measures.base import MeasureOptions
-from benchmark.type_check import describe, fits
+from rnnbench.benchmark.config.type_check import describe, fits
+from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.measures import MEASURES, measure_class
+from rnnbench.benchmark.measures.base import MeasureOptions
 
 #: A resolved measure: ``measure`` is its name, ``settings`` holds all of its settings.
 Spec = dict[str, Any]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Stability(MeasureOptions):
         Raises:
             ValueError: no constant is known for this recurrence.
         """
-        from lit_models.stability import contraction
+        from rnnbench.lit_models.stability import contraction
 
         found = contraction(subject.network.recurrence, self.input_bound)
         if found is None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 if TYPE_CHECKING:
-    from datamodules.task import Batch
+    from rnnbench.datamodules.task import Batch
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TruncatedTraining(MeasureOptions):
         ``distance`` and ``relative`` (distance / moved) of the largest k. Arrays: ``ks`` [K], ``distance`` and
         ``relative`` [K, steps], ``moved`` [steps].
         """
-        from lit_models.dynamics.truncated_training import truncated_training
+        from rnnbench.lit_models.dynamics.truncated_training import truncated_training
 
         measured = truncated_training(
             subject.network,

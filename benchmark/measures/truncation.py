@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ class Truncation(MeasureOptions):
         """
         import numpy as np
 
-        from lit_models.dynamics.truncation import truncated_scores, truncation_error
+        from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
 
         if subject.batch.lengths is not None:
             raise ValueError("the sequences are of different lengths: truncation is measured where all have T steps")

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.errors import UserError
-from benchmark.writable import check_writable
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.writable import check_writable
 
 #: Takes a report: quick or not, and where to write it as JSON; returns the exit code.
 Take = Callable[[bool, "Path | None"], int]

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.speed.contender import Contender, Result
-from datamodules.seeds import derive_seed, named_generator
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.lru import LRU
-from lit_models.recurrences.s4 import S4
-from lit_models.recurrences.s4d import S4D
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan.checkpointed import CheckpointEvery
-from lit_models.scan.choice import ScanName, scanning
+from rnnbench.benchmark.speed.contender import Contender, Result
+from rnnbench.datamodules.seeds import derive_seed, named_generator
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.lru import LRU
+from rnnbench.lit_models.recurrences.s4 import S4
+from rnnbench.lit_models.recurrences.s4d import S4D
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan.checkpointed import CheckpointEvery
+from rnnbench.lit_models.scan.choice import ScanName, scanning
 
 Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU", "S4D", "S4", "LRU"]
 CLASSES = 10

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.errors import UserError
-from benchmark.speed import APART, REPORTS
-from benchmark.speed.apart import check_json_file
-from benchmark.speed.contender import Comparison
-from benchmark.speed.driver import compare
-from benchmark.speed.render import render
-from benchmark.writable import check_writable
-from leaderboard.files import write_atomically
-from leaderboard.speed_figure import read_comparisons, speed_figure
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.writable import check_writable
+from rnnbench.benchmark.speed import APART, REPORTS
+from rnnbench.benchmark.speed.apart import check_json_file
+from rnnbench.benchmark.speed.contender import Comparison
+from rnnbench.benchmark.speed.driver import compare
+from rnnbench.benchmark.speed.render import render
+from rnnbench.leaderboard.drawing.speed_figure import read_comparisons, speed_figure
+from rnnbench.leaderboard.files import write_atomically
 
 _REPEATS = 5
 _FIGURE = "ratios.svg"

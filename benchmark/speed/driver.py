@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import UserError
-from benchmark.launchers import WORKER_ENVIRONMENT
-from benchmark.speed.contender import (
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.suite_run import WORKER_ENVIRONMENT
+from rnnbench.benchmark.speed.contender import (
     Comparison,
     Contender,
     Outcome,
@@ -32,7 +32,7 @@ from benchmark.speed.contender import (
     Timing,
     load_reports,
 )
-from leaderboard.side_file import read_arrays
+from rnnbench.leaderboard.side_file import read_arrays
 
 #: A run on one thread whose wall time is longer than this many times its process time had to share its core.
 LARGEST_WALL_RATIO = 1.1
@@ -159,7 +159,7 @@ class _Peer:
         kept = {} if measures_memory else WORKER_ENVIRONMENT
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "benchmark.speed.peer", str(os.getpid()), *words, str(self._result)],
+                [sys.executable, "-m", "rnnbench.benchmark.speed.peer", str(os.getpid()), *words, str(self._result)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -6,8 +6,8 @@ import itertools
 from dataclasses import replace
 from functools import partial
 
-from benchmark.speed.cases import SequenceCase, build_ensemble, build_loops_in_turn
-from benchmark.speed.contender import Contender, Report
+from rnnbench.benchmark.speed.cases import SequenceCase, build_ensemble, build_loops_in_turn
+from rnnbench.benchmark.speed.contender import Contender, Report
 
 #: The most that one ensemble may take of the loops' time, by B, N and M.
 _TARGETS = {(32, 50, 5): 0.25, (8, 50, 20): 0.10}

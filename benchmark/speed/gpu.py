@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UserError
-from benchmark.speed.contender import Outcome, Target
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.speed.contender import Outcome, Target
 
 #: Largest error against the float64 loop, as a multiple of the float32 loop's, and what rounding may add to it.
 LARGEST_ERROR_RATIO, ROUNDING = 3.0, 5e-7
@@ -97,7 +97,7 @@ def report_gpu(quick: bool, json_file: Path | None) -> int:
     if not on_gpu and quick:
         # Before triton is imported.
         os.environ["TRITON_INTERPRET"] = "1"
-    from lit_models.scan.triton_choice import why_no_triton
+    from rnnbench.lit_models.scan.triton_choice import why_no_triton
 
     if not on_gpu and not quick:
         raise UserError(
@@ -108,7 +108,7 @@ def report_gpu(quick: bool, json_file: Path | None) -> int:
         raise UserError(f"speed gpu: {reason}")
     if on_gpu and os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):
         raise UserError("speed gpu: TRITON_INTERPRET is set: kernels would be interpreted on the processor; unset it")
-    from benchmark.speed.gpu_contenders import CASES
+    from rnnbench.benchmark.speed.gpu_contenders import CASES
 
     started = time.monotonic()
     comparisons = []
@@ -260,6 +260,6 @@ def _triton_version() -> str:
 
 
 if __name__ == "__main__":
-    from benchmark.speed.apart import run_apart
+    from rnnbench.benchmark.speed.apart import run_apart
 
     sys.exit(run_apart(report_gpu))

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from benchmark.speed.cases import Cell, SequenceCase, class_losses
-from benchmark.speed.contender import Target
-from benchmark.speed.scan import TorchNetwork
-from lit_models.ensemble import Ensemble
-from lit_models.scan.choice import ScanName, scanning
+from rnnbench.benchmark.speed.cases import Cell, SequenceCase, class_losses
+from rnnbench.benchmark.speed.contender import Target
+from rnnbench.benchmark.speed.scan import TorchNetwork
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.scan.choice import ScanName, scanning
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 MANY = 16

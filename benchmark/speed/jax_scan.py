@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.speed.cases import SequenceCase
-from benchmark.speed.contender import Result
+from rnnbench.benchmark.speed.cases import SequenceCase
+from rnnbench.benchmark.speed.contender import Result
 
 #: Arrays by the names that they have in a network.
 Weights = dict[str, Any]

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UserError
-from lit_models.scan.triton_plan import make_plan, widen
+from rnnbench.benchmark.errors import UserError
+from rnnbench.lit_models.scan.triton_plan import make_plan, widen
 
 #: What the kernels are compiled for: NVIDIA's H100 and H200.
 CAPABILITY = 90
@@ -62,10 +62,10 @@ class Usage:
 
 def variants(quick: bool) -> Iterator[Variant]:
     """Yield the main variants: each form and residual, sizes on chip and streamed, few and many sequences."""
-    from lit_models.scan.triton_lstm import layout as lstm_layout
-    from lit_models.scan.triton_products import layout as products_layout
-    from lit_models.scan.triton_residual import Setting
-    from lit_models.scan.triton_residual import layout as residual_layout
+    from rnnbench.lit_models.scan.triton_lstm import layout as lstm_layout
+    from rnnbench.lit_models.scan.triton_products import layout as products_layout
+    from rnnbench.lit_models.scan.triton_residual import Setting
+    from rnnbench.lit_models.scan.triton_residual import layout as residual_layout
 
     def residual(
         setting: Setting, kind: str, units: int, sequences: int, features: int = 1, arrive: bool = False
@@ -141,7 +141,7 @@ def compile_variant(variant: Variant) -> Usage:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from lit_models.scan import triton_lstm_kernels, triton_products, triton_residual_kernels
+    from rnnbench.lit_models.scan import triton_lstm_kernels, triton_products, triton_residual_kernels
 
     kernel = {
         ("residual", "forward"): triton_residual_kernels.residual_forward,
@@ -200,7 +200,7 @@ def report_kernels(quick: bool, json_file: Path | None) -> int:
     Raises:
         UserError: triton is missing, or interprets its kernels.
     """
-    from lit_models.scan.triton_choice import why_no_triton
+    from rnnbench.lit_models.scan.triton_choice import why_no_triton
 
     reason = why_no_triton(on_gpu=True)
     if reason is not None:
@@ -221,13 +221,13 @@ def report_kernels(quick: bool, json_file: Path | None) -> int:
     most = max(usage.registers for usage in usages)
     print(f"\n{len(usages)} kernels, at most {most} registers a thread, {spilling} of them spill")
     if json_file is not None:
-        from leaderboard.files import write_atomically
+        from rnnbench.leaderboard.files import write_atomically
 
         write_atomically(json_file, f"{json.dumps([asdict(usage) for usage in usages], indent=1)}\n".encode())
     return 1 if spilling else 0
 
 
 if __name__ == "__main__":
-    from benchmark.speed.apart import run_apart
+    from rnnbench.benchmark.speed.apart import run_apart
 
     sys.exit(run_apart(report_kernels))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmark.speed.cases import Cell, SequenceCase, loop_and_ensembles
-from benchmark.speed.contender import Report
+from rnnbench.benchmark.speed.cases import Cell, SequenceCase, loop_and_ensembles
+from rnnbench.benchmark.speed.contender import Report
 
 
 def _report(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceCase]:

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmark.speed.contender import Contender, Report, Result
-from datamodules.seeds import derive_seed, named_generator
-from lit_models.dynamics.lyapunov import lyapunov_spectrum
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.benchmark.speed.contender import Contender, Report, Result
+from rnnbench.datamodules.seeds import derive_seed, named_generator
+from rnnbench.lit_models.dynamics.lyapunov import lyapunov_spectrum
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from benchmark.speed.cases import SequenceCase, build_first_of_ensemble, loop_and_ensembles
-from benchmark.speed.contender import Contender, Report, Target
+from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble, loop_and_ensembles
+from rnnbench.benchmark.speed.contender import Contender, Report, Target
 
 
 def bytes_of_all_outputs(case: SequenceCase) -> float:

@@ -18,18 +18,18 @@ from typing import Any
 import lightning as L
 import torch
 
-from benchmark.callbacks.resume_checkpoint import TrainingClock
-from benchmark.callbacks.take_measures import TakeMeasures
-from benchmark.job import Job
-from benchmark.lean_trainer import LeanTrainer
-from benchmark.speed.cases import class_losses
-from benchmark.speed.contender import Contender, Measured, Report, Result
-from benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
-from benchmark.train import TrainOptions, build, make_trainer, quiet_lightning
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.task import Batch
-from lit_models.ensemble import Ensemble
-from lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
+from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
+from rnnbench.benchmark.run.job import Job
+from rnnbench.benchmark.run.lean_trainer import LeanTrainer
+from rnnbench.benchmark.run.train import TrainOptions, build, make_trainer, quiet_lightning
+from rnnbench.benchmark.speed.cases import class_losses
+from rnnbench.benchmark.speed.contender import Contender, Measured, Report, Result
+from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 _Fit = Callable[[Job, SequenceDataModule, LitSequenceModel, L.Callback], None]
 

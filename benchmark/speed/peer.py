@@ -17,8 +17,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmark.launchers.worker import end_with_parent, set_up_torch
-from benchmark.speed.contender import Measured, Result, Sample, load_reports
+from rnnbench.benchmark.launchers.worker import end_with_parent, set_up_torch
+from rnnbench.benchmark.speed.contender import Measured, Result, Sample, load_reports
 
 #: The system counts the memory of a process in pages, and not all at the same moment.
 _UNCERTAIN_BYTES = 1 << 20
@@ -42,8 +42,8 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     set_up_torch()
     import torch
 
-    from benchmark.provenance import hardware, versions
-    from leaderboard.side_file import write_arrays
+    from rnnbench.benchmark.run.provenance import hardware, versions
+    from rnnbench.leaderboard.side_file import write_arrays
 
     report = load_reports(module)[report_index]
     contender = report.contenders[contender_index]
@@ -101,7 +101,7 @@ def _process_seconds() -> float:
 def _run_for_memory(work: Callable[[], Result | Measured]) -> Sample:
     import torch
 
-    from benchmark.provenance import peak_memory, reset_peak_memory
+    from rnnbench.benchmark.run.provenance import peak_memory, reset_peak_memory
 
     reset_peak_memory()
     before, held = peak_memory(torch.device("cpu")), _held_memory()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE
-from datamodules.task import Batch
+from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE
+from rnnbench.datamodules.task import Batch
 
 
 class PlainModule(L.LightningModule):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from datamodules.loader import SequenceSource
-from datamodules.seeds import named_generator
-from datamodules.sequence_data_module import SequenceDataModule
-from datamodules.sources import FixedSource
-from datamodules.task import Metric, Task
+from rnnbench.datamodules.loader import SequenceSource
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sources import FixedSource
+from rnnbench.datamodules.task import Metric, Task
 
 _CLASSES = 10
 

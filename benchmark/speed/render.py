@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark.speed.contender import Comparison, Outcome, Timing
-from benchmark.speed.driver import LARGEST_WALL_RATIO
+from rnnbench.benchmark.speed.contender import Comparison, Outcome, Timing
+from rnnbench.benchmark.speed.driver import LARGEST_WALL_RATIO
 
 
 def render(comparison: Comparison) -> str:

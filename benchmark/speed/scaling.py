@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmark.speed.cases import SequenceCase, build_first_of_ensemble
-from benchmark.speed.contender import Contender, Report, Result, Target
+from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble
+from rnnbench.benchmark.speed.contender import Contender, Report, Result, Target
 
 _FACTORS = (1, 3, 10)
 _Growth = Callable[[SequenceCase, int], Callable[[], Result]]

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.speed.cases import SequenceCase, build_first_of_ensemble, build_loop, train_once
-from benchmark.speed.contender import Contender, Report, Result, Target
-from benchmark.speed.jax_scan import build_jax
-from datamodules.seeds import derive_seed
+from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble, build_loop, train_once
+from rnnbench.benchmark.speed.contender import Contender, Report, Result, Target
+from rnnbench.benchmark.speed.jax_scan import build_jax
+from rnnbench.datamodules.seeds import derive_seed
 
 
 class TorchNetwork(nn.Module):

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import yaml
 
-from benchmark.job import Job
-from benchmark.plan import make_plan
-from benchmark.suite import load_suite
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.launchers.plan import make_plan
+from rnnbench.benchmark.run.job import Job
 
 #: Of all trainings, and of the loops that do the same without rnnbench.
 LEARNING_RATE, LARGEST_NORM = 1e-3, 1.0
@@ -45,7 +45,7 @@ class TrainingCase:
         else:
             size = self.sequences * self.all_updates
             pixels = {"length": self.steps, "size": size}
-            task = {"class_path": "benchmark.speed.random_pixels.RandomPixels", "init_args": pixels}
+            task = {"class_path": "rnnbench.benchmark.speed.random_pixels.RandomPixels", "init_args": pixels}
         network = {
             "class_path": "WCRNN",
             "init_args": {"hidden_size": self.units, "residual": "diagonal", "r": [0.9, 1.0]},

@@ -20,24 +20,24 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.construct import build_data_module, recurrence_factory
-from benchmark.errors import UserError
-from benchmark.experiment import Experiment
-from benchmark.speed.contender import Contender, Report, Result
-from benchmark.speed.plain_lightning import train_alone
-from benchmark.speed.training_case import adding, write_suite
-from benchmark.suite import load_suite
-from benchmark.train import quiet_lightning
-from leaderboard.record import read_record
-from lit_models.lit_sequence_model import make_network
-from lit_models.scan.choice import scanning
+from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.run.train import quiet_lightning
+from rnnbench.benchmark.speed.contender import Contender, Report, Result
+from rnnbench.benchmark.speed.plain_lightning import train_alone
+from rnnbench.benchmark.speed.training_case import adding, write_suite
+from rnnbench.leaderboard.record import read_record
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.scan.choice import scanning
 
 #: ``rnnbench`` itself, which ends with the process that started it, and its workers with it.
 _COMMAND = """
 import sys
-from benchmark.launchers.worker import end_with_parent
+from rnnbench.benchmark.launchers.worker import end_with_parent
 end_with_parent(int(sys.argv[1]))
-from benchmark.cli import main
+from rnnbench.benchmark.command.cli import main
 sys.exit(main(sys.argv[2:]))
 """
 

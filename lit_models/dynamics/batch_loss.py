@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from datamodules.task import Batch, Task
-from lit_models.network import Network
-from lit_models.objective import loss_quantity, scored_sum
-from lit_models.scan.loop import scan_loop
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import loss_quantity, scored_sum
+from rnnbench.lit_models.scan.loop import scan_loop
 
 
 class BatchLoss:

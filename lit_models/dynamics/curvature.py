@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from datamodules.task import Batch, Task
-from lit_models.dynamics.batch_loss import BatchLoss
-from lit_models.network import Network
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.batch_loss import BatchLoss
+from rnnbench.lit_models.network import Network
 
 Matrix = Literal["hessian", "ggn"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datamodules.task import Batch, Task
-from lit_models.dynamics.batch_loss import converted_copy, split_batch
-from lit_models.network import Network
-from lit_models.objective import loss_quantity, scored_sum
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.batch_loss import converted_copy, split_batch
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import loss_quantity, scored_sum
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def gradient_flow(
         A state that halves at each step, h_t = h_{t-1} / 2 + x_t: gradients too halve on their way back.
 
         >>> import math
-        >>> from datamodules.task import Metric
-        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> from rnnbench.datamodules.task import Metric
+        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
         >>> network = Network(ElmanRNN(1, 1, time_activation="identity"), 1, "last").requires_grad_(False)
         >>> for weight, value in zip(network.parameters(), (1.0, 0.5, 0.0, 0.0, 1.0, 0.0), strict=True):
         ...     _ = weight.fill_(value)

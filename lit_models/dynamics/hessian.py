@@ -9,9 +9,9 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
-from datamodules.task import Batch, Task
-from lit_models.dynamics.curvature import Curvature, Matrix
-from lit_models.network import Network
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.curvature import Curvature, Matrix
+from rnnbench.lit_models.network import Network
 
 #: Most parameters for which all eigenvalues are found, from the dense matrix.
 DENSE_LIMIT = 3000
@@ -76,8 +76,8 @@ def hessian_spectrum(
     Example:
         A readout alone, y = w h + b on fixed h, under the mean of (y - target)²: the Hessian is 2 E[(h, 1)(h, 1)ᵀ].
 
-        >>> from datamodules.task import Metric
-        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> from rnnbench.datamodules.task import Metric
+        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
         >>> network = Network(ElmanRNN(1, 1, time_activation="identity").requires_grad_(False), 1, "last")
         >>> for weight in network.recurrence.parameters():
         ...     _ = weight.fill_(1.0 if weight.dim() == 2 else 0.0)

@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lit_models.dynamics.orthonormalise import orthonormalise
-from lit_models.dynamics.tangent import tangent_products, walk_states
-from lit_models.recurrence import Recurrence
+from rnnbench.lit_models.dynamics.orthonormalise import orthonormalise
+from rnnbench.lit_models.dynamics.tangent import tangent_products, walk_states
+from rnnbench.lit_models.recurrence import Recurrence
 
 #: Most steps and most entries (of states or inputs) that are prepared at once.
 MOST_STEPS, MOST_ENTRIES = 1024, 2**21

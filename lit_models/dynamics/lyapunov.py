@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lit_models.dynamics.dimension import entropy_rate, kaplan_yorke_dimension
-from lit_models.dynamics.log_growth import Interval, chunk_steps, log_growth
-from lit_models.dynamics.tangent import walk_states
-from lit_models.recurrence import Recurrence
+from rnnbench.lit_models.dynamics.dimension import entropy_rate, kaplan_yorke_dimension
+from rnnbench.lit_models.dynamics.log_growth import Interval, chunk_steps, log_growth
+from rnnbench.lit_models.dynamics.tangent import walk_states
+from rnnbench.lit_models.recurrence import Recurrence
 
 #: A curve is thinned to half of its points whenever it has twice as many.
 CURVE_POINTS = 512
@@ -109,7 +109,7 @@ def lyapunov_spectrum(
     Raises:
         ValueError: an argument is not allowed, or the transients leave no step.
 
-    >>> from lit_models.recurrences.wcrnn import WCRNN
+    >>> from rnnbench.lit_models.recurrences.wcrnn import WCRNN
     >>> decaying = WCRNN(input_size=1, hidden_size=3, r=0.5, gamma=0.0)
     >>> spectrum = lyapunov_spectrum(decaying, torch.zeros(20, 1, 1))
     >>> spectrum.exponents.exp().round(decimals=9).tolist()
@@ -162,7 +162,7 @@ def finite_time_exponents(
     Raises:
         ValueError: an argument is not allowed.
 
-    >>> from lit_models.recurrences.wcrnn import WCRNN
+    >>> from rnnbench.lit_models.recurrences.wcrnn import WCRNN
     >>> decaying = WCRNN(input_size=1, hidden_size=2, r=0.5, gamma=0.0)
     >>> finite_time_exponents(decaying, torch.zeros(2, 1, 1)).log_factors.exp().round(decimals=9).flatten().tolist()
     [0.5, 0.5, 0.5, 0.5]

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least, check_choice
-from datamodules.seeds import named_generator
-from lit_models.recurrence import Recurrence
+from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.lit_models.recurrence import Recurrence
 
 # Below this probability under chance a delay counts as remembered: of 100 forgotten delays, 0.01 on average pass.
 SIGNIFICANCE = 1e-4
@@ -78,7 +78,7 @@ def memory_capacity(
     Example:
         A shift register of three units remembers three inputs and nothing else:
 
-        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
         >>> register = ElmanRNN(1, 3, time_activation="identity", initialisation="xavier")
         >>> with torch.no_grad():
         ...     _ = register.weight_ih.copy_(torch.tensor([[1.0], [0.0], [0.0]]))

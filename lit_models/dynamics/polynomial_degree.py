@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datamodules.checks import check_at_least
-from datamodules.seeds import named_generator
-from lit_models.recurrence import Recurrence
+from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.seeds import named_generator
+from rnnbench.lit_models.recurrence import Recurrence
 
 # The neglected lower degrees halve from one doubling to the next, so the slope is as far off as its last change.
 SETTLED = 1e-3
@@ -65,7 +65,7 @@ def polynomial_degree(
     Example:
         One unit that multiplies: h_t = (h_{t-1} + 1) x_t.
 
-        >>> from lit_models.recurrences.second_order import SecondOrderRNN
+        >>> from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
         >>> product = SecondOrderRNN(1, 1, time_activation="identity")
         >>> with torch.no_grad():
         ...     _ = product.weight.copy_(torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import vjp, vmap
 
-from lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence
 
 
 def tangent_products(recurrence: Recurrence, projected: Tensor, state: Tensor, tangents: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def tangent_products(recurrence: Recurrence, projected: Tensor, state: Tensor, t
     Returns:
         [K, B, S]: row k, b is J_b tangents[k, b], with J_b = ∂ advance(projected, state)[b] / ∂ state[b].
 
-    >>> from lit_models.recurrences.elman import ElmanRNN
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
     >>> linear = ElmanRNN(1, 2, time_activation="identity").requires_grad_(False)
     >>> _ = linear.weight_hh.copy_(torch.tensor([[0.0, 2.0], [3.0, 0.0]]))
     >>> tangent_products(linear, torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([[[1.0, 0.0]]])).tolist()

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from datamodules.checks import check_at_least, check_choice
-from datamodules.task import Batch, Task
-from lit_models.network import Network
-from lit_models.objective import loss_quantity, scored_sum
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import loss_quantity, scored_sum
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def truncated_training(
     Example:
         A network without a connection from state to state is its own truncation:
 
-        >>> from datamodules.adding import Adding
-        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> from rnnbench.datamodules.adding import Adding
+        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
         >>> task = Adding(length=5).task
         >>> network = Network(ElmanRNN(2, 3), task.output_size, task.readout)
         >>> _ = torch.nn.init.zeros_(network.recurrence.weight_hh).requires_grad_(False)

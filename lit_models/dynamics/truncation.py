@@ -11,13 +11,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from datamodules.task import Batch, Task
-from lit_models.network import Network
-from lit_models.objective import instance_metrics
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import check_choice
-from lit_models.recurrences.truncation import FeedForwardTruncation
-from lit_models.stability import ORDERS, Contraction, Norm, contraction, contraction_norm
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import instance_metrics
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import check_choice
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.stability import ORDERS, Contraction, Norm, contraction, contraction_norm
 
 #: Entries of the states that are walked side by side, at most: 32 MB in double precision.
 MOST_ENTRIES = 2**22
@@ -94,7 +94,7 @@ def truncation_error(
 
     A running sum forgets nothing: what is cut off is missing.
 
-    >>> from lit_models.recurrences.elman import ElmanRNN
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
     >>> running_sum = ElmanRNN(1, 1, time_activation="identity", initialisation="xavier")
     >>> with torch.no_grad():
     ...     _ = running_sum.weight_ih.fill_(1.0), running_sum.weight_hh.fill_(1.0)

@@ -6,18 +6,18 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from datamodules.source_scan import FoundClass, find_classes
+from rnnbench.datamodules.source_scan import FoundClass, find_classes
 
 
 def registered_recurrences() -> dict[str, FoundClass]:
     """Return the recurrences of this folder by class name, without importing torch."""
-    return find_classes(Path(__file__).parent, "lit_models.recurrences", "Recurrence")
+    return find_classes(Path(__file__).parent, "rnnbench.lit_models.recurrences", "Recurrence")
 
 
 def __getattr__(name: str) -> Any:
     if not name.startswith("_") and name in registered_recurrences():
         return getattr(importlib.import_module(registered_recurrences()[name].module), name)
-    raise AttributeError(f"module 'lit_models.recurrences' has no attribute '{name}'")
+    raise AttributeError(f"module 'rnnbench.lit_models.recurrences' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -8,8 +8,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from lit_models.recurrences._state_space import StateSpaceBlock
-from lit_models.scan.chunked import Transition, kernel, scan_chunks
+from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
+from rnnbench.lit_models.scan.chunked import Transition, kernel, scan_chunks
 
 
 class ConjugatePairs(StateSpaceBlock):

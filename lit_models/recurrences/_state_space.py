@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import check_choice, check_positive
-from lit_models.scan.checkpointed import segment_length
-from lit_models.scan.choice import chosen
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import check_choice, check_positive
+from rnnbench.lit_models.scan.checkpointed import segment_length
+from rnnbench.lit_models.scan.choice import chosen
 
 #: Entries [steps, B, N] that a scan without gradients holds at once: evaluation runs in batches of thousands.
 MOST_ENTRIES = 2**22

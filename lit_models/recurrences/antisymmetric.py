@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import add_constants, check_number
-from lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
-from lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import add_constants, check_number
+from rnnbench.lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
+from rnnbench.lit_models.scan.instance_scan import scan_instances
 
 
 class AntisymmetricRNN(Recurrence):

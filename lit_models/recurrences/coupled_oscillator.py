@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import add_constants, check_number
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import add_constants, check_number
 
 
 class CoRNN(Recurrence):

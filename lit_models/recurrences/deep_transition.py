@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
 
 _ACTIVATIONS = {**ACTIVATIONS, "sigmoid": torch.sigmoid}
 

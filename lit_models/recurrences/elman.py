@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters, check_choice
-from lit_models.scan.fused_elman import ElmanWalk
-from lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters, check_choice
+from rnnbench.lit_models.scan.fused_elman import ElmanWalk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
 
 
 class ElmanRNN(Recurrence):

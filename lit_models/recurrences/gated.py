@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import add_cell_parameters
-from lit_models.scan.fused_gated import GRUWalk, LSTMWalk
-from lit_models.scan.instance_scan import scan_instances
-from lit_models.scan.unequal_lstm import scan_lstm_to
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import add_cell_parameters
+from rnnbench.lit_models.scan.fused_gated import GRUWalk, LSTMWalk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.unequal_lstm import scan_lstm_to
 
 
 class LSTM(Recurrence):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._state_space import StateSpaceBlock
-from lit_models.scan.chunked import DiagonalTransition
-from lit_models.scan.linear import diagonal_scan
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
+from rnnbench.lit_models.scan.chunked import DiagonalTransition
+from rnnbench.lit_models.scan.linear import diagonal_scan
 
 
 class LRU(StateSpaceBlock, Recurrence):

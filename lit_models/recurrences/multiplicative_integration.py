@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, check_choice, check_number
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_number
 
 
 class MIRNN(Recurrence):

@@ -11,10 +11,10 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import orthogonal
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, check_choice
-from lit_models.scan.fused_elman import ElmanWalk
-from lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice
+from rnnbench.lit_models.scan.fused_elman import ElmanWalk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
 
 
 class OrthogonalRNN(Recurrence):

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import check_positive
-from lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
-from lit_models.recurrences._hippo import hippo_legs_dplr
-from lit_models.scan.chunked import DenseTransition, Transition
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import check_positive
+from rnnbench.lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
+from rnnbench.lit_models.recurrences._hippo import hippo_legs_dplr
+from rnnbench.lit_models.scan.chunked import DenseTransition, Transition
 
 
 class S4(ConjugatePairs, Recurrence):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
-from lit_models.scan.fused_second_order import SecondOrderWalk
-from lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.scan.fused_second_order import SecondOrderWalk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
 
 
 class SecondOrderRNN(Recurrence):

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
 
 
 class StackedRNN(Recurrence):
@@ -22,7 +22,7 @@ class StackedRNN(Recurrence):
 
     Example:
         >>> import functools
-        >>> from lit_models.recurrences.gated import LSTM
+        >>> from rnnbench.lit_models.recurrences.gated import LSTM
         >>> deep = StackedRNN(3, functools.partial(LSTM, hidden_size=8), num_layers=2)
         >>> deep.hidden_size, deep.state_size, [layer.input_size for layer in deep.layers]
         (8, 32, [3, 8])

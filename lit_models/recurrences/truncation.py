@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import check_positive
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import check_positive
 
 
 class FeedForwardTruncation(Recurrence):
@@ -24,7 +24,7 @@ class FeedForwardTruncation(Recurrence):
         A running sum becomes a sum over the last two inputs:
 
         >>> import torch
-        >>> from lit_models.recurrences.elman import ElmanRNN
+        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
         >>> running_sum = ElmanRNN(1, 1, time_activation="identity", initialisation="xavier")
         >>> with torch.no_grad():
         ...     _ = running_sum.weight_ih.fill_(1.0), running_sum.weight_hh.fill_(1.0)

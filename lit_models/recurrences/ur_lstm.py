@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.scan.fused_ur_lstm import URLSTMWalk
-from lit_models.scan.instance_scan import scan_instances
-from lit_models.scan.unequal_lstm import scan_lstm_to
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.scan.fused_ur_lstm import URLSTMWalk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.unequal_lstm import scan_lstm_to
 
 
 class URLSTM(Recurrence):

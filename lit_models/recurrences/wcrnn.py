@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._common import ACTIVATIONS, check_choice
-from lit_models.scan.fused_elman import ElmanWalk
-from lit_models.scan.fused_residual import ResidualWalk
-from lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice
+from rnnbench.lit_models.scan.fused_elman import ElmanWalk
+from rnnbench.lit_models.scan.fused_residual import ResidualWalk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
 
 RESIDUALS = ("scalar", "diagonal", "rotation", "rotation_diagonal", "orthogonal")
 FORMS = ("linear", "A", "B")

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.walk import Needs, Walk
+from rnnbench.lit_models.scan.walk import Needs, Walk
 
 #: Steps of a segment, or ``auto`` for about √T; None where all steps are kept.
 CheckpointEvery = int | Literal["auto"] | None

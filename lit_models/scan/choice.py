@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from torch import Tensor
 
-from lit_models.scan.checkpointed import CheckpointEvery, segment_length
-from lit_models.scan.loop import scan_loop
+from rnnbench.lit_models.scan.checkpointed import CheckpointEvery, segment_length
+from rnnbench.lit_models.scan.loop import scan_loop
 
 if TYPE_CHECKING:
-    from lit_models.recurrence import Recurrence
+    from rnnbench.lit_models.recurrence import Recurrence
 
 ScanName = Literal["auto", "loop", "fused", "native", "triton", "graph"]
 
@@ -76,11 +76,11 @@ def scan(
     length = None if lengths is not None else segment_length(len(inputs), chosen().checkpoint_every)
     if found is None and length is not None:
         # Here, for what it is made of reads the choice.
-        from lit_models.scan.loop_walk import scan_checkpointed_loop
+        from rnnbench.lit_models.scan.loop_walk import scan_checkpointed_loop
 
         found = scan_checkpointed_loop(recurrence, inputs, state, keep_outputs, length)
     if found is None and lengths is None and chosen().name == "graph" and inputs.is_cuda:
-        from lit_models.scan.cuda_graph import scan_graphed_loop
+        from rnnbench.lit_models.scan.cuda_graph import scan_graphed_loop
 
         found = scan_graphed_loop(recurrence, inputs, state, keep_outputs)
     if found is not None:

@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from lit_models.scan.instance_scan import scan_instances
-from lit_models.scan.loop_walk import LoopWalk, weights_of
-from lit_models.scan.walk import Needs, Walk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.loop_walk import LoopWalk, weights_of
+from rnnbench.lit_models.scan.walk import Needs, Walk
 
 if TYPE_CHECKING:
-    from lit_models.recurrence import Recurrence
+    from rnnbench.lit_models.recurrence import Recurrence
 
 #: Computes tensors from others that stay where they are.
 Compute = Callable[[], "list[Tensor | None]"]

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
-from lit_models.scan.walk import Needs
-from lit_models.scan.walk_parts import Activation, new_outputs
+from rnnbench.lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
+from rnnbench.lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.walk_parts import Activation, new_outputs
 
 
 class ElmanWalk(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_models.scan.walk import Needs
-from lit_models.scan.walk_parts import (
+from rnnbench.lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.walk_parts import (
     InputGradients,
     add_product,
     initial_gradient,

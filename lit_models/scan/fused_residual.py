@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.residual_map import ResidualMap, Rows
-from lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
-from lit_models.scan.walk import Needs
-from lit_models.scan.walk_parts import new_outputs
+from rnnbench.lit_models.scan.residual_map import ResidualMap, Rows
+from rnnbench.lit_models.scan.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
+from rnnbench.lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.walk_parts import new_outputs
 
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.walk import Needs
-from lit_models.scan.walk_parts import (
+from rnnbench.lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.walk_parts import (
     Activation,
     InputGradients,
     add_product,

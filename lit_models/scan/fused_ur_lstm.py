@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_models.scan.fused_gated import LSTMWalk
+from rnnbench.lit_models.scan.fused_gated import LSTMWalk
 
 
 class URLSTMWalk(LSTMWalk):

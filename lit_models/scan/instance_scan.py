@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from lit_models.scan.checkpointed import SegmentedWalk, segment_length
-from lit_models.scan.choice import chosen
-from lit_models.scan.instances import below_instances, level_of_instances, put_together, take_apart
-from lit_models.scan.native_choice import native_for
-from lit_models.scan.triton_choice import kernels_for
-from lit_models.scan.walk import Needs, Walk
+from rnnbench.lit_models.scan.checkpointed import SegmentedWalk, segment_length
+from rnnbench.lit_models.scan.choice import chosen
+from rnnbench.lit_models.scan.instances import below_instances, level_of_instances, put_together, take_apart
+from rnnbench.lit_models.scan.native_choice import native_for
+from rnnbench.lit_models.scan.triton_choice import kernels_for
+from rnnbench.lit_models.scan.walk import Needs, Walk
 
 try:
     from torch._functorch.utils import unwrap_dead_wrappers

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lit_models.scan.walk_parts import is_small
+from rnnbench.lit_models.scan.walk_parts import is_small
 
 #: Of a prepared matrix, values and the tensor that the product is written into or added to.
 Product = Callable[[Tensor, Tensor, Tensor], object]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from lit_models.recurrence import Recurrence
+    from rnnbench.lit_models.recurrence import Recurrence
 
 
 def scan_loop(

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lit_models.scan.checkpointed import SegmentedWalk
-from lit_models.scan.choice import chosen, scan, scanning
-from lit_models.scan.instance_scan import scan_instances
-from lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.checkpointed import SegmentedWalk
+from rnnbench.lit_models.scan.choice import chosen, scan, scanning
+from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.walk import Needs
 
 if TYPE_CHECKING:
-    from lit_models.recurrence import Recurrence
+    from rnnbench.lit_models.recurrence import Recurrence
 
 
 def scan_checkpointed_loop(

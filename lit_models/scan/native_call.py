@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lit_models.scan.native_library import Arguments, native_library, padded_length
+from rnnbench.lit_models.scan.native_library import Arguments, native_library, padded_length
 
 # Buffers that are kept for the way back stay small enough for the allocator's heap (``state_rows``).
 _STORE_BYTES = 4 * 2**20

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lit_models.scan.native_library import native_library, padded_length
-from lit_models.scan.walk import Walk
+from rnnbench.lit_models.scan.native_library import native_library, padded_length
+from rnnbench.lit_models.scan.walk import Walk
 
 
 def why_no_native() -> str | None:
@@ -42,11 +42,11 @@ def native_for(walk: Walk, inputs: Tensor, state: Tensor, weights: Sequence[Any]
     if padded_length(state.shape[0], state.element_size()) > 2 * state.shape[0]:
         return walk
     # Here, for they import what imports the choice.
-    from lit_models.scan.fused_elman import ElmanWalk
-    from lit_models.scan.fused_gated import LSTMWalk
-    from lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
-    from lit_models.scan.native_lstm import NativeLSTM
-    from lit_models.scan.native_walk import NativeWalk
+    from rnnbench.lit_models.scan.fused_elman import ElmanWalk
+    from rnnbench.lit_models.scan.fused_gated import LSTMWalk
+    from rnnbench.lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
+    from rnnbench.lit_models.scan.native_lstm import NativeLSTM
+    from rnnbench.lit_models.scan.native_walk import NativeWalk
 
     # Not isinstance: what is derived from a walk computes something else.
     if type(walk) is LSTMWalk:

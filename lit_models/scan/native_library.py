@@ -10,7 +10,7 @@ import warnings
 
 import torch
 
-_FOLDER = "lit_models.scan.native"
+_FOLDER = "rnnbench.lit_models.scan.native"
 # What PyTorch says of the processor, and the builds that run on it, the fastest first.
 _BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_models.scan.native_call import NativeCall
-from lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.scan.walk import Needs
 
 # Nothing is computed again: steps need not be kept in a row, and of large batches few fit into one buffer.
 _CHUNK = 1

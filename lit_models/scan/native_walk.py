@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.fused_residual import ResidualWeights
-from lit_models.scan.native_call import NativeCall
-from lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.fused_residual import ResidualWeights
+from rnnbench.lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.scan.walk import Needs
 
 _CHUNK = 16
 _ACTIVATIONS = ("tanh", "relu", "identity")

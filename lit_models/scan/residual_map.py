@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.state_rows import StateRows
+from rnnbench.lit_models.scan.state_rows import StateRows
 
 
 class Rows(NamedTuple):

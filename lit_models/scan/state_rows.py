@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lit_models.scan.layout import Layout
-from lit_models.scan.walk_parts import InputGradients
+from rnnbench.lit_models.scan.layout import Layout
+from rnnbench.lit_models.scan.walk_parts import InputGradients
 
 # Steps whose states are held at a time: their inputs are filled in together, and they stay in cache.
 CHUNK = 16

@@ -9,8 +9,8 @@ import os
 import torch
 from torch import Tensor
 
-from lit_models.scan.triton_plan import fits
-from lit_models.scan.walk import Walk
+from rnnbench.lit_models.scan.triton_plan import fits
+from rnnbench.lit_models.scan.walk import Walk
 
 # Those that the layouts were compiled for, and newer ones.
 _LEAST_CAPABILITY = (8, 0)
@@ -59,21 +59,21 @@ def kernels_for(walk: Walk, inputs: Tensor, state: Tensor, name: str) -> Walk:
 
 def _kernels(walk: Walk, state_size: int) -> Walk | None:
     # Here, for they import what imports the choice.
-    from lit_models.scan.fused_elman import ElmanWalk
-    from lit_models.scan.fused_gated import LSTMWalk
-    from lit_models.scan.fused_residual import ResidualWalk
+    from rnnbench.lit_models.scan.fused_elman import ElmanWalk
+    from rnnbench.lit_models.scan.fused_gated import LSTMWalk
+    from rnnbench.lit_models.scan.fused_residual import ResidualWalk
 
     # Not isinstance: what is derived from a walk computes something else.
     kind = type(walk)
     if kind is LSTMWalk:
         if not fits(state_size // 2, gates=4):
             return None
-        from lit_models.scan.triton_lstm import TritonLSTMWalk
+        from rnnbench.lit_models.scan.triton_lstm import TritonLSTMWalk
 
         return TritonLSTMWalk()
     if kind not in (ElmanWalk, ResidualWalk) or not fits(state_size):
         return None
-    from lit_models.scan.triton_residual import Setting, TritonResidualWalk
+    from rnnbench.lit_models.scan.triton_residual import Setting, TritonResidualWalk
 
     if kind is ElmanWalk:
         return TritonResidualWalk(Setting("plain", walk.activation))

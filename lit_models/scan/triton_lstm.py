@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_models.scan.triton_lstm_kernels import lstm_backward, lstm_forward
-from lit_models.scan.triton_plan import (
+from rnnbench.lit_models.scan.triton_lstm_kernels import lstm_backward, lstm_forward
+from rnnbench.lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
     Plan,
@@ -24,8 +24,8 @@ from lit_models.scan.triton_plan import (
     widen,
     widened,
 )
-from lit_models.scan.triton_products import WeightGradients
-from lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.triton_products import WeightGradients
+from rnnbench.lit_models.scan.walk import Needs
 
 
 def layout(plan: Plan, units: int, depth: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from lit_models.scan.triton_parts import load_square, product, sigmoid, streamed_product, tanh
+from rnnbench.lit_models.scan.triton_parts import load_square, product, sigmoid, streamed_product, tanh
 
 
 @triton.jit

@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lit_models.scan.triton_parts import dot
-from lit_models.scan.triton_plan import MOST_FEATURES, on_device_of, pad_units
+from rnnbench.lit_models.scan.triton_parts import dot
+from rnnbench.lit_models.scan.triton_plan import MOST_FEATURES, on_device_of, pad_units
 
 #: Programs that are busy at once on a GPU of 132 multiprocessors: while one waits for its rows, others multiply.
 _PROGRAMS = 3 * 132

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_models.scan.triton_plan import (
+from rnnbench.lit_models.scan.triton_plan import (
     MOST_FEATURES,
     InputGradients,
     Plan,
@@ -23,9 +23,9 @@ from lit_models.scan.triton_plan import (
     widen,
     widened,
 )
-from lit_models.scan.triton_products import ProductSums, WeightGradients
-from lit_models.scan.triton_residual_kernels import residual_backward, residual_forward
-from lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.triton_products import ProductSums, WeightGradients
+from rnnbench.lit_models.scan.triton_residual_kernels import residual_backward, residual_forward
+from rnnbench.lit_models.scan.walk import Needs
 
 _PARTS = ("gamma", "own", "cross", "dense")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from lit_models.scan.triton_parts import (
+from rnnbench.lit_models.scan.triton_parts import (
     activate,
     apply_pairs,
     load_square,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lit_models.scan.instance_scan import scan_instances
-from lit_models.scan.unequal import past_end, stand_still
-from lit_models.scan.walk import Walk
+from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.unequal import past_end, stand_still
+from rnnbench.lit_models.scan.walk import Walk
 
 # So large that σ of it is exactly 1, and of its negative 0, whatever a gate's other inputs are.
 _SATURATING = 1e4

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli
-from benchmark.cli import main
+from rnnbench.benchmark.command import cli
+from rnnbench.benchmark.command.cli import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_wrong_words(command: str, fragments: list[str], capsys: pytest.CaptureF
 
 def test_as_a_user_would(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "benchmark", "run", "quick", "--bugdet", "smoke"]
+    command = [sys.executable, "-m", "rnnbench", "run", "quick", "--bugdet", "smoke"]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "did you mean --budget?" in result.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from benchmark.cli import main
+from rnnbench.benchmark.command.cli import main
 from tests.datamodules.small_texts import (
     NOTES,
     STRINGS,
@@ -178,7 +178,7 @@ def test_as_a_user_would_and_unknown_words_are_no_mistake(folder, tmp_path) -> N
     # A request of one word, and words and characters that no training split holds.
     write_requests(folder, "test", [(["never"], ["O"]), (["seen", "before"], ["B-airline_name", "I-airline_name"])])
     write_lines(folder, "test", ["§ÄÖ"], "tiny_shakespeare")
-    command = [sys.executable, "-m", "benchmark", "run", "mine.yaml", "--data-dir", "data", "--workers", "1"]
+    command = [sys.executable, "-m", "rnnbench", "run", "mine.yaml", "--data-dir", "data", "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": False}
     result = subprocess.run([*command, "--only", "ATIS", "Chars"], **options)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
+from rnnbench.benchmark.command.cli import main
 
 ROOT = Path(__file__).parents[2]
 GOOD = """title: Mine
@@ -216,7 +216,7 @@ BAD = {
 CELLS = """
 import torch
 from torch import nn
-from lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence
 
 class Base(Recurrence):
     def __init__(self, input_size: int, hidden_size: int = 4):
@@ -275,7 +275,7 @@ BAD_CLASSES = {
 
 def rnnbench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "benchmark", *arguments]
+    command = [sys.executable, "-m", "rnnbench", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 

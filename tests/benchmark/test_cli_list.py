@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import __version__
-from benchmark.cli import main
-from benchmark.measures import MEASURES
-from benchmark.suite import suite_files
-from datamodules import registered_tasks
-from lit_models.presets import PRESETS
-from lit_models.recurrences import registered_recurrences
+from rnnbench import __version__
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.config.suite import suite_files
+from rnnbench.benchmark.measures import MEASURES
+from rnnbench.datamodules import registered_tasks
+from rnnbench.lit_models.presets import PRESETS
+from rnnbench.lit_models.recurrences import registered_recurrences
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ def test_torch_is_not_imported(arguments: list[str], tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from benchmark.cli import main
+from rnnbench.benchmark.command.cli import main
 try:
     main({arguments!r})
 except SystemExit as end:

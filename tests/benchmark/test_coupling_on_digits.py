@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from benchmark.construct import build_data_module, recurrence_factory
-from benchmark.measures.base import Subject
-from benchmark.measures.specs import build_measure
-from benchmark.suite import load_suite
-from lit_models.lit_sequence_model import make_network
+from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.specs import build_measure
+from rnnbench.lit_models.lit_sequence_model import make_network
 
 EXPERIMENTS = {
     (settings["r"], settings["gamma"]): experiment

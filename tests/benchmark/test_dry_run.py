@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.construct import build_data_module
-from benchmark.launchers import estimate, plan_of, run_suite
-from benchmark.launchers.estimate import Estimator, makespan
-from benchmark.options import RunOptions
-from benchmark.suite import load_suite
+from rnnbench.benchmark.config.construct import build_data_module
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.launchers import estimate
+from rnnbench.benchmark.launchers.estimate import Estimator, makespan
+from rnnbench.benchmark.launchers.suite_run import plan_of, run_suite
 
 SUITE = """
 title: Tiny

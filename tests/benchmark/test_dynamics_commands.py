@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
-from leaderboard.record import read_record
-from leaderboard.side_file import read_arrays, side_path
+from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.record import read_record
+from rnnbench.leaderboard.side_file import read_arrays, side_path
 from tests.benchmark.test_run_command import run
 
 SUITE = """

@@ -6,8 +6,8 @@ import copy
 
 import pytest
 
-from benchmark.experiment import Experiment, config_id, get_setting
-from benchmark.suite import load_suite
+from rnnbench.benchmark.config.experiment import Experiment, config_id, get_setting
+from rnnbench.benchmark.config.suite import load_suite
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import lightning as L
 import pytest
 import torch
 
-from benchmark.experiment import Experiment
-from benchmark.job import Job, Member
-from benchmark.measures.specs import resolve_measures
-from benchmark.recipe import Recipe
-from leaderboard.record import comparable, read_record
-from leaderboard.side_file import side_path
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.leaderboard.record import comparable, read_record
+from rnnbench.leaderboard.side_file import side_path
 from tests.datamodules.small_texts import write_texts
 
 BATCHES = 9  # of an epoch: 140 sequences in batches of 16, or 479 characters in 4 streams, 14 at a time
@@ -97,8 +97,8 @@ class _Killer(L.Callback):
 
 
 def _train(scenario: str, runs_dir: Path, kill: Kill | None) -> None:
-    import benchmark.train as training
-    from leaderboard import files
+    import rnnbench.benchmark.run.train as training
+    from rnnbench.leaderboard import files
 
     torch.set_num_threads(1)
     job = make_job(SCENARIOS[scenario], runs_dir)
@@ -129,7 +129,9 @@ def _train(scenario: str, runs_dir: Path, kill: Kill | None) -> None:
 @pytest.fixture(scope="module")
 def processes():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmark.train", "datamodules.adding", "lit_models.recurrences.gated"])
+    context.set_forkserver_preload(
+        ["rnnbench.benchmark.run.train", "rnnbench.datamodules.adding", "rnnbench.lit_models.recurrences.gated"]
+    )
     return context
 
 

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.experiment import LATER_SETTINGS, Experiment, config_id, get_setting, recipe_of, set_setting
-from benchmark.recipe import Recipe
-from benchmark.suite import load_suite
+from rnnbench.benchmark.config.experiment import (
+    LATER_SETTINGS,
+    Experiment,
+    config_id,
+    get_setting,
+    recipe_of,
+    set_setting,
+)
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.config.suite import load_suite
 
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 

@@ -7,11 +7,11 @@ import pytest
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 
-from benchmark.lean_trainer import LeanTrainer, TimedProgressBar, Unprofiled
-from benchmark.train import quiet_lightning
-from datamodules.adding import Adding
-from lit_models.lit_sequence_model import LitSequenceModel
-from lit_models.recurrences.elman import ElmanRNN
+from rnnbench.benchmark.run.lean_trainer import LeanTrainer, TimedProgressBar, Unprofiled
+from rnnbench.benchmark.run.train import quiet_lightning
+from rnnbench.datamodules.adding import Adding
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 
 class Drawings(TimedProgressBar):

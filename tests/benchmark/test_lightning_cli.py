@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
+from rnnbench.benchmark.command.cli import main
 
 # Our loaders hold tensors and need no workers; the loggers and devices that Lightning advertises are not ours.
 pytestmark = [

@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.construct import build_data_module, recurrence_factory
-from benchmark.experiment import Experiment
-from benchmark.job import Job, Member
-from benchmark.launchers import memory, plan_of, run_suite
-from benchmark.launchers.memory import kept_for_way_back, machine_memory, member_bytes, members_that_fit
-from benchmark.options import RunOptions
-from benchmark.plan import LARGEST_ENSEMBLE, make_plan
-from benchmark.recipe import Recipe
-from benchmark.suite import load_suite
-from lit_models.ensemble import Ensemble
-from lit_models.lit_sequence_model import make_network
+from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.launchers import memory
+from rnnbench.benchmark.launchers.memory import kept_for_way_back, machine_memory, member_bytes, members_that_fit
+from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
+from rnnbench.benchmark.launchers.suite_run import plan_of, run_suite
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.lit_sequence_model import make_network
 
 GIGABYTE = 10**9
 CELLS = {

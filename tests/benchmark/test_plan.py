@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.checkpoint import read_checkpoint
-from benchmark.errors import UserError
-from benchmark.experiment import Experiment
-from benchmark.job import Job, Member, load_job
-from benchmark.plan import LARGEST_ENSEMBLE, make_plan
-from benchmark.recipe import Recipe
-from benchmark.train import TrainOptions, train
-from leaderboard.record import read_record
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
+from rnnbench.benchmark.run.checkpoint import read_checkpoint
+from rnnbench.benchmark.run.job import Job, Member, load_job
+from rnnbench.benchmark.run.train import TrainOptions, train
+from rnnbench.leaderboard.record import read_record
 
 OPTIONS = TrainOptions(accelerator="cpu")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
-from benchmark.launchers import plan_of
-from benchmark.options import RunOptions
-from benchmark.suite import load_suite
-from leaderboard.record import read_record
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.launchers.suite_run import plan_of
+from rnnbench.leaderboard.record import read_record
 
 ROOT = Path(__file__).parents[2]
 SUITE = """
@@ -33,7 +33,7 @@ training: {batch_size: 32, max_steps: 4, validate_every: 2}
 def run(folder: Path, *words: str, **options: Callable[[], None]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("RNNBENCH_DATA", None)
-    command = [sys.executable, "-m", "benchmark", *words]
+    command = [sys.executable, "-m", "rnnbench", *words]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300, **options
     )

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.launchers import plan_of
-from benchmark.options import RunOptions
-from benchmark.suite import load_suite
-from benchmark.train import TrainOptions, train
-from leaderboard.record import read_record
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.launchers.suite_run import plan_of
+from rnnbench.benchmark.run.train import TrainOptions, train
+from rnnbench.leaderboard.record import read_record
 
 SUITE = """
 title: One epoch of sequential MNIST

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.cli import main
-from benchmark.speed import REPORTS
-from benchmark.speed.contender import Comparison, Sample, Timing, load_reports
-from benchmark.speed.driver import MOST_REPETITIONS, is_disturbed, largest_difference, take_sample
-from benchmark.speed.render import render
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.speed import REPORTS
+from rnnbench.benchmark.speed.contender import Comparison, Sample, Timing, load_reports
+from rnnbench.benchmark.speed.driver import MOST_REPETITIONS, is_disturbed, largest_difference, take_sample
+from rnnbench.benchmark.speed.render import render
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 ROOT = Path(__file__).parents[2]
 #: A report whose contender "toy" does what TOY says, beside another where that matters; each process leaves its id.
@@ -30,7 +30,7 @@ TOY_REPORT = """
 import os, pathlib, signal, time
 from dataclasses import dataclass
 import numpy as np
-from benchmark.speed.contender import Contender, Report
+from rnnbench.benchmark.speed.contender import Contender, Report
 
 @dataclass(frozen=True)
 class Case:
@@ -127,7 +127,7 @@ def test_of_all_reports_one_that_fails_keeps_none_from_being_taken(
 
 
 def test_contenders_end_when_the_driver_is_killed(toy: Path) -> None:
-    code = "from benchmark.speed.driver import compare; list(compare('toy', 'toy_report', 1, True, print))"
+    code = "from rnnbench.benchmark.speed.driver import compare; list(compare('toy', 'toy_report', 1, True, print))"
     driver = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TOY": "sleeps"}, stdout=subprocess.PIPE)
     while len(list(toy.glob("*.pid"))) < 1:
         assert driver.poll() is None
@@ -144,7 +144,7 @@ def test_contenders_end_when_the_driver_is_killed(toy: Path) -> None:
 @pytest.mark.slow
 def test_quick_lyapunov_report_as_a_user_would(tmp_path: Path) -> None:
     words = ["speed", "lyapunov", "--quick", "--repeats", "2", "--json", "out.json"]
-    command = [sys.executable, "-m", "benchmark", *words]
+    command = [sys.executable, "-m", "rnnbench", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -170,7 +170,7 @@ def test_quick_lyapunov_report_as_a_user_would(tmp_path: Path) -> None:
 
 
 def test_straightforward_method_knows_the_answer_without_coupling() -> None:
-    from benchmark.speed.lyapunov import straightforward_exponents
+    from rnnbench.benchmark.speed.lyapunov import straightforward_exponents
 
     strengths = torch.tensor([0.5, 0.9, 1.0, 1.1])
     recurrence = WCRNN(1, 4, residual="diagonal", r=(0.5, 1.1), gamma=0.0).requires_grad_(False)
@@ -180,7 +180,7 @@ def test_straightforward_method_knows_the_answer_without_coupling() -> None:
 
 
 def test_straightforward_method_equals_jacobians_built_by_hand() -> None:
-    from benchmark.speed.lyapunov import straightforward_exponents
+    from rnnbench.benchmark.speed.lyapunov import straightforward_exponents
 
     recurrence = WCRNN(1, 3, gamma=0.7, r=0.8).double().requires_grad_(False)
     inputs = torch.randn(40, 1, 1, dtype=torch.float64)
@@ -296,7 +296,7 @@ def test_every_report_has_a_reference_and_a_small_case(name: str) -> None:
 
 
 def test_listing_reports_imports_no_torch() -> None:
-    code = "import sys\nfrom benchmark.cli import main\ntry:\n    main(['speed', '--help'])\n"
+    code = "import sys\nfrom rnnbench.benchmark.command.cli import main\ntry:\n    main(['speed', '--help'])\n"
     code += "except SystemExit:\n    assert 'torch' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

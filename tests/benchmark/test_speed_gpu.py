@@ -10,10 +10,10 @@ import torch
 
 pytest.importorskip("triton")
 
-from benchmark.speed.contender import Target
-from benchmark.speed.gpu import GpuTiming, _reach, compare_on_device, render_gpu
-from benchmark.speed.gpu_contenders import CASES, GpuCase
-from benchmark.speed.kernels import Usage, report_kernels
+from rnnbench.benchmark.speed.contender import Target
+from rnnbench.benchmark.speed.gpu import GpuTiming, _reach, compare_on_device, render_gpu
+from rnnbench.benchmark.speed.gpu_contenders import CASES, GpuCase
+from rnnbench.benchmark.speed.kernels import Usage, report_kernels
 
 BARE = """
 import sys
@@ -27,7 +27,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 sys.argv = ["gpu", *sys.argv[1:]]
 import runpy
-runpy.run_module("benchmark.speed.gpu", run_name="__main__")
+runpy.run_module("rnnbench.benchmark.speed.gpu", run_name="__main__")
 """
 
 
@@ -51,7 +51,7 @@ def test_gpu_report_runs_through_the_interpreter_where_little_is_installed(tmp_p
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_gpu_report_without_a_gpu_says_so():
-    done = run("-m", "benchmark", "speed", "gpu", interpret="0")
+    done = run("-m", "rnnbench", "speed", "gpu", interpret="0")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "there is no CUDA device" in done.stderr
@@ -61,7 +61,7 @@ def test_gpu_report_without_a_gpu_says_so():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("scan", ["triton", "graph"])
 def test_training_that_needs_a_gpu_is_refused_before_it_starts(tmp_path, scan):
-    words = ("-m", "benchmark", "run", "quick", "--scan", scan, "--runs-dir", str(tmp_path / "runs"))
+    words = ("-m", "rnnbench", "run", "quick", "--scan", scan, "--runs-dir", str(tmp_path / "runs"))
     done = run(*words, interpret="0")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
@@ -70,7 +70,7 @@ def test_training_that_needs_a_gpu_is_refused_before_it_starts(tmp_path, scan):
 
 
 def test_wrong_kernels_are_not_timed(monkeypatch):
-    from benchmark.errors import UserError
+    from rnnbench.benchmark.errors import UserError
 
     case = CASES[0][0].quick()
     monkeypatch.setattr(GpuCase, "errors", lambda self: {"loss": (1e-7, 1e-7), "weight": (1e-3, 1e-5)})
@@ -99,8 +99,8 @@ def test_targets_are_ratios_for_one_instance():
 
 
 def test_options_of_other_reports_are_refused(tmp_path):
-    from benchmark.errors import UserError
-    from benchmark.speed.command import report_speed
+    from rnnbench.benchmark.errors import UserError
+    from rnnbench.benchmark.speed.command import report_speed
 
     for name, repeats, output, full in (
         ("repeats", 3, None, False),
@@ -113,7 +113,7 @@ def test_options_of_other_reports_are_refused(tmp_path):
 
 def kernels(tmp_path, *words):
     path = tmp_path / "kernels.json"
-    done = run("-m", "benchmark", "speed", "kernels", *words, "--json", str(path), interpret="0")
+    done = run("-m", "rnnbench", "speed", "kernels", *words, "--json", str(path), interpret="0")
     assert (done.returncode, done.stderr) == (0, "")
     usages = [Usage(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]
     assert all(0 < usage.registers <= 255 for usage in usages)
@@ -134,7 +134,7 @@ def test_all_kernels_compile_without_spills(tmp_path):
 
 
 def test_interpreted_kernels_cannot_be_compiled(monkeypatch):
-    from benchmark.errors import UserError
+    from rnnbench.benchmark.errors import UserError
 
     triton = pytest.importorskip("triton")
     monkeypatch.setattr(triton.knobs.runtime, "interpret", True)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.cli import main
-from benchmark.speed import REPORTS
-from benchmark.speed.contender import Comparison, Outcome, Report, Sample, Target, Timing, load_reports
-from benchmark.speed.driver import largest_difference, reach
-from benchmark.speed.render import render
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.speed import REPORTS
+from rnnbench.benchmark.speed.contender import Comparison, Outcome, Report, Sample, Target, Timing, load_reports
+from rnnbench.benchmark.speed.driver import largest_difference, reach
+from rnnbench.benchmark.speed.render import render
 
 ROOT = Path(__file__).parents[2]
 #: Contenders of known cost: 0.2 s of the processor for four instances against 0.1 s for one, and 64 MB against 16 MB.
@@ -26,7 +26,7 @@ TOY_REPORTS = """
 import time
 from dataclasses import dataclass
 import numpy as np
-from benchmark.speed.contender import Contender, Report
+from rnnbench.benchmark.speed.contender import Contender, Report
 
 @dataclass(frozen=True)
 class Case:
@@ -108,7 +108,7 @@ def test_toy_report_through_the_command(
 
 @pytest.mark.slow
 def test_quick_scan_report_as_a_user_would(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmark", "speed", "scan", "--quick", "--json", "out.json"]
+    command = [sys.executable, "-m", "rnnbench", "speed", "scan", "--quick", "--json", "out.json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -161,7 +161,7 @@ def test_every_contender_runs_the_timed_case_made_small(report: Report) -> None:
 
 
 def test_losses_are_the_cross_entropy_of_each_instance() -> None:
-    from benchmark.speed.cases import class_losses
+    from rnnbench.benchmark.speed.cases import class_losses
 
     logits, classes = torch.randn(3, 7, 10), torch.randint(10, (7,))
     expected = torch.stack([torch.nn.functional.cross_entropy(one, classes) for one in logits])
@@ -170,7 +170,7 @@ def test_losses_are_the_cross_entropy_of_each_instance() -> None:
 
 
 def test_instances_differ_and_are_the_same_in_every_process() -> None:
-    from benchmark.speed.cases import SequenceCase
+    from rnnbench.benchmark.speed.cases import SequenceCase
 
     case = SequenceCase("GRU", units=4)
     first, again, second = (case.network(index).recurrence.weight_hh for index in (0, 0, 1))

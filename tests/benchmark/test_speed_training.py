@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.cli import main
-from benchmark.speed import REPORTS, overhead, peer
-from benchmark.speed.contender import Measured, load_reports
-from benchmark.speed.driver import largest_difference
-from benchmark.speed.overhead import Stopwatch, build_bare, build_trainer, fit_as_fit, fit_as_run, train_bare
-from benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
-from benchmark.speed.whole_suite import SuiteCase, build_command, build_plain
-from datamodules.task import Batch
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrences.elman import ElmanRNN
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.speed import REPORTS, overhead, peer
+from rnnbench.benchmark.speed.contender import Measured, load_reports
+from rnnbench.benchmark.speed.driver import largest_difference
+from rnnbench.benchmark.speed.overhead import Stopwatch, build_bare, build_trainer, fit_as_fit, fit_as_run, train_bare
+from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
+from rnnbench.benchmark.speed.whole_suite import SuiteCase, build_command, build_plain
+from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 ROOT = Path(__file__).parents[2]
 SMALL = TrainingCase("Adding", instances=2, units=4, sequences=8, steps=6, updates=3, warm_up=2)
@@ -33,7 +33,7 @@ TOY_REPORT = """
 import os, subprocess, sys, time
 from dataclasses import dataclass
 import numpy as np
-from benchmark.speed.contender import Contender, Report
+from rnnbench.benchmark.speed.contender import Contender, Report
 
 SPIN = "import time\\nwhile time.process_time() < 0.2: pass"
 

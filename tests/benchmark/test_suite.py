@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.construct import build_data_module, check_experiment, recurrence_factory
-from benchmark.errors import UserError
-from benchmark.options import BUDGETS
-from benchmark.suite import Suite, load_suite, suite_files
-from lit_models.network import Network
-from lit_models.parameter_budget import count_parameters
-from lit_models.recurrences import registered_recurrences
+from rnnbench.benchmark.config.construct import build_data_module, check_experiment, recurrence_factory
+from rnnbench.benchmark.config.options import BUDGETS
+from rnnbench.benchmark.config.suite import Suite, load_suite, suite_files
+from rnnbench.benchmark.errors import UserError
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.parameter_budget import count_parameters
+from rnnbench.lit_models.recurrences import registered_recurrences
 
 SUITE = """
 title: A suite
@@ -147,7 +147,7 @@ def test_check_leaves_the_random_generator_alone(path: Path) -> None:
 
 def test_users_class_by_its_import_path(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = '''
-from lit_models.recurrences.gated import GRU
+from rnnbench.lit_models.recurrences.gated import GRU
 
 class MyCell(GRU):
     """Mine."""
@@ -172,7 +172,7 @@ def test_default_of_a_users_class_that_is_no_literal_is_left_to_the_class(
     source = """
 import torch
 from torch import nn
-from lit_models.recurrences.gated import GRU
+from rnnbench.lit_models.recurrences.gated import GRU
 
 class Chosen(GRU):
     def __init__(self, input_size, hidden_size, act=torch.tanh, module=nn.Tanh, names={1}, size=float("inf")):
@@ -208,7 +208,7 @@ def test_date_is_text(path: Path) -> None:
 
 def test_full_path_of_a_registered_class_is_its_name(path: Path) -> None:
     full = path.with_name("full.yaml")
-    full.write_text(SUITE.replace("class_path: LSTM", "class_path: lit_models.recurrences.LSTM"), encoding="utf-8")
+    full.write_text(SUITE.replace("class_path: LSTM", "class_path: rnnbench.lit_models.recurrences.LSTM"), encoding="utf-8")
     ids = [cells(load_suite(each, "paper"))["ADD/LSTM"].family_id for each in (path, full)]
     assert ids[0] == ids[1]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import main
-from benchmark.launchers import plan_of
-from benchmark.options import RunOptions
-from benchmark.suite import load_suite
-from benchmark.train import TrainOptions, train
-from leaderboard.literature import Literature
-from leaderboard.record import read_record
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.launchers.suite_run import plan_of
+from rnnbench.benchmark.run.train import TrainOptions, train
+from rnnbench.leaderboard.literature import Literature
+from rnnbench.leaderboard.record import read_record
 from tests.datamodules.small_texts import write_published_vocabularies
 
 SUITES = {"language": "bits_per_character", "music": "frame_nll", "slots": "slot_f1"}

@@ -8,18 +8,18 @@ import pytest
 import torch
 from lightning.pytorch.loggers import Logger
 
-from benchmark import train as training
-from benchmark.callbacks.take_measures import TakeMeasures
-from benchmark.experiment import Experiment
-from benchmark.job import Job, Member, load_job
-from benchmark.measures import MEASURES
-from benchmark.measures.base import Measured, MeasureOptions
-from benchmark.measures.specs import resolve_measures
-from benchmark.recipe import Recipe
-from benchmark.train import TrainOptions
-from leaderboard.record import comparable, read_record
-from leaderboard.side_file import read_arrays, side_path
-from lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.measures import MEASURES
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions
+from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.run import train as training
+from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
+from rnnbench.benchmark.run.job import Job, Member, load_job
+from rnnbench.benchmark.run.train import TrainOptions
+from rnnbench.leaderboard.record import comparable, read_record
+from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from tests.lit_models import small_runs
 
 RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6, validate_every=2)
@@ -57,9 +57,9 @@ def probes(monkeypatch):
     import sys
     import types
 
-    module = types.ModuleType("benchmark.measures.probe")
+    module = types.ModuleType("rnnbench.benchmark.measures.probe")
     module.Probe = Probe
-    monkeypatch.setitem(sys.modules, "benchmark.measures.probe", module)
+    monkeypatch.setitem(sys.modules, "rnnbench.benchmark.measures.probe", module)
     monkeypatch.setitem(MEASURES, "probe", "Probe")
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.errors import UserError
-from benchmark.launchers import local
-from benchmark.train import TrainOptions
-from leaderboard.record import comparable, read_record
-from leaderboard.side_file import read_arrays, side_path
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers import local
+from rnnbench.benchmark.run.train import TrainOptions
+from rnnbench.leaderboard.record import comparable, read_record
+from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
 from tests.contracts.builders import INPUTS, variants
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ overrides:
 """
 LONG = SUITE.replace("max_steps: 20", "max_steps: 300").replace("validate_every: 7", "validate_every: 10")
 FAILING = """import os
-from lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.gated import LSTM
 
 class Failing(LSTM):
     def forward_last(self, *arguments, **settings):
@@ -56,7 +56,7 @@ class Failing(LSTM):
 
 
 def command(suite, runs_dir, *options):
-    return [sys.executable, "-m", "benchmark", "run", str(suite), "--runs-dir", str(runs_dir), *options]
+    return [sys.executable, "-m", "rnnbench", "run", str(suite), "--runs-dir", str(runs_dir), *options]
 
 
 def environment(folder):

@@ -14,14 +14,14 @@ import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
 
-import benchmark.train as training
-from benchmark.callbacks.wandb_mirror import history_row, run_id, run_summary
-from benchmark.experiment import Experiment
-from benchmark.job import Job, Member
-from benchmark.measures.specs import resolve_measures
-from benchmark.options import WandbMode
-from benchmark.recipe import Recipe
-from leaderboard.record import Record, read_record
+import rnnbench.benchmark.run.train as training
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import WandbMode
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.run.callbacks.wandb_mirror import history_row, run_id, run_summary
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.leaderboard.record import Record, read_record
 
 STEPS = [3, 6, 9, 11]  # of the evaluations: every third, and the last
 
@@ -264,7 +264,7 @@ def test_without_a_network_online_becomes_offline(job, monkeypatch, capfd) -> No
 
 
 def mirror_settings() -> dict:
-    from benchmark.callbacks import wandb_mirror
+    from rnnbench.benchmark.run.callbacks import wandb_mirror
 
     return wandb_mirror._SETTINGS
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences import registered_recurrences
-from lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences import registered_recurrences
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 INPUTS, UNITS = 2, 4
 

@@ -9,12 +9,12 @@ import torch
 from torch.func import functional_call, jacfwd, stack_module_state, vmap
 from torch.utils.checkpoint import checkpoint
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences._state_space import StateSpaceBlock
-from lit_models.scan.choice import ScanName, scanning
-from lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
+from rnnbench.lit_models.scan.choice import ScanName, scanning
+from rnnbench.lit_models.scan.native_call import NativeCall
 from tests.contracts.builders import INPUTS, variants
 
 # torch compiles its own forward-mode rules with torch.jit.script when the first one is used.

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.callbacks.resume_checkpoint import TrainingClock
-from benchmark.callbacks.take_measures import TakeMeasures
-from benchmark.experiment import Config, Experiment
-from benchmark.job import Job, Member
-from benchmark.recipe import Recipe
-from benchmark.recording import RunFacts, make_record
-from benchmark.train import TrainOptions, build, train
-from leaderboard.record import Record, comparable, read_record
-from lit_models.lit_sequence_model import LitSequenceModel
-from lit_models.presets import PRESETS
-from lit_models.recurrence import Recurrence
+from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
+from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.recording import RunFacts, make_record
+from rnnbench.benchmark.run.train import TrainOptions, build, train
+from rnnbench.leaderboard.record import Record, comparable, read_record
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.presets import PRESETS
+from rnnbench.lit_models.recurrence import Recurrence
 from tests.contracts.builders import variants
 from tests.datamodules.small_texts import write_texts
 from tests.lit_models.small_runs import fit

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.func import functional_call, jacfwd, vmap
 
-from lit_models.dynamics.tangent import tangent_products
-from lit_models.ensemble import Ensemble
-from lit_models.recurrence import Recurrence
+from rnnbench.lit_models.dynamics.tangent import tangent_products
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.recurrence import Recurrence
 from tests.contracts.builders import INPUTS, variants
 
 BATCH, VECTORS, INSTANCES = 3, 5, 2

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from datamodules.task import Batch, Metric, Task
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.objective import instance_metrics, scored_sum, training_loss
-from lit_models.recurrence import Recurrence
+from rnnbench.datamodules.task import Batch, Metric, Task
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import instance_metrics, scored_sum, training_loss
+from rnnbench.lit_models.recurrence import Recurrence
 from tests.contracts.builders import INPUTS, variants
 
 STEPS, OUTPUTS, INSTANCES = 9, 3, 2

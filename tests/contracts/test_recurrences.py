@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.func import functional_call, jacfwd, jacrev, stack_module_state, vmap
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences import registered_recurrences
-from lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences import registered_recurrences
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 from tests.contracts.builders import INPUTS, load, required_arguments, variants
 
 # torch compiles its own forward-mode rules with torch.jit.script when the first one is used.

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-import datamodules
-from datamodules.real_data import DataMissingError
-from datamodules.synthetic import SyntheticDataModule
+from rnnbench import datamodules
+from rnnbench.datamodules.real_data import DataMissingError
+from rnnbench.datamodules.synthetic import SyntheticDataModule
 from tests.datamodules.small_images import write_sets
 from tests.datamodules.small_texts import write_texts
 

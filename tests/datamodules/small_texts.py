@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datamodules.slot_filling import LABELS
+from rnnbench.datamodules.slot_filling import LABELS
 
 SIZES = {"train": 40, "validation": 8, "test": 8}
 WORDS = [f"word{i}" for i in range(30)]

@@ -5,8 +5,8 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from datamodules import Adding
-from datamodules.seeds import named_generator
+from rnnbench.datamodules import Adding
+from rnnbench.datamodules.seeds import named_generator
 
 
 @hypothesis.given(st.integers(2, 40), st.integers(0, 2**40))

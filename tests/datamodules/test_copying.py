@@ -5,8 +5,8 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from datamodules import CopyMemory, DelayedCopy
-from datamodules.seeds import named_generator
+from rnnbench.datamodules import CopyMemory, DelayedCopy
+from rnnbench.datamodules.seeds import named_generator
 
 
 @hypothesis.given(st.integers(1, 30))

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from datamodules import SequentialCIFAR10, SequentialDigits, SequentialMNIST
-from datamodules.images import PERMUTATIONS, pixel_order
+from rnnbench.datamodules import SequentialCIFAR10, SequentialDigits, SequentialMNIST
+from rnnbench.datamodules.images import PERMUTATIONS, pixel_order
 from tests.datamodules.small_images import TEST, TRAIN, make_pixels
 
 
@@ -79,7 +79,7 @@ def test_cifar_pixels_are_those_that_pillow_gives(image_dir, color):
 
 
 def test_gray_is_bit_for_bit_that_of_pillow():
-    from datamodules.images import _luma
+    from rnnbench.datamodules.images import _luma
 
     colors = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
     colors[0, :256] = np.arange(256)[:, None]

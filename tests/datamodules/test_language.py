@@ -4,9 +4,9 @@ from collections import Counter
 import pytest
 import torch
 
-from datamodules import Shakespeare, WikiText2
-from datamodules.real_data import DataMissingError
-from datamodules.vocabulary import Vocabulary, published_vocabulary
+from rnnbench.datamodules import Shakespeare, WikiText2
+from rnnbench.datamodules.real_data import DataMissingError
+from rnnbench.datamodules.vocabulary import Vocabulary, published_vocabulary
 from tests.datamodules.small_texts import write_lines, write_texts
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from datamodules import LinearSystem
+from rnnbench.datamodules import LinearSystem
 
 
 @pytest.mark.parametrize(("radius", "order", "width"), [(0.5, 1, 1), (0.9, 8, 1), (1.1, 5, 3)])

@@ -4,9 +4,9 @@ import math
 import pytest
 import torch
 
-from datamodules import Music
-from datamodules.loader import bucket_by_length
-from datamodules.music import COLLECTIONS
+from rnnbench.datamodules import Music
+from rnnbench.datamodules.loader import bucket_by_length
+from rnnbench.datamodules.music import COLLECTIONS
 from tests.datamodules.small_texts import write_music, write_texts
 
 PIECES = [[[21], [], [60, 108]], [[60], [60, 62], [60], [], [21]]]

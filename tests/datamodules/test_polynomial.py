@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules import Polynomial
-from datamodules.polynomial import KINDS, orthonormal_hermite
-from datamodules.seeds import named_generator
+from rnnbench.datamodules import Polynomial
+from rnnbench.datamodules.polynomial import KINDS, orthonormal_hermite
+from rnnbench.datamodules.seeds import named_generator
 
 
 def quadrature(function, points=80):

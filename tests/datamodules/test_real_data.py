@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from datamodules import SequentialCIFAR10, SequentialMNIST
-from datamodules.image_tensors import load_images
-from datamodules.real_data import DataMissingError
+from rnnbench.datamodules import SequentialCIFAR10, SequentialMNIST
+from rnnbench.datamodules.image_tensors import load_images
+from rnnbench.datamodules.real_data import DataMissingError
 from tests.datamodules.small_images import TEST, make_pixels, png, write_split
 
 MNIST = SequentialMNIST.origin
@@ -109,7 +109,7 @@ def test_images_may_be_plain_bytes(image_dir):
 
 
 def count_decoding(monkeypatch):
-    from datamodules import image_tensors
+    from rnnbench.datamodules import image_tensors
 
     calls, decode = [], image_tensors._decode
     monkeypatch.setattr(image_tensors, "_decode", lambda *args: calls.append(args) or decode(*args))
@@ -250,7 +250,7 @@ def test_without_the_hub_and_a_copy_it_is_asked_once_and_the_message_helps(hub):
 def test_offline_without_data_ends_with_one_clear_error(tmp_path):
     # In a process of its own: also the place to see that importing the tasks loads no library for data.
     script = (
-        "import sys\nfrom datamodules import SequentialMNIST\n"
+        "import sys\nfrom rnnbench.datamodules import SequentialMNIST\n"
         "print([name for name in ('datasets', 'sklearn', 'pyarrow') if name in sys.modules])\n"
         "SequentialMNIST().check_available()"
     )
@@ -259,6 +259,6 @@ def test_offline_without_data_ends_with_one_clear_error(tmp_path):
     assert done.stdout.strip() == "[]"
     assert done.returncode == 1
     message = done.stderr.strip().splitlines()[-1]
-    assert message.startswith("datamodules.real_data.DataMissingError: ylecun/mnist (train)")
+    assert message.startswith("rnnbench.datamodules.real_data.DataMissingError: ylecun/mnist (train)")
     assert "give data_dir" in message
     assert "Retry" not in done.stderr

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from datamodules import ATIS
-from datamodules.slot_filling import LABELS, best_constant, constant_f1
-from datamodules.task import Metric
-from lit_models.span_f1 import SpanF1, label_codes
+from rnnbench.datamodules import ATIS
+from rnnbench.datamodules.slot_filling import LABELS, best_constant, constant_f1
+from rnnbench.datamodules.task import Metric
+from rnnbench.lit_models.span_f1 import SpanF1, label_codes
 from tests.datamodules.small_texts import write_requests, write_texts
 
 CITY = [LABELS.index(tag) for tag in ("B-toloc.city_name", "I-toloc.city_name")]

@@ -3,9 +3,9 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from datamodules import Adding, DelayedCopy
-from datamodules.loader import SequenceLoader
-from datamodules.sources import BLOCK, FixedSource, FreshSource
+from rnnbench.datamodules import Adding, DelayedCopy
+from rnnbench.datamodules.loader import SequenceLoader
+from rnnbench.datamodules.sources import BLOCK, FixedSource, FreshSource
 
 
 def draw(count, generator):

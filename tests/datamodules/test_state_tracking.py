@@ -5,8 +5,8 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from datamodules import StateTracking
-from datamodules.seeds import named_generator
+from rnnbench.datamodules import StateTracking
+from rnnbench.datamodules.seeds import named_generator
 
 REGRESSIONS = ("product", "product_raw", "sum", "mean", "temporal_product")
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from leaderboard.record import CurvePoint, Measure, MetricInfo, Record, summarise, write_record
-from leaderboard.side_file import array_name, side_path, write_arrays
-from leaderboard.store import path_of
+from rnnbench.leaderboard.record import CurvePoint, Measure, MetricInfo, Record, summarise, write_record
+from rnnbench.leaderboard.side_file import array_name, side_path, write_arrays
+from rnnbench.leaderboard.store import path_of
 
 ACCURACY = {"name": "accuracy", "direction": "max", "chance": 0.1, "best": 1.0, "minimal_performance": 0.5}
 CROSS_ENTROPY = {"name": "cross_entropy", "direction": "min", "chance": 2.302585, "best": 0.0}

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from benchmark.cli import main
-from leaderboard.dynamics_figures import write_figures
-from leaderboard.record import write_record
-from leaderboard.side_file import side_path
-from leaderboard.store import path_of
+from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
+from rnnbench.leaderboard.record import write_record
+from rnnbench.leaderboard.side_file import side_path
+from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import make_record, put_dynamics, synthetic_dynamics
 
 KINDS = {
@@ -136,7 +136,7 @@ def test_at_most_twenty_lines_are_drawn_the_same_ones_each_time(tmp_path):
     ("recurrence", "shown"),
     [
         ({"class_path": "WCRNN", "init_args": {"r": 0.95}}, True),
-        ({"class_path": "lit_models.recurrences.wcrnn.WCRNN", "init_args": {"r": 1}}, True),
+        ({"class_path": "rnnbench.lit_models.recurrences.wcrnn.WCRNN", "init_args": {"r": 1}}, True),
         ({"class_path": "WCRNN", "init_args": {"r": [0.99, 1.0]}}, False),
         ({"class_path": "WCRNN", "init_args": {"r": 0.0}}, False),
         ({"class_path": "WCRNN", "init_args": {}}, False),

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from leaderboard.literature import RESULTS, Literature
-from leaderboard.page import write_leaderboard
-from leaderboard.record import Published, write_record
-from leaderboard.store import path_of
+from rnnbench.leaderboard.literature import RESULTS, Literature
+from rnnbench.leaderboard.page import write_leaderboard
+from rnnbench.leaderboard.record import Published, write_record
+from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, make_record
 
 

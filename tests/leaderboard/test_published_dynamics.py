@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.side_file import read_arrays, side_path
-from leaderboard.store import path_of, scan
+from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.leaderboard.store import path_of, scan
 
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 RESIDUALS = {0.95, 0.995, 1.0025, 1.01}

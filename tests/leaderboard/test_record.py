@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from leaderboard.record import (
+from rnnbench.leaderboard.record import (
     CurvePoint,
     Measure,
     Record,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leaderboard.side_file import SideFileError, array_name, read_arrays, side_path, write_arrays
+from rnnbench.leaderboard.side_file import SideFileError, array_name, read_arrays, side_path, write_arrays
 
 
 def test_what_is_written_is_read_back_with_infinities(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.speed_figure import Bar, bars, read_comparisons, speed_figure
+from rnnbench.leaderboard.drawing.speed_figure import Bar, bars, read_comparisons, speed_figure
 
 COMMITTED = Path(__file__).parents[2] / "leaderboard" / "speed"
 

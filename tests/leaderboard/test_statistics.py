@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard.statistics import Statistic, place, statistic
+from rnnbench.leaderboard.statistics import Statistic, place, statistic
 from tests.leaderboard.factory import RMSE, make_record
 
 GRID = (0.1, 0.01)

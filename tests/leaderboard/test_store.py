@@ -1,7 +1,7 @@
 import pytest
 
-from leaderboard.record import read_record, write_record
-from leaderboard.store import Problem, path_of, publish, safe_name, scan
+from rnnbench.leaderboard.record import read_record, write_record
+from rnnbench.leaderboard.store import Problem, path_of, publish, safe_name, scan
 from tests.leaderboard.factory import make_record
 
 

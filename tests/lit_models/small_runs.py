@@ -7,11 +7,11 @@ from typing import Any
 
 import lightning as L
 
-from benchmark.train import quiet_lightning
-from datamodules.adding import Adding
-from datamodules.sequence_data_module import SequenceDataModule
-from lit_models.lit_sequence_model import LitSequenceModel
-from lit_models.recurrences.elman import ElmanRNN
+from rnnbench.benchmark.run.train import quiet_lightning
+from rnnbench.datamodules.adding import Adding
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 ELMAN = functools.partial(ElmanRNN, hidden_size=4)
 

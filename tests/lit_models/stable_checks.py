@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.stability import FORGET_BOUND, contraction
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.stability import FORGET_BOUND, contraction
 
 ELMAN = functools.partial(ElmanRNN, hidden_size=6)
 LONG = functools.partial(LSTM, hidden_size=6)

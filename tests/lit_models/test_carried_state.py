@@ -8,14 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from datamodules.language import Shakespeare, WikiText2
-from datamodules.token_streams import StreamLoader, TokenSource
-from lit_models import lit_sequence_model
-from lit_models.carried_state import CarriedStates
-from lit_models.lit_sequence_model import LitSequenceModel
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.stacked import StackedRNN
+from rnnbench.datamodules.language import Shakespeare, WikiText2
+from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
+from rnnbench.lit_models import lit_sequence_model
+from rnnbench.lit_models.carried_state import CarriedStates
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from tests.datamodules.small_texts import write_texts
 from tests.lit_models.small_runs import fit, trainer
 

@@ -10,10 +10,10 @@ import functools
 
 import pytest
 
-from datamodules.copying import DelayedCopy
-from lit_models.lit_sequence_model import LitSequenceModel
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.stacked import StackedRNN
+from rnnbench.datamodules.copying import DelayedCopy
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from tests.lit_models.small_runs import fit
 
 BATCH = 64

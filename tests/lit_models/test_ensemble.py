@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.second_order import SecondOrderRNN
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 close = functools.partial(torch.testing.assert_close, atol=1e-12, rtol=1e-12)
 LENGTHS = torch.tensor([5, 1, 3])

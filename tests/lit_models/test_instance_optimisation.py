@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
-from lit_models import instance_optimisation
-from lit_models.instance_optimisation import (
+from rnnbench.lit_models import instance_optimisation
+from rnnbench.lit_models.instance_optimisation import (
     InstanceStep,
     clip_and_mask,
     gradient_norms,

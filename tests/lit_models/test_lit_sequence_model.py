@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.callbacks.resume_checkpoint import ResumeCheckpoint
-from benchmark.train import quiet_lightning
-from datamodules.copying import CopyMemory, DelayedCopy
-from datamodules.sequence_data_module import SequenceDataModule
-from lit_models.lit_sequence_model import LitSequenceModel
-from lit_models.objective import instance_metrics
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
+from rnnbench.benchmark.run.train import quiet_lightning
+from rnnbench.datamodules.copying import CopyMemory, DelayedCopy
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.objective import instance_metrics
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.small_runs import ELMAN, adding, fit, trainer
 
 SMALL = {"train_size": 64, "val_size": 20, "test_size": 24, "batch_size": 8, "eval_batch_size": 9}

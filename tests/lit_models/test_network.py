@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 BATCH, STEPS, INPUTS, UNITS, OUTPUTS = 3, 5, 2, 4, 6
 LENGTHS = torch.tensor([5, 1, 3])

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 import torchmetrics.functional as reference
 from torch import Tensor
 
-from datamodules.task import Batch, Metric, MetricName, Task
-from lit_models.objective import InstanceMetric, instance_metrics, scored_sum, training_loss
+from rnnbench.datamodules.task import Batch, Metric, MetricName, Task
+from rnnbench.lit_models.objective import InstanceMetric, instance_metrics, scored_sum, training_loss
 
 INSTANCES, STEPS, OUTPUTS, VARIANCE = 3, 6, 4, 0.7
 SHAPES = {"last": (), "every": (STEPS,)}

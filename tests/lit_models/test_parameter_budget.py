@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lit_models.parameter_budget import count_parameters, hidden_size_for
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.parameter_budget import count_parameters, hidden_size_for
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 
 def smnist(recurrence: functools.partial, hidden_size: int) -> nn.Module:

@@ -9,10 +9,10 @@ import sys
 import pytest
 import torch
 
-from benchmark.construct import recurrence_factory
-from benchmark.recipe import Recipe
-from lit_models.presets import PRESETS
-from lit_models.recurrence import Recurrence
+from rnnbench.benchmark.config.construct import recurrence_factory
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.lit_models.presets import PRESETS
+from rnnbench.lit_models.recurrence import Recurrence
 
 
 def build(name: str) -> Recurrence:
@@ -55,10 +55,10 @@ def test_table_2_rows() -> None:
 
 @functools.cache
 def modules_after_import() -> str:
-    code = "import sys, lit_models.presets; print(' '.join(sys.modules))"
+    code = "import sys, rnnbench.lit_models.presets; print(' '.join(sys.modules))"
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
 def test_presets_need_no_torch() -> None:
-    assert "lit_models.presets" in modules_after_import().split()
+    assert "rnnbench.lit_models.presets" in modules_after_import().split()
     assert "torch" not in modules_after_import().split()

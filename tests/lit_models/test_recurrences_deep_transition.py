@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.func import jacrev
 
-from lit_models.presets import PRESETS
-from lit_models.recurrences.deep_transition import DeepTransitionRNN
-from lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.presets import PRESETS
+from rnnbench.lit_models.recurrences.deep_transition import DeepTransitionRNN
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
 
 STEPS, BATCH, INPUTS, UNITS = 6, 3, 2, 4
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.antisymmetric import AntisymmetricRNN
-from lit_models.recurrences.coupled_oscillator import CoRNN
-from lit_models.recurrences.lipschitz import LipschitzRNN
-from lit_models.recurrences.multiplicative_integration import MIRNN
-from lit_models.recurrences.orthogonal import OrthogonalRNN
-from lit_models.recurrences.ur_lstm import URLSTM
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.antisymmetric import AntisymmetricRNN
+from rnnbench.lit_models.recurrences.coupled_oscillator import CoRNN
+from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN
+from rnnbench.lit_models.recurrences.multiplicative_integration import MIRNN
+from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
+from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 
 STEPS, BATCH, INPUTS, UNITS = 4, 2, 2, 3
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)

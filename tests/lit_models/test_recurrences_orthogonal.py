@@ -7,10 +7,10 @@ import io
 import pytest
 import torch
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.orthogonal import OrthogonalRNN
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
 
 UNITS = 7
 MAPS = ["matrix_exp", "cayley"]

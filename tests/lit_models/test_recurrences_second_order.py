@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 

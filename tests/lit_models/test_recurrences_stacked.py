@@ -5,11 +5,11 @@ import functools
 import pytest
 import torch
 
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 

@@ -11,15 +11,15 @@ import scipy.special
 import scipy.stats
 import torch
 
-from lit_models.dynamics.lyapunov import lyapunov_spectrum
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences import _state_space
-from lit_models.recurrences._hippo import hippo_legs, hippo_legs_dplr
-from lit_models.recurrences.lru import LRU
-from lit_models.recurrences.s4 import S4
-from lit_models.recurrences.s4d import S4D
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.scan.choice import scanning
+from rnnbench.lit_models.dynamics.lyapunov import lyapunov_spectrum
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences import _state_space
+from rnnbench.lit_models.recurrences._hippo import hippo_legs, hippo_legs_dplr
+from rnnbench.lit_models.recurrences.lru import LRU
+from rnnbench.lit_models.recurrences.s4 import S4
+from rnnbench.lit_models.recurrences.s4d import S4D
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.scan.choice import scanning
 
 close = functools.partial(np.testing.assert_allclose, atol=1e-10, rtol=1e-10)
 FEATURES, SIZE, STEPS = 4, 8, 80

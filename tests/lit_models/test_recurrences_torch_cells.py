@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
 
 STEPS, BATCH, INPUTS, UNITS = 9, 4, 3, 5
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)

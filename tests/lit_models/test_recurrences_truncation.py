@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.second_order import SecondOrderRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 WRAPPED = {

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lit_models.recurrences.ur_lstm import URLSTM, effective_gate
+from rnnbench.lit_models.recurrences.ur_lstm import URLSTM, effective_gate
 
 gates = st.floats(0, 1)
 

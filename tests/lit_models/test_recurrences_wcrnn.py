@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 HETEROGENEOUS = {"r": (0.5, 1.5), "phi": (0.1, 3.0), "gamma": (0.1, 0.9)}

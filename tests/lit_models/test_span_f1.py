@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.task import Metric
-from lit_models.span_f1 import SpanF1, label_codes
+from rnnbench.datamodules.task import Metric
+from rnnbench.lit_models.span_f1 import SpanF1, label_codes
 
 LABELS = ("O", "B-MISC", "I-MISC", "B-PER", "I-PER")
 METRIC = Metric("slot_f1", "max", 0.0, 1.0)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lit_models.ensemble import Ensemble
-from lit_models.lit_sequence_model import make_network
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
-from lit_models.stability import FORGET_BOUND, contraction, project_lstm, project_stable, stable_cells
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.stability import FORGET_BOUND, contraction, project_lstm, project_stable, stable_cells
 from tests.lit_models.small_runs import adding
 from tests.lit_models.stable_checks import (
     BOUND,

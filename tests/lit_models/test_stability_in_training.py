@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.callbacks.resume_checkpoint import ResumeCheckpoint
-from benchmark.train import quiet_lightning
-from lit_models.ensemble import Ensemble
-from lit_models.lit_sequence_model import LitSequenceModel, make_network
-from lit_models.recurrences.gated import GRU
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
+from rnnbench.benchmark.run.train import quiet_lightning
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel, make_network
+from rnnbench.lit_models.recurrences.gated import GRU
 from tests.lit_models.small_runs import adding, fit, trainer
 from tests.lit_models.stable_checks import (
     BOUND,

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from lit_models import token_loss
-from lit_models.token_loss import summed_cross_entropy
+from rnnbench.lit_models import token_loss
+from rnnbench.lit_models.token_loss import summed_cross_entropy
 
 INSTANCES, POSITIONS, UNITS, CLASSES = 2, 7, 3, 11
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.measures.base import Subject
-from benchmark.measures.gradient_flow import GradientFlow
-from lit_models.dynamics.gradient_flow import gradient_flow
-from lit_models.lit_sequence_model import make_network
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.gradient_flow import GradientFlow
+from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.small_runs import adding
 
 

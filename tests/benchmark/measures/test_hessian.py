@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.measures.base import Subject
-from benchmark.measures.hessian import Hessian
-from lit_models.dynamics.hessian import hessian_spectrum
-from lit_models.lit_sequence_model import make_network
-from lit_models.recurrences.elman import ElmanRNN
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.hessian import Hessian
+from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from tests.lit_models.small_runs import adding
 
 

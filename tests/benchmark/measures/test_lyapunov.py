@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.measures import measure_class
-from benchmark.measures.base import Measured, Subject
-from benchmark.measures.lyapunov import Lyapunov
-from datamodules.task import Batch, Task
-from lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
-from lit_models.lit_sequence_model import make_network
-from lit_models.network import Network
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.benchmark.measures import measure_class
+from rnnbench.benchmark.measures.base import Measured, Subject
+from rnnbench.benchmark.measures.lyapunov import Lyapunov
+from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 TASK = Task("made", input_size=2, output_size=3, steps=9, readout="last", loss="cross_entropy", metrics=())
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from benchmark.measures.base import Subject
-from benchmark.measures.memory_capacity import MemoryCapacity
-from lit_models.lit_sequence_model import make_network
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.memory_capacity import MemoryCapacity
+from rnnbench.lit_models.lit_sequence_model import make_network
 from tests.lit_models.small_runs import ELMAN, adding
 
 

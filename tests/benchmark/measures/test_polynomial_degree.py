@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.measures.base import Subject
-from benchmark.measures.polynomial_degree import PolynomialDegree
-from lit_models.lit_sequence_model import make_network
-from lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.polynomial_degree import PolynomialDegree
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from tests.lit_models.small_runs import ELMAN, adding
 
 PRODUCT = functools.partial(SecondOrderRNN, hidden_size=4, time_activation="identity")

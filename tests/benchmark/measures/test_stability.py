@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.construct import check_experiment
-from benchmark.errors import UserError
-from benchmark.experiment import Experiment
-from benchmark.job import Job, Member
-from benchmark.measures.base import Subject
-from benchmark.measures.specs import resolve_measures
-from benchmark.measures.stability import Stability
-from benchmark.recipe import Recipe
-from benchmark.train import TrainOptions, train
-from datamodules.task import Batch
-from leaderboard.record import read_record
-from lit_models.lit_sequence_model import make_network
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.stability import contraction
+from rnnbench.benchmark.config.construct import check_experiment
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.measures.stability import Stability
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.train import TrainOptions, train
+from rnnbench.datamodules.task import Batch
+from rnnbench.leaderboard.record import read_record
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.stability import contraction
 from tests.lit_models.small_runs import adding
 
 

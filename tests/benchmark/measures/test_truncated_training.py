@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from benchmark.measures.base import Subject
-from benchmark.measures.truncated_training import TruncatedTraining
-from lit_models.lit_sequence_model import make_network
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.truncated_training import TruncatedTraining
+from rnnbench.lit_models.lit_sequence_model import make_network
 from tests.lit_models.small_runs import ELMAN, adding
 
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.errors import UserError
-from benchmark.measures.base import Subject
-from benchmark.measures.specs import build_measure, resolve_measures
-from benchmark.measures.truncation import Truncation
-from datamodules.task import Batch
-from lit_models.dynamics.truncation import truncated_scores, truncation_error
-from lit_models.lit_sequence_model import make_network
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.stability import project_stable
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.measures.base import Subject
+from rnnbench.benchmark.measures.specs import build_measure, resolve_measures
+from rnnbench.benchmark.measures.truncation import Truncation
+from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.stability import project_stable
 from tests.lit_models.small_runs import adding
 
 ARRAYS = {"ks", "state_error", "state_error_max", "output_error", "bound", "metric"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence
 
 
 class LinearMap(Recurrence):

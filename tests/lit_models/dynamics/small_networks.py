@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.task import Batch, Metric, Task
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
+from rnnbench.datamodules.task import Batch, Metric, Task
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
 
 INPUTS, STEPS = 2, 5
 

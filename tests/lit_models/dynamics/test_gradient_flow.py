@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
-from lit_models.dynamics.gradient_flow import gradient_flow
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.contracts.builders import variants
 from tests.lit_models.dynamics.small_networks import (
     INPUTS,

@@ -8,12 +8,12 @@ import torch
 from torch.func import functional_call, jacfwd, jacrev
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from lit_models.dynamics.curvature import Curvature
-from lit_models.dynamics.hessian import hessian_spectrum
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan.choice import scanning
+from rnnbench.lit_models.dynamics.curvature import Curvature
+from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan.choice import scanning
 from tests.contracts.builders import variants
 from tests.lit_models.dynamics.small_networks import INPUTS, plain_loss, small_batch, small_network, small_task
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from datamodules.adding import Adding
-from datamodules.task import Batch
-from lit_models.dynamics.gradient_flow import gradient_flow
-from lit_models.dynamics.hessian import hessian_spectrum
-from lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
-from lit_models.dynamics.truncated_training import truncated_training
-from lit_models.network import Network
-from lit_models.recurrences.elman import ElmanRNN
+from rnnbench.datamodules.adding import Adding
+from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
+from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
+from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
+from rnnbench.lit_models.dynamics.truncated_training import truncated_training
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 TASK = Adding(length=4).task
 MEASURES = {

@@ -12,14 +12,14 @@ import torch
 from hypothesis import given
 from torch.func import jacfwd, vmap
 
-from lit_models.dynamics import log_growth
-from lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
-from lit_models.ensemble import Ensemble
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.dynamics import log_growth
+from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.dynamics.maps import DrivenLinearMap, Henon, LinearMap, Square, no_inputs, normal
 
 STATE = 6

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lit_models.dynamics.lyapunov import lyapunov_spectrum
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.dynamics.lyapunov import lyapunov_spectrum
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.dynamics.maps import (
     DrivenLinearMap,
     Henon,

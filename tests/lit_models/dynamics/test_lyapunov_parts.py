@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from lit_models.dynamics import orthonormalise as module
-from lit_models.dynamics.dimension import entropy_rate, kaplan_yorke_dimension
-from lit_models.dynamics.orthonormalise import orthonormalise
+from rnnbench.lit_models.dynamics import orthonormalise as module
+from rnnbench.lit_models.dynamics.dimension import entropy_rate, kaplan_yorke_dimension
+from rnnbench.lit_models.dynamics.orthonormalise import orthonormalise
 from tests.lit_models.dynamics.maps import normal
 
 

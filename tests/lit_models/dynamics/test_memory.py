@@ -3,11 +3,11 @@ import functools
 import pytest
 import torch
 
-from lit_models.dynamics.memory import memory_capacity
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.dynamics.memory import memory_capacity
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.contracts.builders import variants
 
 

@@ -4,13 +4,13 @@ import math
 import pytest
 import torch
 
-from lit_models.dynamics.polynomial_degree import polynomial_degree
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.second_order import SecondOrderRNN
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.dynamics.polynomial_degree import polynomial_degree
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.contracts.builders import variants
 
 

@@ -3,15 +3,15 @@ import copy
 import pytest
 import torch
 
-from datamodules.adding import Adding
-from datamodules.copying import CopyMemory
-from datamodules.task import Batch
-from lit_models.dynamics.truncated_training import truncated_training
-from lit_models.network import Network
-from lit_models.objective import training_loss
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.datamodules.adding import Adding
+from rnnbench.datamodules.copying import CopyMemory
+from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.dynamics.truncated_training import truncated_training
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.objective import training_loss
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 STEPS = 24
 KS = (1, 2, 4, 8, 16)

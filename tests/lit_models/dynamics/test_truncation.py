@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from datamodules.copying import CopyMemory
-from datamodules.task import Batch
-from lit_models.dynamics import truncation
-from lit_models.dynamics.truncation import truncated_scores, truncation_error
-from lit_models.lit_sequence_model import make_network
-from lit_models.objective import instance_metrics
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.truncation import FeedForwardTruncation
-from lit_models.stability import project_stable
+from rnnbench.datamodules.copying import CopyMemory
+from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.dynamics import truncation
+from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
+from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.objective import instance_metrics
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.stability import project_stable
 from tests.contracts.builders import variants
 from tests.lit_models.small_runs import ELMAN, adding
 

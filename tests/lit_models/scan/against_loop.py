@@ -4,8 +4,8 @@ from unittest import mock
 
 import torch
 
-from lit_models.scan.choice import scanning
-from lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.native_call import NativeCall
 
 TOLERANCES = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -15,7 +15,7 @@ def both(compute):
     with scanning("loop"):
         expected = compute()
     with (
-        mock.patch("lit_models.scan.choice.scan_loop", side_effect=AssertionError("walked the loop")),
+        mock.patch("rnnbench.lit_models.scan.choice.scan_loop", side_effect=AssertionError("walked the loop")),
         scanning("fused"),
     ):
         found = compute()

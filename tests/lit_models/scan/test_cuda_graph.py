@@ -10,13 +10,13 @@ import weakref
 import pytest
 import torch
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan import choice, cuda_graph
-from lit_models.scan.choice import scanning
-from lit_models.scan.cuda_graph import GraphedWalk, capture_on_cuda, scan_graphed_loop
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan import choice, cuda_graph
+from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.cuda_graph import GraphedWalk, capture_on_cuda, scan_graphed_loop
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
@@ -79,7 +79,7 @@ def test_an_ensemble_follows_its_weights(device, captured, monkeypatch):
     def graphed(recurrence, inputs, state, lengths, keep_outputs=True):
         return scan_graphed_loop(recurrence, inputs, state, keep_outputs)
 
-    monkeypatch.setattr("lit_models.recurrence.scan", graphed)
+    monkeypatch.setattr("rnnbench.lit_models.recurrence.scan", graphed)
     ensemble = Ensemble([Network(build(device), 3, "last").double() for _ in range(2)]).to(device)
     inputs = torch.randn(3, 5, 2, device=device, dtype=torch.float64)
     alone = [ensemble.instance(index) for index in range(2)]

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.scan.fused_gated import GRUWalk, LSTMWalk
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.scan.fused_gated import GRUWalk, LSTMWalk
 from tests.lit_models.scan.against_loop import TOLERANCES, assert_equal, both, gradients
 
 CELLS = pytest.mark.parametrize("cell", [LSTM, GRU])
@@ -50,7 +50,7 @@ def test_a_recurrence_alone_equals_the_loop_from_any_state(cell, steps, batch, f
 
 @CELLS
 def test_many_steps_span_several_chunks_of_memory(cell, monkeypatch):
-    monkeypatch.setattr("lit_models.scan.walk_parts._CHUNK_BYTES", 4000)
+    monkeypatch.setattr("rnnbench.lit_models.scan.walk_parts._CHUNK_BYTES", 4000)
     ensemble = ensemble_of(2, cell)
     inputs = torch.randn(3, 23, 2, requires_grad=True)
     assert_equal(lambda: gradients(ensemble(inputs), [inputs, *ensemble.parameters()]))
@@ -137,7 +137,7 @@ def stored_by(cell, monkeypatch):
             kept.append(sum(stored.numel() for stored in stores))
             return outputs, final, stores
 
-    monkeypatch.setattr(f"lit_models.recurrences.gated.{WALKS[cell].__name__}", Watched)
+    monkeypatch.setattr(f"rnnbench.lit_models.recurrences.gated.{WALKS[cell].__name__}", Watched)
     return kept
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch.func import functional_call, grad, jacrev, vmap
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.wcrnn import FORMS, RESIDUALS, WCRNN
-from lit_models.scan.choice import ScanName, scanning
-from lit_models.scan.fused_residual import ResidualWalk
-from lit_models.scan.residual_map import ResidualMap
-from lit_models.scan.state_rows import CHUNK, StateRows
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.wcrnn import FORMS, RESIDUALS, WCRNN
+from rnnbench.lit_models.scan.choice import ScanName, scanning
+from rnnbench.lit_models.scan.fused_residual import ResidualWalk
+from rnnbench.lit_models.scan.residual_map import ResidualMap
+from rnnbench.lit_models.scan.state_rows import CHUNK, StateRows
 
 UNITS = 32
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)

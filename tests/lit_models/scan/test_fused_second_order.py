@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from tests.lit_models.scan.against_loop import assert_equal, gradients
 
 ACTIVATIONS = pytest.mark.parametrize("activation", ["tanh", "relu", "identity"])

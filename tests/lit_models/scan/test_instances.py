@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.second_order import SecondOrderRNN
-from lit_models.recurrences.stacked import StackedRNN
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan import instance_scan
-from lit_models.scan.choice import scanning
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan import instance_scan
+from rnnbench.lit_models.scan.choice import scanning
 
 BUILDERS = {
     "elman": lambda: ElmanRNN(2, 5),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import jacfwd, jacrev, vmap
 
-from lit_models.scan import linear
-from lit_models.scan.linear import diagonal_scan
+from rnnbench.lit_models.scan import linear
+from rnnbench.lit_models.scan.linear import diagonal_scan
 
 close = functools.partial(torch.testing.assert_close, atol=1e-11, rtol=1e-11)
 TYPES = {"real": torch.float64, "complex": torch.complex128}

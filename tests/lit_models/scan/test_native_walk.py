@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import LSTM
-from lit_models.recurrences.ur_lstm import URLSTM
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan import native_choice, native_library
-from lit_models.scan.choice import scanning
-from lit_models.scan.fused_gated import LSTMWalk
-from lit_models.scan.fused_residual import ResidualWalk
-from lit_models.scan.fused_ur_lstm import URLSTMWalk
-from lit_models.scan.native_call import NativeCall
-from lit_models.scan.native_lstm import NativeLSTM
-from lit_models.scan.native_walk import NativeWalk
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan import native_choice, native_library
+from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.fused_gated import LSTMWalk
+from rnnbench.lit_models.scan.fused_residual import ResidualWalk
+from rnnbench.lit_models.scan.fused_ur_lstm import URLSTMWalk
+from rnnbench.lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.scan.native_lstm import NativeLSTM
+from rnnbench.lit_models.scan.native_walk import NativeWalk
 
 
 def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
@@ -30,7 +30,7 @@ def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recur
     recurrence = (recurrence or WCRNN(1, 6, residual)).to(dtype)
     with (
         scanning(name),
-        mock.patch("lit_models.scan.instance_scan._Scan.apply", side_effect=StopIteration) as apply,
+        mock.patch("rnnbench.lit_models.scan.instance_scan._Scan.apply", side_effect=StopIteration) as apply,
         pytest.raises(StopIteration),
     ):
         recurrence(torch.zeros(3, batch, 1, dtype=dtype))
@@ -69,7 +69,7 @@ def runs_on(capability):
 def library_for(capability):
     with mock.patch("torch.backends.cpu.get_cpu_capability", return_value=capability):
         library = native_library.native_library.__wrapped__()
-    return mock.patch("lit_models.scan.native_call.native_library", return_value=library)
+    return mock.patch("rnnbench.lit_models.scan.native_call.native_library", return_value=library)
 
 
 def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
@@ -180,7 +180,7 @@ def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
 
 @pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
 def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
-    monkeypatch.setattr("lit_models.scan.native_call._STORE_BYTES", 4000)
+    monkeypatch.setattr("rnnbench.lit_models.scan.native_call._STORE_BYTES", 4000)
     recurrence, inputs = LSTM(1, 5).double(), torch.randn(70, 8, 1, dtype=torch.float64)
     found = []
     for name in ("loop", "native"):
@@ -204,8 +204,8 @@ def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
     ids=["WCRNN", "WCRNN A", "ElmanRNN", "LSTM"],
 )
 def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeypatch):
-    monkeypatch.setattr("lit_models.scan.native_call._BLOCK_BYTES", 0)
-    monkeypatch.setattr("lit_models.scan.native_call._NARROWEST", 8)
+    monkeypatch.setattr("rnnbench.lit_models.scan.native_call._BLOCK_BYTES", 0)
+    monkeypatch.setattr("rnnbench.lit_models.scan.native_call._NARROWEST", 8)
     torch.manual_seed(0)
     networks = [make().double() for _ in range(3)]
     tensors = stack_module_state(networks)
@@ -236,8 +236,9 @@ def test_without_a_build_walks_go_on_in_pytorch():
 
 def test_training_without_a_build_is_refused_before_it_starts(tmp_path):
     code = (
-        "import sys; from unittest import mock; import lit_models.scan.native_choice as choice;"
-        "choice.native_library = lambda: None; from benchmark.cli import main; sys.exit(main(sys.argv[1:]))"
+        "import sys; from unittest import mock; import rnnbench.lit_models.scan.native_choice as choice;"
+        "choice.native_library = lambda: None;"
+        "from rnnbench.benchmark.command.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["run", "quick", "--scan", "native", "--runs-dir", str(tmp_path / "runs")]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)

@@ -6,13 +6,13 @@ import itertools
 import pytest
 import torch
 
-from lit_models.recurrence import Recurrence
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.second_order import SecondOrderRNN
-from lit_models.recurrences.ur_lstm import URLSTM
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan.choice import ScanName, scanning
+from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
+from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan.choice import ScanName, scanning
 
 INPUTS, UNITS = 2, 12
 

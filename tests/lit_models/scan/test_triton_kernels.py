@@ -8,10 +8,10 @@ import torch
 
 pytest.importorskip("triton")
 
-from lit_models.scan import triton_plan
-from lit_models.scan.triton_lstm import TritonLSTMWalk
-from lit_models.scan.triton_residual import Setting, TritonResidualWalk
-from lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan import triton_plan
+from rnnbench.lit_models.scan.triton_lstm import TritonLSTMWalk
+from rnnbench.lit_models.scan.triton_residual import Setting, TritonResidualWalk
+from rnnbench.lit_models.scan.walk import Needs
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -231,7 +231,7 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
     import triton
     import triton.language as tl
 
-    from lit_models.scan import triton_parts
+    from rnnbench.lit_models.scan import triton_parts
 
     activation = getattr(triton_parts, name)
 

@@ -9,19 +9,19 @@ import torch
 
 pytest.importorskip("triton")
 
-from lit_models.ensemble import Ensemble
-from lit_models.network import Network
-from lit_models.recurrences.antisymmetric import AntisymmetricRNN
-from lit_models.recurrences.elman import ElmanRNN
-from lit_models.recurrences.gated import GRU, LSTM
-from lit_models.recurrences.lipschitz import LipschitzRNN
-from lit_models.recurrences.orthogonal import OrthogonalRNN
-from lit_models.recurrences.ur_lstm import URLSTM
-from lit_models.recurrences.wcrnn import WCRNN
-from lit_models.scan import triton_choice
-from lit_models.scan.choice import scanning
-from lit_models.scan.fused_elman import ElmanWalk
-from lit_models.scan.triton_choice import kernels_for
+from rnnbench.lit_models.ensemble import Ensemble
+from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.antisymmetric import AntisymmetricRNN
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN
+from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
+from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan import triton_choice
+from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.fused_elman import ElmanWalk
+from rnnbench.lit_models.scan.triton_choice import kernels_for
 from tests.lit_models.scan.test_triton_kernels import DEVICE
 
 BUILDERS = {
@@ -48,10 +48,10 @@ def both(compute):
         called.append(kernels_for(*arguments))
         return called[-1]
 
-    with mock.patch("lit_models.scan.instance_scan.kernels_for", watched), scanning("triton"):
+    with mock.patch("rnnbench.lit_models.scan.instance_scan.kernels_for", watched), scanning("triton"):
         found = compute()
     assert called
-    assert all(type(each).__module__.startswith("lit_models.scan.triton_") for each in called)
+    assert all(type(each).__module__.startswith("rnnbench.lit_models.scan.triton_") for each in called)
     return expected, found
 
 
@@ -153,7 +153,7 @@ def test_where_no_kernel_can_run_the_scan_says_so(monkeypatch):
 def test_choosing_without_kernels_imports_no_triton():
     code = (
         "import sys, torch\n"
-        "from lit_models.recurrences.gated import LSTM\n"
+        "from rnnbench.lit_models.recurrences.gated import LSTM\n"
         "LSTM(2, 3)(torch.ones(4, 3, 2))\n"
         "assert 'triton' not in sys.modules\n"
     )

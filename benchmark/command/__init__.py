@@ -1,0 +1,1 @@
+"""The command line: what each verb does with its options, and what it prints."""

@@ -1,0 +1,85 @@
+"""``rnnbench check``: everything that is wrong with suite files and records, found without training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnnbench.benchmark.config.suite import find_suite, load_suite, suite_budgets, suite_files
+from rnnbench.benchmark.config.yaml_file import read_yaml
+from rnnbench.benchmark.errors import UserError
+from rnnbench.leaderboard.record import Record, RecordError, read_record
+from rnnbench.leaderboard.store import beside, path_of, scan
+
+
+def check_paths(paths: list[str]) -> int:
+    """Check suites (names or files), records and folders of records; print each one's verdict.
+
+    Returns:
+        0 if all are good, otherwise 2.
+    """
+    problems = 0
+    for path in paths:
+        found = list(_problems(path))
+        for problem in found:
+            print(f"error: {problem}", file=sys.stderr)
+        if not found:
+            print(f"{path}: good")
+        problems += len(found)
+    return 2 if problems else 0
+
+
+def _problems(given: str) -> Iterator[str]:
+    path = Path(given)
+    if path.is_dir():
+        records, problems = scan(path)
+        yield from (f"{path / problem.path}: {problem.reason}" for problem in problems)
+        for record in records:
+            yield from _arrays_problem(path_of(path, record), record)
+        if not records and not problems:
+            yield f"{path}: holds no records (suites are checked by name, or each by its file)"
+    elif path.suffix == ".json":
+        try:
+            yield from _arrays_problem(path, read_record(path))
+        except RecordError as error:
+            yield str(error)
+        except OSError as error:
+            yield f"{path}: {error.strerror}"
+    elif path.suffix in (".yaml", ".yml") or path.is_file() or given in suite_files():
+        yield from _suite_problems(given)
+    else:
+        yield f"{path}: neither a suite (.yaml), a record (.json), a folder of records, nor the name of a suite"
+
+
+def _arrays_problem(path: Path, record: Record) -> Iterator[str]:
+    _, reason = beside(path, record)
+    if reason:
+        yield f"{path}: {reason}"
+
+
+def _suite_problems(given: str) -> Iterator[str]:
+    """Yield what is wrong with a suite under any of its budgets, each message once."""
+    seen: set[str] = set()
+    try:
+        budgets = suite_budgets(read_yaml(find_suite(given)))
+    except UserError as error:
+        yield str(error)
+        return
+    for budget in budgets:
+        try:
+            suite = load_suite(given, budget)
+        except UserError as error:
+            if str(error) not in seen:
+                yield str(error)
+            seen.add(str(error))
+            continue
+        from rnnbench.benchmark.config.construct import check_experiment
+
+        for experiment in suite.experiments:
+            try:
+                check_experiment(experiment)
+            except UserError as error:
+                if str(error) not in seen:
+                    yield str(error)
+                seen.add(str(error))

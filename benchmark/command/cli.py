@@ -1,0 +1,333 @@
+"""The command line. Torch is imported only by the verbs that need it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rnnbench import __version__
+from rnnbench.benchmark.config.experiment import MOST_INSTANCES
+from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
+from rnnbench.benchmark.errors import UserError, message_of, nearest
+from rnnbench.benchmark.speed import APART, REPORTS
+
+RUNS_DIR = Path("runs")
+RECORDS_DIR = Path("leaderboard/records")
+_SECTIONS = ("tasks", "recurrences", "measures", "suites")
+_LIGHTNING = {
+    "fit": "train one network with any Trainer option (LightningCLI; see fit --help)",
+    "validate": "evaluate a checkpoint on the validation split (LightningCLI)",
+    "test": "evaluate a checkpoint on the test split (LightningCLI)",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that remembers its options and turns its errors into ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.options: list[str] = []
+        kwargs["allow_abbrev"] = False
+        super().__init__(*args, **kwargs)
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        action = super().add_argument(*args, **kwargs)
+        self.options += action.option_strings
+        return action
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}\n{self.format_usage().strip()}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given and given[0] in _LIGHTNING:
+            from rnnbench.benchmark.command import lightning_cli
+
+            return lightning_cli.main(given)
+        return _run_command(given)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as `head` does; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
+        print(f"error: {message_of(error)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _run_command(given: list[str]) -> int:
+    parser, commands = _build_parsers()
+    word = next((word for word in given if not word.startswith("-")), None)
+    if word is None and not {"-h", "--help", "--version"} & set(given):
+        unknown = f"unknown option '{given[0]}'" if given else "a command is missing"
+        raise UserError(f"{unknown}: {nearest(given[0] if given else '', [*commands, *_LIGHTNING, *parser.options])}")
+    if word is not None and word not in commands:
+        raise UserError(f"unknown command '{word}': {nearest(word, [*commands, *_LIGHTNING])}")
+    options, unknown_words = parser.parse_known_args(given)
+    for unknown_word in sorted(unknown_words, key=lambda word: not word.startswith("-")):
+        what = "option" if unknown_word.startswith("-") else "argument"
+        hint = nearest(unknown_word.split("=")[0], commands[str(word)].options)
+        raise UserError(f"{word}: unknown {what} '{unknown_word}': {hint}")
+    handler: Callable[[argparse.Namespace], int] = options.handler
+    return handler(options)
+
+
+def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(prog="rnnbench", description="Trains recurrent networks on tasks of memory and expressivity.")
+    parser.add_argument("--version", action="version", version=f"rnnbench {__version__}")
+    verbs = parser.add_subparsers(metavar="COMMAND", title="commands")
+    commands: dict[str, _Parser] = {}
+
+    def add(name: str, handler: Callable[[argparse.Namespace], int], text: str) -> _Parser:
+        commands[name] = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        commands[name].set_defaults(handler=handler)
+        return commands[name]
+
+    verb = add("list", _list, "list tasks, recurrences with presets, measures of dynamics, and suites")
+    verb.add_argument("section", nargs="?", type=_one_of("section", _SECTIONS), help=" | ".join(_SECTIONS))
+    verb.add_argument("--json", action="store_true", help="as JSON")
+
+    verb = add("check", _check, "validate suite files, records and folders of records")
+    verb.add_argument("paths", nargs="+", metavar="PATH", help="SUITE, file.yaml, record.json or a folder of records")
+
+    verb = add("run", _run, "train what is missing of a suite; running again goes on")
+    _add_suite(verb)
+    verb.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one per core or per GPU)")
+    verb.add_argument("--devices", type=_positive, default=1, metavar="N", help="devices that share one run's batches")
+    verb.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
+    verb.add_argument("--wandb", type=_one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
+    verb.add_argument("--scan", type=_one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
+    verb.add_argument(
+        "--checkpoint-every",
+        type=_segment,
+        metavar="K|auto",
+        help="keep the activations of K steps at a time (auto: the root of their number): less memory, more time",
+    )
+    verb.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
+
+    verb = add("status", _status, "show what of a suite is finished")
+    _add_suite(verb)
+
+    verb = add("publish", _publish, "copy finished records to the committed ones")
+    verb.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR")
+    verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
+    verb.add_argument("--replace", action="store_true", help="overwrite published records that differ")
+
+    verb = add("leaderboard", _leaderboard, "write the leaderboard from records")
+    verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
+    verb.add_argument("--output", type=Path, default=Path("leaderboard/LEADERBOARD.md"), metavar="PATH")
+
+    verb = add("speed", _speed, "time ways to do the same work side by side, once their results agree")
+    reports = (*REPORTS, "all", *APART)
+    verb.add_argument("report", nargs="?", type=_one_of("report", reports), default="all", help=" | ".join(reports))
+    verb.add_argument("--repeats", type=_positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
+    verb.add_argument("--quick", action="store_true", help="small cases, too small to judge by")
+    verb.add_argument("--full", action="store_true", help="the whole work, where a report takes a sample of it")
+    verb.add_argument("--json", type=Path, metavar="FILE", help="also write all samples as JSON")
+    verb.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="also write a file of JSON for each report, and a figure of all there",
+    )
+
+    verb = add("figures", _figures, "draw the dynamics that records hold")
+    verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR", help="published records, or runs")
+    verb.add_argument("--output", type=Path, default=Path("leaderboard/figures/dynamics"), metavar="DIR")
+    verb.add_argument(
+        "--suite", nargs="+", action="extend", default=[], metavar="NAME", help="which suites (default: all)"
+    )
+
+    for name, text in _LIGHTNING.items():
+        verbs.add_parser(name, help=text, add_help=False)
+    return parser, commands
+
+
+def _add_suite(verb: _Parser) -> None:
+    verb.add_argument("suite", metavar="SUITE", help="name of a suite (see list suites) or a YAML file")
+    verb.add_argument("--budget", type=_one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
+    verb.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATTERN",
+        help="task, network or task/network, with * and ? as wildcards",
+    )
+    verb.add_argument("--instances", type=_instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
+    verb.add_argument(
+        "--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help="where records are (default: runs)"
+    )
+
+
+def _one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"unknown {what} '{text}': {nearest(text, known)}")
+        return text
+
+    return convert
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is given: a whole number of at least 1 is allowed")
+    return int(text)
+
+
+def _segment(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return _positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or auto") from None
+
+
+def _instances(text: str) -> tuple[int, ...]:
+    """Return the instances of ``0-4``, ``0,2`` or ``0-2,5``, in increasing order."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise argparse.ArgumentTypeError(f"'{text}' is given: instances such as 3, 0-4 or 0,2 are allowed")
+        if int(last or first) >= MOST_INSTANCES:
+            raise argparse.ArgumentTypeError(f"'{text}' is given: instances from 0 to {MOST_INSTANCES - 1} are allowed")
+        chosen.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(chosen))
+
+
+def _list(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.command.listing import render
+
+    print(render([options.section] if options.section else list(_SECTIONS), options.json))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.command.checking import check_paths
+
+    return check_paths(options.paths)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.suite import load_suite
+    from rnnbench.benchmark.launchers import suite_run
+
+    _check_scan(options.scan)
+    return suite_run.run_suite(load_suite(options.suite, options.budget), _run_options(options))
+
+
+def _check_scan(scan: str) -> None:
+    """Refuse a scan that cannot walk here; imports torch only for those that depend on the machine."""
+    if scan not in ("native", "triton", "graph"):
+        return
+    import torch
+
+    from rnnbench.lit_models.scan.native_choice import why_no_native
+    from rnnbench.lit_models.scan.triton_choice import why_no_triton
+
+    on_gpu = torch.cuda.is_available()
+    if scan == "graph":
+        reason = None if on_gpu else "there is no CUDA device"
+    else:
+        reason = why_no_native() if scan == "native" else why_no_triton(on_gpu)
+    if reason is not None:
+        raise UserError(f"--scan {scan}: {reason}; --scan auto takes what suits the device")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.suite import load_suite
+    from rnnbench.benchmark.launchers import suite_run
+
+    return suite_run.suite_status(load_suite(options.suite, options.budget), _run_options(options))
+
+
+def _run_options(options: argparse.Namespace) -> RunOptions:
+    if options.runs_dir.exists() and not options.runs_dir.is_dir():
+        raise UserError(f"--runs-dir {options.runs_dir}: is a file; a folder is allowed")
+    names = [field.name for field in dataclasses.fields(RunOptions) if hasattr(options, field.name)]
+    return RunOptions(**{**{name: getattr(options, name) for name in names}, "only": tuple(options.only)})
+
+
+def _is_file(path: Path) -> str:
+    return ": it is a file" if path.exists() else ""
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from rnnbench.leaderboard.store import publish
+
+    if not options.runs_dir.is_dir():
+        raise UserError(f"--runs-dir {options.runs_dir}: no such folder{_is_file(options.runs_dir)}")
+    report = publish(options.runs_dir, options.records_dir, options.replace)
+    for path in (*report.published, *report.replaced):
+        print(f"published {path}")
+    for problem in report.problems:
+        print(f"not published: {problem.path}: {problem.reason}", file=sys.stderr)
+    print(f"{len(report.published)} published, {len(report.replaced)} replaced, {len(report.identical)} already there")
+    # What is merely interrupted is no mistake; a file that is damaged or lies at the wrong place is.
+    return 2 if report.damaged else 0
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from rnnbench.leaderboard.page import PAGE, write_leaderboard
+
+    folder: Path = options.output
+    if folder.suffix == ".md":
+        if folder.name != PAGE:
+            raise UserError(f"--output {folder}: a folder, or a path that ends in {PAGE}, is allowed")
+        folder = folder.parent
+    if not options.records_dir.is_dir():
+        raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
+    report = write_leaderboard(options.records_dir, folder)
+    for problem in report.problems:
+        print(f"not placed: {problem.path}: {problem.reason}", file=sys.stderr)
+    print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
+    return 2 if report.damaged else 0
+
+
+def _speed(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.speed.command import report_speed
+
+    return report_speed(options.report, options.repeats, options.quick, options.json, options.output, options.full)
+
+
+def _figures(options: argparse.Namespace) -> int:
+    from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
+    from rnnbench.leaderboard.dynamics import moment_text
+    from rnnbench.leaderboard.store import scan
+
+    if not options.records_dir.is_dir():
+        raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
+    if options.output.exists() and not options.output.is_dir():
+        raise UserError(f"--output {options.output}: is a file; a folder is allowed")
+    known = {record.suite for record in scan(options.records_dir)[0]}
+    for suite in options.suite:
+        if suite not in known:
+            raise UserError(f"--suite {suite}: no record in {options.records_dir} is of it: {nearest(suite, known)}")
+    report = write_figures(options.records_dir, options.output, options.suite)
+    for path in report.written:
+        print(path)
+    for failure in report.failed:
+        where = f"{failure.network} on {failure.task}, instances {', '.join(map(str, failure.instances))}"
+        print(f"failed: {failure.measure} {moment_text(failure.moment)}, {where}: {failure.reason}", file=sys.stderr)
+    for problem in (*report.unplaced, *report.damaged):
+        print(f"not drawn: {problem.path}: {problem.reason}", file=sys.stderr)
+    if not report.measured:
+        print(
+            f"no record in {options.records_dir} holds measures of dynamics: run a suite that names some under "
+            "'measures:', such as dynamics"
+        )
+    return 2 if report.damaged else 0

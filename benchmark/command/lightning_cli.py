@@ -1,0 +1,132 @@
+"""``rnnbench fit|validate|test``: LightningCLI over any task, recurrence and Trainer option."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.run.checkpoint import check_checkpoint, read_checkpoint
+from rnnbench.benchmark.run.lean_trainer import LeanTrainer
+from rnnbench.datamodules import registered_tasks
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.task import Task
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.recurrences import registered_recurrences
+
+_NOISE = (
+    *("Does not validate against", "Subtypes:", "Errors:", "Given value", "Expected a path but"),
+    *("Expected a <class 'NoneType'>", "Expected a <class 'collections.abc.Sequence'>"),
+)
+
+
+class _Parser(LightningArgumentParser):
+    """A parser whose errors name the nearest known word."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UserError(_readable(message, self))
+
+
+class _SequenceCLI(LightningCLI):
+    """LightningCLI whose model takes its sizes from the data module's task."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Return the verbs; there is nothing to predict on."""
+        return {verb: skipped for verb, skipped in LightningCLI.subcommands().items() if verb != "predict"}
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Return a parser with our errors and name; an abbreviated option is an unknown one."""
+        return super().init_parser(**{"prog": "rnnbench", **kwargs, "allow_abbrev": False})
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link the model's task to the data module's, so that sizes are never repeated."""
+        parser.link_arguments("data", "model.task", compute_fn=_task_of, apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the arguments, and see that a checkpoint can be read before Lightning looks for settings in it.
+
+        Raises:
+            UserError: an argument is wrong, or the checkpoint is damaged.
+        """
+        super().parse_arguments(parser, args)
+        given = self.config[self.config["subcommand"]].get("ckpt_path")
+        # The other words are Lightning's own, for checkpoints that it looks for itself.
+        self._checkpoint = None if given in (None, "best", "last", "hpc", "registry") else Path(given)
+        if self._checkpoint is not None:
+            read_checkpoint(self._checkpoint)
+
+    def instantiate_classes(self) -> None:
+        """Build everything and see that the data can be had, before anything is trained.
+
+        Raises:
+            UserError: a value is not allowed, data are missing, or the checkpoint is damaged.
+        """
+        try:
+            super().instantiate_classes()
+            self.datamodule.check_available()
+            if self._checkpoint is not None:
+                check_checkpoint(self._checkpoint, self.model)
+            if self.trainer.gradient_clip_val:
+                raise ValueError("trainer.gradient_clip_val clips all instances together: use model.gradient_clip_norm")
+        except ValueError as error:
+            raise UserError(_readable(str(error), self.parser)) from error
+
+
+def _task_of(data: SequenceDataModule) -> Task:
+    return data.task
+
+
+def _readable(message: str, parser: LightningArgumentParser) -> str:
+    """Return what jsonargparse says of one mistake, without its search through all types that it was not."""
+    lines = dict.fromkeys(line.strip(" -") for line in message.splitlines())
+    kept = " ".join(line for line in lines if line and not line.startswith(_NOISE))
+    if "did you mean" in kept:
+        # A nested parser's error comes by once more.
+        return kept
+    classes = {**registered_tasks(), **registered_recurrences()}
+    if found := re.search(r"Expected a dot import path string: (\S+)", kept):
+        return f"unknown class '{found[1]}': {nearest(found[1], classes)}"
+    if found := re.search(r"Option '(\w+)' is not accepted", kept):
+        arguments = {argument.name for cls in classes.values() for argument in cls.arguments}
+        return f"{kept}; {nearest(found[1], sorted(arguments)).split('? K')[0]}"
+    if found := re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", kept):
+        return f"unknown option '{found[1]}': {_nearest_option(found[1], parser)}"
+    return kept
+
+
+def _nearest_option(option: str, parser: LightningArgumentParser) -> str:
+    verbs = parser._subcommands_action.choices.values() if parser._subcommands_action else ()
+    known = {name for p in (parser, *verbs) for action in p._actions for name in action.option_strings}
+    close = difflib.get_close_matches(option, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else "see --help for all"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a verb with LightningCLI.
+
+    Raises:
+        UserError: an option or value is wrong, data are missing, or a checkpoint is damaged.
+    """
+    # Classes go by their short names on the command line once they are imported.
+    for found in [*registered_tasks().values(), *registered_recurrences().values()]:
+        importlib.import_module(found.module)
+    _SequenceCLI(
+        LitSequenceModel,
+        SequenceDataModule,
+        subclass_mode_data=True,
+        trainer_class=LeanTrainer,
+        save_config_kwargs={"overwrite": True},
+        parser_class=_Parser,
+        auto_configure_optimizers=False,
+        # LightningCLI warns of arguments that are given to it and to the process.
+        args=None if list(arguments) == sys.argv[1:] else list(arguments),
+    )
+    return 0

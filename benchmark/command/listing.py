@@ -1,0 +1,85 @@
+"""``rnnbench list``: what there is, without importing torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from rnnbench.benchmark.config.specs import Kind, registered
+from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
+from rnnbench.benchmark.config.yaml_file import read_yaml
+from rnnbench.benchmark.measures import MEASURES, measure_class
+from rnnbench.lit_models.presets import PRESETS
+
+SECTIONS = ("tasks", "recurrences", "measures", "suites")
+
+
+def list_section(section: str) -> dict[str, Any]:
+    """Return what there is of a section, as JSON data; beside ``recurrences`` stand ``presets``."""
+    if section == "tasks":
+        return {"tasks": _classes("task")}
+    if section == "recurrences":
+        presets = [
+            {"name": name, "recurrence": preset.recurrence, "training": preset.training}
+            for name, preset in sorted(PRESETS.items())
+        ]
+        return {"recurrences": _classes("recurrence"), "presets": presets}
+    if section == "measures":
+        return {"measures": [_measure(name) for name in MEASURES]}
+    return {"suites": [_suite(name) for name in suite_files()]}
+
+
+def _classes(kind: Kind) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(found) for found in registered(kind).values()]
+
+
+def _measure(name: str) -> dict[str, Any]:
+    cls = measure_class(name)
+    settings = {field.name: field.default for field in dataclasses.fields(cls)}
+    return {"name": name, "summary": (cls.__doc__ or "").split("\n")[0], "settings": settings}
+
+
+def _suite(name: str) -> dict[str, Any]:
+    path = suite_files()[name]
+    suites = {budget: load_suite(name, budget) for budget in suite_budgets(read_yaml(path))}
+    return {
+        "name": name,
+        "title": next(iter(suites.values())).title,
+        "budgets": {
+            budget: {"experiments": len(suite.experiments), "instances": suite.instances}
+            for budget, suite in suites.items()
+        },
+    }
+
+
+def render(sections: list[str], as_json: bool) -> str:
+    """Return the listing of some sections, for people or as JSON."""
+    found: dict[str, Any] = {}
+    for section in sections:
+        found |= list_section(section)
+    if as_json:
+        return json.dumps(found, indent=2)
+    return "\n\n".join("\n".join([f"{name}:", *map(_line, entries)]) for name, entries in found.items())
+
+
+def _line(entry: dict[str, Any]) -> str:
+    name = entry["name"]
+    if "budgets" in entry:
+        budgets = (
+            f"{budget} {size['experiments']} × {size['instances']} instances"
+            for budget, size in entry["budgets"].items()
+        )
+        return f"  {name:<12} {entry['title']}  ({', '.join(budgets)})"
+    if "recurrence" in entry:
+        values = ", ".join(f"{key}={value}" for key, value in entry["recurrence"]["init_args"].items())
+        training = "".join(f", {key}={value}" for key, value in entry["training"].items())
+        return f"  {name:<22} {entry['recurrence']['class_path']}({values}){training}"
+    if "settings" in entry:
+        values = ", ".join(f"{key}={value!r}" for key, value in entry["settings"].items())
+        return f"  {name}({values})\n      {entry['summary']}"
+    arguments = ", ".join(
+        f"{argument['name']}={argument['default']}" if argument["default"] is not None else argument["name"]
+        for argument in entry["arguments"]
+    )
+    return f"  {name}({arguments})\n      {entry['summary']}"

@@ -1,0 +1,180 @@
+"""Building data modules and recurrences from resolved configurations, and checking that this will work."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.specs import Kind, find_class
+from rnnbench.benchmark.config.type_check import describe, fits
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.measures.specs import build_measure
+
+if TYPE_CHECKING:
+    from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+    from rnnbench.lit_models.recurrence import Recurrence
+
+
+def build_data_module(config: Config, data_dir: str | Path | None = None) -> SequenceDataModule:
+    """Return the data module of a resolved configuration, without loading its data.
+
+    Args:
+        config: ``task``, ``training`` (of which the batch size is used) and ``seed``.
+        data_dir: folder of the real data sets, for the tasks that have such an argument.
+
+    Raises:
+        UserError: a value is of the wrong type or impossible.
+    """
+    spec = config["task"]
+    cls = _load("task", spec["class_path"])
+    accepted = find_class("task", spec["class_path"], "task").arguments
+    given = {**spec["init_args"], "batch_size": config["training"]["batch_size"], "seed": config["seed"]}
+    if data_dir is not None and any(argument.name == "data_dir" for argument in accepted):
+        given["data_dir"] = str(data_dir)
+    arguments = _arguments(cls, given, f"task {spec['class_path']}")
+    module: SequenceDataModule = _call(functools.partial(cls, **arguments), f"task {spec['class_path']}")
+    return module
+
+
+def recurrence_factory(spec: Config) -> Callable[[int], Recurrence]:
+    """Return what builds a recurrence for a number of input features.
+
+    Args:
+        spec: ``class_path`` and ``init_args``; arguments that are specs themselves become factories too.
+
+    Raises:
+        UserError: a value is of the wrong type.
+    """
+    cls = _load("recurrence", spec["class_path"])
+    return functools.partial(cls, **_arguments(cls, spec["init_args"], spec["class_path"]))
+
+
+def check_experiment(experiment: Experiment, data_dir: str | Path | None = None) -> SequenceDataModule:
+    """Build everything of an experiment but its data, at every point of its grid.
+
+    Returns:
+        The data module, whose ``task`` is known and whose data are not loaded.
+
+    Raises:
+        UserError: a value is of the wrong type or impossible; names task, network and argument.
+    """
+    import torch
+
+    from rnnbench.lit_models.network import Network
+
+    try:
+        module = build_data_module(experiment.config, data_dir)
+        steps = module.task.steps
+        for point in experiment.points():
+            spec = point.config["recurrence"]
+            for truncation in _specs_of("FeedForwardTruncation", spec):
+                if truncation["k"] > steps:
+                    raise UserError(
+                        f"k of FeedForwardTruncation is {truncation['k']}, but a sequence has {steps} steps: "
+                        f"from 1 to {steps} is allowed"
+                    )
+            # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
+            with torch.random.fork_rng(devices=[]):
+                recurrence = _call(
+                    functools.partial(recurrence_factory(spec), module.task.input_size), spec["class_path"]
+                )
+                _check_step(recurrence, module.task.input_size, spec["class_path"])
+                with torch.device("meta"):  # a table of many words takes time to draw
+                    _call(functools.partial(Network.of, recurrence, module.task), "network")
+                _check_measures(experiment, recurrence, module)
+            _check_stability(recurrence, point.recipe.stability_input_bound)
+    except UserError as error:
+        raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
+    return module
+
+
+def _check_measures(experiment: Experiment, recurrence: Recurrence, module: SequenceDataModule) -> None:
+    for spec in experiment.measures:
+        try:
+            build_measure(spec).check(recurrence, module.task)
+        except ValueError as error:
+            raise UserError(f"measure {spec['measure']}: {error}") from error
+
+
+def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
+    """Take one step of two sequences, since a user's class may be wrong in ways that only show then."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            state = recurrence.step(torch.zeros(2, input_size), recurrence.initial_state(2))
+            output = recurrence.output(state)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{what}: a step of 2 sequences fails: {_reason(error)}") from error
+    for name, found, size in (
+        ("state after a step", state, recurrence.state_size),
+        ("output", output, recurrence.hidden_size),
+    ):
+        shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        if shape != [2, size]:
+            raise UserError(f"{what}: the {name} of 2 sequences is {shape}: shape [2, {size}] is allowed")
+
+
+def _check_stability(recurrence: Recurrence, input_bound: float | None) -> None:
+    from rnnbench.lit_models.stability import stable_cells
+
+    if input_bound is not None:
+        try:
+            stable_cells(recurrence, input_bound)
+        except ValueError as error:
+            raise UserError(f"training.stability_input_bound is {input_bound}, but {error}") from error
+
+
+def _load(kind: Kind, class_path: str) -> Callable[..., Any]:
+    found = find_class(kind, class_path, kind)
+    cls: Callable[..., Any] = getattr(importlib.import_module(found.module), found.name.rpartition(".")[2])
+    return cls
+
+
+def _call(build: Callable[[], Any], what: str) -> Any:
+    try:
+        return build()
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{what}: {error}") from error
+    except (Exception, SystemExit) as error:
+        # The class may be the user's, and fail in any way; or its sizes are beyond the memory.
+        raise UserError(f"{what} cannot be built: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _arguments(cls: Callable[..., Any], given: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return constructor arguments of the types that the annotations ask for."""
+    try:
+        hints = typing.get_type_hints(cls.__init__)
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        # A user's class may import the names of its annotations for type checkers alone, or write what is no type; it
+        # then checks for itself.
+        hints = {}
+    arguments = {}
+    for name, value in given.items():
+        hint = hints.get(name, Any)
+        if not fits(value, hint):
+            raise UserError(f"{what}: {name} is {value!r}: {describe(hint)} is allowed")
+        if isinstance(value, Mapping) and "class_path" in value:
+            value = recurrence_factory(dict(value))
+        arguments[name] = tuple(value) if isinstance(value, list) and "list[" not in str(hint) else value
+    return arguments
+
+
+def _specs_of(class_path: str, spec: Any) -> Iterator[Config]:
+    """Yield the ``init_args`` of each spec of a class within a spec."""
+    if isinstance(spec, Mapping):
+        if spec.get("class_path") == class_path:
+            yield spec["init_args"]
+        for inner in spec.values():
+            yield from _specs_of(class_path, inner)

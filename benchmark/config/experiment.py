@@ -1,0 +1,183 @@
+"""An experiment: task x network x training recipe, with an id that is a hash of everything that can change a result."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rnnbench.benchmark.config.recipe import Recipe
+
+Config: TypeAlias = dict[str, Any]
+
+#: Instances of one experiment at most: far beyond any use, but a number that plans can still list.
+MOST_INSTANCES = 10_000
+
+#: Settings of a configuration that cannot change a result, and so do not enter an id.
+NOT_IN_ID = ("task.init_args.data_dir", "task.init_args.eval_batch_size")
+
+#: Settings that came after records had been published, with their defaults: at these they do not enter an id, so that
+#: the ids of what was trained before there was such a setting stay.
+LATER_SETTINGS: dict[str, Any] = {"training.stability_input_bound": None}
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the published numbers of an experiment are found: source, and the names of task and model there."""
+
+    source: str
+    task: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of an experiment's grid (the only one, without a sweep).
+
+    Attributes:
+        config: the whole resolved configuration, the swept settings at this point's values.
+        id: the experiment id of this point, 12 hexadecimal digits.
+        values: swept setting (dotted path) to its value here; empty without a sweep.
+    """
+
+    config: Config
+    id: str
+    values: dict[str, Any]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The training settings of this point."""
+        return recipe_of(self.config)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A cell of a suite's table.
+
+    Attributes:
+        suite: name of the suite.
+        budget: name of the budget.
+        task: the suite's short name of the task (a column).
+        network: the suite's short name of the network (a row).
+        config: ``task``, ``recurrence`` (each ``class_path`` and ``init_args`` with all defaults filled in),
+            ``training`` (all fields of ``Recipe``) and ``seed`` (of data, order and splits).
+        grid: swept setting (dotted path into ``config``) to its values; the choice is made on validation.
+        published: where the published numbers are, if the suite reproduces any.
+        measures: measures of dynamics to be taken (``benchmark.measures.specs``). They cannot change what is trained,
+            and so are part of neither configuration nor id.
+    """
+
+    suite: str
+    budget: str
+    task: str
+    network: str
+    config: Config
+    grid: Mapping[str, tuple[Any, ...]]
+    published: Published | None = None
+    measures: tuple[Config, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name that ``--only`` matches: ``task/network``."""
+        return f"{self.task}/{self.network}"
+
+    @property
+    def family_id(self) -> str:
+        """The hash that all points of the grid share: that of the configuration without the swept settings."""
+        return config_id(self.config, without=tuple(self.grid))
+
+    def points(self) -> list[Point]:
+        """Return the points of the grid, the last named setting varying fastest.
+
+        >>> base = {"task": {}, "recurrence": {}, "training": {"learning_rate": 0.1}, "seed": 0}
+        >>> experiment = Experiment("s", "cpu", "t", "n", base, {"training.learning_rate": (0.1, 0.03)})
+        >>> [point.values for point in experiment.points()]
+        [{'training.learning_rate': 0.1}, {'training.learning_rate': 0.03}]
+        >>> len({point.id for point in experiment.points()})
+        2
+        """
+        points = []
+        for combination in itertools.product(*self.grid.values()):
+            values = dict(zip(self.grid, combination, strict=True))
+            config = copy.deepcopy(self.config)
+            for path, value in values.items():
+                set_setting(config, path, value)
+            points.append(Point(config, config_id(config), values))
+        return points
+
+
+def recipe_of(config: Config) -> Recipe:
+    """Return the training settings of a configuration.
+
+    Raises:
+        ValueError: a setting is outside of what is allowed.
+    """
+    training = config["training"]
+    return Recipe(**{**training, "betas": tuple(training["betas"])})
+
+
+def config_id(config: Config, without: tuple[str, ...] = ()) -> str:
+    """Return 12 hexadecimal digits of the SHA-256 of a configuration's canonical JSON.
+
+    Args:
+        config: a resolved configuration.
+        without: dotted paths to leave out, beside those that cannot change a result (``NOT_IN_ID``) and those that came
+            later and are at their default (``LATER_SETTINGS``).
+
+    Returns:
+        The same id whatever the order of the keys, and for 1 and 1.0.
+
+    >>> config_id({"seed": 1, "training": {}}) == config_id({"training": {}, "seed": 1.0})
+    True
+    """
+    counted = copy.deepcopy(config)
+    for path in (*NOT_IN_ID, *without):
+        section, key = _section(counted, path)
+        section.pop(key, None)
+    for path, default in LATER_SETTINGS.items():
+        section, key = _section(counted, path)
+        if section.get(key) == default:
+            section.pop(key, None)
+    text = json.dumps(_canonical(counted), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _section(config: Config, path: str) -> tuple[Config, str]:
+    """Return the part of a configuration that holds a dotted path, empty if there is none, and the path's last key."""
+    *parents, last = path.split(".")
+    section: Config = config
+    for key in parents:
+        section = section.get(key, {})
+    return section, last
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def get_setting(config: Config, path: str) -> Any:
+    """Return the value at a dotted path of a configuration.
+
+    Raises:
+        KeyError: there is no such setting.
+    """
+    value: Any = config
+    for key in path.split("."):
+        if not isinstance(value, Mapping):
+            raise KeyError(path)
+        value = value[key]
+    return value
+
+
+def set_setting(config: Config, path: str, value: Any) -> None:
+    """Set the value at a dotted path of a configuration, in place."""
+    parent, _, last = path.rpartition(".")
+    get_setting(config, parent)[last] = value

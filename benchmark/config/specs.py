@@ -1,0 +1,226 @@
+"""Resolving ``class_path`` and ``init_args``: names are checked and defaults filled in, without importing torch."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import sys
+from typing import Any, Literal
+
+from rnnbench.benchmark.config.experiment import Config
+from rnnbench.benchmark.config.yaml_file import Section
+from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.datamodules import registered_tasks
+from rnnbench.datamodules.source_scan import Argument, FoundClass
+from rnnbench.lit_models.presets import PRESETS, Preset
+from rnnbench.lit_models.recurrences import registered_recurrences
+
+Kind = Literal["task", "recurrence"]
+
+_BASES = {"task": "SequenceDataModule", "recurrence": "Recurrence"}
+#: Constructor arguments that are not written under init_args, and where they come from.
+_GIVEN_ELSEWHERE = {
+    "task": {
+        "batch_size": "give it as training.batch_size",
+        "seed": "give it as the suite's seed",
+        "data_dir": "give it as --data-dir or in the environment variable RNNBENCH_DATA",
+    },
+    "recurrence": {"input_size": "it follows from the task"},
+}
+
+
+def registered(kind: Kind) -> dict[str, FoundClass]:
+    """Return the registered classes of a kind by name."""
+    return registered_tasks() if kind == "task" else registered_recurrences()
+
+
+def find_preset(name: object, where: str) -> Preset:
+    """Return the preset ``name``; a ``UserError`` that names the nearest one if there is none."""
+    if not isinstance(name, str) or name not in PRESETS:
+        classes = registered("recurrence")
+        form = "{class_path: NAME, init_args: {...}}"
+        if isinstance(name, str) and name in classes:
+            raise UserError(f"{where}: '{name}' is a class, no preset: write {form.replace('NAME', name)}")
+        hint = nearest(name, [*PRESETS, *classes])
+        raise UserError(f"{where}: unknown preset '{name}': {hint}. A class is written {form}")
+    return PRESETS[name]
+
+
+def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
+    """Return a registered class by its name, or a user's class by its dotted import path.
+
+    Raises:
+        UserError: there is no such class, or it is of another kind.
+    """
+    known = registered(kind)
+    if isinstance(class_path, str):
+        module, _, name = class_path.rpartition(".")
+        if name in known and module in ("", known[name].module, known[name].module.rpartition(".")[0]):
+            return known[name]
+        if module:
+            return _imported(kind, module, name, where)
+    raise UserError(f"{where}: unknown {kind} '{class_path}': {nearest(class_path, known)}")
+
+
+def _imported(kind: Kind, module: str, name: str, where: str) -> FoundClass:
+    # The console script, unlike ``python -m``, does not look for modules where it is called.
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:
+        # Importing runs the user's code, which may fail in any way.
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{where}: {kind} '{module}.{name}' cannot be imported: {reason}") from error
+    if not isinstance(found, type) or _BASES[kind] not in {base.__name__ for base in found.__mro__}:
+        raise UserError(f"{where}: '{module}.{name}' is no {kind}: a class derived from {_BASES[kind]} is allowed")
+    missing = [
+        method
+        for method in dir(found)
+        if getattr(inspect.getattr_static(found, method, None), "__isabstractmethod__", False)
+    ]
+    if missing:
+        raise UserError(f"{where}: '{module}.{name}' is abstract: a class that defines {', '.join(missing)} is allowed")
+    arguments = tuple(
+        Argument(
+            parameter.name,
+            inspect.formatannotation(parameter.annotation),
+            None if parameter.default is parameter.empty else repr(parameter.default),
+        )
+        for parameter in list(inspect.signature(found).parameters.values())
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
+    return FoundClass(f"{module}.{name}", module, (found.__doc__ or "").split("\n")[0], arguments)
+
+
+def as_section(value: Any) -> Any:
+    """Return plain nested data with its mappings as sections (of no file) and its tuples as lists."""
+    if isinstance(value, dict):
+        section = Section(value)
+        section.update({key: as_section(inner) for key, inner in value.items()})
+        return section
+    return [as_section(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def network_spec(value: object, where: str) -> tuple[Section, dict[str, Any]]:
+    """Return the recurrence of a network as written in a suite, and the training settings its preset asks for.
+
+    Args:
+        value: the name of a preset, ``{preset: NAME, init_args: {...}}`` or ``{class_path: ..., init_args: {...}}``.
+        where: file and line, for messages.
+    """
+    if isinstance(value, str):
+        value = Section({"preset": value})
+    if not isinstance(value, Section):
+        raise UserError(f"{where}: a mapping with class_path or preset, or a preset's name, is allowed, not {value!r}")
+    if "preset" not in value:
+        return value, {}
+    value.check_keys(("preset", "init_args"), "key of a preset")
+    preset = find_preset(value["preset"], where)
+    recurrence: Section = as_section(dict(preset.recurrence))
+    return with_arguments(recurrence, value.section("init_args")), dict(preset.training)
+
+
+def with_arguments(spec: Section, init_args: Section) -> Section:
+    """Return a spec with more ``init_args`` laid over its own."""
+    wrapper = Section({"init_args": init_args})
+    return spec.merged(wrapper) if init_args else spec
+
+
+def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
+    """Return ``class_path`` and ``init_args`` with all defaults filled in, also of recurrences inside recurrences.
+
+    Args:
+        kind: whether it names a task or a recurrence.
+        spec: the section as written.
+        where: file, line, and whose it is, for messages.
+
+    Raises:
+        UserError: an unknown class or argument (the nearest known one is named), or a required argument is missing.
+    """
+    if isinstance(spec, Section) and "preset" in spec and kind == "recurrence":
+        spec, _ = network_spec(spec, where)
+    if not isinstance(spec, Section) or "class_path" not in spec:
+        raise UserError(f"{where}: a mapping with class_path (and init_args) is allowed, not {spec!r}")
+    spec.check_keys(("class_path", "init_args"), "key")
+    found = find_class(kind, spec["class_path"], _at(spec, "class_path", where))
+    given = spec.section("init_args")
+    for name, hint in _GIVEN_ELSEWHERE[kind].items():
+        if name in given:
+            raise UserError(f"{_at(given, name, where)}: {name} is not an init_arg of {found.name} here: {hint}")
+    arguments = [argument for argument in found.arguments if argument.name not in _GIVEN_ELSEWHERE[kind]]
+    names = [argument.name for argument in arguments]
+    for name in given:
+        if name not in names:
+            raise UserError(f"{_at(given, name, where)}: {found.name} has no argument '{name}': {nearest(name, names)}")
+    init_args: Config = {}
+    for argument in arguments:
+        if argument.name in given:
+            value = given[argument.name]
+            nested = isinstance(value, Section) and ("class_path" in value or "preset" in value)
+            inner_where = f"{_at(given, argument.name, where)}: {argument.name} of {found.name}"
+            init_args[argument.name] = (
+                resolve_spec("recurrence", value, inner_where) if nested else _given(value, inner_where)
+            )
+        elif argument.default is None:
+            raise UserError(f"{where}: {found.name} needs the argument '{argument.name}'")
+        else:
+            default = _default(argument.default)
+            if default is not Ellipsis:
+                init_args[argument.name] = default
+    return {"class_path": found.name, "init_args": init_args}
+
+
+def _at(section: Section, key: str, where: str) -> str:
+    return section.at(key) if key in section.lines else where
+
+
+def _default(text: str) -> Any:
+    """Return a default from its source text; Ellipsis where it is no literal and so cannot be written in a record."""
+    try:
+        default = _plain(ast.literal_eval(text))
+        json.dumps(default)
+    except (ValueError, SyntaxError, TypeError):
+        return Ellipsis
+    return default
+
+
+def _given(value: Any, where: str) -> Any:
+    """Return a value as written, as plain data of which an id can be made."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise UserError(f"{where} is {value!r}: finite numbers are allowed") from error
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return nested data as JSON has it: plain dictionaries and lists."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def argument_annotation(recurrence: Config, path: list[str], where: str) -> str:
+    """Return the annotation, as source text, of a recurrence's argument, or of one in a recurrence inside it.
+
+    Args:
+        recurrence: a resolved spec.
+        path: keys below it, for example ``["init_args", "layer", "init_args", "r"]``.
+        where: for messages.
+    """
+    if len(path) < 2 or path[0] != "init_args":
+        raise UserError(f"{where}: below a recurrence, init_args.ARGUMENT is allowed")
+    found = find_class("recurrence", recurrence["class_path"], where)
+    value = recurrence["init_args"].get(path[1])
+    if path[1] not in recurrence["init_args"]:
+        hint = nearest(path[1], recurrence["init_args"])
+        raise UserError(f"{where}: {found.name} has no argument '{path[1]}': {hint}")
+    if len(path) == 2:
+        return next(argument.annotation for argument in found.arguments if argument.name == path[1])
+    if not isinstance(value, dict) or "class_path" not in value:
+        raise UserError(f"{where}: {path[1]} of {found.name} is {value!r} and has nothing inside")
+    return argument_annotation(value, path[2:], where)

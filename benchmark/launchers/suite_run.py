@@ -1,0 +1,191 @@
+"""Running a suite: what is missing is planned, checked, trained by worker processes, and reported."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
+from rnnbench.benchmark.config.yaml_file import read_yaml
+from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.launchers.dry_run import print_costs, print_jobs, steps_of
+from rnnbench.benchmark.launchers.plan import Plan, largest_ensemble, make_plan
+from rnnbench.benchmark.launchers.writable import check_writable
+from rnnbench.benchmark.measures import measure_class
+from rnnbench.benchmark.run.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rnnbench.benchmark.config.experiment import Experiment
+    from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+
+#: What worker processes start with, unless the user has set it. One thread each: two processes are twice as fast as
+#: one, two threads only a fifth faster. And memory that is kept (glibc only): what a step frees, the next one asks for
+#: again, and mapping it anew took a fifth of the time of a long sequence's step.
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+}
+
+
+def run_suite(suite: Suite, options: RunOptions) -> int:
+    """Train what of a suite has no record yet.
+
+    Returns:
+        0 if every wanted record is there; 2 if something the user can mend stood in the way; 1 if a run failed.
+
+    Raises:
+        UserError: an impossible setting or missing data, found before any training.
+    """
+    for variable, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    built = _Built(options)
+    plan = plan_of(suite, options, built.members_that_fit)
+    _tell(plan)
+    print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there", flush=True)
+    if not plan.jobs:
+        return 2 if plan.problems else 0
+    if not options.dry_run:
+        check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
+    modules = _check(plan, built)
+    if options.dry_run:
+        print_jobs(plan, modules)
+        print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options)
+        return 2 if plan.problems else 0
+    return _train(plan, modules, options)
+
+
+def suite_status(suite: Suite, options: RunOptions) -> int:
+    """Print how far each experiment of a suite is."""
+    from rnnbench.benchmark.launchers.progress import steps_done
+
+    plan = plan_of(suite, options)
+    _tell(plan)
+    print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there")
+    for job in plan.jobs:
+        begun = f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
+        print(f"  {job.name}: {begun}")
+    return 2 if plan.problems else 0
+
+
+def _tell(plan: Plan) -> None:
+    for problem in plan.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], int] = largest_ensemble) -> Plan:
+    """Return what is missing of the experiments and instances that the options choose.
+
+    Args:
+        suite: the suite.
+        options: what is chosen of it, and where records are.
+        largest: members of a run at most (``make_plan``).
+
+    Raises:
+        UserError: an ``--only`` pattern matches nothing.
+    """
+    chosen = []
+    for pattern in options.only:
+        matching = [
+            e for e in suite.experiments if any(fnmatch.fnmatch(n, pattern) for n in (e.name, e.task, e.network))
+        ]
+        if not matching:
+            names = {name for e in suite.experiments for name in (e.name, e.task, e.network)}
+            raise UserError(
+                f"--only {pattern} matches nothing in suite {suite.name}: {nearest(pattern, sorted(names))}"
+            )
+        chosen.extend(matching)
+    experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
+    instances = options.instances if options.instances is not None else tuple(range(suite.instances))
+    return make_plan(experiments, instances, options.runs_dir, largest)
+
+
+def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, Plan]:
+    """Return the plans of the suite's other budgets, as far as the options choose anything of them."""
+    others = [name for name in suite_budgets(read_yaml(suite.path)) if name != suite.budget]
+    plans = {}
+    for other in (load_suite(suite.path, name) for name in others):
+        known = {name for e in other.experiments for name in (e.name, e.task, e.network)}
+        only = tuple(pattern for pattern in options.only if fnmatch.filter(known, pattern))
+        if only or not options.only:
+            plans[other.budget] = plan_of(other, dataclasses.replace(options, only=only), built.members_that_fit)
+    return plans
+
+
+class _Built:
+    """Experiments built without their data, each of them once."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._modules: dict[tuple[str, str], SequenceDataModule] = {}
+
+    def module(self, experiment: Experiment) -> SequenceDataModule:
+        from rnnbench.benchmark.config.construct import check_experiment
+
+        key = experiment.budget, experiment.name
+        if key not in self._modules:
+            self._modules[key] = check_experiment(experiment, self._options.data_dir)
+        return self._modules[key]
+
+    def members_that_fit(self, experiment: Experiment) -> int:
+        from rnnbench.benchmark.launchers.memory import members_that_fit
+
+        return members_that_fit(experiment, self.module(experiment), self._options)
+
+
+def _check(plan: Plan, built: _Built) -> dict[Job, SequenceDataModule]:
+    """Build every experiment without its data, and see that the data can be had."""
+    modules = {}
+    for job in plan.jobs:
+        modules[job] = built.module(job.experiment)
+        try:
+            modules[job].check_available()
+            _check_samples(job, modules[job])
+        except ValueError as error:
+            raise UserError(f"suite {job.experiment.suite}, {job.experiment.name}: {error}") from error
+    return modules
+
+
+def _check_samples(job: Job, module: SequenceDataModule) -> None:
+    for spec in job.experiment.measures:
+        samples, split = spec["settings"]["samples"], spec["settings"]["split"]
+        size = module.split_size(split)
+        if measure_class(spec["measure"]).uses_sequences and samples > size:
+            raise UserError(
+                f"suite {job.experiment.suite}, {job.experiment.name}: samples of {spec['measure']} is {samples}: "
+                f"at most {size}, all of split '{split}', is allowed"
+            )
+
+
+def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptions) -> int:
+    from rnnbench.benchmark.launchers.local import run_jobs
+    from rnnbench.benchmark.launchers.progress import SuiteBar
+    from rnnbench.benchmark.run.train import TrainOptions
+
+    # A run of no steps, which only measures, is work too.
+    steps = {job: max(1, steps_of(job, modules[job])) for job in plan.jobs}
+    work = {job: float(steps[job] * modules[job].task.steps * len(job.members)) for job in plan.jobs}
+    # The longest first: a long run that starts last would keep one worker busy and the others idle.
+    order = sorted(plan.jobs, key=lambda job: -work[job])
+    train_options = TrainOptions(
+        options.data_dir,
+        options.devices,
+        wandb=options.wandb,
+        scan=options.scan,
+        checkpoint_every=options.checkpoint_every,
+    )
+    exit_code = 2 if plan.problems else 0
+    with SuiteBar(work, steps) as bar:
+        for job, outcome in run_jobs(order, train_options, options.workers, bar.update):
+            bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
+            exit_code = max(exit_code, {"trained": 0, "refused": 2, "failed": 1}[outcome.kind])
+    return exit_code

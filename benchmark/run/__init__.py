@@ -1,0 +1,1 @@
+"""One run: the training of some instances, its callbacks, and the records it writes."""

@@ -1,0 +1,133 @@
+"""A checkpoint that an interrupted run goes on from, to the same result as if it had not been interrupted."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.utilities.types import _PATH
+
+from rnnbench.leaderboard.files import write_atomically
+
+#: With several devices, steps after which they agree whether it is time for a checkpoint: to agree takes time itself.
+_STEPS_BETWEEN_QUESTIONS = 10
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: whenever it is killed, a whole one is there."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+        """Write the checkpoint and replace the one before.
+
+        Raises:
+            OSError: the disk is full or the folder unwritable; the checkpoint before is untouched.
+        """
+        # Not straight into the file: torch.save hides the system's reason when a disk is full.
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_atomically(Path(path), content.getvalue())
+
+
+class ResumeCheckpoint(L.Callback):
+    """Saves the whole training state inside epochs and after each evaluation.
+
+    Args:
+        path: the file, replaced each time.
+        every_seconds: least time between two checkpoints inside an epoch.
+        validate_every: steps between evaluations, or None for the end of each epoch.
+    """
+
+    def __init__(self, path: Path, every_seconds: float, validate_every: int | None) -> None:
+        """Start the clock."""
+        self.path = path
+        self.every_seconds = every_seconds
+        self.validate_every = validate_every
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time, unless an evaluation comes next."""
+        # A checkpoint between a step and the evaluation that it triggers would lose the evaluation on resuming.
+        if not self._evaluation_is_due(trainer, batch_idx) and self._is_time(trainer):
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save what was evaluated."""
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
+            self._save(trainer)
+
+    def _evaluation_is_due(self, trainer: L.Trainer, batch_idx: int) -> bool:
+        if self.validate_every is not None:
+            return trainer.global_step % self.validate_every == 0
+        return batch_idx + 1 == trainer.num_training_batches
+
+    def _is_time(self, trainer: L.Trainer) -> bool:
+        if trainer.world_size > 1 and trainer.global_step % _STEPS_BETWEEN_QUESTIONS:
+            return False
+        is_time = time.monotonic() - self._saved_at >= self.every_seconds
+        # Clocks differ between processes, and all must take part in saving.
+        return trainer.strategy.reduce_boolean_decision(is_time, all=False)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._saved_at = time.monotonic()
+
+
+class TrainingClock(L.Callback):
+    """Measures the seconds spent in training steps, evaluation left out, over all parts of a resumed run."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.seconds = 0.0
+        self.steps = 0
+        self._began = 0.0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Start a step."""
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """End a step."""
+        self.seconds += time.perf_counter() - self._began
+        self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was measured so far."""
+        return {"seconds": self.seconds, "steps": self.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what was measured."""
+        self.seconds, self.steps = state_dict["seconds"], state_dict["steps"]
+
+
+class ProgressFile(L.Callback):
+    """Tells the launching process how far the run is, by a small file.
+
+    Args:
+        path: the file; its text is the number of steps done.
+        every_seconds: least time between two writes.
+    """
+
+    def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
+        """Start the clock."""
+        self.path = path
+        self.every_seconds = every_seconds
+        self._written_at = 0.0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write the number of steps."""
+        if trainer.is_global_zero and time.monotonic() - self._written_at >= self.every_seconds:
+            self.path.write_text(str(trainer.global_step), encoding="utf-8")
+            self._written_at = time.monotonic()

@@ -1,0 +1,150 @@
+"""Measures of dynamics before, during and after training, of every instance as if it were alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from rnnbench.benchmark.measures.base import MeasureOptions, Moment, Subject
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.task import Batch
+from rnnbench.leaderboard.schema import plain
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.network import Network
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One measure of one instance at one moment, taken or failed.
+
+    Attributes:
+        step: optimiser steps done by then.
+        reason: why it failed; None if it did not.
+        settings: all settings.
+        summary: numbers for tables.
+        arrays: for figures, by name.
+    """
+
+    step: int
+    reason: str | None
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    arrays: dict[str, Tensor]
+
+
+class TakeMeasures(L.Callback):
+    """Takes measures of each instance, alone, and keeps them through interruptions.
+
+    A measure that fails says so, with the reason, in what is kept of it; training goes on. Whatever a measure does, it
+    leaves the weights, the random numbers and the mode of what is trained as they were. It needs a
+    ``LitSequenceModel`` and a ``SequenceDataModule``, and tells the Trainer's loggers the numbers.
+
+    Args:
+        measures: by name.
+
+    Attributes:
+        taken: for each instance, measure and moment (``start``, ``end``, ``epoch-3``), what came out.
+    """
+
+    def __init__(self, measures: dict[str, MeasureOptions]) -> None:
+        """Take nothing yet."""
+        self.measures = measures
+        self.taken: list[dict[str, dict[str, Taken]]] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
+        """Measure what is about to be trained."""
+        self._take_at(trainer, pl_module, "start")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
+        """Measure at the first evaluation after every so many epochs."""
+        # Not at the end of the epoch: the checkpoint after an evaluation must hold what belongs to it.
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        for name, options in self.measures.items():
+            if options.every_epochs is not None:
+                epoch = int(pl_module.curve[-1]["epoch"]) // options.every_epochs * options.every_epochs
+                if epoch:
+                    self._take(trainer, pl_module, name, f"epoch-{epoch}")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
+        """Measure the last weights."""
+        self.finish(trainer, pl_module)
+
+    def finish(self, trainer: L.Trainer, model: LitSequenceModel) -> None:
+        """Measure the last weights; also called after ``fit``, which calls no hook when nothing is left to train."""
+        # A run of no steps trains nothing and so never starts.
+        self._take_at(trainer, model, "start")
+        self._take_at(trainer, model, "end")
+
+    def _take_at(self, trainer: L.Trainer, model: LitSequenceModel, moment: Moment) -> None:
+        for name, options in self.measures.items():
+            if moment in options.at:
+                self._take(trainer, model, name, moment)
+
+    def _take(self, trainer: L.Trainer, model: LitSequenceModel, name: str, moment: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        self.taken = self.taken or [{} for _ in model.instances]
+        for index, taken in enumerate(self.taken):
+            moments = taken.setdefault(name, {})
+            if moment not in moments:
+                moments[moment] = self._measure(trainer, model, index, self.measures[name], moment)
+                _log(trainer, f"{name}/{moment}", index, moments[moment])
+
+    def _measure(
+        self, trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions, moment: str
+    ) -> Taken:
+        step = trainer.global_step
+        settings = plain(asdict(options))
+        reason = _obstacle(model, index, moment, step)
+        if reason is not None:
+            return Taken(step, reason, settings, {}, {})
+        try:
+            # Evaluation runs in inference mode, whose tensors know no gradients.
+            with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+                measured = options.take(_subject(trainer, model, index, options))
+                arrays = {key: torch.from_numpy(array) for key, array in measured.arrays.items()}
+        except Exception as error:
+            # Out of memory, not finite, not converged, a user's recurrence: the scores are worth having all the same.
+            return Taken(step, f"{type(error).__name__}: {' '.join(str(error).split())}", settings, {}, {})
+        return Taken(step, None, settings, plain(dict(measured.summary)), arrays)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was taken, as plain data and tensors."""
+        return {"taken": [{m: {k: vars(t) for k, t in ts.items()} for m, ts in each.items()} for each in self.taken]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with what was taken."""
+        self.taken = [
+            {m: {k: Taken(**fields) for k, fields in ts.items()} for m, ts in each.items()}
+            for each in state_dict["taken"]
+        ]
+
+
+def _obstacle(model: LitSequenceModel, index: int, moment: str, step: int) -> str | None:
+    """Return why an instance cannot be measured at all; None if it can."""
+    if moment == "start" and step > 0:
+        return f"training was at step {step} already when this measure was first asked for"
+    if not model.get_buffer("alive")[index]:
+        return f"the instance diverged at step {int(model.get_buffer('diverged_at')[index])}"
+    return None
+
+
+def _subject(trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions) -> Subject:
+    data: SequenceDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    network: Network = model.ensemble.instance(index).eval()  # type: ignore[assignment]
+    batch = data.samples(options.split, options.samples if options.uses_sequences else 1)
+    device = next(network.readout.parameters()).device
+    lengths = None if batch.lengths is None else batch.lengths.to(device)
+    on_device = Batch(batch.inputs.to(device), batch.targets.to(device), lengths)
+    return Subject(network, model.task, on_device, data.training_batches)
+
+
+def _log(trainer: L.Trainer, name: str, index: int, taken: Taken) -> None:
+    numbers = {key: value for key, value in taken.summary.items() if isinstance(value, int | float)}
+    for logger in trainer.loggers:
+        logger.log_metrics({f"{name}/{key}/{index}": value for key, value in numbers.items()}, step=taken.step)

@@ -1,0 +1,262 @@
+"""Weights & Biases beside the records: one run per instance, which never stands in the way of training."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+
+from rnnbench.benchmark.config.options import WandbMode
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.recording import learning_curve, portable
+from rnnbench.leaderboard.record import CurvePoint, Record
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+
+if TYPE_CHECKING:
+    import wandb
+
+#: What a run goes on as when it cannot be opened.
+_FALLBACK: dict[WandbMode, WandbMode] = {"online": "offline", "offline": "off"}
+
+#: Exit codes as Weights & Biases understands them: finished, failed, killed.
+_FINISHED, _FAILED, _KILLED = 0, 1, 255
+
+#: Nothing about this machine, its console or its code leaves it, and nothing waits long for a network.
+_SETTINGS: dict[str, Any] = {
+    "console": "off",
+    "disable_code": True,
+    "disable_git": True,
+    "disable_job_creation": True,
+    "finish_timeout": 20.0,
+    "finish_timeout_raises": True,
+    "host": "",
+    "init_timeout": 15.0,
+    "label_disable": True,
+    "save_code": False,
+    # Without messages wandb does not ask for a key either. What matters of them is told in one line.
+    "silent": True,
+    # Workers share the folder: a link to the latest run would be fought over.
+    "symlink": False,
+    "x_disable_machine_info": True,
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+}
+
+
+class WandbMirror(L.Callback):
+    """Mirrors each instance of a job into a W&B run: configuration, learning curve and, from the record, summary.
+
+    A context manager around the training: its end ends the W&B runs. It acts in the process of rank zero only, at the
+    start, at evaluations and at the end. A run's id is fixed by its instance, so that a resumed run goes on in it.
+
+    Every point of the curve is sent under its training step. Going on online, W&B tells from which step on points are
+    missing. Offline, the folder that wandb writes can not go on: the new one takes the whole curve and replaces those
+    of the same id, so that whatever is uploaded is complete and holds no point twice.
+
+    Whatever wandb does wrong is told on stderr, and training goes on: from online to offline, from there without.
+
+    Args:
+        job: what is trained.
+        mode: ``online``, ``offline`` or ``off``.
+    """
+
+    def __init__(self, job: Job, mode: WandbMode) -> None:
+        """Open nothing yet: only the process of rank zero will."""
+        self.job = job
+        self.mode = mode
+        self._runs: dict[int, wandb.Run] = {}
+        self._sent = 0
+
+    def __enter__(self) -> WandbMirror:
+        """Return the mirror."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the W&B runs: finished, failed, or killed and waiting to go on."""
+        code = _FINISHED if error is None else _FAILED if isinstance(error, Exception) else _KILLED
+        for index, run in list(self._runs.items()):
+            if self._guarded(index, partial(run.finish, exit_code=code)):
+                self._remove_superseded(run)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
+        """Open a W&B run per instance, and send what a checkpoint already holds of the curve."""
+        if trainer.is_global_zero:
+            self._open(pl_module)
+            self._send(pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
+        """Send the new point of the curve."""
+        self._send(pl_module)
+
+    def summarise(self, records: Sequence[Record]) -> None:
+        """Send the records, one per member of the job, as summaries."""
+        for index, run in list(self._runs.items()):
+            self._guarded(index, partial(run.summary.update, run_summary(records[index])))
+
+    def _send(self, model: LitSequenceModel) -> None:
+        for index, run in list(self._runs.items()):
+            points = learning_curve(model, index, start=self._sent)
+            self._guarded(index, partial(_log, run, [history_row(point) for point in points]))
+        self._sent = len(model.curve)
+
+    def _open(self, model: LitSequenceModel) -> None:
+        while self.mode != "off" and not self._runs:
+            try:
+                for index, member in enumerate(self.job.members):
+                    self._runs[index] = self._init(member, model)
+            except ImportError as error:
+                self.mode = "off"
+                _tell(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
+            except Exception as error:
+                # wandb's errors share no base class (Error, OSError, its mailbox's, pydantic's for a wrong setting).
+                failed, self.mode = self.mode, _FALLBACK[self.mode]
+                how = "without it" if self.mode == "off" else f"offline, in {self._folder}; `wandb sync` sends it"
+                _tell(f"{self.job.name}: {failed} is not possible ({_first_line(error)}). Training goes on {how}")
+                self._close_service()
+
+    def _close_service(self) -> None:
+        """Make room for a second attempt: wandb's service keeps the ids of runs that it could not open."""
+        self._runs.clear()
+        try:
+            import wandb
+
+            wandb.teardown(exit_code=_FAILED)
+        except (Exception, SystemExit) as error:
+            # It exits with the code of a service that failed.
+            _tell(f"{self.job.name}: its service does not end ({_first_line(error)})")
+
+    def _init(self, member: Member, model: LitSequenceModel) -> wandb.Run:
+        # Errors of wandb itself are told here, not to its makers.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        import wandb
+
+        wandb.setup(wandb.Settings(**_SETTINGS))
+        e = self.job.experiment
+        run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT") or "rnnbench",
+            dir=self._folder.parent,
+            id=run_id(self.job, member),
+            name=f"{e.network}-{member.experiment_id}-{member.instance}",
+            group=f"{e.suite}/{e.budget}/{e.task}/{e.network}",
+            tags=[e.suite, e.budget, e.task, e.network],
+            config=run_config(self.job, member, model),
+            mode="online" if self.mode == "online" else "offline",
+            reinit="create_new",
+            # A run that starts anew replaces what is there under its id.
+            resume="allow" if self.mode == "online" and model.curve else None,
+        )
+        run.define_metric("step", hidden=True)
+        run.define_metric("*", step_metric="step")
+        return run
+
+    @property
+    def _folder(self) -> Path:
+        return self.job.runs_dir.resolve() / "wandb"
+
+    def _guarded(self, index: int, call: Callable[[], object]) -> bool:
+        """Call into wandb for an instance; if that fails, say so and leave this instance's run alone from there on."""
+        try:
+            call()
+        except Exception as error:
+            run = self._runs.pop(index)
+            where = f"what it holds is in {Path(run.dir).parent}; `wandb sync` sends it"
+            _tell(f"{self.job.name}: run {run.id} is given up ({_first_line(error)}); {where}")
+            return False
+        return True
+
+    def _remove_superseded(self, run: wandb.Run) -> None:
+        """Remove the folders of earlier attempts at this run: uploaded after this one, they would undo it."""
+        current = Path(run.dir).parent
+        for folder in current.parent.glob(f"*run-*-{run.id}*"):
+            if folder != current:
+                try:
+                    shutil.rmtree(folder)
+                except OSError as error:
+                    _tell(f"cannot remove {folder} ({error}); remove it before `wandb sync`")
+
+
+def run_id(job: Job, member: Member) -> str:
+    """Return the id of a member's W&B run: the same whenever it is trained, another in another suite or budget."""
+    place = job.record_path(member).relative_to(job.runs_dir).as_posix()
+    return f"{member.experiment_id}-{member.instance}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+def run_config(job: Job, member: Member, model: LitSequenceModel) -> dict[str, Any]:
+    """Return the record's configuration with one column per setting, so that tables compare architectures."""
+    e = job.experiment
+    config = portable(job.point(member).config)
+    return {
+        "suite": e.suite,
+        "budget": e.budget,
+        "task": e.task,
+        "network": e.network,
+        "experiment_id": member.experiment_id,
+        "family_id": e.family_id,
+        "instance": member.instance,
+        "task_class": config["task"]["class_path"],
+        "task_args": config["task"]["init_args"],
+        "recurrence": config["recurrence"]["class_path"],
+        "recurrence_args": config["recurrence"]["init_args"],
+        **config["training"],
+        "seed": config["seed"],
+        "parameters": model.parameter_count,
+        "state_size": model.state_size,
+    }
+
+
+def history_row(point: CurvePoint) -> dict[str, Any]:
+    """Return a point of the curve as W&B's history has it; missing values are left out."""
+    row: dict[str, Any] = {"step": point.step, "epoch": point.epoch, "train_loss": point.train_loss}
+    for split, values in (("val", point.val), ("test", point.test)):
+        row |= {f"{split}/{name}": value for name, value in values.items()}
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def run_summary(record: Record) -> dict[str, Any]:
+    """Return what a table shows of a record; ``None`` where it has no value, in place of an earlier one."""
+    scores = {"scores/val": record.scores.val, "scores/test": record.scores.test, "best_test": record.best_test}
+    minimal = record.minimal_performance.model_dump() if record.minimal_performance else {}
+    return {
+        "status": record.status,
+        "diverged_at": record.diverged_at,
+        "steps": record.steps,
+        "best_step": record.best_step,
+        **{f"{group}/{name}": value for group, values in scores.items() for name, value in values.items()},
+        **{f"minimal_performance/{name}": value for name, value in minimal.items()},
+        **{
+            f"{name}/{moment}/{key}": value
+            for name, moments in record.measures.items()
+            for moment, measure in moments.items()
+            for key, value in {"status": measure.status, **measure.summary}.items()
+        },
+        "parameters": record.parameters,
+        "state_size": record.state_size,
+        "seconds_per_step": record.seconds_per_step,
+        "peak_memory_bytes": record.peak_memory_bytes,
+    }
+
+
+def _log(run: wandb.Run, rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        # Online, what was sent before an interruption is there already.
+        if row["step"] >= run.starting_step:
+            run.log(row, step=row["step"], commit=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _tell(message: str) -> None:
+    print(f"Weights & Biases: {message}", file=sys.stderr, flush=True)

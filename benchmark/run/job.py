@@ -1,0 +1,128 @@
+"""A job: the members of one experiment that one run trains together. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnbench.benchmark.config.experiment import Experiment, Point, Published
+from rnnbench.benchmark.errors import UserError
+from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.store import record_path
+
+JOB_FILE = "job.yaml"
+
+
+@dataclass(frozen=True, order=True)
+class Member:
+    """One instance at one point of an experiment's grid: what becomes one record.
+
+    Attributes:
+        experiment_id: id of the point.
+        instance: number of the instance.
+    """
+
+    experiment_id: str
+    instance: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Members of one experiment, trained as one ensemble in a folder of their own.
+
+    Attributes:
+        experiment: what is trained.
+        members: in the order of the instance axis.
+        runs_dir: where records go.
+    """
+
+    experiment: Experiment
+    members: tuple[Member, ...]
+    runs_dir: Path
+
+    @property
+    def name(self) -> str:
+        """Short description for people."""
+        instances = len({member.instance for member in self.members})
+        points = len({member.experiment_id for member in self.members})
+        grid = f" x {points} points of the grid" if points > 1 else ""
+        return f"{self.experiment.name} ({instances} instance{'s' if instances > 1 else ''}{grid})"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of checkpoint, weights and progress; the same for the same members."""
+        text = json.dumps([[member.experiment_id, member.instance] for member in self.members])
+        cell = self.record_path(self.members[0]).parent
+        return cell / f"run-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def file(self) -> Path:
+        """The file that describes the job."""
+        return self.folder / JOB_FILE
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that an interrupted run goes on from."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def progress(self) -> Path:
+        """The file that holds the number of steps done."""
+        return self.folder / "progress"
+
+    def point(self, member: Member) -> Point:
+        """Return the grid point of a member."""
+        return next(point for point in self.experiment.points() if point.id == member.experiment_id)
+
+    def record_path(self, member: Member) -> Path:
+        """Return where a member's record goes."""
+        e = self.experiment
+        return record_path(
+            self.runs_dir,
+            suite=e.suite,
+            budget=e.budget,
+            task=e.task,
+            network=e.network,
+            experiment_id=member.experiment_id,
+            instance=member.instance,
+        )
+
+    def weights_path(self, member: Member) -> Path:
+        """Return where the weights of a member at its best validation go."""
+        return self.folder / f"weights-{member.experiment_id}-{member.instance}.pt"
+
+    def save(self) -> None:
+        """Write the job into its folder."""
+        import yaml
+
+        content = {
+            "experiment": {**asdict(self.experiment), "grid": {k: list(v) for k, v in self.experiment.grid.items()}},
+            "members": [asdict(member) for member in self.members],
+        }
+        # Through JSON: what YAML would write as tuples or shared references becomes plain lists and values.
+        text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
+        write_atomically(self.file, text.encode())
+
+
+def load_job(path: Path, runs_dir: Path) -> Job:
+    """Return the job that ``Job.save`` wrote.
+
+    Raises:
+        UserError: the file is damaged or not a job's.
+    """
+    import yaml
+
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = dict(content["experiment"])
+        fields["grid"] = {key: tuple(values) for key, values in fields["grid"].items()}
+        fields["published"] = Published(**fields["published"]) if fields["published"] else None
+        # A run that was begun before there were measures goes on without.
+        fields["measures"] = tuple(fields.get("measures", ()))
+        members = tuple(Member(**member) for member in content["members"])
+        return Job(Experiment(**fields), members, runs_dir)
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: damaged or not a run's description ({error}); move it away to start anew") from error

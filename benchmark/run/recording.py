@@ -1,0 +1,218 @@
+"""From a trained ensemble to one record and one file of weights per instance."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from rnnbench.benchmark.config.experiment import Config
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
+from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memory, versions
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.leaderboard.record import (
+    CodeVersion,
+    CurvePoint,
+    Measure,
+    MetricInfo,
+    Published,
+    Record,
+    RecordError,
+    read_record,
+    summarise,
+    write_record,
+)
+from rnnbench.leaderboard.side_file import Arrays, array_name, side_path, write_arrays
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is measured around a run: time, when it was started (the last time, if resumed), dynamics, scan."""
+
+    clock: TrainingClock
+    started_at: datetime
+    measures: TakeMeasures
+    scan: str = "auto"
+    checkpoint_every: int | str | None = None
+
+
+def write_records(
+    job: Job,
+    model: LitSequenceModel,
+    data: SequenceDataModule,
+    trainer: L.Trainer,
+    facts: RunFacts,
+    interrupted: bool,
+) -> list[Record]:
+    """Write the records of a job, the arrays beside them and, at the end, each instance's weights at its best.
+
+    Args:
+        job: what was trained.
+        model: the ensemble, with its learning curve.
+        data: gives the metrics and the fingerprint of the data.
+        trainer: gives the steps done and the device.
+        facts: time.
+        interrupted: whether training stopped before its end; the records then say so.
+
+    Returns:
+        The records, in the order of the members; those of instances that are finished already were not written.
+    """
+    records = []
+    for index, member in enumerate(job.members):
+        record = make_record(job, member, index, model, data, trainer, facts, interrupted)
+        records.append(record)
+        if is_finished(job.record_path(member)):
+            # Another run of overlapping instances was first; what is measured stays.
+            continue
+        if not interrupted and model.best_weights:
+            weights = {name: stack[index].cpu() for name, stack in model.best_weights.items()}
+            AtomicCheckpointIO().save_checkpoint(
+                {"state_dict": weights, "config": record.config}, job.weights_path(member)
+            )
+        arrays = measured_arrays(facts.measures, index)
+        if arrays:
+            # Before the record, which names them.
+            write_arrays(side_path(job.record_path(member)), arrays)
+        write_record(job.record_path(member), record)
+    return records
+
+
+def measured(measures: TakeMeasures, index: int) -> dict[str, dict[str, Measure]]:
+    """Return the measures of one instance as its record has them."""
+    taken = measures.taken[index] if measures.taken else {}
+    return {
+        name: {
+            moment: Measure(
+                status="finished" if one.reason is None else "failed",
+                reason=one.reason,
+                step=one.step,
+                settings=one.settings,
+                summary=one.summary,
+                arrays=[array_name(name, moment, array) for array in one.arrays],
+            )
+            for moment, one in moments.items()
+        }
+        for name, moments in taken.items()
+    }
+
+
+def measured_arrays(measures: TakeMeasures, index: int) -> Arrays:
+    """Return the arrays of one instance's measures by their names in the file beside its record."""
+    taken = measures.taken[index] if measures.taken else {}
+    return {
+        array_name(name, moment, array): values.numpy()
+        for name, moments in taken.items()
+        for moment, one in moments.items()
+        for array, values in one.arrays.items()
+    }
+
+
+def is_finished(path: Path) -> bool:
+    """Return whether a finished or diverged record, or something that is not ours to overwrite, lies there."""
+    try:
+        return read_record(path).status != "interrupted"
+    except FileNotFoundError:
+        return False
+    except (RecordError, OSError):
+        return True
+
+
+def make_record(
+    job: Job,
+    member: Member,
+    index: int,
+    model: LitSequenceModel,
+    data: SequenceDataModule,
+    trainer: L.Trainer,
+    facts: RunFacts,
+    interrupted: bool,
+) -> Record:
+    """Return the record of one instance; ``index`` is its place on the instance axis."""
+    experiment, point = job.experiment, job.point(member)
+    diverged_at = _diverged_at(model, index)
+    metrics = [
+        MetricInfo(
+            name=metric.name,
+            direction=metric.direction,
+            chance=metric.chance,
+            best=metric.best,
+            minimal_performance=metric.minimal_performance,
+        )
+        for metric in data.task.metrics
+    ]
+    curve = learning_curve(model, index)
+    # A run of no steps has no training batches either.
+    interval = point.recipe.validate_every or int(trainer.num_training_batches if trainer.global_step else 1)
+    summary = summarise(curve, metrics, trainer.global_step, interval, diverged_at)
+    commit, dirty = code_version()
+    published = experiment.published
+    return Record(
+        schema_version=1,
+        experiment_id=member.experiment_id,
+        family_id=experiment.family_id,
+        suite=experiment.suite,
+        budget=experiment.budget,  # type: ignore[arg-type]
+        task=experiment.task,
+        network=experiment.network,
+        instance=member.instance,
+        config=portable(point.config),
+        grid={path: list(values) for path, values in experiment.grid.items()},
+        point=point.values,
+        status="interrupted" if interrupted else "finished" if diverged_at is None else "diverged",
+        diverged_at=None if interrupted else diverged_at,
+        metrics=metrics,
+        curve=curve,
+        **summary._asdict(),
+        parameters=model.parameter_count,
+        state_size=model.state_size,
+        steps=trainer.global_step,
+        seconds_per_step=facts.clock.seconds / max(1, facts.clock.steps) / len(job.members),
+        peak_memory_bytes=peak_memory(model.device),
+        data_fingerprint=data.fingerprint(),
+        code=CodeVersion(commit=commit, dirty=dirty),
+        versions=versions(),
+        hardware={
+            **hardware(model.device, trainer.world_size),
+            "instances_trained_together": len(job.members),
+            "scan": facts.scan,
+            **({} if facts.checkpoint_every is None else {"checkpoint_every": facts.checkpoint_every}),
+        },
+        started_at=facts.started_at.isoformat(timespec="seconds"),
+        finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        published=Published(source=published.source, model=published.model, task=published.task) if published else None,
+        measures=measured(facts.measures, index),
+    )
+
+
+def learning_curve(model: LitSequenceModel, index: int, start: int = 0) -> list[CurvePoint]:
+    """Return the evaluations of one instance from the ``start``-th on; ``index`` is its place on the instance axis."""
+    diverged_at = _diverged_at(model, index)
+    return [_curve_point(entry, index, diverged_at) for entry in model.curve[start:]]
+
+
+def _diverged_at(model: LitSequenceModel, index: int) -> int | None:
+    return int(model.get_buffer("diverged_at")[index]) if not model.get_buffer("alive")[index] else None
+
+
+def _curve_point(entry: dict[str, Any], index: int, diverged_at: int | None) -> CurvePoint:
+    # A frozen instance still has scores: those of the weights it was frozen with, which are no result.
+    gone = diverged_at is not None and entry["step"] >= diverged_at
+    scores = {
+        split: {name: None if gone else values[index] for name, values in entry[split].items()}
+        for split in ("val", "test")
+    }
+    return CurvePoint(step=entry["step"], epoch=entry["epoch"], train_loss=entry["train_loss"][index], **scores)
+
+
+def portable(config: Config) -> Config:
+    """Return a configuration without the folder of this machine's data."""
+    portable = copy.deepcopy(config)
+    portable["task"]["init_args"].pop("data_dir", None)
+    return portable

@@ -1,0 +1,194 @@
+"""Training one job: build, fit or go on, evaluate, write the records."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from filelock import FileLock, Timeout
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
+from rnnbench.benchmark.config.options import CheckpointEvery, ScanName, WandbMode
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.measures.specs import build_measure
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import (
+    AtomicCheckpointIO,
+    ProgressFile,
+    ResumeCheckpoint,
+    TrainingClock,
+)
+from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
+from rnnbench.benchmark.run.callbacks.wandb_mirror import WandbMirror
+from rnnbench.benchmark.run.checkpoint import check_checkpoint
+from rnnbench.benchmark.run.job import Job
+from rnnbench.benchmark.run.lean_trainer import LeanTrainer
+from rnnbench.benchmark.run.provenance import reset_peak_memory
+from rnnbench.benchmark.run.recording import RunFacts, write_records
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.leaderboard.files import torn_files
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.scan.choice import scanning
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a job is trained: nothing that changes its result.
+
+    Attributes:
+        data_dir: folder of the real data sets, or None.
+        devices: devices that share each batch.
+        accelerator: Lightning's name of the kind of device.
+        device_index: which GPU a single-device run uses; None for the first.
+        wandb: whether Weights & Biases mirrors the records.
+        checkpoint_seconds: least time between two checkpoints inside an epoch.
+        scan: how recurrences are walked; what comes out differs by rounding errors.
+        checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
+    """
+
+    data_dir: Path | None = None
+    devices: int = 1
+    accelerator: str = "auto"
+    device_index: int | None = None
+    wandb: WandbMode = "off"
+    checkpoint_seconds: float = 30.0
+    scan: ScanName = "auto"
+    checkpoint_every: CheckpointEvery = None
+
+
+def train(job: Job, options: TrainOptions) -> None:
+    """Train what the job names, from its checkpoint if there is one, and write its records.
+
+    Raises:
+        UserError: another process trains this job, or its checkpoint is damaged; both are left untouched.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # One process of each run holds the lock; with several devices its sisters share what it holds.
+        lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
+        walk = scanning(options.scan, options.checkpoint_every)
+        with lock, quiet_lightning(), walk, WandbMirror(job, options.wandb) as mirror:
+            _train(job, options, mirror)
+    except Timeout as error:
+        raise UserError(f"{job.name}: another process is training it ({job.folder})") from error
+
+
+def is_first_process(options: TrainOptions) -> bool:
+    """Return whether this process is the one of its run that holds the lock and writes files."""
+    # Lightning sets the variable; with one device it may be set by somebody else and mean something else.
+    return options.devices == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
+    started_at = datetime.now(timezone.utc)
+    if is_first_process(options):
+        job.save()
+        _remove_torn_files(job)
+    reset_peak_memory()
+    data, model = build(job, options.data_dir)
+    clock = TrainingClock()
+    measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})
+    facts = RunFacts(clock, started_at, measures, options.scan, options.checkpoint_every)
+    checkpoint = job.checkpoint if job.checkpoint.exists() else None
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, model)
+    trainer = make_trainer(job, options, measures, clock, *([mirror] if options.wandb != "off" else []))
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):
+            # The last step was not one of those that are followed by an evaluation.
+            trainer.validate(model, datamodule=data, verbose=False)
+        measures.finish(trainer, model)
+    except (KeyboardInterrupt, SystemExit):
+        if model.curve and trainer.is_global_zero:
+            mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=True))
+        raise
+    if trainer.is_global_zero:
+        mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=False))
+        job.checkpoint.unlink(missing_ok=True)
+        job.progress.unlink(missing_ok=True)
+
+
+def _remove_torn_files(job: Job) -> None:
+    """Remove what a killed process was writing; nobody else writes here while the lock is held."""
+    for path in (job.file, job.checkpoint, *map(job.weights_path, job.members), *map(job.record_path, job.members)):
+        for torn in torn_files(path):
+            torn.unlink(missing_ok=True)
+
+
+def build(job: Job, data_dir: Path | None) -> tuple[SequenceDataModule, LitSequenceModel]:
+    """Return the data module and the ensemble of a job, one factory and one learning rate per member."""
+    data = build_data_module(job.experiment.config, data_dir)
+    points = [job.point(member) for member in job.members]
+    recipe = points[0].recipe
+    model = LitSequenceModel(
+        recurrence=[recurrence_factory(point.config["recurrence"]) for point in points],
+        task=data.task,
+        instances=[member.instance for member in job.members],
+        optimizer=recipe.optimizer,
+        learning_rate=[point.recipe.learning_rate for point in points],
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        betas=recipe.betas,
+        schedule=recipe.schedule,
+        warmup_steps=recipe.warmup_steps,
+        gradient_clip_norm=recipe.gradient_clip_norm,
+        stability_input_bound=recipe.stability_input_bound,
+    )
+    return data, model
+
+
+def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.Trainer:
+    """Return the Trainer of a job: its recipe's length and evaluations, the callbacks of a resumable run and others."""
+    recipe = job.point(job.members[0]).recipe
+    resume = ResumeCheckpoint(job.checkpoint, options.checkpoint_seconds, recipe.validate_every)
+    by_epoch: dict[str, Any] = {"check_val_every_n_epoch": 1}
+    by_step: dict[str, Any] = {"check_val_every_n_epoch": None, "val_check_interval": recipe.validate_every}
+    devices: Any = options.devices if options.device_index is None else [options.device_index]
+    return LeanTrainer(
+        accelerator=options.accelerator,
+        devices=devices,
+        strategy="ddp" if options.devices > 1 else "auto",
+        # The loaders split each batch themselves: Lightning's sampler would change the global batches.
+        use_distributed_sampler=False,
+        max_epochs=recipe.max_epochs if recipe.max_epochs is not None else -1,
+        max_steps=recipe.max_steps if recipe.max_steps is not None else -1,
+        num_sanity_val_steps=0,
+        # The processes of a run are always its own, also where SLURM's variables would tell Lightning otherwise.
+        plugins=[AtomicCheckpointIO(), *([LightningEnvironment()] if options.devices > 1 else [])],
+        # The checkpoint last: it is to hold what the others did.
+        callbacks=[ProgressFile(job.progress), *callbacks, resume],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=job.folder,
+        **(by_epoch if recipe.validate_every is None else by_step),
+    )
+
+
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's hints about loggers and devices, and warnings about torch that it causes itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec")
+            # With several devices: what is logged is the same on all, and no stride changes a value.
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level")
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,236 @@
+"""Figures of dynamics as SVG: one for each measure, task and moment, and one that shows them beside the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnbench.leaderboard.board import Board, Column, boards
+from rnnbench.leaderboard.drawing.figure_style import as_svg, plain_text
+from rnnbench.leaderboard.dynamics import (
+    Failure,
+    Series,
+    SideFiles,
+    failures,
+    has_measures,
+    moment_text,
+    moments,
+    series,
+    trained_cells,
+)
+from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.statistics import place
+from rnnbench.leaderboard.store import Problem, safe_name, scan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from rnnbench.leaderboard.drawing.panel_parts import Legend
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel: the function of ``dynamics_panels`` that draws it, of what measure, and the arrays that it needs."""
+
+    function: str
+    measure: str
+    needed: tuple[str, ...]
+
+
+_EXPONENTS_OVER_TIME = Panel("finite_time", "lyapunov", ("curve", "curve_steps"))
+_HESSIAN = Panel("hessian", "hessian", ("eigenvalues",))
+_GRADIENTS = Panel("gradient_norms", "gradient_flow", ("norm_inf",))
+
+#: Name of a figure in file names, what it shows, and its panels; those that nothing was measured for are left out.
+KINDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
+    "spectrum": ("Lyapunov spectrum", (Panel("spectrum", "lyapunov", ("exponents",)),)),
+    "finite-time": ("Finite-time Lyapunov exponents", (_EXPONENTS_OVER_TIME,)),
+    "hessian": ("Hessian eigenvalues", (_HESSIAN, Panel("gauss_newton", "hessian", ("ggn_eigenvalues",)))),
+    "gradient-norms": ("Gradient norms", (_GRADIENTS,)),
+    "truncation": (
+        "Truncation",
+        (
+            Panel("truncation_error", "truncation", ("ks", "state_error")),
+            Panel("truncation_metric", "truncation", ("ks", "metric")),
+        ),
+    ),
+    "memory-capacity": ("Memory capacity", (Panel("memory_capacity", "memory_capacity", ("delays", "capacity")),)),
+    "polynomial-degree": (
+        "Polynomial degree",
+        (Panel("polynomial_degree", "polynomial_degree", ("steps", "degree")),),
+    ),
+    "truncated-training": (
+        "Truncated training",
+        (
+            Panel("last_distance", "truncated_training", ("ks", "distance")),
+            Panel("distances", "truncated_training", ("ks", "distance")),
+        ),
+    ),
+}
+# Fig. 2 of Dubinin & Effenberger 2024: what stands beside the scores.
+_COMBINED = {
+    "finite-time exponents": _EXPONENTS_OVER_TIME,
+    "Hessian eigenvalues by rank": _HESSIAN,
+    "gradient norms": _GRADIENTS,
+}
+
+
+@dataclass(frozen=True)
+class DynamicsFigure:
+    """A figure that is drawn.
+
+    Attributes:
+        name: of its file.
+        task: what the networks learn.
+        caption: what it shows.
+        combined: whether it is the one that shows dynamics beside the scores.
+        image: SVG.
+    """
+
+    name: str
+    task: str
+    caption: str
+    combined: bool
+    image: bytes
+
+
+def dynamics_figures(board: Board, side_files: SideFiles, taken: Collection[str] = ()) -> list[DynamicsFigure]:
+    """Draw all figures of a board's dynamics; their names differ from those taken."""
+    figures: list[DynamicsFigure] = []
+    for column in board.columns:
+        drawn = [*_combined(board, column, side_files), *_single(board, column, side_files)]
+        for suffix, caption, combined, image in drawn:
+            stem = f"{safe_name(board.suite)}-{board.budget}-{safe_name(column.task)}-{suffix}"
+            # Equal where a task ranks by two metrics, or where names differ only in characters unsafe for files.
+            while f"{stem}.svg" in {*(figure.name for figure in figures), *taken}:
+                stem += "_"
+            figures.append(DynamicsFigure(f"{stem}.svg", column.task, caption, combined, image))
+    return figures
+
+
+_Drawn = tuple[str, str, bool, bytes]
+
+
+def _single(board: Board, column: Column, side_files: SideFiles) -> list[_Drawn]:
+    drawn: list[_Drawn] = []
+    for moment in moments(column):
+        for kind, (name, panels) in KINDS.items():
+            data = [(panel, series(column, side_files, panel.measure, moment, panel.needed)) for panel in panels]
+            filled = [(panel, found) for panel, found in data if found]
+            if filled:
+                caption = f"{name} {moment_text(moment)}"
+                title = f"{column.task} ({board.suite}, budget {board.budget}), {moment_text(moment)}"
+                image = as_svg(_drawing(board, column, title, filled))
+                drawn.append((f"{safe_name(moment)}-{kind}", caption, False, image))
+    return drawn
+
+
+def _combined(board: Board, column: Column, side_files: SideFiles) -> list[_Drawn]:
+    """Draw dynamics beside the scores, at the first moment at which all three measures were taken."""
+    for moment in moments(column):
+        data = [
+            (name, panel, series(column, side_files, panel.measure, moment, panel.needed))
+            for name, panel in _COMBINED.items()
+        ]
+        if all(found for _, _, found in data):
+            if trained_cells(column).cells:
+                data.insert(0, ("scores over training", Panel("learning", "", ()), {}))
+            letters = [f"{letter}  {name}" for letter, (name, _, _) in zip("ABCD", data, strict=False)]
+            title = f"{column.task} ({board.suite}, budget {board.budget}), dynamics {moment_text(moment)}"
+            image = as_svg(_drawing(board, column, title, [one[1:] for one in data], letters))
+            return [("dynamics", f"Dynamics {moment_text(moment)}", True, image)]
+    return []
+
+
+def _drawing(
+    board: Board,
+    column: Column,
+    title: str,
+    panels: Sequence[tuple[Panel, Series]],
+    headings: Sequence[str] = (),
+) -> Callable[[], Figure]:
+    """Return what draws panels under one legend: in a row, four of them in a square."""
+
+    def draw() -> Figure:
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+        from rnnbench.leaderboard.drawing import dynamics_panels
+        from rnnbench.leaderboard.drawing.panel_parts import Legend, Sheet
+
+        rows = 2 if len(panels) == 4 else 1
+        columns = len(panels) // rows
+        legend = Legend()
+        figure = Figure(layout=ConstrainedLayoutEngine(wspace=0.06))
+        for index, (panel, found) in enumerate(panels):
+            axes = figure.add_subplot(rows, columns, index + 1)
+            getattr(dynamics_panels, panel.function)(axes, Sheet(board, column, legend), found)
+            axes.margins(x=0.02)
+            if headings:
+                axes.set_title(headings[index], loc="left", fontsize=9, fontweight="bold")
+        width, height = _legend_size(legend)
+        panel_width = 5.0 if columns == 1 else 4.0
+        figure.set_size_inches(panel_width * columns + width, max(3.6, 3.1 * rows + 0.3, height))
+        figure.suptitle(plain_text(title), x=0.01, ha="left", fontsize=10)
+        figure.legend(handles=legend.handles(board), loc="outside right center", frameon=False, fontsize=8)
+        return figure
+
+    return draw
+
+
+def _legend_size(legend: Legend) -> tuple[float, float]:
+    """Return the room for the legend in inches, from the number of lines and the longest."""
+    lines = [line for name, remarks in legend.remarks.items() for line in (name, *remarks)] + list(legend.references)
+    return 0.6 + 0.075 * max(len(line) for line in lines), 0.8 + 0.18 * len(lines)
+
+
+@dataclass(frozen=True)
+class FiguresReport:
+    """What ``write_figures`` did.
+
+    Attributes:
+        written: the files.
+        measured: whether any record holds measures at all.
+        failed: measures that failed.
+        unplaced: records that are not shown, such as interrupted ones, and why.
+        damaged: records and files of arrays that cannot be read, and why.
+    """
+
+    written: tuple[Path, ...]
+    measured: bool
+    failed: tuple[Failure, ...]
+    unplaced: tuple[Problem, ...]
+    damaged: tuple[Problem, ...]
+
+
+def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()) -> FiguresReport:
+    """Write all figures of dynamics of a folder's records into a folder.
+
+    Args:
+        records_root: folder of records; read only.
+        output: folder to write into; what else is there stays.
+        suites: names of suites; empty for all.
+
+    Raises:
+        OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
+    """
+    records, unreadable = scan(records_root)
+    cells, unplaced = place([record for record in records if not suites or record.suite in suites])
+    side_files = SideFiles(records_root)
+    figures: dict[str, bytes] = {}
+    failed: list[Failure] = []
+    shown = boards(cells)
+    for board in shown:
+        figures.update({figure.name: figure.image for figure in dynamics_figures(board, side_files, figures)})
+        failed += failures(board)
+    for name, image in figures.items():
+        write_atomically(output / name, image)
+    return FiguresReport(
+        tuple(output / name for name in figures),
+        any(has_measures(board) for board in shown),
+        tuple(failed),
+        tuple(unplaced),
+        (*unreadable, *side_files.problems),
+    )

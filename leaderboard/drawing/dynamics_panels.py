@@ -1,0 +1,263 @@
+"""The panels that figures of dynamics are made of. Needs numpy and matplotlib: import it only to draw."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from rnnbench.leaderboard.drawing.figure_style import REFERENCE, look
+from rnnbench.leaderboard.drawing.learning_curves import curve
+from rnnbench.leaderboard.drawing.panel_parts import (
+    Sheet,
+    draw_band,
+    draw_line,
+    floats,
+    log_axis,
+    log_lines,
+    mean_line,
+    mean_of,
+    rank_axis,
+    say_zeros,
+    spread,
+    stack,
+)
+from rnnbench.leaderboard.dynamics import Series, scalar_residual, trained_cells
+from rnnbench.leaderboard.tables.values import axis_label, scale
+
+_MOST_LINES = 20
+_BOUND = (0, (4, 2))
+_RESIDUAL = (0, (5, 3))
+_CHANCE = (0, (1, 3))
+
+
+def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the ranked metric on the test split over training; ``series`` is not used."""
+    metric = sheet.column.metric
+    cells = trained_cells(sheet.column).cells
+    values: list[float] = []
+    for index, network in enumerate(sheet.board.networks):
+        if network in cells:
+            shown = curve(cells[network], "test")
+            rows = np.array([shown.low, shown.mean, shown.high]).reshape(3, -1)
+            draw_line(axes, np.array(shown.steps), rows[1], look(index))
+            draw_band(axes, np.array(shown.steps), rows, look(index))
+            sheet.legend.add(network)
+            values += shown.low
+    chance = scale(metric.name) * metric.chance
+    if metric.direction == "min" and values and all(value > 0 for value in [*values, chance]):
+        axes.set_yscale("log")
+    axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=_CHANCE)
+    sheet.legend.refer("chance", REFERENCE, _CHANCE)
+    axes.set_xlabel("optimiser steps")
+    axes.set_ylabel(f"test {axis_label(metric.name)}")
+
+
+def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the exponents by rank: mean and range over sequences and instances; those at −∞ as triangles at the axis."""
+    anything = False
+    for network, drawn, instances in sheet.each(series):
+        width = min(arrays["exponents"].shape[1] for arrays in instances)
+        every = np.concatenate([floats(arrays["exponents"])[:, :width] for arrays in instances])
+        rows = every[~(np.isnan(every) | np.isposinf(every)).any(axis=1)]
+        ranks = np.arange(1, width + 1)
+        finite = np.isfinite(rows).all(axis=0) if len(rows) else np.zeros(width, bool)
+        lost = len(every) - len(rows)
+        infinite = int((~finite).sum()) if len(rows) else 0
+        sheet.legend.add(
+            network,
+            f"{infinite} of {width} exponents at −∞" if infinite else "",
+            f"{lost} of {len(every)} sequences not finite" if lost else "",
+        )
+        if finite.any():
+            anything = True
+            mean_line(axes, ranks[finite], rows[:, finite], drawn)
+        if infinite:
+            # One triangle for each would be a bar.
+            shown = ranks[~finite][:: max(1, infinite // 25)]
+            axes.plot(
+                shown,
+                np.zeros(len(shown)),
+                color=drawn.colour,
+                linestyle="none",
+                marker="v",
+                markersize=3.5,
+                clip_on=False,
+                transform=axes.get_xaxis_transform(),
+            )
+    if not anything:
+        axes.set_yticks([])
+    rank_axis(axes)
+    axes.set_ylabel("exponent (nats per step)")
+
+
+def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw finite-time exponents of one sequence of the first instance: at most 20, evenly spread over all of them."""
+    for network, drawn, instances in sheet.each(series):
+        points = spread(len(instances[0]["curve_steps"]), most=50)
+        steps, every = instances[0]["curve_steps"][points], floats(instances[0]["curve"])[points]
+        chosen = spread(every.shape[1], most=_MOST_LINES)
+        lines = every[:, chosen]
+        infinite, lost = int(np.isneginf(lines[-1]).sum()), int((np.isnan(lines[-1]) | np.isposinf(lines[-1])).sum())
+        sheet.legend.add(
+            network,
+            f"{infinite} of {len(chosen)} lines end at −∞" if infinite else "",
+            f"{lost} of {len(chosen)} lines not finite" if lost else "",
+        )
+        shown = np.where(np.isfinite(lines), lines, np.nan)
+        shown = shown[:, np.isfinite(shown).any(axis=0)]
+        axes.plot(steps, shown, color=drawn.colour, linewidth=0.6)
+        if shown.shape[1]:
+            # One line has markers, by which the bundle is known without colour.
+            draw_line(axes, steps, shown[:, shown.shape[1] // 2], drawn, linewidth=0.6, linestyle="solid")
+        r = scalar_residual(sheet.column.cells[network].first)
+        if r is not None:
+            axes.axhline(float(np.log(r)), color="black", linewidth=1.0, linestyle=_RESIDUAL)
+            sheet.legend.refer("log r of the residual", "black", _RESIDUAL)
+    axes.set_xlabel("time step")
+    axes.set_ylabel("finite-time exponent (nats per step)")
+
+
+def hessian(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the magnitudes of the Hessian's eigenvalues by rank; open markers where they are negative."""
+    _rank_plot(axes, sheet, series, "eigenvalues")
+    sheet.legend.references["negative eigenvalue"] = Line2D(
+        [], [], color=REFERENCE, linestyle="none", marker="o", markerfacecolor="white", label="negative eigenvalue"
+    )
+    axes.set_ylabel("|eigenvalue| of the Hessian (loss)")
+
+
+def gauss_newton(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the eigenvalues of the generalised Gauss–Newton matrix by rank."""
+    _rank_plot(axes, sheet, series, "ggn_eigenvalues")
+    axes.set_ylabel("|eigenvalue| of Gauss–Newton (loss)")
+
+
+def gradient_norms(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the maximum norm of the loss' gradient by the state after each step."""
+    for network, drawn, instances in sheet.each(series):
+        rows = stack(instances, "norm_inf")
+        points = spread(rows.shape[1])
+        sheet.legend.add(network, *log_lines(axes, points + 1, rows[:, points], drawn, "gradients drawn"))
+    log_axis(axes)
+    axes.set_xlabel("time step")
+    axes.set_ylabel("‖∂L/∂hₜ‖∞ (loss per unit of state)")
+
+
+def truncation_error(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the error of the last state when only the last k steps are seen, and its bound where there is one."""
+    for network, drawn, instances in sheet.each(series):
+        rows = stack(instances, "state_error")
+        sheet.legend.add(network, *log_lines(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True))
+        say_zeros(sheet, rows)
+    # Bounds go on far below what float32 measures, and would press the errors together.
+    least = min((np.nanmin(np.asarray(line.get_ydata())) for line in axes.get_lines()), default=None)
+    for _, drawn, instances in sheet.each(series):
+        if all("bound" in arrays for arrays in instances):
+            bounds = stack(instances, "bound")
+            # None where an instance is not known to be contractive.
+            known = np.flatnonzero((np.isfinite(bounds) & (bounds > 0)).all(axis=0))
+            if len(known):
+                bound = bounds[:, known].mean(axis=0)
+                axes.plot(instances[0]["ks"][known], bound, color=drawn.colour, linewidth=0.9, linestyle=_BOUND)
+                sheet.legend.refer("bound", REFERENCE, _BOUND)
+    log_axis(axes)
+    if least is not None:
+        axes.set_ylim(least / 10, 3 * max(np.nanmax(np.asarray(line.get_ydata())) for line in axes.get_lines()))
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("inputs seen, k (time steps)")
+    axes.set_ylabel("state error ‖hₜ − hₜᵏ‖ (units of state)")
+
+
+def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the ranked metric when only the last k steps are seen."""
+    name = sheet.column.metric.name
+    for network, drawn, instances in sheet.each(series):
+        rows = scale(name) * stack(instances, "metric")
+        if np.isfinite(rows).all():
+            mean_line(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
+            sheet.legend.add(network)
+        else:
+            sheet.legend.add(network, "metric not finite")
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("inputs seen, k (time steps)")
+    axes.set_ylabel(axis_label(name))
+
+
+def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw how much of the variance of the input of each delay the state explains."""
+    features = 1.0
+    for network, drawn, instances in sheet.each(series):
+        rows = stack(instances, "capacity")
+        features = max(features, float(rows.max()))
+        total = float(rows.sum(axis=1).mean())
+        mean_line(axes, instances[0]["delays"][: rows.shape[1]], rows, drawn)
+        sheet.legend.add(network, f"sum {total:.4g}")
+    axes.set_xlabel("delay (time steps)")
+    axes.set_ylabel("explained variance (fraction" + (", sum over inputs)" if features > 1.0001 else ")"))
+
+
+def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the degree of the output as a polynomial of the inputs."""
+    for network, drawn, instances in sheet.each(series):
+        rows = stack(instances, "degree")
+        mean_line(axes, instances[0]["steps"][: rows.shape[1]], rows, drawn, every=True)
+        sheet.legend.add(network)
+    axes.set_xlabel("time step")
+    axes.set_ylabel("degree of the output in the inputs")
+
+
+def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw how far the weights of truncated training end from those of recurrent training."""
+    for network, drawn, instances in sheet.each(series):
+        count = min(len(arrays["ks"]) for arrays in instances)
+        rows = np.stack([floats(arrays["distance"])[:count, -1] for arrays in instances])
+        sheet.legend.add(network, *log_lines(axes, instances[0]["ks"][:count], rows, drawn, every=True))
+        say_zeros(sheet, rows)
+    log_axis(axes)
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("inputs seen, k (time steps)")
+    axes.set_ylabel("‖w − wᵏ‖₂ after the last step (units of weight)")
+
+
+def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the distance of the weights over training, for the smallest k (thin) and the largest that is not exact."""
+    different = False
+    for network, drawn, instances in sheet.each(series):
+        mean = mean_of([floats(arrays["distance"]) for arrays in instances])
+        # A truncation longer than the sequences differs by rounding errors alone.
+        moving = np.flatnonzero(np.nanmax(mean, axis=1, initial=0.0) > 1e-9 * np.nanmax(mean, initial=0.0))
+        sheet.legend.add(network)
+        if len(moving):
+            different = True
+            for row, linewidth in ((mean[moving[0]], 0.7), (mean[moving[-1]], 2.0)):
+                shown = np.where(np.isfinite(row) & (row > 0), row, np.nan)
+                steps = np.arange(1, len(row) + 1)
+                axes.plot(steps, shown, color=drawn.colour, linestyle=drawn.dashes, linewidth=linewidth)
+    log_axis(axes)
+    axes.set_xlabel(f"optimiser steps{' (thin: smallest k, thick: largest k that differs)' if different else ''}")
+    axes.set_ylabel("‖w − wᵏ‖₂ (units of weight)")
+
+
+def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str) -> None:
+    for network, drawn, instances in sheet.each(series):
+        rows = stack(instances, name)
+        ranks = np.arange(1, rows.shape[1] + 1)
+        sheet.legend.add(network, *log_lines(axes, ranks, np.abs(rows), drawn, "eigenvalues", marker=False))
+        height = np.abs(rows).mean(axis=0)
+        # Of several instances, what most of them are.
+        negative = (rows < 0).mean(axis=0) > 0.5
+        for which, face in ((~negative, drawn.colour), (negative, "white")):
+            shown = which & np.isfinite(height) & (height > 0)
+            axes.plot(
+                ranks[shown],
+                height[shown],
+                color=drawn.colour,
+                linestyle="none",
+                marker=drawn.marker,
+                markersize=3.5,
+                markerfacecolor=face,
+                markeredgewidth=0.8,
+            )
+    log_axis(axes)
+    rank_axis(axes)

@@ -1,0 +1,107 @@
+"""Learning curves as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rnnbench.leaderboard.board import Board, Column
+from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
+from rnnbench.leaderboard.statistics import Cell, Statistic, statistic
+from rnnbench.leaderboard.store import safe_name
+from rnnbench.leaderboard.tables.values import axis_label, scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean, least and largest value of the finished instances at each step that any of them evaluated."""
+
+    steps: list[int]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
+    """Summarise the learning curves of the ranked metric, in the unit in which it is shown."""
+    name = cell.metric.name
+    by_step: dict[int, list[float]] = {}
+    for record in cell.finished:
+        for point in record.curve:
+            value = (point.val if split == "val" else point.test).get(name)
+            if value is not None:
+                by_step.setdefault(point.step, []).append(scale(name) * value)
+    steps = sorted(by_step)
+    summaries: list[Statistic | None] = [statistic(by_step[step]) for step in steps]
+    return Curve(
+        steps,
+        [summary.mean for summary in summaries if summary],
+        [min(by_step[step]) for step in steps],
+        [max(by_step[step]) for step in steps],
+    )
+
+
+def figure_names(board: Board, taken: Collection[str] = ()) -> list[str]:
+    """Return a file name for each column's figure, all different and none of those taken."""
+    names: list[str] = []
+    for column in board.columns:
+        stem = f"{safe_name(board.suite)}-{board.budget}-{safe_name(column.task)}"
+        # Equal where a task ranks by two metrics, or where names differ only in characters unsafe for files.
+        while f"{stem}.svg" in {*names, *taken}:
+            stem += "_"
+        names.append(f"{stem}.svg")
+    return names
+
+
+def learning_curves(board: Board, column: Column) -> bytes:
+    """Draw the learning curves of one task as SVG."""
+    return as_svg(lambda: draw(board, column))
+
+
+def draw(board: Board, column: Column) -> Figure:
+    """Draw the learning curves of one task: a line for the mean, a band from the least to the largest."""
+    from matplotlib.figure import Figure
+
+    # Room for the legend: its entries in height, the longest of them in width.
+    width = 5.2 + 0.08 * max(len(network) + 15 for network in column.cells)
+    figure = Figure(figsize=(width, max(3.6, 0.8 + 0.18 * len(column.cells))), layout="constrained")
+    axes = figure.add_subplot()
+    values: list[float] = []
+    for index, network in enumerate(board.networks):
+        # Numbered by row of the board, so that a network looks the same in all its figures.
+        if network in column.cells:
+            values += _draw_cell(axes, column.cells[network], network, index)
+    chance = scale(column.metric.name) * column.metric.chance
+    if column.metric.direction == "min" and all(value > 0 for value in [*values, chance]):
+        axes.set_yscale("log")
+    axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
+    axes.set_xlabel("optimiser steps")
+    axes.set_ylabel(f"validation {axis_label(column.metric.name)}")
+    axes.set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
+    axes.margins(x=0.02)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    return figure
+
+
+def _draw_cell(axes: Axes, cell: Cell, network: str, index: int) -> list[float]:
+    drawn = look(index)
+    diverged = f" (diverged {cell.diverged}/{len(cell.records)})" if cell.diverged else ""
+    shown = curve(cell)
+    marker = "o" if len(shown.steps) == 1 else ""
+    axes.plot(
+        shown.steps,
+        shown.mean,
+        color=drawn.colour,
+        linestyle=drawn.dashes,
+        linewidth=1.6,
+        marker=marker,
+        label=plain_text(network + diverged),
+    )
+    if len(cell.finished) > 1:
+        axes.fill_between(shown.steps, shown.low, shown.high, color=drawn.colour, alpha=0.12, linewidth=0)
+    return shown.low

@@ -1,0 +1,192 @@
+"""What panels of dynamics share: the legend, lines with bands, logarithmic axes. Needs numpy and matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from rnnbench.leaderboard.board import Board, Column
+from rnnbench.leaderboard.drawing.figure_style import Look, look, plain_text
+from rnnbench.leaderboard.dynamics import Series
+from rnnbench.leaderboard.side_file import Arrays
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Legend:
+    """What the panels of a figure have drawn: networks, with remarks on what a panel cannot show, and references."""
+
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+    references: dict[str, Line2D] = field(default_factory=dict)
+
+    def add(self, network: str, *remarks: str) -> None:
+        """Name a network, with a line for each remark that is not empty."""
+        known = self.remarks.setdefault(network, [])
+        known += [remark for remark in remarks if remark and remark not in known]
+
+    def refer(self, name: str, colour: str, dashes: Any) -> None:
+        """Name a line that is no network's."""
+        self.references[name] = Line2D([], [], color=colour, linestyle=dashes, linewidth=1.0, label=name)
+
+    def say(self, remark: str) -> None:
+        """Add a line of text that belongs to no network."""
+        self.references[remark] = Line2D([], [], linestyle="none", label=remark)
+
+    def handles(self, board: Board) -> list[Line2D]:
+        """Return the entries, networks in the order of the board."""
+        drawn = [
+            _handle(look(index), "\n".join([network, *self.remarks[network]]))
+            for index, network in enumerate(board.networks)
+            if network in self.remarks
+        ]
+        return [*drawn, *(self.references[name] for name in sorted(self.references))]
+
+
+def _handle(drawn: Look, label: str) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        color=drawn.colour,
+        linestyle=drawn.dashes,
+        marker=drawn.marker,
+        markersize=4,
+        linewidth=1.4,
+        label=plain_text(label),
+    )
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a panel is drawn from."""
+
+    board: Board
+    column: Column
+    legend: Legend
+
+    def each(self, series: Series) -> Iterator[tuple[str, Look, list[Arrays]]]:
+        """Go through the networks in the order of the board, whose row gives the look."""
+        for index, network in enumerate(self.board.networks):
+            if network in series:
+                yield network, look(index), series[network]
+
+
+def log_lines(
+    axes: Axes,
+    x: NDArray[Any],
+    rows: Floats,
+    drawn: Look,
+    what: str = "values",
+    *,
+    every: bool = False,
+    marker: bool = True,
+) -> list[str]:
+    """Draw mean and range of rows [n, P] for a logarithmic axis; return remarks on what it cannot show."""
+    mean = rows.mean(axis=0)
+    zero = 0 if every else int((mean == 0).sum())
+    lost = int((~np.isfinite(mean)).sum())
+    positive = np.where(np.isfinite(rows) & (rows > 0), rows, np.nan)
+    shown = np.where(np.isfinite(mean) & (mean > 0), mean, np.nan)
+    if np.isfinite(shown).any():
+        draw_line(axes, x, shown, drawn, every=every, marker=drawn.marker if marker else "")
+        if len(rows) > 1:
+            low = np.where(np.isnan(positive), np.inf, positive).min(axis=0)
+            high = np.where(np.isnan(positive), -np.inf, positive).max(axis=0)
+            draw_band(axes, x, np.where(np.isnan(shown), np.nan, [low, shown, high]), drawn)
+    return [
+        f"{zero} of {len(mean)} {what} are 0" if zero else "",
+        f"{lost} of {len(mean)} {what} not finite" if lost else "",
+    ]
+
+
+def say_zeros(sheet: Sheet, rows: Floats) -> None:
+    """Say in the legend that a logarithmic axis cannot show 0, where a mean is 0."""
+    # As long as the sequence, every truncation is exact: no remark on a network.
+    if (rows.mean(axis=0) == 0).any():
+        sheet.legend.say("0 is not drawn")
+
+
+def mean_line(axes: Axes, x: NDArray[Any], rows: Floats, drawn: Look, *, every: bool = False) -> None:
+    """Draw mean and range of rows [n, P]; the range only of several."""
+    draw_line(axes, x, rows.mean(axis=0), drawn, every=every)
+    if len(rows) > 1:
+        draw_band(axes, x, np.array([rows.min(axis=0), rows.max(axis=0)]), drawn)
+
+
+def draw_line(
+    axes: Axes,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    drawn: Look,
+    *,
+    every: bool = False,
+    marker: str | None = None,
+    linewidth: float = 1.4,
+    linestyle: str | None = None,
+) -> None:
+    """Draw a line in the look of its network, with a marker now and then or, with ``every``, at each point."""
+    # About six markers a line tell networks apart without colour; few points have one each.
+    spacing = 1 if every else max(1, len(x) // 6)
+    axes.plot(
+        x,
+        y,
+        color=drawn.colour,
+        linestyle=linestyle or drawn.dashes,
+        linewidth=linewidth,
+        marker=drawn.marker if marker is None else marker,
+        markersize=4,
+        markevery=slice(spacing // 2, None, spacing),
+    )
+
+
+def draw_band(axes: Axes, x: NDArray[Any], rows: Floats, drawn: Look) -> None:
+    """Fill between the first and the last row."""
+    axes.fill_between(x, rows[0], rows[-1], color=drawn.colour, alpha=0.12, linewidth=0)
+
+
+def log_axis(axes: Axes) -> None:
+    """Make the vertical axis logarithmic if anything is to be seen on it."""
+    heights = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
+    # A logarithmic axis without anything on it is a warning of matplotlib's.
+    if any((values[np.isfinite(values)] > 0).any() for values in heights):
+        axes.set_yscale("log")
+
+
+def spread(length: int, most: int = 100) -> NDArray[np.int64]:
+    """Return at most so many indices, evenly spread over a length: lines of more points only make files larger.
+
+    >>> spread(784, 5).tolist(), spread(3, 5).tolist()
+    ([0, 196, 392, 587, 783], [0, 1, 2])
+    """
+    return np.unique(np.linspace(0, length - 1, min(most, length)).round().astype(np.int64))
+
+
+def rank_axis(axes: Axes) -> None:
+    """Make the horizontal axis one of ranks, whole numbers."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("rank")
+
+
+def floats(array: NDArray[Any]) -> Floats:
+    """Return an array in double precision."""
+    return array.astype(np.float64)
+
+
+def stack(instances: Sequence[Arrays], name: str) -> Floats:
+    """Return one row an instance, as long as the shortest."""
+    length = min(len(arrays[name]) for arrays in instances)
+    return np.stack([floats(arrays[name])[:length] for arrays in instances])
+
+
+def mean_of(arrays: Sequence[Floats]) -> Floats:
+    """Return the mean of arrays, each cut to the smallest of them."""
+    shape = tuple(min(lengths) for lengths in zip(*(array.shape for array in arrays), strict=True))
+    mean: Floats = np.mean([array[tuple(slice(length) for length in shape)] for array in arrays], axis=0)
+    return mean

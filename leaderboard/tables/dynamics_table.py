@@ -1,0 +1,95 @@
+"""The table of a board's dynamics: one number from each measure, and what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rnnbench.leaderboard.board import Board, Column
+from rnnbench.leaderboard.dynamics import failures, moment_text, moments, taken
+from rnnbench.leaderboard.record import Measure
+from rnnbench.leaderboard.statistics import statistic
+from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
+from rnnbench.leaderboard.tables.values import measured
+
+
+@dataclass(frozen=True)
+class _Number:
+    heading: str
+    measure: str
+    key: str
+
+
+_NUMBERS = (
+    _Number("largest exponent (nats per step)", "lyapunov", "largest"),
+    _Number("mean exponent (nats per step)", "lyapunov", "mean"),
+    _Number("Kaplan–Yorke dimension", "lyapunov", "kaplan_yorke"),
+    _Number("largest |Hessian eigenvalue|", "hessian", "largest_magnitude"),
+    _Number("gradient slope (nats per step)", "gradient_flow", "slope"),
+    _Number("contraction", "stability", "contraction"),
+    _Number("contraction (truncation)", "truncation", "contraction"),
+    _Number("memory (steps to 1 % state error)", "truncation", "memory"),
+    _Number("memory capacity", "memory_capacity", "total"),
+    _Number("polynomial degree", "polynomial_degree", "degree"),
+)
+
+
+def dynamics(board: Board) -> Table:
+    """Return the numbers that any instance of a board has: a column for each task, moment and number."""
+    numbers = [number for number in _NUMBERS if not (number.measure == "truncation" and _repeats(board, number))]
+    shown = [
+        (column, moment, number)
+        for column in board.columns
+        # Epochs between are for figures: a column for each would make the table unreadable.
+        for moment in moments(column)
+        if moment in ("start", "end")
+        for number in numbers
+        if any(number.key in one.summary for _, _, one in taken(column, number.measure, moment))
+    ]
+    rows = [[escape(network), *(_cell(*place, network) for place in shown)] for network in board.networks]
+    headings = [
+        f"{escape(column.task)} {moment_text(moment)}{LINE}{escape(number.heading)}" for column, moment, number in shown
+    ]
+    return Table(
+        "Dynamics",
+        "Mean ± standard deviation (instances). `undefined`: there is no such number, or it is not finite.",
+        ["network", *headings],
+        rows,
+    )
+
+
+def _repeats(board: Board, number: _Number) -> bool:
+    """Return whether the measure of that name says the same as this number."""
+    return any("stability" in record.measures for cell in board.cells for record in cell.records) and (
+        number.key == "contraction"
+    )
+
+
+def failed_lines(board: Board) -> list[str]:
+    """Return a line for each measure that failed, with its reason."""
+    return [
+        f"{escape(failure.network)} on {escape(failure.task)}: {escape(failure.measure)} {moment_text(failure.moment)} "
+        f"failed in instance{'s' if len(failure.instances) > 1 else ''} {', '.join(map(str, failure.instances))}: "
+        f"{escape(failure.reason)}"
+        for failure in failures(board)
+    ]
+
+
+def _cell(column: Column, moment: str, number: _Number, network: str) -> str:
+    measures = [one for name, _, one in taken(column, number.measure, moment) if name == network]
+    finished = [one for one in measures if one.status == "finished"]
+    values = [one.summary.get(number.key) for one in finished]
+    summary = statistic(value for value in values if isinstance(value, (int, float)))
+    lines = [measured(summary)] if summary else []
+    infinite = sum(_minus_infinite(one, number) for one in finished)
+    undefined = sum(value is None for value in values) - infinite
+    # A table that says nothing of them would read as if the mean were over all.
+    lines += [f"{text} ({count})" for text, count in (("−∞", infinite), ("undefined", undefined)) if count]
+    lines += [f"failed {len(measures) - len(finished)}/{len(measures)}"] if len(finished) < len(measures) else []
+    return LINE.join(lines) or NOTHING
+
+
+def _minus_infinite(one: Measure, number: _Number) -> bool:
+    """Return whether a number that JSON cannot hold is −∞: an exponent where some are, and all sequences finite."""
+    summary = one.summary
+    exponent = number.measure == "lyapunov" and number.key in ("largest", "mean")
+    return exponent and summary.get(number.key) is None and bool(summary.get("minus_infinite"))

@@ -1,0 +1,3 @@
+"""The public names of rnnbench."""
+
+__version__ = "0.1.0"
