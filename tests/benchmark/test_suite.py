@@ -208,7 +208,8 @@ def test_date_is_text(path: Path) -> None:
 
 def test_full_path_of_a_registered_class_is_its_name(path: Path) -> None:
     full = path.with_name("full.yaml")
-    full.write_text(SUITE.replace("class_path: LSTM", "class_path: rnnbench.lit_models.recurrences.LSTM"), encoding="utf-8")
+    dotted = SUITE.replace("class_path: LSTM", "class_path: rnnbench.lit_models.recurrences.LSTM")
+    full.write_text(dotted, encoding="utf-8")
     ids = [cells(load_suite(each, "paper"))["ADD/LSTM"].family_id for each in (path, full)]
     assert ids[0] == ids[1]
 
