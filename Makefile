@@ -87,7 +87,7 @@ speed-gpu: $(STAMP) ## Time the Triton kernels beside cuDNN, CUDA graphs and tor
 
 .PHONY: kernels
 kernels: $(STAMP) ## Compile the Triton kernels and print their registers and spills (no GPU needed)
-	$(BIN)/rnnbench speed kernels
+	$(BIN)/python tests/lit_models/scan/compile_kernels.py
 
 ##@ Development
 .PHONY: venv

@@ -16,7 +16,4 @@ REPORTS = {
 
 #: Reports that are no comparison of processes on a core: the module and the function of it that takes them. They are
 #: not among ``all``.
-APART = {
-    "gpu": ("rnnbench.benchmark.speed.gpu", "report_gpu"),
-    "kernels": ("rnnbench.benchmark.speed.kernels", "report_kernels"),
-}
+APART = {"gpu": ("rnnbench.benchmark.speed.gpu", "report_gpu")}

@@ -264,7 +264,7 @@ def test_page_tells_targets_and_disturbed_runs(ratio: float, verdict: str) -> No
         # Before anything is timed. Nobody, not even root, can make files there.
         ("speed --json /proc/out.json", ["--json /proc/out.json", "cannot be written"]),
         ("speed --output /proc/out", ["--output /proc/out", "cannot be written"]),
-        ("speed kernels --json /proc/out.json", ["--json /proc/out.json", "cannot be written"]),
+        ("speed gpu --json /proc/out.json", ["--json /proc/out.json", "cannot be written"]),
     ],
 )
 def test_wrong_words(

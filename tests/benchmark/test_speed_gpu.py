@@ -13,7 +13,6 @@ pytest.importorskip("triton")
 from rnnbench.benchmark.speed.contender import Target
 from rnnbench.benchmark.speed.gpu import GpuTiming, _reach, compare_on_device, render_gpu
 from rnnbench.benchmark.speed.gpu_contenders import CASES, GpuCase
-from rnnbench.benchmark.speed.kernels import Usage, report_kernels
 
 BARE = """
 import sys
@@ -107,36 +106,5 @@ def test_options_of_other_reports_are_refused(tmp_path):
         ("output", None, tmp_path, False),
         ("full", None, None, True),
     ):
-        with pytest.raises(UserError, match=f"^--{name}: not an option of kernels"):
-            report_speed("kernels", repeats, False, None, output, full)
-
-
-def kernels(tmp_path, *words):
-    path = tmp_path / "kernels.json"
-    done = run("-m", "rnnbench", "speed", "kernels", *words, "--json", str(path), interpret="0")
-    assert (done.returncode, done.stderr) == (0, "")
-    usages = [Usage(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]
-    assert all(0 < usage.registers <= 255 for usage in usages)
-    assert [usage for usage in usages if usage.spilled_bytes] == []
-    for usage in usages:
-        assert f"| {usage.title} | {usage.direction} | {usage.rows} |" in done.stdout
-    return usages
-
-
-def test_main_kernels_compile_without_spills(tmp_path):
-    usages = kernels(tmp_path, "--quick")
-    assert [usage.direction for usage in usages] == [*["forward", "backward"] * 2, "gradients"]
-
-
-@pytest.mark.slow
-def test_all_kernels_compile_without_spills(tmp_path):
-    assert len(kernels(tmp_path)) > 100
-
-
-def test_interpreted_kernels_cannot_be_compiled(monkeypatch):
-    from rnnbench.benchmark.errors import UserError
-
-    triton = pytest.importorskip("triton")
-    monkeypatch.setattr(triton.knobs.runtime, "interpret", True)
-    with pytest.raises(UserError, match="TRITON_INTERPRET is set"):
-        report_kernels(True, None)
+        with pytest.raises(UserError, match=f"^--{name}: not an option of gpu"):
+            report_speed("gpu", repeats, False, None, output, full)
