@@ -25,6 +25,19 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f"did you mean {lowered[close[0]]}? K{listed}" if close else f"k{listed}"
 
 
+def shown(value: object, most: int = 80) -> str:
+    r"""Return a value as a message shows it: as Python writes it, in one line of at most ``most`` characters.
+
+    >>> shown("a\x1b[31m"), shown("é"), shown([1] * 100, most=12)
+    ("'a\\x1b[31m'", "'é'", '[1, 1, 1, 1…')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than some thousand digits
+        text = f"a {type(value).__name__} too long to print"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def message_of(error: Exception) -> str:
     """Return what to print of an error; of the system's own, its reason and the file, without the number."""
     if isinstance(error, OSError):

@@ -1,0 +1,84 @@
+"""Records of another version of a suite: which lie beside its experiments, and which settings differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rnnbench.benchmark.config.experiment import LATER_SETTINGS, NOT_IN_ID, Config, Experiment
+from rnnbench.benchmark.errors import shown
+from rnnbench.leaderboard.record import Record
+
+
+@dataclass(frozen=True)
+class OtherVersion:
+    """Records that the suite, as it is now, would not give.
+
+    Attributes:
+        cell: ``task/network``.
+        changes: settings that differ, as ``changed_settings`` lists them; empty where the suite no longer has the cell.
+        records: the records, in the order in which they were given.
+    """
+
+    cell: str
+    changes: tuple[str, ...]
+    records: tuple[Record, ...]
+
+    def __str__(self) -> str:
+        """Return one line: what, how many records, and what has changed since."""
+        changed = "; ".join(self.changes) or "the suite no longer has this row and task"
+        return f"{self.cell}: {len(self.records)} of another version of the suite: {changed}"
+
+
+def other_versions(experiments: Iterable[Experiment], records: Iterable[Record]) -> list[OtherVersion]:
+    """Return the records of the same suite and budget whose settings are no longer those of the suite.
+
+    Args:
+        experiments: all experiments of a suite under one budget; a record of another suite or budget is passed over.
+        records: what was found, for example by ``leaderboard.store.scan``.
+
+    Returns:
+        The records grouped by cell and by what has changed; empty if all are of this version.
+    """
+    cells = {(e.suite, e.budget, e.task, e.network): e.points() for e in experiments}
+    suites = {cell[:2] for cell in cells}
+    found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}
+    for record in records:
+        if (record.suite, record.budget) not in suites:
+            continue
+        points = cells.get((record.suite, record.budget, record.task, record.network), [])
+        if record.experiment_id not in {point.id for point in points}:
+            # Of several points of a sweep the one that is nearest.
+            differing = [tuple(changed_settings(record.config, point.config)) for point in points]
+            changes = min(differing, key=len, default=())
+            found.setdefault((f"{record.task}/{record.network}", changes), []).append(record)
+    return [OtherVersion(cell, changes, tuple(group)) for (cell, changes), group in found.items()]
+
+
+def changed_settings(old: Config, new: Config) -> list[str]:
+    """Return what differs between two resolved configurations, of what can change a result.
+
+    >>> old = {"task": {}, "training": {"learning_rate": 0.01, "max_steps": 5}, "seed": 0}
+    >>> changed_settings(old, {"task": {}, "training": {"learning_rate": 0.003, "max_steps": 5}, "seed": 1})
+    ['learning_rate 0.01 → 0.003', 'seed 0 → 1']
+    """
+    return list(_differences(old, new, ()))
+
+
+def _differences(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[str]:
+    if ".".join(path) in NOT_IN_ID or old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict) and old.get("class_path") == new.get("class_path"):
+        for key in dict.fromkeys((*old, *new)):
+            default = LATER_SETTINGS.get(".".join((*path, key)))
+            yield from _differences(old.get(key, default), new.get(key, default), (*path, key))
+    else:
+        name = ".".join(key for key in path if key not in ("training", "init_args"))
+        yield f"{name} {_described(old)} → {_described(new)}"
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("class_path", "other settings"))
+    return "none" if value is None else shown(value)

@@ -1,0 +1,69 @@
+"""A suite that was edited between two runs: which records are of another version, and what has changed since."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from rnnbench.benchmark.config.experiment import Experiment, set_setting
+from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.config.versions import changed_settings, other_versions
+from rnnbench.leaderboard.record import Record
+from rnnbench.leaderboard.store import scan
+
+RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return scan(RECORDS)[0]
+
+
+@pytest.fixture
+def experiments() -> list[Experiment]:
+    return list(load_suite("smnist", "cpu").experiments)
+
+
+def test_published_records_are_of_the_shipped_suites_as_they_are(records: list[Record]) -> None:
+    for name in {record.suite for record in records}:
+        assert other_versions(load_suite(name, "cpu").experiments, records) == []
+
+
+def test_edited_setting_is_named_for_the_records_of_its_row_alone(
+    records: list[Record], experiments: list[Experiment]
+) -> None:
+    lstm = next(e for e in experiments if e.network == "LSTM")
+    set_setting(lstm.config, "training.learning_rate", 0.003)
+    set_setting(lstm.config, "recurrence.init_args.hidden_size", 48)
+    (found,) = other_versions(experiments, records)
+    assert found.changes == ("recurrence.hidden_size 47 → 48", "learning_rate 0.005 → 0.003")
+    assert [record.network for record in found.records] == ["LSTM"] * 3
+    assert str(found).startswith("sMNIST/LSTM: 3 of another version of the suite: recurrence.hidden_size 47 → 48; ")
+
+
+def test_nearest_point_of_a_sweep_is_compared(records: list[Record], experiments: list[Experiment]) -> None:
+    lstm = next(e for e in experiments if e.network == "LSTM")
+    set_setting(lstm.config, "training.batch_size", 7)
+    swept = dataclasses.replace(lstm, grid={"training.learning_rate": (0.1, 0.005)})
+    (found,) = other_versions([swept if e is lstm else e for e in experiments], records)
+    assert found.changes == ("batch_size 128 → 7",)
+
+
+def test_removed_row_is_said_to_be_gone(records: list[Record], experiments: list[Experiment]) -> None:
+    (found,) = other_versions([e for e in experiments if e.network != "LSTM"], records)
+    assert str(found) == "sMNIST/LSTM: 3 of another version of the suite: the suite no longer has this row and task"
+
+
+def test_changes_are_those_of_what_can_change_a_result(experiments: list[Experiment]) -> None:
+    old = experiments[0].config
+    new = copy.deepcopy(old)
+    del old["training"]["stability_input_bound"]  # as before there was such a setting
+    set_setting(new, "task.init_args.eval_batch_size", 17)
+    assert changed_settings(old, new) == []
+    new["recurrence"] = {"class_path": "LSTM", "init_args": {"hidden_size": 3}}
+    new["seed"] = 1
+    new["training"]["max_epochs"] = None
+    assert changed_settings(old, new) == ["recurrence WCRNN → LSTM", "max_epochs 3 → none", "seed 0 → 1"]
