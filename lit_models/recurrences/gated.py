@@ -61,21 +61,14 @@ class LSTM(Recurrence):
         return state[..., : self.hidden_size]
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
-        if self._has_own_step():
-            return None
+        """Scan by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
         return scan_instances(LSTMWalk(), inputs, state, [self._rows()], keep_outputs)
 
     def fused_scan_to(
         self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
     ) -> tuple[Tensor, Tensor] | None:
         """Like ``fused_scan``, for sequences of unequal lengths; as in ``Recurrence.fused_scan_to``."""
-        if self._has_own_step():
-            return None
         return scan_lstm_to(LSTMWalk(), inputs, state, self._rows(), (-1.0, 1.0), lengths, keep_outputs)
-
-    def _has_own_step(self) -> bool:
-        return any(getattr(type(self), name) is not getattr(LSTM, name) for name in ("project", "advance", "output"))
 
     def _rows(self) -> Tensor:
         bias = (self.bias_ih + self.bias_hh).unsqueeze(1)
@@ -126,9 +119,7 @@ class GRU(Recurrence):
         return new + torch.sigmoid(update_in + update_h) * (state - new)
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
-        if any(getattr(type(self), name) is not getattr(GRU, name) for name in ("project", "advance", "output")):
-            return None
+        """Scan by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
         sigmoids = 2 * self.hidden_size
         bias = torch.cat([self.bias_ih[:sigmoids] + self.bias_hh[:sigmoids], self.bias_hh[sigmoids:]])
         from_inputs = functional.pad(self.weight_ih[:sigmoids], (0, 0, 0, self.hidden_size))

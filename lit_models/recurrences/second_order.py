@@ -95,8 +95,8 @@ class SecondOrderRNN(Recurrence):
         return ACTIVATIONS[self.time_activation](following)
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan CP factors by hand-derived backpropagation through time; None for the full tensor and for subclasses."""
-        if self.rank is None or type(self) is not SecondOrderRNN:
+        """Scan CP factors by hand-derived backpropagation through time; None for the full tensor."""
+        if self.rank is None:
             return None
         weight = torch.cat([self.output_factors, self.weight_hh, self.weight_ih, self.bias.unsqueeze(1)], 1)
         weights = [weight, self.state_factors.t(), self.input_factors.t()]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.scan.choice import keeps_definition
 
 
 class StackedRNN(Recurrence):
@@ -80,6 +81,8 @@ class StackedRNN(Recurrence):
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Run layer by layer, each over the whole sequence; arguments and results as in ``Recurrence.forward``."""
+        if not keeps_definition(type(self), "forward"):
+            return super().forward(inputs, state, lengths)
         values, states, below = self._run_below(inputs, state, lengths)
         outputs, last = self.layers[-1](values, states[-1], lengths)
         return outputs, torch.cat([*below, last], -1)
@@ -88,6 +91,8 @@ class StackedRNN(Recurrence):
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Like ``forward``, but return only the last output [B, N]."""
+        if not keeps_definition(type(self), "forward_last"):
+            return super().forward_last(inputs, state, lengths)
         values, states, below = self._run_below(inputs, state, lengths)
         output, last = self.layers[-1].forward_last(values, states[-1], lengths)
         return output, torch.cat([*below, last], -1)

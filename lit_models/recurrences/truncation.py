@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import check_positive
+from rnnbench.lit_models.scan.choice import keeps_definition
 
 
 class FeedForwardTruncation(Recurrence):
@@ -70,6 +71,8 @@ class FeedForwardTruncation(Recurrence):
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Run all windows side by side, k steps in all; arguments and results as in ``Recurrence.forward``."""
+        if not keeps_definition(type(self), "forward"):
+            return super().forward(inputs, state, lengths)
         slots = self._all_slots(inputs, state)
         if lengths is None:
             return self._run_windows(slots[1:]), self._final(slots, None)
@@ -82,6 +85,8 @@ class FeedForwardTruncation(Recurrence):
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Like ``forward``, but run only the last window and return its output [B, N]."""
+        if not keeps_definition(type(self), "forward_last"):
+            return super().forward_last(inputs, state, lengths)
         final = self._final(self._all_slots(inputs, state), lengths)
         return self.output(final), final
 

@@ -75,22 +75,15 @@ class URLSTM(Recurrence):
         return state[..., : self.hidden_size]
 
     def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan by hand-derived backpropagation through time; None for a subclass with a step of its own."""
-        if self._has_own_step():
-            return None
+        """Scan by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
         return scan_instances(URLSTMWalk(), inputs, state, [self._rows()], keep_outputs)
 
     def fused_scan_to(
         self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
     ) -> tuple[Tensor, Tensor] | None:
         """Like ``fused_scan``, for sequences of unequal lengths; as in ``Recurrence.fused_scan_to``."""
-        if self._has_own_step():
-            return None
         # With f = 1 the effective gate is 1, whatever r is.
         return scan_lstm_to(URLSTMWalk(), inputs, state, self._rows(), (0.0, 1.0), lengths, keep_outputs)
-
-    def _has_own_step(self) -> bool:
-        return type(self).advance is not URLSTM.advance or type(self).project is not URLSTM.project
 
     def _rows(self) -> Tensor:
         rows = torch.cat([self.weight_hh, self.weight_ih, self.gate_biases().unsqueeze(1)], 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnbench.lit_models.scan.checkpointed import CheckpointEvery, segment_length
 from rnnbench.lit_models.scan.loop import scan_loop
@@ -32,6 +33,9 @@ class Choice(NamedTuple):
     name: ScanName = "auto"
     checkpoint_every: CheckpointEvery = None
 
+
+# What a subclass may give otherwise without changing what a step computes.
+_FREE = {"__init__", "initial_state", "forward", "forward_last", "fused_scan_to", "_abc_impl"}
 
 _DEFAULT = Choice()
 _chosen: ContextVar[Choice] = ContextVar("scan", default=_DEFAULT)
@@ -68,7 +72,7 @@ def scan(
 ) -> tuple[Tensor, Tensor]:
     """Walk a recurrence by the chosen scan; arguments and results are as in ``scan_loop``."""
     found = None
-    if chosen().name != "loop":
+    if chosen().name != "loop" and keeps_definition(type(recurrence)):
         if lengths is None:
             found = recurrence.fused_scan(inputs, state, keep_outputs)
         else:
@@ -86,3 +90,26 @@ def scan(
     if found is not None:
         return found
     return scan_loop(recurrence, inputs, state, lengths, keep_outputs)
+
+
+@functools.cache
+def keeps_definition(cls: type[Recurrence], scan: str = "fused_scan") -> bool:
+    """Return whether a faster scan that a class has, its own or inherited, still computes what its steps do.
+
+    Such a scan is derived from the definition in the class that declares it. A class below that one may add methods,
+    and give those that are abstract; if it overrides any other, its steps may be different ones.
+
+    Args:
+        cls: the class.
+        scan: name of the method that scans faster.
+    """
+    order = cls.__mro__
+    declaring = next(index for index, each in enumerate(order) if scan in vars(each))
+    for index, each in enumerate(order[:declaring]):
+        for name in vars(each).keys() - _FREE:
+            overridden = next((vars(parent)[name] for parent in order[index + 1 :] if name in vars(parent)), None)
+            if overridden is None or name.startswith("__") or hasattr(nn.Module, name):
+                continue
+            if not getattr(overridden, "__isabstractmethod__", False):
+                return False
+    return True
