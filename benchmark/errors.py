@@ -7,7 +7,13 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake in what the user gave. Its message is all that the command line prints, with exit code 2."""
+    """A mistake in what the user gave. Its message is all that the command line prints, with exit code 2.
+
+    >>> from rnnbench.benchmark.config.suite import load_suite
+    >>> load_suite("quik")
+    Traceback (most recent call last):
+    rnnbench.benchmark.errors.UserError: unknown suite 'quik': did you mean quick? ...
+    """
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

@@ -29,6 +29,14 @@ class SequenceDataModule(L.LightningDataModule):
 
     Raises:
         ValueError: a size is not positive, or a training batch is larger than the training split (at ``setup``).
+
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> data = Adding(length=20, train_size=64, batch_size=32)
+    >>> data.task.name, data.steps_per_epoch()
+    ('ADD20', 2)
+    >>> data.setup()
+    >>> [tuple(batch.inputs.shape) for batch in data.train_dataloader()]
+    [(32, 20, 2), (32, 20, 2)]
     """
 
     #: Whether all three splits come with the data: the seed then decides nothing but the order of training.

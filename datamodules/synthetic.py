@@ -30,6 +30,18 @@ class SyntheticDataModule(SequenceDataModule):
 
     Raises:
         ValueError: a size is not positive.
+
+    >>> from rnnbench.datamodules.task import Metric, Task
+    >>> class Last(SyntheticDataModule):
+    ...     @property
+    ...     def task(self) -> Task:
+    ...         return Task("last", 1, 1, 3, "last", "mse", (Metric("mse", "min", chance=1.0, best=0.0),))
+    ...
+    ...     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    ...         inputs = torch.randn(count, 3, 1, generator=generator)
+    ...         return inputs, inputs[:, -1]
+    >>> Last(train_size=12).draw_split("train")[0].shape
+    torch.Size([12, 3, 1])
     """
 
     def __init__(

@@ -29,6 +29,11 @@ class Batch(NamedTuple):
         targets: [B] int64 or [B, K] float for a readout at the last step, [B, T] or [B, T, K] for one at every step.
         lengths: [B] int64, the number of valid steps of each sequence; None when all have T. Steps past a sequence's
             length are padding: nothing scores them.
+
+    >>> import torch
+    >>> batch = Batch(torch.zeros(3, 20, 2), torch.zeros(3, 1))
+    >>> batch.lengths is None
+    True
     """
 
     inputs: Tensor
@@ -47,6 +52,9 @@ class Metric:
         best: the best possible value.
         minimal_performance: the threshold of "iterations to minimal performance", where a paper names one.
         steps: half-open range of steps that are measured (readout at every step); None for all.
+
+    >>> Metric("accuracy", "max", chance=0.1, best=1.0).minimal_performance is None
+    True
     """
 
     name: MetricName
@@ -65,6 +73,9 @@ class Tokens:
         vocabulary_size: tokens are from 0 to below this.
         embedding_size: entries of a token's learned vector; None for one-hot inputs.
         tied: whether the readout's weights are the embedding's.
+
+    >>> Tokens(vocabulary_size=50).input_size, Tokens(vocabulary_size=50, embedding_size=8).input_size
+    (50, 8)
     """
 
     vocabulary_size: int
@@ -95,6 +106,11 @@ class Task:
         carries_state: whether each sequence of a batch goes on where the same row of the batch before stopped, so that
             the network's state is carried over; the first batch of an epoch starts anew.
         labels: names of the K classes, for ``slot_f1``.
+
+    >>> error = Metric("mse", "min", chance=1.0, best=0.0)
+    >>> task = Task("sum", input_size=1, output_size=1, steps=9, readout="last", loss="mse", metrics=(error,))
+    >>> task.ranked.name
+    'mse'
     """
 
     name: str

@@ -93,6 +93,22 @@ def scan(root: Path) -> tuple[list[Record], list[Problem]]:
     return records, problems
 
 
+def read_records(root: Path | str) -> list[Record]:
+    """Return every record under a folder, in the order of their paths.
+
+    Raises:
+        RecordError: a JSON file is not a record, or does not lie where it belongs (``scan`` reads the others all the
+            same).
+
+    >>> read_records("no/such/folder")
+    []
+    """
+    records, problems = scan(Path(root))
+    for problem in problems:
+        raise RecordError(Path(root) / problem.path, problem.reason)
+    return records
+
+
 def _json_files(root: Path) -> list[Path]:
     found: list[Path] = []
     for folder, subfolders, names in os.walk(root):

@@ -69,6 +69,13 @@ class LitSequenceModel(L.LightningModule):
     Raises:
         ValueError: the lengths of ``recurrence``, ``instances`` and ``learning_rate`` differ, or a setting is unknown
             or impossible.
+
+    >>> import functools
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> from rnnbench.lit_models.recurrences.gated import LSTM
+    >>> model = LitSequenceModel(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, instances=range(5))
+    >>> model(torch.zeros(3, 20, 2)).shape
+    torch.Size([5, 3, 1])
     """
 
     def __init__(

@@ -26,6 +26,11 @@ class Network(nn.Module):
 
     Raises:
         ValueError: weights are to be tied that do not fit.
+
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> network = Network(ElmanRNN(input_size=2, hidden_size=8), output_size=3, readout="last")
+    >>> network(torch.zeros(5, 20, 2)).shape
+    torch.Size([5, 3])
     """
 
     def __init__(

@@ -22,6 +22,17 @@ class Recurrence(nn.Module, ABC):
         input_size: D, features of one input.
         hidden_size: N, units of the output.
         state_size: S, everything carried in time.
+
+    >>> class Leaky(Recurrence):
+    ...     def __init__(self, input_size: int, hidden_size: int) -> None:
+    ...         super().__init__(input_size, hidden_size)
+    ...         self.weight = nn.Parameter(torch.ones(hidden_size, input_size))
+    ...
+    ...     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
+    ...         return 0.5 * state + projected @ self.weight.t()
+    >>> outputs, state = Leaky(1, 1)(torch.tensor([1.0, 0.0, 2.0]).reshape(3, 1, 1))
+    >>> outputs.flatten().tolist()
+    [1.0, 0.5, 2.25]
     """
 
     def __init__(self, input_size: int, hidden_size: int, state_size: int | None = None) -> None:

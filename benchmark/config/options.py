@@ -33,6 +33,9 @@ class RunOptions:
             and ``auto`` takes what suits the device; ``graph`` adds CUDA graphs of the loop.
         checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
         dry_run: print the plan and train nothing.
+
+    >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name
+    'runs'
     """
 
     budget: BudgetName = "cpu"

@@ -93,6 +93,10 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
 
     Raises:
         UserError: anything in the file that is not understood, with file and line; nothing is guessed.
+
+    >>> suite = load_suite("quick", budget="smoke")
+    >>> suite.instances, suite.experiments[0].name
+    (2, 'ADD30/StackedRNN')
     """
     path = find_suite(str(name_or_path))
     content = read_yaml(path)

@@ -36,13 +36,19 @@ WORKER_ENVIRONMENT = {
 
 
 def run_suite(suite: Suite, options: RunOptions) -> int:
-    """Train what of a suite has no record yet.
+    """Train what of a suite has no record yet: ``run_suite(load_suite("quick"), RunOptions())``.
+
+    A script calls it under ``if __name__ == "__main__":``, since worker processes import the script.
 
     Returns:
         0 if every wanted record is there; 2 if something the user can mend stood in the way; 1 if a run failed.
 
     Raises:
         UserError: an impossible setting or missing data, found before any training.
+
+    >>> run_suite(load_suite("quick"), RunOptions(only=("LTSM",)))
+    Traceback (most recent call last):
+    rnnbench.benchmark.errors.UserError: --only LTSM matches nothing in suite quick: did you mean LSTM? ...
     """
     for variable, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)

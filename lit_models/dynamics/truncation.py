@@ -144,6 +144,14 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
 
     Raises:
         ValueError: a k is impossible.
+
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> data = Adding(length=6, test_size=8)
+    >>> data.setup()
+    >>> scores = truncated_scores(Network.of(ElmanRNN(2, 3), data.task), data.task, data.samples("test", 8), [1, 6])
+    >>> scores.ks, scores.scores["rmse"][1].item() == scores.full["rmse"].item()
+    ((1, 6), True)
     """
     ks = _checked(ks)
     steps = batch.inputs.shape[1]
