@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +33,11 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
 }
+# A tag of SVG, what of it holds coordinates, and what is named by a hash of them.
+_TAG = re.compile(r"<[^<>!]*>")
+_COORDINATES = re.compile(r"\s(?:d|x|y|width|height|viewBox|transform)=\"[^\"]*\"")
+_NUMBER = re.compile(r"-?[0-9]+\.[0-9]+")
+_HASHED_NAME = re.compile(r"(\bid=\"|href=\"#|url\(#)([a-z][0-9a-f]{10})\b")
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,45 @@ def look(index: int) -> Look:
 
 
 def as_svg(draw: Callable[[], Figure]) -> bytes:
-    """Draw a figure in our style, whatever the reader's own, and return it as SVG."""
+    """Draw a figure in our style, whatever the reader's own, and return it as SVG; the same bytes on all processors."""
     import matplotlib
 
     with matplotlib.rc_context():
         # A reader's own matplotlibrc must not change the bytes.
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        buffer = io.BytesIO()
+        buffer = io.StringIO()
         draw().savefig(buffer, format="svg", metadata={"Date": None, "Creator": CREATOR})
-    return b"\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + b"\n"
+    lines = round_coordinates(buffer.getvalue()).splitlines()
+    return "".join(f"{line.rstrip()}\n" for line in lines).encode()
+
+
+def round_coordinates(svg: str) -> str:
+    """Round the coordinates of matplotlib's SVG to hundredths of a point, and number its definitions.
+
+    Processors differ in the last bits of what numpy computes, which shows in the sixth decimal now and then, and in the
+    names of markers and clipping paths: hashes of coordinates.
+
+    >>> round_coordinates('<use xlink:href="#m31773fd5d1" x="70.772083" y="-0.001"/><text>0.12345</text>')
+    '<use xlink:href="#m1" x="70.77" y="0"/><text>0.12345</text>'
+    """
+    names: dict[str, str] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        kind = match[2][0]
+        return match[1] + names.setdefault(match[2], f"{kind}{len(names) + 1}")
+
+    def round_tag(tag: re.Match[str]) -> str:
+        rounded = _COORDINATES.sub(lambda attribute: _NUMBER.sub(_rounded, attribute[0]), tag[0])
+        return _HASHED_NAME.sub(rename, rounded)
+
+    return _TAG.sub(round_tag, svg)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    # Layouts give simple fractions half way between two hundredths, such as 3.125: the offset moves that point away.
+    hundredths = math.floor(100 * float(number[0]) + 0.5 + 0.0137)
+    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
 
 
 def plain_text(name: str) -> str:
