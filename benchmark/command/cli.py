@@ -14,7 +14,7 @@ from rnnbench import __version__
 from rnnbench.benchmark.config.experiment import MOST_INSTANCES
 from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
 from rnnbench.benchmark.errors import UserError, message_of, nearest
-from rnnbench.benchmark.speed import APART, REPORTS
+from rnnbench.benchmark.speed import REPORTS
 
 RUNS_DIR = Path("runs")
 RECORDS_DIR = Path("leaderboard/records")
@@ -130,7 +130,7 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb.add_argument("--output", type=Path, default=Path("leaderboard/LEADERBOARD.md"), metavar="PATH")
 
     verb = add("speed", _speed, "time ways to do the same work side by side, once their results agree")
-    reports = (*REPORTS, "all", *APART)
+    reports = (*REPORTS, "all")
     verb.add_argument("report", nargs="?", type=_one_of("report", reports), default="all", help=" | ".join(reports))
     verb.add_argument("--repeats", type=_positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
     verb.add_argument("--quick", action="store_true", help="small cases, too small to judge by")

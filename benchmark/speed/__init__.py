@@ -12,8 +12,8 @@ REPORTS = {
     "lyapunov": "rnnbench.benchmark.speed.lyapunov",
     "memory": "rnnbench.benchmark.speed.memory",
     "scaling": "rnnbench.benchmark.speed.scaling",
+    "gpu": "rnnbench.benchmark.speed.gpu",
 }
 
-#: Reports that are no comparison of processes on a core: the module and the function of it that takes them. They are
-#: not among ``all``.
-APART = {"gpu": ("rnnbench.benchmark.speed.gpu", "report_gpu")}
+#: What ``all`` leaves out: it needs a GPU.
+NOT_OF_ALL = ("gpu",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,7 @@ from pathlib import Path
 
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.writable import check_writable
-from rnnbench.benchmark.speed import APART, REPORTS
-from rnnbench.benchmark.speed.apart import check_json_file
+from rnnbench.benchmark.speed import NOT_OF_ALL, REPORTS
 from rnnbench.benchmark.speed.contender import Comparison
 from rnnbench.benchmark.speed.driver import compare
 from rnnbench.benchmark.speed.render import render
@@ -34,7 +32,7 @@ def report_speed(
     """Take one report, or ``all`` of them.
 
     Args:
-        chosen: name of a report, or ``all``.
+        chosen: name of a report, or ``all`` that need no GPU.
         repeats: counted runs of each contender; None for 5, or 1 of a quick case.
         quick: take the small cases.
         json_file: where to write a list of the reports' outcomes; None for nowhere.
@@ -43,29 +41,22 @@ def report_speed(
         full: take the whole work where a case is a sample of it.
 
     Returns:
-        0, or 2 where one of ``all`` reports failed, which keeps none of the others from being taken; of a report that
-        stands apart, its own exit code.
+        0, or 2 where one of ``all`` reports failed, which keeps none of the others from being taken.
 
     Raises:
-        UserError: contenders of the one report disagree, one of them ended by itself, ``json_file`` lies in no folder,
-            or ``output`` is none or holds other files of JSON.
+        UserError: contenders of the one report disagree, one of them ended by itself, the report cannot be taken here,
+            ``json_file`` lies in no folder, or ``output`` is none or holds other files of JSON.
         OSError: a file cannot be written.
     """
-    check_json_file(json_file)
+    if json_file is not None:
+        _check_json_file(json_file)
     if quick and full:
         raise UserError("--quick and --full: one of them is allowed")
-    if chosen in APART:
-        given = {"--output": output is not None, "--full": full, "--repeats": repeats is not None}
-        wrong = [option for option, is_given in given.items() if is_given]
-        if wrong:
-            raise UserError(f"{', '.join(wrong)}: not an option of {chosen}; --json FILE writes what it finds")
-        module, function = APART[chosen]
-        return int(getattr(importlib.import_module(module), function)(quick, json_file))
     if output is not None:
         _check_output(output)
     comparisons: list[Comparison] = []
     exit_code = 0
-    for name in REPORTS if chosen == "all" else [chosen]:
+    for name in [name for name in REPORTS if name not in NOT_OF_ALL] if chosen == "all" else [chosen]:
         taken = []
         try:
             for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell, full):
@@ -85,6 +76,12 @@ def report_speed(
     if json_file is not None:
         write_atomically(json_file, _as_json(comparisons))
     return exit_code
+
+
+def _check_json_file(path: Path) -> None:
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"--json {path} must be a file in a folder that exists")
+    check_writable(path.parent, f"--json {path}")
 
 
 def _check_output(output: Path) -> None:

@@ -44,8 +44,9 @@ class Contender(Generic[CaseT]):
         compared: whether the result must agree with the reference's. Not where something else is computed.
         package: an optional package that it needs; the contender is left out where that is not installed.
         largest_memory: the most memory that the full case should hold, in the report's unit; None for no target.
-        whole_machine: whether the work may use all cores, which shows in the time of the clock alone: that counts. All
-            others run on one core, and their time of the processor counts.
+        whole_machine: whether the work may use all cores or a GPU, which shows in the time of the clock alone: that
+            counts. All others run on one core, and their time of the processor counts.
+        optional: whether the report goes on without it, and says why, where its first run fails.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Contender(Generic[CaseT]):
     package: str | None = None
     largest_memory: float | None = None
     whole_machine: bool = False
+    optional: bool = False
 
     def instances_of(self, case: CaseT) -> int:
         """Return how many instances the work of a case serves."""
@@ -100,6 +102,7 @@ class Report(Generic[CaseT]):
         once: whether the work is so long that it is done once: not before it is counted, nor again where it had to
             share its core. ``agreement`` is needed then.
         note: what a reader should know about how it was measured.
+        check: called with whether the case is the quick one; raises UserError where the work cannot be done here.
     """
 
     title: str
@@ -113,6 +116,7 @@ class Report(Generic[CaseT]):
     full: CaseT | None = None
     once: bool = False
     note: str = ""
+    check: Callable[[bool], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a target was done.
+    """What was found for a target.
 
     Attributes:
         target: the bound.
@@ -200,7 +204,7 @@ class Comparison:
         hardware: what it was measured on, as the contenders' processes saw it.
         versions: of Python and the packages.
         outcomes: of the targets beside those against the reference; none in a quick case.
-        left_out: contenders that could not take part, and the packages that they miss.
+        left_out: contenders that could not take part, and why.
         note: what a reader should know about how it was measured.
     """
 

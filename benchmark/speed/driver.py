@@ -7,23 +7,17 @@ import dataclasses
 import importlib.util
 import json
 import math
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.launchers.suite_run import WORKER_ENVIRONMENT
 from rnnbench.benchmark.speed.contender import (
     Comparison,
-    Contender,
     Outcome,
     Report,
     Result,
@@ -32,7 +26,7 @@ from rnnbench.benchmark.speed.contender import (
     Timing,
     load_reports,
 )
-from rnnbench.leaderboard.side_file import read_arrays
+from rnnbench.benchmark.speed.process import ContenderProcess
 
 #: A run on one thread whose wall time is longer than this many times its process time had to share its core.
 LARGEST_WALL_RATIO = 1.1
@@ -52,88 +46,105 @@ def compare(
         module: where its ``REPORTS`` are.
         repeats: counted runs of each contender.
         quick: take the small cases.
-        progress: is told what is being done.
+        progress: receives a line for each first run and each turn.
         full: take the whole work where a case is a sample of it.
 
     Raises:
-        UserError: a contender ended by itself, or the results differ by more than the report allows.
+        UserError: the work cannot be done here, a contender ended by itself, or the results differ by more than the
+            report allows.
     """
     for index, report in enumerate(load_reports(module)):
         case = report.quick if quick else report.full if full and report.full is not None else report.case
         if case is not None:
-            yield _compare(name, report, (module, str(index)), case, repeats, quick, progress)
+            try:
+                yield _compare(name, report, (module, str(index)), case, repeats, quick, progress)
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
 
 
 def _compare(
     name: str, report: Report[Any], place: tuple[str, str], case: Any, repeats: int, quick: bool, progress: Progress
 ) -> Comparison:
-    packages = {contender.name: contender.package for contender in report.contenders if contender.package is not None}
-    left_out = {who: package for who, package in packages.items() if importlib.util.find_spec(package) is None}
-    contenders = [contender for contender in report.contenders if contender.name not in left_out]
+    if report.check is not None:
+        report.check(quick)
     fields = dataclasses.asdict(case)
+    left_out: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        peers: list[_Peer] = []
-        for contender in contenders:
+        processes: list[ContenderProcess] = []
+        for index, contender in enumerate(report.contenders):
+            if contender.package is not None and importlib.util.find_spec(contender.package) is None:
+                left_out[contender.name] = f"needs {contender.package} (`pip install 'rnnbench[speed]'`)"
+                continue
             progress(f"{name}: first run of {contender.name}")
-            words = [*place, str(report.contenders.index(contender)), json.dumps(fields)]
-            peer = _Peer(f"{name}: contender '{contender.name}'", words, Path(folder), report.memory_unit is not None)
-            peers.append(stack.enter_context(peer))
-        differences = _agreement(name, report, contenders, peers)
-        samples: list[list[Sample]] = [[] for _ in peers]
+            arguments = [*place, str(index), json.dumps(fields)]
+            try:
+                process = ContenderProcess(contender, arguments, Path(folder), report.memory_unit is not None)
+            except UserError as error:
+                if not contender.optional:
+                    raise
+                left_out[contender.name] = str(error).removeprefix(f"contender '{contender.name}' ")
+            else:
+                stack.callback(process.end)
+                processes.append(process)
+        differences = _differences(report, processes)
         turns = 1 if report.once else repeats
         for turn in range(turns):
             progress(f"{name}: turn {turn + 1} of {turns}")
-            for peer, taken in zip(peers, samples, strict=True):
-                taken += [peer.run()] if report.once else take_sample(peer.run)
-        served = [contender.instances_of(case) for contender in contenders]
-        medians = [
-            _median(taken, contender.whole_machine) for contender, taken in zip(contenders, samples, strict=True)
-        ]
-        reference = medians[0] / served[0]
+            for process in processes:
+                process.samples += [process.run()] if report.once else take_sample(process.run)
         unit = None if report.memory_unit is None else report.memory_unit(case)
-        timings = [
-            Timing(
-                name=contender.name,
-                set_up_seconds=peer.ready["set_up_seconds"],
-                first_call_seconds=peer.ready["first_call_seconds"],
-                difference=difference,
-                samples=taken,
-                median_seconds=median,
-                ratio=median / instances / reference,
-                largest_ratio=None if quick else contender.largest_ratio,
-                # On all cores, processes that wait for each other are no sign of others.
-                disturbed=sum(
-                    sample.counted and is_disturbed(sample) for sample in taken if not contender.whole_machine
-                ),
-                instances=instances,
-                memory=None if unit is None else _median_memory(taken, unit * instances),
-                largest_memory=None if quick else contender.largest_memory,
-                whole_machine=contender.whole_machine,
-            )
-            for contender, peer, difference, taken, median, instances in zip(
-                contenders, peers, differences, samples, medians, served, strict=True
-            )
-        ]
-        hardware = peers[0].ready["hardware"]
-        versions = {key: version for peer in peers for key, version in peer.ready["versions"].items()}
-    outcomes = [] if quick else reach(report.targets, timings)
+        timings: list[Timing] = []
+        for process, difference in zip(processes, differences, strict=True):
+            timings.append(_timing(process, difference, case, unit, quick, timings[0] if timings else None))
+        versions = {key: version for process in processes for key, version in process.ready["versions"].items()}
+        hardware = processes[0].ready["hardware"]
     return Comparison(
-        name,
-        f"{report.title} (a small case of it)" if quick else report.title,
-        quick,
-        fields,
-        report.tolerance,
-        timings,
-        hardware,
-        versions,
-        outcomes,
-        left_out,
-        report.note,
+        report=name,
+        title=f"{report.title} (a small case of it)" if quick else report.title,
+        quick=quick,
+        case=fields,
+        tolerance=report.tolerance,
+        timings=timings,
+        hardware=hardware,
+        versions=versions,
+        outcomes=[] if quick else reach(report.targets, timings),
+        left_out=left_out,
+        note=report.note,
+    )
+
+
+def _timing(
+    process: ContenderProcess,
+    difference: float | None,
+    case: Any,
+    unit: float | None,
+    quick: bool,
+    reference: Timing | None,
+) -> Timing:
+    contender, counted = process.contender, [sample for sample in process.samples if sample.counted]
+    by_clock, instances = contender.whole_machine, contender.instances_of(case)
+    seconds = statistics.median(sample.wall_seconds if by_clock else sample.process_seconds for sample in counted)
+    peaks = [sample.peak_bytes for sample in counted if sample.peak_bytes is not None]
+    return Timing(
+        name=contender.name,
+        set_up_seconds=process.ready["set_up_seconds"],
+        first_call_seconds=process.ready["first_call_seconds"],
+        difference=difference,
+        samples=process.samples,
+        median_seconds=seconds,
+        ratio=1.0 if reference is None else seconds / instances / (reference.median_seconds / reference.instances),
+        largest_ratio=None if quick else contender.largest_ratio,
+        # On all cores, processes that wait for each other are no sign of others.
+        disturbed=0 if by_clock else sum(map(is_disturbed, counted)),
+        instances=instances,
+        memory=None if unit is None or not peaks else statistics.median(peaks) / (unit * instances),
+        largest_memory=None if quick else contender.largest_memory,
+        whole_machine=by_clock,
     )
 
 
 def reach(targets: Sequence[Target], timings: Sequence[Timing]) -> list[Outcome]:
-    """Return how targets were done; those whose contenders or references were all left out are, too."""
+    """Return what was found for targets, but for those whose contenders or references were all left out."""
     seconds = {timing.name: timing.median_seconds / timing.instances for timing in timings}
     outcomes = []
     for target in targets:
@@ -146,94 +157,21 @@ def reach(targets: Sequence[Target], timings: Sequence[Timing]) -> list[Outcome]
     return outcomes
 
 
-class _Peer:
-    """The process of one contender, which ends with its context."""
-
-    def __init__(self, name: str, words: Sequence[str], folder: Path, measures_memory: bool) -> None:
-        """Start the process (see ``benchmark.speed.peer``) and wait for its first run."""
-        self._name = name
-        self._result = folder / f"{words[2]}.npz"
-        self._errors = folder / f"{words[2]}.err"
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        # As in training, whoever is timed; where memory is measured, what is freed is to be seen.
-        kept = {} if measures_memory else WORKER_ENVIRONMENT
-        with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "rnnbench.benchmark.speed.peer", str(os.getpid()), *words, str(self._result)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                env={**kept, **os.environ, **one_thread},
-            )
-        try:
-            self.ready = self._read()
-        except BaseException:
-            self._end()
-            raise
-
-    def __enter__(self) -> _Peer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._end()
-
-    def _end(self) -> None:
-        self._process.kill()
-        with contextlib.suppress(BrokenPipeError):
-            self._process.communicate()
-
-    def result(self) -> Result:
-        """Return what the first run gave."""
-        return read_arrays(self._result)
-
-    def run(self) -> Sample:
-        """Let the contender do its work once more."""
-        assert self._process.stdin is not None  # noqa: S101
-        # A process that has ended breaks the pipe; reading its answer then tells why.
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write("run\n")
-            self._process.stdin.flush()
-        return Sample(**self._read())
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101
-        line = self._process.stdout.readline()
-        if not line:
-            raise UserError(f"{self._name} {self._end_reason()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _end_reason(self) -> str:
-        code = self._process.wait()
-        if code < 0:
-            return f"was killed by signal {-code}, perhaps for want of memory"
-        told = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"ended with exit code {code}{f': {told[-1]}' if told else ''}"
-
-
-def _agreement(
-    name: str, report: Report[Any], contenders: Sequence[Contender[Any]], peers: Sequence[_Peer]
-) -> list[float | None]:
+def _differences(report: Report[Any], processes: Sequence[ContenderProcess]) -> list[float | None]:
     """Return each contender's largest difference from the reference; raise UserError if one is too large."""
-    first = peers[0].result()
+    first = processes[0].result()
     differences = [
-        largest_difference(peer.result(), first) if contender.compared else None
-        for contender, peer in zip(contenders, peers, strict=True)
+        largest_difference(process.result(), first) if process.contender.compared else None for process in processes
     ]
     wrong = [
-        f"'{contender.name}' by {found:.2g}"
-        for contender, found in zip(contenders, differences, strict=True)
+        f"'{process.contender.name}' by {found:.2g}"
+        for process, found in zip(processes, differences, strict=True)
         if found is not None and not found <= report.tolerance
     ]
     if wrong:
-        reference = contenders[0].name
         raise UserError(
-            f"{name}: contenders differ from '{reference}', up to {report.tolerance:g} is allowed: {', '.join(wrong)}; "
-            "nothing was timed"
+            f"contenders differ from '{processes[0].contender.name}', up to {report.tolerance:g} is allowed: "
+            f"{', '.join(wrong)}; nothing was timed"
         )
     return differences
 
@@ -278,14 +216,3 @@ def is_disturbed(sample: Sample) -> bool:
     False
     """
     return sample.wall_seconds > LARGEST_WALL_RATIO * sample.process_seconds
-
-
-def _median(samples: Sequence[Sample], by_the_clock: bool) -> float:
-    return statistics.median(
-        sample.wall_seconds if by_the_clock else sample.process_seconds for sample in samples if sample.counted
-    )
-
-
-def _median_memory(samples: Sequence[Sample], unit: float) -> float | None:
-    peaks = [sample.peak_bytes for sample in samples if sample.counted and sample.peak_bytes is not None]
-    return statistics.median(peaks) / unit if peaks else None

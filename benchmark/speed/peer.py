@@ -1,7 +1,7 @@
 """The process of one contender: ``python -m benchmark.speed.peer PARENT MODULE REPORT CONTENDER CASE RESULT``.
 
 It builds the case, runs it once, writes the result that is to be compared to the file RESULT and prints a line of JSON
-that says so. Then it answers each line ``run`` of its input with a line of JSON that tells what one more run took,
+that says so. Then it answers each line ``run`` of its input with a line of JSON that says what one more run took,
 until its input ends.
 """
 
@@ -49,7 +49,8 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     contender = report.contenders[contender_index]
     if contender.whole_machine and cores:
         os.sched_setaffinity(0, cores)
-    compared = {} if report.agreement is None else _run(contender.build(report.agreement))[0]
+    agreement = report.agreement if contender.compared else None
+    compared = {} if agreement is None else _run(contender.build(agreement))[0]
     begin = time.process_time()
     work = contender.build(type(report.case)(**case))
     set_up = time.process_time() - begin
@@ -61,7 +62,9 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     write_arrays(Path(path), compared)
     ready = {"set_up_seconds": set_up, "first_call_seconds": first_call}
     package = {} if contender.package is None else {contender.package: importlib.metadata.version(contender.package)}
-    _answer(answers, {**ready, "hardware": hardware(torch.device("cpu"), 1), "versions": {**versions(), **package}})
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    device = torch.device("cuda" if used else "cpu")
+    _answer(answers, {**ready, "hardware": hardware(device, 1), "versions": {**versions(), **package}})
     del compared
     for _ in sys.stdin:
         _answer(answers, asdict(_run(work)[1] if report.memory_unit is None else _run_for_memory(work)))

@@ -11,7 +11,9 @@ def render(comparison: Comparison) -> str:
     hardware, versions, timings = comparison.hardware, comparison.versions, comparison.timings
     case = ", ".join(f"{key} = {value}" for key, value in comparison.case.items())
     machine = f"{hardware['processor']} ({hardware['cores']} cores, {hardware['system']})"
-    named = [package for package in ("torch", "jax", "python", "rnnbench") if package in versions]
+    accelerator = hardware.get("accelerator", "cpu")
+    machine += "" if accelerator == "cpu" else f", {accelerator}"
+    named = [package for package in ("torch", "triton", "jax", "python", "rnnbench") if package in versions]
     packages = ", ".join(f"{package} {versions[package]}" for package in named)
     counted = sum(sample.counted for sample in timings[0].samples)
     found = max(timing.difference for timing in timings if timing.difference is not None)
@@ -19,14 +21,15 @@ def render(comparison: Comparison) -> str:
     remembers = any(timing.memory is not None for timing in timings)
     memory_head, memory_rule = (" peak memory, units | target |", " ---: | --- |") if remembers else ("", "")
     clocked = [timing.name for timing in timings if timing.whole_machine]
-    by_clock = f", but of the clock for {' and '.join(clocked)}, on all cores" if clocked else ""
+    clock = f"the processor, but of the clock for {' and '.join(clocked)}, on all cores" if clocked else "the processor"
+    clock = "the clock" if len(clocked) == len(timings) else clock
     lines = [
         f"### {comparison.report}: {comparison.title}",
         "",
         f"- Case{' (quick: too small to judge by)' if comparison.quick else ''}: {case}",
         f"- Machine: {machine}; {packages}; threads of a contender: {hardware['threads']}",
         f"- Agreement: largest difference {found:.1e}, up to {comparison.tolerance:g} allowed",
-        f"- Times: of the processor{by_clock}{shared}; each median over {counted} run{'s' if counted > 1 else ''}, "
+        f"- Times: of {clock}{shared}; each median over {counted} run{'s' if counted > 1 else ''}, "
         "contenders in turns",
         *([f"- {comparison.note}"] if comparison.note else []),
         "",
@@ -37,8 +40,7 @@ def render(comparison: Comparison) -> str:
     ]
     notes = [f"- {_outcome(outcome)}" for outcome in comparison.outcomes]
     notes += [
-        f"- Left out: {name}, which needs {package} (`pip install 'rnnbench[speed]'`)."
-        for name, package in comparison.left_out.items()
+        f"- Left out: {name}: {reason}" for name, reason in comparison.left_out.items()
     ]
     lines += ["", *notes] if notes else []
     lines += [f"\nWarning: {_warning(timing)}" for timing in timings if timing.disturbed]

@@ -33,15 +33,20 @@ class TorchNetwork(nn.Module):
         return logits
 
 
-def build_torch(case: SequenceCase, kind: Callable[..., nn.RNNBase]) -> Callable[[], Result]:
-    """Prepare ``torch.nn``'s layer, with the weights of the case's network where that has them."""
-    network, data = case.network(0), case.data()
+def torch_network(case: SequenceCase, kind: Callable[..., nn.RNNBase]) -> TorchNetwork:
+    """Return ``torch.nn``'s layer with a readout, and the weights of the case's first network where they match."""
+    network = case.network(0)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed("speed", "weights", "torch.nn"))
         layer = kind(1, case.units, batch_first=True).to(case.dtype)
     if not isinstance(layer, nn.RNN):
         layer.load_state_dict({f"{name}_l0": value for name, value in network.recurrence.state_dict().items()})
-    peer = TorchNetwork(layer, network.readout)
+    return TorchNetwork(layer, network.readout)
+
+
+def build_torch(case: SequenceCase, kind: Callable[..., nn.RNNBase]) -> Callable[[], Result]:
+    """Prepare the network of ``torch.nn``'s layer."""
+    peer, data = torch_network(case, kind), case.data()
     return lambda: {name.removesuffix("_l0"): value for name, value in train_once(peer, *data).items()}
 
 

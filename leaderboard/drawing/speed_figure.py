@@ -48,9 +48,9 @@ def bars(comparisons: Sequence[dict[str, Any]]) -> dict[str, list[Bar]]:
         comparisons: what the JSON of ``rnnbench speed`` lists. Quick ones have no targets, and so no bars.
 
     >>> timing = {"name": "fast", "ratio": 0.2, "largest_ratio": 0.25}
-    >>> found = bars([{"report": "scan", "title": "a walk", "timings": [timing], "outcomes": []}])
+    >>> found = bars([{"report": "scan", "title": "a GRU", "timings": [timing], "outcomes": []}])
     >>> found["scan"][0].label, found["scan"][0].met
-    ('a walk: fast', True)
+    ('a GRU: fast', True)
     """
     found: dict[str, list[Bar]] = {}
     for comparison in comparisons:
@@ -60,7 +60,7 @@ def bars(comparisons: Sequence[dict[str, Any]]) -> dict[str, list[Bar]]:
         drawn = [
             Bar(f"{title}: {timing['name']}", timing["ratio"], timing["largest_ratio"])
             for timing in comparison["timings"]
-            if timing["largest_ratio"] is not None
+            if timing.get("largest_ratio") is not None
         ]
         for outcome in comparison.get("outcomes", []):
             target = outcome["target"]
@@ -68,7 +68,8 @@ def bars(comparisons: Sequence[dict[str, Any]]) -> dict[str, list[Bar]]:
                 ours, theirs = (" or ".join(target[key]) for key in ("contenders", "references"))
                 drawn.append(Bar(f"{title}: {ours} to {theirs}", outcome["value"], target["largest"]))
         if drawn:
-            found.setdefault(comparison["report"], []).extend(drawn)
+            # The first reports of a GPU held neither their name nor targets of single contenders.
+            found.setdefault(comparison.get("report", "gpu"), []).extend(drawn)
     order = [*_ORDER, *sorted(found.keys() - set(_ORDER))]
     return {report: found[report] for report in order if report in found}
 

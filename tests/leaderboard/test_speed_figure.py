@@ -52,6 +52,8 @@ def test_without_targets_there_is_a_figure_all_the_same() -> None:
 def test_committed_reports_are_all_read() -> None:
     read = read_comparisons(COMMITTED)
     assert {found["report"] for found in read} == {path.stem for path in COMMITTED.glob("*.json")}
+    # Of an H200, from before reports had names.
+    assert [len(found) for found in bars(read_comparisons(COMMITTED / "gpu")).values()] == [5]
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[1]", json.dumps([{"title": "x"}])])
