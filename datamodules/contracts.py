@@ -1,0 +1,224 @@
+"""What every task keeps, ours or a user's: ``rnnbench check`` and the tests call the same functions."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.task import Batch, Metric, Task
+
+#: Sizes at which tasks are checked, where their constructors have such arguments.
+SMALL = {"train_size": 48, "val_size": 10, "test_size": 12, "batch_size": 8, "vocabulary_size": 20}
+_SPLITS = ("train", "val", "test")
+Case = TypeVar("Case")
+
+
+class BrokenContract(Exception):
+    """A contract is broken; the message says how, in plain words."""
+
+
+def expect(condition: bool | Tensor, message: str) -> None:
+    """Raise ``BrokenContract`` with the message unless the condition holds."""
+    if not condition:
+        raise BrokenContract(message)
+
+
+def broken(contracts: Iterable[Callable[[Case], None]], case: Case) -> Iterator[str]:
+    """Yield what is broken of some contracts; the others build on the first two and are left out if one of these is."""
+    for number, contract in enumerate(contracts):
+        try:
+            contract(case)
+            continue
+        except BrokenContract as error:
+            yield str(error)
+        except (Exception, SystemExit) as error:
+            # The class is the user's, and may fail in any way.
+            rule = (contract.__doc__ or contract.__name__).split("\n")[0].rstrip(".")
+            yield f"{rule}: this check ended in {type(error).__name__}: {' '.join(str(error).split())}"
+        if number < 2:
+            return
+
+
+@dataclass(frozen=True)
+class TaskCase:
+    """A task's class and the arguments of its constructor."""
+
+    cls: type[SequenceDataModule]
+    arguments: dict[str, Any]
+
+    def build(self, **settings: Any) -> SequenceDataModule:
+        """Return the data module with its data, small where it can be, and with those settings that it takes."""
+        accepted = inspect.signature(self.cls).parameters
+        small = {name: value for name, value in {**SMALL, **settings}.items() if name in accepted}
+        data = self.cls(**{**small, **self.arguments})
+        data.check_available()
+        data.setup()
+        return data
+
+
+def _whole(data: SequenceDataModule, split: str) -> Batch:
+    source = data._sources[split]
+    return Batch(*source.read(0, torch.arange(len(source))))
+
+
+def batches_fit_the_task(case: TaskCase) -> None:
+    """Batches of all three splits have the shapes and types that the task states."""
+    data = case.build()
+    expect(
+        set(data._sources) == set(_SPLITS), f"the splits must be train, val and test, got {', '.join(data._sources)}"
+    )
+    loaders = (data.train_dataloader(), *data.val_dataloader(), data.test_dataloader())
+    for split, loader in zip((*_SPLITS, "test"), loaders, strict=True):
+        batches = list(loader)
+        expect(len(batches) == len(loader), f"{split} gives {len(batches)} batches and says {len(loader)}")
+        for batch in batches:
+            _check_batch(data.task, batch, split, hasattr(loader.source, "lengths"))
+
+
+def _check_batch(task: Task, batch: Batch, split: str, unequal: bool) -> None:
+    inputs, targets, lengths = batch
+    size, steps = inputs.shape[:2]
+    expected = (size, steps) if task.tokens else (size, steps, task.input_size)
+    _check_tensor(inputs, expected, task.tokens.vocabulary_size if task.tokens else None, f"inputs of {split}")
+    leading = (size,) if task.readout == "last" else (size, steps)
+    classes = task.output_size if task.loss == "cross_entropy" else None
+    expected = leading if classes else (*leading, task.output_size)
+    _check_tensor(targets, expected, classes, f"targets of {split}")
+    if lengths is not None:
+        _check_tensor(lengths, (size,), steps + 1, f"lengths of {split}")
+    elif not task.carries_state and not unequal:
+        expect(steps == task.steps, f"sequences of {split} must have the task's {task.steps} steps, got {steps}")
+    if split == "train":
+        expect(steps <= task.steps, f"sequences of train must have at most {task.steps} steps, got {steps}")
+
+
+def _check_tensor(tensor: Tensor, shape: tuple[int, ...], below: int | None, what: str) -> None:
+    dtype = torch.float32 if below is None else torch.int64
+    expect(tensor.shape == shape, f"{what} must have the shape {list(shape)}, got {list(tensor.shape)}")
+    expect(tensor.dtype == dtype, f"{what} must be {dtype}, got {tensor.dtype}")
+    if below is None:
+        expect(tensor.isfinite().all(), f"{what} must be finite")
+    else:
+        low, high = int(tensor.min()), int(tensor.max())
+        expect(low >= 0 and high < below, f"{what} must be from 0 to {below - 1}, got {low} to {high}")
+
+
+def takes_the_loading_settings(case: TaskCase) -> None:
+    """The constructor takes ``batch_size``, ``eval_batch_size`` and ``seed``, which every run sets."""
+    for name in ("batch_size", "eval_batch_size", "seed"):
+        expect(name in inspect.signature(case.cls).parameters, f"the constructor must take {name}")
+
+
+def task_is_consistent(case: TaskCase) -> None:
+    """The task is known before the data, the same each time, and chance is worse than the best value."""
+    task = case.cls(**case.arguments).task
+    expect(task == case.cls(**case.arguments).task, "two data modules of the same arguments state other tasks")
+    expect(len(task.metrics) > 0, "the task must have at least one metric")
+    for metric in task.metrics:
+        _check_metric(metric, task)
+    if task.tokens is not None:
+        size = task.tokens.input_size
+        expect(task.input_size == size, f"input_size must be that of the tokens, {size}, got {task.input_size}")
+    labels = len(task.labels)
+    expect(
+        labels in (0, task.output_size), f"there must be as many labels as outputs, {task.output_size}, got {labels}"
+    )
+    for scored in (task.loss_steps, *(metric.steps for metric in task.metrics)):
+        fits = scored is None or (task.readout == "every" and 0 <= scored[0] < scored[1] <= task.steps)
+        expect(fits, f"scored steps must lie within 0 to {task.steps} and be of a readout at every step, got {scored}")
+    # Loaded data may make chance better known, and nothing else.
+    for before, metric in zip(task.metrics, case.build().task.metrics, strict=True):
+        _check_metric(metric, task)
+        same = (metric.name, metric.direction, metric.best) == (before.name, before.direction, before.best)
+        expect(same, f"metric {before.name} changes its direction or best value with the data")
+
+
+def _check_metric(metric: Metric, task: Task) -> None:
+    low, high = sorted([metric.chance, metric.best])
+    name, threshold = metric.name, metric.minimal_performance
+    expect(math.isfinite(low) and math.isfinite(high) and low < high, f"chance and best of {name} must differ")
+    direction = "max" if metric.best > metric.chance else "min"
+    expect(metric.direction == direction, f"direction of {name} must be {direction}, as chance is {metric.chance}")
+    expect(
+        threshold is None or low < threshold < high, f"minimal_performance of {name} must lie between chance and best"
+    )
+    expect(name != "normalized_mse" or task.target_variance > 0, "target_variance must be positive for normalized_mse")
+
+
+def seed_decides_the_data(case: TaskCase) -> None:
+    """The same seed gives the same data, another one others, and no global generator is used."""
+    state = torch.get_rng_state()
+    first, again, other = case.build(seed=5), case.build(seed=5), case.build(seed=6)
+    list(first.train_dataloader())
+    expect(torch.equal(torch.get_rng_state(), state), "the global generator of random numbers is used")
+    for split in _SPLITS:
+        pairs = zip(_whole(first, split), _whole(again, split), strict=True)
+        same = all(a is b if a is None or b is None else torch.equal(a, b) for a, b in pairs)
+        expect(same, f"the same seed gives other data of {split}")
+    expect(first.fingerprint() == again.fingerprint(), "the same data have other fingerprints")
+    same = first.fingerprint() == other.fingerprint()
+    message = "another seed must give other data" if same else "with fixed_splits, seeds must give the same data"
+    expect(same == first.fixed_splits, message)
+
+
+def splits_share_no_sequence(case: TaskCase) -> None:
+    """No sequence stands in two splits."""
+    data = case.build()
+    rows = [_whole(data, split).inputs.flatten(1).tolist() for split in _SPLITS]
+    # Sequences of unequal lengths are padded to the longest of their split.
+    longest = max(len(row) for part in rows for row in part)
+    distinct = [{tuple(row + [0.0] * (longest - len(row))) for row in part} for part in rows]
+    expect(len(set().union(*distinct)) == sum(map(len, distinct)), "the same sequence stands in two splits")
+
+
+def chance_is_the_best_blind_score(case: TaskCase) -> None:
+    """Chance of a synthetic task is what the best prediction that knows the step but not the inputs scores."""
+    if not issubclass(case.cls, SyntheticDataModule):
+        return
+    data = case.build(test_size=10_000)
+    for metric in data.task.metrics:
+        errors, bias = _blind_errors(metric, data.task, _whole(data, "test").targets)
+        chance = metric.chance**2 if metric.name == "rmse" else metric.chance
+        tolerance = 5 * errors.std().item() / math.sqrt(len(errors)) + bias * chance
+        found = errors.mean().item()
+        expect(tolerance < 0.2 * chance, f"chance of {metric.name} cannot be told from {len(errors)} test sequences")
+        message = f"chance of {metric.name} is {metric.chance:.4g}, but the best blind prediction scores"
+        expect(
+            abs(found - chance) <= tolerance, f"{message} {math.sqrt(found) if metric.name == 'rmse' else found:.4g}"
+        )
+
+
+def _blind_errors(metric: Metric, task: Task, targets: Tensor) -> tuple[Tensor, float]:
+    """Return errors [size] of the best prediction that knows the step alone, and their bias from being fitted."""
+    if task.readout == "every" and metric.steps:
+        targets = targets[:, slice(*metric.steps)]
+    targets = targets.reshape(len(targets), -1)
+    if metric.name in ("accuracy", "cross_entropy"):
+        hits = one_hot(targets, task.output_size).double()
+        frequencies = hits.mean(0, keepdim=True)
+        if metric.name == "cross_entropy":
+            errors = -(hits * frequencies.clamp_min(1e-300).log()).sum(-1)
+        else:
+            errors = (hits * one_hot(frequencies.argmax(-1), task.output_size)).sum(-1)
+        return errors.mean(1), task.output_size / math.sqrt(len(targets))
+    errors = (targets.double() - targets.double().mean(0)).square().mean(1)
+    return errors / (task.target_variance if metric.name == "normalized_mse" else 1), 1 / len(targets)
+
+
+CONTRACTS: tuple[Callable[[TaskCase], None], ...] = (
+    takes_the_loading_settings,
+    batches_fit_the_task,
+    task_is_consistent,
+    seed_decides_the_data,
+    splits_share_no_sequence,
+    chance_is_the_best_blind_score,
+)
