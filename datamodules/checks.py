@@ -1,24 +1,59 @@
-"""Checks of constructor arguments: each message names the argument, its value and what is allowed."""
+"""Checks of constructor arguments, for tasks and models alike: a message names argument, rule and value."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Real
 
 
 def check_at_least(minimum: int, **arguments: int) -> None:
-    """Check that every argument is an integer of at least ``minimum``.
+    """Check that every argument is an integer (not a bool) of at least ``minimum``.
 
     Raises:
         ValueError: names the first that is not.
 
     >>> check_at_least(1, length=0)
     Traceback (most recent call last):
-    ValueError: length is 0: an integer of at least 1 is allowed
+    ValueError: length must be at least 1, got 0
     """
     for name, value in arguments.items():
-        if not isinstance(value, int) or value < minimum:
-            raise ValueError(f"{name} is {value!r}: an integer of at least {minimum} is allowed")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"{name} must be an integer, got {value!r}")
+        if value < minimum:
+            raise ValueError(f"{name} must be at least {minimum}, got {value}")
+
+
+def check_number(
+    name: str, value: float, *, above: float = -math.inf, low: float = -math.inf, high: float = math.inf
+) -> None:
+    """Check that a number is finite, larger than ``above``, and from ``low`` to ``high``.
+
+    Raises:
+        ValueError: it is not.
+
+    >>> check_number("beta", 1.5, low=0, high=1)
+    Traceback (most recent call last):
+    ValueError: beta must be at least 0 and at most 1, got 1.5
+    """
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    if not (value > above and low <= value <= high):
+        bounds = {"above": above, "at least": low, "at most": high}
+        words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+        raise ValueError(f"{name} must be {words}, got {value}")
+
+
+def check_flags(**arguments: bool) -> None:
+    """Check that every argument is True or False: a text such as "no" would count as True.
+
+    Raises:
+        ValueError: names the first that is not.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
 def check_choice(name: str, value: object, known: Iterable[object]) -> None:
@@ -29,11 +64,11 @@ def check_choice(name: str, value: object, known: Iterable[object]) -> None:
 
     >>> check_choice("kind", "partiy", ("parity", "sum"))
     Traceback (most recent call last):
-    ValueError: kind is 'partiy': did you mean 'parity'? One of 'parity', 'sum' is allowed
+    ValueError: unknown kind 'partiy': did you mean 'parity'? Known are 'parity', 'sum'
     """
     known = list(known)
     if value in known:
         return
     nearest = difflib.get_close_matches(str(value), [k for k in known if isinstance(k, str)], n=1, cutoff=0.4)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise ValueError(f"{name} is {value!r}: {hint}One of {', '.join(map(repr, known))} is allowed")
+    hint = f"did you mean {nearest[0]!r}? Known are" if nearest else "known are"
+    raise ValueError(f"unknown {name} {value!r}: {hint} {', '.join(map(repr, known))}")

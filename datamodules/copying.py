@@ -140,7 +140,7 @@ class DelayedCopy(SyntheticDataModule):
         check_at_least(0, delay=delay)
         check_at_least(1, width=width, length=length)
         if delay >= length:
-            raise ValueError(f"delay is {delay}: less than length ({length}) is allowed, else no step has a target")
+            raise ValueError(f"delay must be less than length ({length}), else no step has a target, got {delay}")
         self.delay = delay
         self.width = width
         self.length = length

@@ -143,9 +143,9 @@ def _decode(found: FoundSplit, origin: Origin, image_shape: tuple[int, ...]) -> 
         except (OSError, TypeError, ValueError) as error:
             raise DataMissingError(f"{where} is not an image that can be decoded ({error})") from error
         if pixels.shape != image_shape:
-            raise DataMissingError(f"{where} is an image of shape {pixels.shape}: it should be {image_shape}")
+            raise DataMissingError(f"{where} must be an image of shape {image_shape}, got {pixels.shape}")
         if label is None or not 0 <= label < CLASSES:
-            raise DataMissingError(f"{where} has label {label}: it should be from 0 to {CLASSES - 1}")
+            raise DataMissingError(f"{where}: the label must be from 0 to {CLASSES - 1}, got {label}")
         images[row], labels[row] = pixels, label
     return images, labels
 

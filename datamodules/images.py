@@ -123,7 +123,7 @@ class _ImageSequences(SequenceDataModule):
 
     def _check_val_size(self, images: int) -> None:
         if self.val_size >= images:
-            raise ValueError(f"val_size is {self.val_size}: less than the {images} training images is allowed")
+            raise ValueError(f"val_size must be less than {images}, the training images, got {self.val_size}")
 
 
 class SequentialMNIST(_ImageSequences):

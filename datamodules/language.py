@@ -47,7 +47,7 @@ class _LanguageModelling(SequenceDataModule):
         if vocabulary_size is not None:
             check_at_least(2, vocabulary_size=vocabulary_size)
         if tied and embedding_size is None:
-            raise ValueError("tied is True, but embedding_size is None: only the weights of an embedding can be tied")
+            raise ValueError("tied must be False without an embedding_size: only an embedding's weights can be tied")
         self.bptt = bptt
         self.embedding_size = embedding_size
         self.tied = tied
@@ -116,8 +116,7 @@ class _LanguageModelling(SequenceDataModule):
             targets = len(self._sources["train"].tokens) - 1
             if self.batch_size > targets:
                 raise ValueError(
-                    f"batch_size is {self.batch_size}, more streams than the training split has targets: up to "
-                    f"{targets} is allowed"
+                    f"batch_size must be at most {targets}, the training split's targets, got {self.batch_size} streams"
                 )
 
     def setup(self, stage: str | None = None) -> None:

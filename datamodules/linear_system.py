@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.checks import check_at_least, check_number
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.datamodules.synthetic import SyntheticDataModule
 from rnnbench.datamodules.task import Metric, Task
@@ -67,15 +67,15 @@ class LinearSystem(SyntheticDataModule):
         """Check and store the settings."""
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(1, order=order, width=width, length=length)
-        if not 0 < spectral_radius < math.inf:
-            raise ValueError(f"spectral_radius is {spectral_radius}: a finite positive number is allowed")
+        check_number("spectral_radius", spectral_radius, above=0)
         self.spectral_radius = spectral_radius
         self.order = order
         self.width = width
         self.length = length
         if not all(matrix.isfinite().all() for matrix in self.system()):
             raise ValueError(
-                f"spectral_radius is {spectral_radius}: over {length} steps its powers are beyond double precision"
+                f"spectral_radius must be smaller, got {spectral_radius}: over {length} steps its powers are beyond "
+                "double precision"
             )
 
     @property

@@ -133,14 +133,14 @@ def _read_pieces(
 def _check_piece(frames: list[Any], max_frames: int, where: str) -> None:
     if not 2 <= len(frames) <= max_frames:
         raise DataMissingError(
-            f"{where} is a piece of {len(frames)} frames: from 2, one to read and one to predict, to {max_frames} "
-            "(max_frames) are allowed"
+            f"{where} must be a piece of 2 frames, one to read and one to predict, to {max_frames} (max_frames), got "
+            f"{len(frames)}"
         )
     for step, notes in enumerate(frames):
         if notes is None:
-            raise DataMissingError(f"{where}, frame {step}, is missing: a list of notes, empty for silence, is allowed")
+            raise DataMissingError(f"{where}, frame {step}, must be a list of notes, empty for silence, got None")
         if not all(isinstance(note, int) and LOWEST <= note <= HIGHEST for note in notes):
             wrong = next(n for n in notes if not isinstance(n, int) or not LOWEST <= n <= HIGHEST)
             raise DataMissingError(
-                f"{where}, frame {step}, has the note {wrong}: MIDI numbers from {LOWEST} to {HIGHEST} are allowed"
+                f"{where}, frame {step}: notes must be MIDI numbers from {LOWEST} to {HIGHEST}, got {wrong}"
             )

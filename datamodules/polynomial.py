@@ -78,8 +78,8 @@ class Polynomial(SyntheticDataModule):
         self.unscored = delay + degree - 1 if kind == "product" else delay
         if self.unscored >= length:
             raise ValueError(
-                f"delay is {delay} and degree {degree}: kind {kind!r} then has its first target at step "
-                f"{self.unscored + 1}, but length is {length}"
+                f"length must be at least {self.unscored + 1}, the first step with a target for kind {kind!r}, degree "
+                f"{degree} and delay {delay}, got {length}"
             )
         self.kind = kind
         self.degree = degree

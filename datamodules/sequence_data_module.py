@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.datamodules.task import Batch, Task
@@ -45,9 +46,8 @@ class SequenceDataModule(L.LightningDataModule):
     def __init__(self, batch_size: int = 128, eval_batch_size: int = 500, seed: int = 0) -> None:
         """Store the loading settings."""
         super().__init__()
-        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}: give a positive number of sequences")
+        check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
+        check_at_least(0, seed=seed)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed
@@ -95,9 +95,7 @@ class SequenceDataModule(L.LightningDataModule):
 
     def _check_batch(self, sequences: int) -> None:
         if self.batch_size > sequences:
-            raise ValueError(
-                f"batch_size is {self.batch_size}, larger than the training split: up to {sequences} is allowed"
-            )
+            raise ValueError(f"batch_size must be at most {sequences}, the training sequences, got {self.batch_size}")
 
     def train_dataloader(self) -> SequenceLoader:
         """Return the training batches, in an order drawn anew each epoch."""
@@ -124,14 +122,14 @@ class SequenceDataModule(L.LightningDataModule):
 
         Args:
             split: ``train``, ``val`` or ``test``.
-            count: number of sequences; more than the split has are not allowed.
+            count: number of sequences, at most those of the split.
 
         Raises:
             ValueError: there are fewer sequences.
         """
         source = self._sources[split]
         if not 1 <= count <= len(source):
-            raise ValueError(f"samples is {count}: from 1 to {len(source)}, all of split {split!r}, is allowed")
+            raise ValueError(f"samples must be from 1 to {len(source)}, all of split {split!r}, got {count}")
         order = torch.randperm(len(source), generator=named_generator("samples", split, self.seed))
         return Batch(*source.read(0, order[:count]))
 

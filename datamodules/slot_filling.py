@@ -188,13 +188,13 @@ def _read_sentences(
 
 def _check_sentence(words: list[str | None], tags: list[str | None], max_length: int, where: str) -> None:
     if len(words) != len(tags):
-        raise DataMissingError(f"{where} has {len(words)} tokens and {len(tags)} tags: one tag a token is expected")
+        raise DataMissingError(f"{where} must have one tag a token, got {len(words)} tokens and {len(tags)} tags")
     if not 1 <= len(words) <= max_length:
         raise DataMissingError(
-            f"{where} is a sentence of {len(words)} tokens: from 1 to {max_length} (max_length) are allowed"
+            f"{where} must be a sentence of 1 to {max_length} tokens (max_length), got {len(words)}"
         )
     for place, (word, tag) in enumerate(zip(words, tags, strict=True)):
         if word is None:
-            raise DataMissingError(f"{where} holds nothing as token {place}: a word is expected")
+            raise DataMissingError(f"{where}: token {place} must be a word, got None")
         if tag not in _KNOWN:
-            raise DataMissingError(f"{where} has the tag {tag!r} at token {place}: one of ATIS's 127 tags is expected")
+            raise DataMissingError(f"{where}: the tag of token {place} must be one of ATIS's 127, got {tag!r}")

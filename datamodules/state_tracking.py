@@ -80,12 +80,12 @@ class StateTracking(SyntheticDataModule):
         check_at_least(2 if kind == "parity" else 1, length=length)
         check_at_least(1, width=width)
         if kind == "parity" and width != 1:
-            raise ValueError(f"width is {width}: kind 'parity' has one sign a step, so 1 is allowed")
+            raise ValueError(f"width must be 1 for kind 'parity', which has one sign a step, got {width}")
         if kind == "temporal_product":
             if window is None or not 1 <= window <= length:
-                raise ValueError(f"window is {window}: kind 'temporal_product' allows 1 to length ({length})")
+                raise ValueError(f"window must be from 1 to {length} (length) for kind {kind!r}, got {window}")
         elif window is not None:
-            raise ValueError(f"window is {window}: only kind 'temporal_product' has one, leave it out for {kind!r}")
+            raise ValueError(f"window must be left out for kind {kind!r}, got {window}: 'temporal_product' has one")
         self.kind = kind
         self.length = length
         self.window = window

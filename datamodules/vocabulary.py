@@ -38,7 +38,7 @@ class Vocabulary:
         known = sorted(counts, key=lambda entry: (-counts[entry], entry))
         if size is not None and size > len(known) + 1:
             raise ValueError(
-                f"vocabulary_size is {size}: at most {len(known) + 1}, what the training split has, is allowed"
+                f"vocabulary_size must be at most {len(known) + 1}, what the training split has, got {size}"
             )
         self.entries: tuple[str, ...] = (UNKNOWN, *known[: None if size is None else size - 1])
         self._numbers: dict[Hashable, int] = {entry: number for number, entry in enumerate(self.entries)}
@@ -68,7 +68,7 @@ def published_vocabulary(training: Iterable[str], size: int | None, published: i
     vocabulary = Vocabulary(training, size)
     if size is None and len(vocabulary) != published:
         raise DataMissingError(
-            f"{where} has a vocabulary of {len(vocabulary)} entries, the unknown one included: {published} are "
-            "expected. Give vocabulary_size to keep another number of entries"
+            f"the vocabulary of {where} must have {published} entries, the unknown one included, got "
+            f"{len(vocabulary)}: give vocabulary_size to keep another number of entries"
         )
     return vocabulary

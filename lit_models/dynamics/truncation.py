@@ -11,11 +11,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_choice
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import check_choice
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 from rnnbench.lit_models.stability import ORDERS, Contraction, Norm, contraction, contraction_norm
 

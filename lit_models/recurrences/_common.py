@@ -1,9 +1,9 @@
-"""What several architectures share: activations by name, checks of arguments, and PyTorch's layout of a cell."""
+"""What several architectures share: activations by name, and PyTorch's layout of a cell."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,41 +15,6 @@ def identity(values: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": identity}
-
-
-def check_choice(argument: str, value: str, allowed: Iterable[str]) -> None:
-    """Check that a named option is known.
-
-    Raises:
-        ValueError: it is not; names the argument, its value and what is allowed.
-    """
-    if value not in set(allowed):
-        raise ValueError(f"{argument} is {value!r}: one of {', '.join(allowed)} is allowed")
-
-
-def check_positive(argument: str, value: int) -> None:
-    """Check that a size is at least 1.
-
-    Raises:
-        ValueError: it is not; names the argument and its value.
-    """
-    if value < 1:
-        raise ValueError(f"{argument} is {value}: at least 1 is allowed")
-
-
-def check_number(
-    argument: str, value: float, above: float = -math.inf, low: float = -math.inf, high: float = math.inf
-) -> None:
-    """Check that a number is finite, larger than ``above``, and from ``low`` to ``high``.
-
-    Raises:
-        ValueError: it is not; names the argument, its value and what is allowed.
-    """
-    if math.isfinite(value) and value > above and low <= value <= high:
-        return
-    bounds = {"above": above, "of at least": low, "of at most": high}
-    words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
-    raise ValueError(f"{argument} is {value}: a finite number{' ' if words else ''}{words} is allowed")
 
 
 def add_constants(module: nn.Module, **values: float) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import check_choice, check_positive
 from rnnbench.lit_models.scan.checkpointed import segment_length
 from rnnbench.lit_models.scan.choice import chosen
 
@@ -47,7 +47,7 @@ class StateSpaceBlock(Recurrence):
         Raises:
             ValueError: a size is not positive or ``norm`` is unknown.
         """
-        check_positive("state_dim", state_dim)
+        check_at_least(1, state_dim=state_dim)
         check_choice("norm", norm, NORMS)
         super().__init__(input_size, hidden_size, latent_size + hidden_size)
         self.norm_at = norm

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_number
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import add_constants, check_number
+from rnnbench.lit_models.recurrences._common import add_constants
 
 
 class CoRNN(Recurrence):

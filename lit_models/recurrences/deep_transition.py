@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 
 _ACTIVATIONS = {**ACTIVATIONS, "sigmoid": torch.sigmoid}
 
@@ -64,10 +65,10 @@ class DeepTransitionRNN(Recurrence):
         Raises:
             ValueError: a size is not positive or an option is unknown.
         """
-        check_positive("hidden_size", hidden_size)
+        check_at_least(1, hidden_size=hidden_size)
         for argument, sizes in (("input", input_layers), ("transition", transition_layers), ("output", output_layers)):
             for size in sizes:
-                check_positive(f"a size in {argument}_layers", size)
+                check_at_least(1, **{f"a size in {argument}_layers": size})
         check_choice("skip", skip, ("none", "identity", "linear"))
         check_choice("activation", activation, _ACTIVATIONS)
         super().__init__(input_size, output_layers[-1] if output_layers else hidden_size, hidden_size)

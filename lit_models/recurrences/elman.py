@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters, check_choice
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters
 from rnnbench.lit_models.scan.fused_elman import ElmanWalk
 from rnnbench.lit_models.scan.instance_scan import scan_instances
 

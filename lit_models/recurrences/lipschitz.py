@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import add_constants, check_choice, check_number
+from rnnbench.lit_models.recurrences._common import add_constants
 from rnnbench.lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
 from rnnbench.lit_models.scan.instance_scan import scan_instances
 

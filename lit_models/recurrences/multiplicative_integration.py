@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_number
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 
 
 class MIRNN(Recurrence):

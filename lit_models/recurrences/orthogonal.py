@@ -11,8 +11,9 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import orthogonal
 
+from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 from rnnbench.lit_models.scan.fused_elman import ElmanWalk
 from rnnbench.lit_models.scan.instance_scan import scan_instances
 

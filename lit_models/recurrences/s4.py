@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import check_positive
 from rnnbench.lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
 from rnnbench.lit_models.recurrences._hippo import hippo_legs_dplr
 from rnnbench.lit_models.scan.chunked import DenseTransition, Transition
@@ -74,7 +74,7 @@ class S4(ConjugatePairs, Recurrence):
         Raises:
             ValueError: a size or a range is impossible, or an option is unknown.
         """
-        check_positive("num_ssms", num_ssms)
+        check_at_least(1, num_ssms=num_ssms)
         super().__init__(input_size, hidden_size, state_dim, norm, dt_min, dt_max)
         if hidden_size % num_ssms:
             raise ValueError(f"num_ssms is {num_ssms}: a divisor of hidden_size, {hidden_size}, is allowed")

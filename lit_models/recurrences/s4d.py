@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import check_choice
 from rnnbench.lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
 from rnnbench.lit_models.recurrences._hippo import hippo_legs_dplr
 from rnnbench.lit_models.scan.chunked import DiagonalTransition, Transition

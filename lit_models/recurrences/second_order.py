@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 from rnnbench.lit_models.scan.fused_second_order import SecondOrderWalk
 from rnnbench.lit_models.scan.instance_scan import scan_instances
 
@@ -59,7 +60,7 @@ class SecondOrderRNN(Recurrence):
         """
         super().__init__(input_size, hidden_size)
         if rank is not None:
-            check_positive("rank", rank)
+            check_at_least(1, rank=rank)
         check_choice("time_activation", time_activation, ACTIVATIONS)
         self.rank = rank
         self.time_activation: Literal["tanh", "relu", "identity"] = time_activation

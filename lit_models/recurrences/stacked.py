@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice, check_positive
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 from rnnbench.lit_models.scan.choice import keeps_definition
 
 
@@ -47,8 +48,8 @@ class StackedRNN(Recurrence):
         Raises:
             ValueError: a size is not positive or the activation is unknown.
         """
-        check_positive("input_size", input_size)
-        check_positive("num_layers", num_layers)
+        check_at_least(1, input_size=input_size)
+        check_at_least(1, num_layers=num_layers)
         check_choice("depth_activation", depth_activation, ACTIVATIONS)
         layers = [layer(input_size)]
         for _ in range(num_layers - 1):

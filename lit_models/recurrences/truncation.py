@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import check_positive
 from rnnbench.lit_models.scan.choice import keeps_definition
 
 
@@ -47,8 +47,8 @@ class FeedForwardTruncation(Recurrence):
         Raises:
             ValueError: a size or k is not positive.
         """
-        check_positive("input_size", input_size)
-        check_positive("k", k)
+        check_at_least(1, input_size=input_size)
+        check_at_least(1, k=k)
         truncated = recurrence(input_size)
         super().__init__(input_size, truncated.hidden_size, k * (input_size + 1))
         self.k = k

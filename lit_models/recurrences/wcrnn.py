@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_choice
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 from rnnbench.lit_models.scan.fused_elman import ElmanWalk
 from rnnbench.lit_models.scan.fused_residual import ResidualWalk
 from rnnbench.lit_models.scan.instance_scan import scan_instances

@@ -66,7 +66,7 @@ BAD = {
     ),
     "instances_zero": ("{instances: 2}", "{instances: 0}", ["line 9", "'instances' is 0", "at least 1"]),
     "batch_in_task": ("{length: 10,", "{batch_size: 10,", ["line 3", "batch_size", "training.batch_size"]),
-    "length_zero": ("length: 10", "length: 0", ["ADD/LSTM", "length is 0"]),
+    "length_zero": ("length: 10", "length: 0", ["ADD/LSTM", "length must be at least 2, got 0"]),
     "length_text": ("length: 10", "length: ten", ["ADD/LSTM", "length is 'ten'", "a whole number is allowed"]),
     "gamma_negative": ("gamma: 0.01", "gamma: -0.01", ["ADD/WC", "gamma is -0.01", "0 or more"]),
     "choice": ("gamma: 0.01", "form: C", ["ADD/WC", "form is 'C'", "'linear' or 'A' or 'B' is allowed"]),
@@ -74,7 +74,7 @@ BAD = {
     "rank_zero": (
         "class_path: LSTM, init_args: {hidden_size: 3",
         "class_path: SecondOrderRNN, init_args: {hidden_size: 3, rank: 0",
-        ["ADD/LSTM", "rank is 0"],
+        ["ADD/LSTM", "rank must be at least 1, got 0"],
     ),
     "k_beyond_length": (
         "{class_path: LSTM, init_args: {hidden_size: 3}}",
@@ -200,7 +200,7 @@ BAD = {
     "betas": ("learning_rate: 1e-3", "betas: [0.9, 1]", ["ADD/LSTM", "betas is [0.9, 1]", "0 to below 1"]),
     "warmup": ("learning_rate: 1e-3", "warmup_steps: 5", ["ADD/LSTM", "warmup_steps is 5", "up to 4"]),
     "rate_beyond_float": ("learning_rate: 1e-3", f"learning_rate: 1{'0' * 400}", ["line 7", "a number is allowed"]),
-    "no_data": ("train_size: 500", "train_size: 0", ["ADD/LSTM", "train_size is 0"]),
+    "no_data": ("train_size: 500", "train_size: 0", ["ADD/LSTM", "train_size must be at least 1, got 0"]),
     "abstract_recurrence": (
         "class_path: LSTM",
         "class_path: lit_models.recurrence.Recurrence",

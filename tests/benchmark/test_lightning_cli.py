@@ -73,7 +73,7 @@ def test_fit_then_test_with_the_configuration_it_wrote(
         (FIT + "--trainer.max_step 3", ["unknown option '--trainer.max_step'", "did you mean --trainer.max_steps?"]),
         (FIT + "--model.optimzer sgd", ["unknown option '--model.optimzer'", "did you mean --model.optimizer?"]),
         (FIT + "--data.length 0", ["length is 0", "at least 2"]),
-        (FIT + "--model.recurrence.num_layers 0", ["num_layers is 0", "at least 1"]),
+        (FIT + "--model.recurrence.num_layers 0", ["num_layers must be at least 1, got 0"]),
         (FIT + "--trainer.gradient_clip_val 1", ["use model.gradient_clip_norm"]),
         (FIT.replace("Adding --data.length 8", "SequentialMNIST --data.data_dir nowhere"), ["train_size"]),
     ],

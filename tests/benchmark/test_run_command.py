@@ -173,7 +173,7 @@ def test_batch_larger_than_data_whose_size_the_suite_does_not_say(refused, tmp_p
     )
     (tmp_path / "tiny.yaml").write_text(text.replace("batch_size: 32", "batch_size: 5000"), encoding="utf-8")
     message = refused("tiny.yaml", "--only", "LSTM")
-    assert "batch_size is 5000, larger than the training split: up to 1297 is allowed" in message
+    assert "batch_size must be at most 1297, the training sequences, got 5000" in message
 
 
 def test_missing_data_without_a_network(refused, tmp_path):

@@ -47,9 +47,9 @@ def test_task():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="length is 1: an integer of at least 2 is allowed"):
+    with pytest.raises(ValueError, match="length must be at least 2, got 1"):
         Adding(length=1)
-    with pytest.raises(ValueError, match="loss is 'rsme': did you mean 'rmse'"):
+    with pytest.raises(ValueError, match="unknown loss 'rsme': did you mean 'rmse'"):
         Adding(loss="rsme")
-    with pytest.raises(ValueError, match=r"length is 100\.0"):
+    with pytest.raises(ValueError, match=r"length must be an integer, got 100\.0"):
         Adding(length=100.0)

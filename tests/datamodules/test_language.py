@@ -43,9 +43,9 @@ def test_the_most_frequent_entries_stay():
     vocabulary = Vocabulary("aabbbcd", size=3)
     assert vocabulary.entries == ("<unk>", "b", "a")
     assert vocabulary.numbers("abcde").tolist() == [2, 1, 0, 0, 0]
-    with pytest.raises(ValueError, match="vocabulary_size is 6: at most 5"):
+    with pytest.raises(ValueError, match="vocabulary_size must be at most 5"):
         Vocabulary("abcd", size=6)
-    with pytest.raises(DataMissingError, match="here has a vocabulary of 5 entries, the unknown one included: 9 are"):
+    with pytest.raises(DataMissingError, match="vocabulary of here must have 9 entries, .* got 5"):
         published_vocabulary("abcd", None, 9, "here")
     assert len(published_vocabulary("abcd", 3, 9, "here")) == 3
 
@@ -79,18 +79,18 @@ def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(fold
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bptt": 0}, "bptt is 0"),
-        ({"eval_streams": 0}, "eval_streams is 0"),
-        ({"embedding_size": 0}, "embedding_size is 0"),
-        ({"vocabulary_size": 1}, "vocabulary_size is 1: an integer of at least 2"),
-        ({"embedding_size": None, "tied": True}, "tied is True, but embedding_size is None"),
+        ({"bptt": 0}, "bptt must be at least 1, got 0"),
+        ({"eval_streams": 0}, "eval_streams must be at least 1, got 0"),
+        ({"embedding_size": 0}, "embedding_size must be at least 1, got 0"),
+        ({"vocabulary_size": 1}, "vocabulary_size must be at least 2, got 1"),
+        ({"embedding_size": None, "tied": True}, "tied must be False without an embedding_size"),
     ],
 )
 def test_bad_arguments_are_named(settings, message):
     for cls in (WikiText2, Shakespeare):
         with pytest.raises(ValueError, match=message):
             cls(**settings)
-    with pytest.raises(ValueError, match="level is 'words': did you mean 'word'"):
+    with pytest.raises(ValueError, match="unknown level 'words': did you mean 'word'"):
         WikiText2("words")
 
 

@@ -39,7 +39,7 @@ def test_the_seed_decides_the_system():
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, float("inf"), float("nan")])
 def test_impossible_radii_are_refused(radius):
-    with pytest.raises(ValueError, match=r"spectral_radius is .*: a finite positive number"):
+    with pytest.raises(ValueError, match=r"spectral_radius must be (above 0|a finite number), got"):
         LinearSystem(radius)
     with pytest.raises(ValueError, match="beyond double precision"):
         LinearSystem(1e10, length=100)

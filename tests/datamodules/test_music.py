@@ -49,9 +49,9 @@ def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(fold
 def test_every_collection_has_a_name_and_a_longest_piece():
     assert len({Music(name).task.name for name in COLLECTIONS}) == 4
     assert Music(max_frames=9).task.steps == 8
-    with pytest.raises(ValueError, match="max_frames is 1: an integer of at least 2"):
+    with pytest.raises(ValueError, match="max_frames must be at least 2, got 1"):
         Music(max_frames=1)
-    with pytest.raises(ValueError, match="collection is 'jsb': did you mean 'jsb_chorales'"):
+    with pytest.raises(ValueError, match="unknown collection 'jsb': did you mean 'jsb_chorales'"):
         Music("jsb")
 
 

@@ -91,9 +91,9 @@ def image_column(*encoded):
     [
         ({"image": image_column(b"no image", b"")}, r"row 0 of .*test\.parquet is not an image"),
         ({"image": image_column(png(np.zeros((28, 28), np.uint8)), None)}, "row 1 of .* is not an image"),
-        ({"image": image_column(*[png(np.zeros((8, 9), np.uint8))] * 2)}, r"shape \(8, 9\): it should be \(28, 28\)"),
-        ({"label": pa.array([0, 10])}, "row 1 of .* has label 10: it should be from 0 to 9"),
-        ({"label": pa.array([None, 1], pa.int64())}, "row 0 of .* has label None"),
+        ({"image": image_column(*[png(np.zeros((8, 9), np.uint8))] * 2)}, r"row 0 .* shape \(28, 28\), got \(8, 9\)"),
+        ({"label": pa.array([0, 10])}, "row 1 of .*: the label must be from 0 to 9, got 10"),
+        ({"label": pa.array([None, 1], pa.int64())}, "row 0 of .*: the label must be from 0 to 9, got None"),
     ],
 )
 def test_a_damaged_row_is_named(image_dir, replaced, message):

@@ -68,9 +68,9 @@ def test_the_f1_of_a_constant_is_that_of_the_metric(folder, label):
 
 @pytest.mark.parametrize("name", ["max_length", "embedding_size"])
 def test_bad_arguments_are_named(name):
-    with pytest.raises(ValueError, match=f"{name} is 0: an integer of at least 1"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         ATIS(**{name: 0})
-    with pytest.raises(ValueError, match="vocabulary_size is 1: an integer of at least 2"):
+    with pytest.raises(ValueError, match="vocabulary_size must be at least 2, got 1"):
         ATIS(vocabulary_size=1)
 
 

@@ -97,14 +97,14 @@ def test_long_products_neither_underflow_nor_turn_nan():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "partiy"}, "kind is 'partiy': did you mean 'parity'"),
-        ({"length": 1}, "length is 1: an integer of at least 2"),
-        ({"kind": "sum", "length": 0}, "length is 0: an integer of at least 1"),
-        ({"width": 2}, "width is 2: kind 'parity' has one sign a step"),
-        ({"kind": "sum", "window": 2}, "window is 2: only kind 'temporal_product' has one"),
-        ({"kind": "temporal_product"}, r"window is None: kind 'temporal_product' allows 1 to length \(24\)"),
-        ({"kind": "temporal_product", "window": 25}, "window is 25"),
-        ({"kind": "temporal_product", "window": 0}, "window is 0"),
+        ({"kind": "partiy"}, "unknown kind 'partiy': did you mean 'parity'"),
+        ({"length": 1}, "length must be at least 2, got 1"),
+        ({"kind": "sum", "length": 0}, "length must be at least 1, got 0"),
+        ({"width": 2}, "width must be 1 for kind 'parity', .*, got 2"),
+        ({"kind": "sum", "window": 2}, "window must be left out for kind 'sum', got 2"),
+        ({"kind": "temporal_product"}, r"window must be from 1 to 24 \(length\) for kind 'temporal_product', got None"),
+        ({"kind": "temporal_product", "window": 25}, "got 25"),
+        ({"kind": "temporal_product", "window": 0}, "got 0"),
     ],
 )
 def test_bad_arguments_are_named(settings, message):

@@ -101,5 +101,5 @@ def test_pascanus_presets(name: str) -> None:
 
 @pytest.mark.parametrize("argument", ["input_layers", "transition_layers", "output_layers"])
 def test_impossible_layers_are_refused(argument: str) -> None:
-    with pytest.raises(ValueError, match=f"a size in {argument} is 0: at least 1"):
+    with pytest.raises(ValueError, match=f"a size in {argument} must be at least 1, got 0"):
         build(**{argument: (3, 0)})

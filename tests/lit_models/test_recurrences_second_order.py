@@ -84,5 +84,5 @@ def test_initial_weights_are_uniform_within_their_bound() -> None:
 
 @pytest.mark.parametrize("rank", [0, -2])
 def test_impossible_rank(rank: int) -> None:
-    with pytest.raises(ValueError, match=f"rank is {rank}: at least 1"):
+    with pytest.raises(ValueError, match=f"rank must be at least 1, got {rank}"):
         SecondOrderRNN(1, 2, rank=rank)

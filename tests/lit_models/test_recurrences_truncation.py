@@ -100,5 +100,5 @@ def test_of_shares_the_weights() -> None:
 
 @pytest.mark.parametrize("k", [0, -3])
 def test_impossible_window(k: int) -> None:
-    with pytest.raises(ValueError, match=f"k is {k}: at least 1"):
+    with pytest.raises(ValueError, match=f"k must be at least 1, got {k}"):
         FeedForwardTruncation(1, WRAPPED["ElmanRNN"], k)

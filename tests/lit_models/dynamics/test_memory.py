@@ -170,12 +170,12 @@ class StackedGain(StackedRNN):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"delays": 0}, "delays is 0"),
-        ({"steps": 0}, "steps is 0"),
-        ({"sequences": 0}, "sequences is 0"),
-        ({"delays": 200, "washout": 150}, "washout is 150: an integer of at least 199"),
+        ({"delays": 0}, "delays must be at least 1, got 0"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"sequences": 0}, "sequences must be at least 1, got 0"),
+        ({"delays": 200, "washout": 150}, "washout must be at least 199, got 150"),
         ({"regularisation": -0.1}, "regularisation is -0.1"),
-        ({"distribution": "gauss"}, "distribution is 'gauss'"),
+        ({"distribution": "gauss"}, "unknown distribution 'gauss'"),
         ({"steps": 11}, "steps is 11 in 1 sequence.s.: a state of 5 needs at least 12"),
     ],
 )

@@ -206,7 +206,7 @@ def test_a_larger_input_bound_gives_a_larger_bound() -> None:
     [
         ({"ks": []}, r"ks is \[\]: one or more"),
         ({"ks": [2, 0]}, r"ks is \[2, 0\]: .* at least 1"),
-        ({"steps": "first"}, "steps is 'first': one of last, all is allowed"),
+        ({"steps": "first"}, "unknown steps 'first': did you mean 'last'"),
         ({"inputs": torch.ones(4, 2)}, r"inputs is of shape \[4, 2\]: \[T, B, D\]"),
         ({"inputs": torch.ones(0, 2, 2)}, r"inputs is of shape \[0, 2, 2\]"),
         ({"inputs": torch.full((4, 1, 2), torch.nan)}, "inputs has an infinite or NaN entry"),
