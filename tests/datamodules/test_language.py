@@ -45,7 +45,7 @@ def test_the_most_frequent_entries_stay():
     assert vocabulary.numbers("abcde").tolist() == [2, 1, 0, 0, 0]
     with pytest.raises(ValueError, match="vocabulary_size must be at most 5"):
         Vocabulary("abcd", size=6)
-    with pytest.raises(DataMissingError, match="vocabulary of here must have 9 entries, .* got 5"):
+    with pytest.raises(DataMissingError, match=r"vocabulary of here must have 9 entries, .* got 5"):
         published_vocabulary("abcd", None, 9, "here")
     assert len(published_vocabulary("abcd", 3, 9, "here")) == 3
 
