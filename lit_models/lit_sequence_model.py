@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from rnnbench.datamodules.checks import check_choice
+from rnnbench.datamodules.checks import check_number
 from rnnbench.datamodules.seeds import derive_seed
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.carried_state import CarriedStates
@@ -20,6 +19,7 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.instance_optimisation import (
     InstanceStep,
     along_instances,
+    check_training_settings,
     clip_and_mask,
     gradient_norms,
     known_to_be_all,
@@ -30,7 +30,7 @@ from rnnbench.lit_models.instance_optimisation import (
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import instance_metrics, loss_of_sums, training_loss, valid_steps
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.stability import project_stable, stable_cells
+from rnnbench.lit_models.stability import CONTRACTION, forget_bound_for, project_stable, stable_cells
 from rnnbench.lit_models.token_loss import LARGE_VOCABULARY, summed_cross_entropy
 
 RecurrenceFactory = Callable[[int], Recurrence]
@@ -56,7 +56,9 @@ class LitSequenceModel(L.LightningModule):
         gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         stability_input_bound: the largest absolute input for which an LSTM is to be stable (an ElmanRNN is so for
             all): before the first and after every optimiser step each instance is projected to stable weights
-            (``lit_models.stability``). None for no projection.
+            (``rnnbench.lit_models.stability``). None for no projection.
+        stability_contraction: λ*, below which the contraction constant is kept, at most 1.
+        stability_forget_bound: how far the forget gate of an LSTM may open then; None for 0.64 λ*.
 
     Attributes:
         curve: one entry per evaluation: ``step``, ``epoch`` (epochs passed, with their fraction), ``train_loss`` (its
@@ -92,17 +94,12 @@ class LitSequenceModel(L.LightningModule):
         warmup_steps: int = 0,
         gradient_clip_norm: float | None = None,
         stability_input_bound: float | None = None,
+        stability_contraction: float = CONTRACTION,
+        stability_forget_bound: float | None = None,
     ) -> None:
         """Draw every instance's weights from its own stream and stack them."""
         super().__init__()
-        check_choice("optimizer", optimizer, ("sgd", "adam", "adamw"))
-        check_choice("schedule", schedule, ("constant", "cosine"))
-        if gradient_clip_norm is not None and not gradient_clip_norm > 0:
-            raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}: a positive number or None is allowed")
-        if stability_input_bound is not None and not 0 < stability_input_bound < math.inf:
-            raise ValueError(
-                f"stability_input_bound is {stability_input_bound}: a finite positive number or None is allowed"
-            )
+        check_training_settings(optimizer, momentum, weight_decay, betas, schedule, warmup_steps, gradient_clip_norm)
         self.task = task
         self.instances = tuple(instances)
         size = len(self.instances)
@@ -110,11 +107,11 @@ class LitSequenceModel(L.LightningModule):
         rates = [float(learning_rate)] * size if isinstance(learning_rate, (int, float)) else list(learning_rate)
         if not size == len(factories) == len(rates):
             raise ValueError(
-                f"an ensemble of {size} instances needs as many recurrences and learning rates, or one for all: "
-                f"there are {len(factories)} and {len(rates)}"
+                f"recurrence and learning_rate must be one for all or one for each of {size} instances, "
+                f"got {len(factories)} and {len(rates)}"
             )
-        if any(not rate > 0 for rate in rates):
-            raise ValueError(f"learning_rate is {learning_rate}: positive numbers are allowed")
+        for rate in rates:
+            check_number("learning_rate", rate, above=0)
         pairs = zip(factories, self.instances, strict=True)
         self.ensemble = Ensemble([make_network(factory, task, instance) for factory, instance in pairs])
         self.optimizer_name = optimizer
@@ -124,9 +121,16 @@ class LitSequenceModel(L.LightningModule):
         self.schedule = schedule
         self.warmup_steps = warmup_steps
         self.gradient_clip_norm = gradient_clip_norm
-        self.stability_input_bound = stability_input_bound
+        self._stability = (stability_input_bound, stability_contraction, stability_forget_bound)
         if stability_input_bound is not None:
+            check_number("stability_input_bound", stability_input_bound, above=0)
+            forget_bound_for(stability_contraction, stability_forget_bound, prefix="stability_")
             stable_cells(self.ensemble.network, stability_input_bound)
+        elif (stability_contraction, stability_forget_bound) != (CONTRACTION, None):
+            raise ValueError(
+                "stability_contraction and stability_forget_bound have no effect without stability_input_bound: "
+                "give it a number"
+            )
         self.curve: list[dict[str, Any]] = []
         self.best_weights: dict[str, Tensor] = {}
         self._carried = CarriedStates()
@@ -158,8 +162,9 @@ class LitSequenceModel(L.LightningModule):
         self._project()
 
     def _project(self) -> None:
-        if self.stability_input_bound is not None:
-            project_stable(self.ensemble.network, self.stability_input_bound)
+        input_bound, contraction, forget_bound = self._stability
+        if input_bound is not None:
+            project_stable(self.ensemble.network, input_bound, contraction, forget_bound)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the living instances' losses."""

@@ -11,7 +11,7 @@ from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 @dataclass(frozen=True)
 class Stability(MeasureOptions):
-    """The contraction constant of an ElmanRNN or LSTM, computed from its weights (``lit_models.stability``).
+    """The contraction constant of an ElmanRNN or LSTM, computed from its weights (``lit_models.contraction``).
 
     Attributes:
         input_bound: B_x, the largest ‖x‖∞ of inputs for which an LSTM's constant is to hold; an ElmanRNN's holds for
@@ -41,7 +41,7 @@ class Stability(MeasureOptions):
         Raises:
             ValueError: no constant is known for this recurrence.
         """
-        from rnnbench.lit_models.stability import contraction
+        from rnnbench.lit_models.contraction import contraction
 
         found = contraction(subject.network.recurrence, self.input_bound)
         if found is None:

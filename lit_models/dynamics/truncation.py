@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.contraction import ORDERS, Contraction, Norm, contraction, contraction_norm
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
-from rnnbench.lit_models.stability import ORDERS, Contraction, Norm, contraction, contraction_norm
 
 #: Entries of the states that are walked side by side, at most: 32 MB in double precision.
 MOST_ENTRIES = 2**22

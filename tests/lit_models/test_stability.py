@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from rnnbench.lit_models.contraction import contraction
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
-from rnnbench.lit_models.stability import FORGET_BOUND, contraction, project_lstm, project_stable, stable_cells
+from rnnbench.lit_models.stability import project_stable, stable_cells
 from tests.lit_models.small_runs import adding
 from tests.lit_models.stable_checks import (
     BOUND,
@@ -35,19 +37,26 @@ from tests.lit_models.stable_checks import (
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("input_bound", [0.1, 1.0, 20.0])
+@pytest.mark.parametrize(
+    ("wanted", "forget_bound"), [(1.0, None), (1.0, 0.3), (0.999, 0.989), (0.9, 0.1), (1e-4, None)]
+)
 @pytest.mark.parametrize("name", FACTORIES)
-def test_projected_weights_fulfil_the_inequalities_and_are_not_moved_again(name, input_bound, dtype) -> None:
-    broken = set()
+def test_projected_weights_satisfy_the_inequalities_and_are_not_moved_again(
+    name, wanted, forget_bound, input_bound, dtype
+) -> None:
+    broken, limits = set(), (input_bound, wanted, forget_bound or 0.64 * wanted)
     for scale in (0.03, 0.3, 3.0, 1e4):
-        for _ in range(10):
+        for _ in range(4):
             recurrence = wild(FACTORIES[name](3), scale).to(dtype)
-            broken |= {index for index, holds in enumerate(inequalities(recurrence, input_bound)) if not holds}
-            project_stable(recurrence, input_bound)
-            assert all(inequalities(recurrence, input_bound))
-            assert contraction(recurrence, input_bound).constant < 1
+            broken |= {index for index, holds in enumerate(inequalities(recurrence, *limits)) if not holds}
+            project_stable(recurrence, input_bound, wanted, forget_bound)
+            assert all(inequalities(recurrence, *limits))
+            assert contraction(recurrence, input_bound).constant < wanted
             once = weights(recurrence)
-            project_stable(recurrence, input_bound)
+            project_stable(recurrence, input_bound, wanted, forget_bound)
             assert same(weights(recurrence), once)
+    # Of large weights no more is taken than the wanted constant asks for.
+    assert contraction(recurrence, input_bound).constant > (1 - 2e-3) * wanted
     assert broken == set(range(1 if name == "ElmanRNN" else 5))
 
 
@@ -65,7 +74,7 @@ def test_only_what_breaks_an_inequality_is_moved_and_nothing_is_scaled_up() -> N
     assert not torch.equal(moved["bias_hh"][7], calm["bias_hh"][7])
     row = moved["weight_hh"][2]
     assert (row == row[0]).all()
-    assert row.sum().item() == pytest.approx((1 - 1e-3) * (1 - FORGET_BOUND), rel=1e-2)
+    assert row.sum().item() == pytest.approx((1 - 1e-3) * (1 - 0.64), rel=1e-2)
     for name, before in calm.items():
         kept = torch.ones(24, dtype=torch.bool)
         kept[[2, 7]] = False
@@ -142,7 +151,7 @@ class OtherStep(ElmanRNN):
 @pytest.mark.parametrize("cls", [GRU, OtherStep, functools.partial(StackedRNN, num_layers=2)])
 def test_other_recurrences_are_refused(cls: Any) -> None:
     recurrence = cls(2, functools.partial(GRU, hidden_size=3)) if isinstance(cls, functools.partial) else cls(2, 3)
-    message = "recurrence is (GRU|OtherStep): no projection .* ElmanRNN, LSTM, and StackedRNN"
+    message = "recurrence must be ElmanRNN or LSTM, or StackedRNN .* to be made stable, got (GRU|OtherStep)"
     with pytest.raises(ValueError, match=message):
         project_stable(recurrence, BOUND)
     assert contraction(recurrence, BOUND) is None
@@ -151,14 +160,28 @@ def test_other_recurrences_are_refused(cls: Any) -> None:
 @pytest.mark.parametrize("bound", [-1.0, math.inf, math.nan])
 def test_impossible_input_bounds_are_refused(bound: float) -> None:
     for function in (project_stable, contraction):
-        with pytest.raises(ValueError, match=f"input_bound is {bound}: a finite number of at least 0"):
+        with pytest.raises(ValueError, match=f"input_bound must be (a finite number|at least 0), got {bound}"):
             function(LONG(2), bound)
 
 
-@pytest.mark.parametrize("bound", [0.0, 1.0, math.nan])
-def test_impossible_forget_bounds_are_refused(bound: float) -> None:
-    with pytest.raises(ValueError, match=f"forget_bound is {bound}: a number between 0 and 1"):
-        project_stable(LONG(2), BOUND, forget_bound=bound)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"contraction": 0.0}, "contraction must be above 0 and at most 1, got 0.0"),
+        ({"contraction": 1.01}, "contraction must be above 0 and at most 1, got 1.01"),
+        ({"contraction": math.nan}, "contraction must be a finite number, got nan"),
+        ({"forget_bound": 0.0}, "forget_bound must be above 0, got 0.0"),
+        ({"forget_bound": math.nan}, "forget_bound must be a finite number, got nan"),
+        ({"forget_bound": 1.0}, "forget_bound must be at most 0.99 of contraction, 1, got 1"),
+        ({"contraction": 0.5, "forget_bound": 0.5}, "forget_bound must be at most 0.99 of contraction, 0.5, got 0.5"),
+    ],
+)
+def test_impossible_constants_are_refused(settings: dict[str, float], message: str) -> None:
+    for cell in (LONG(2), ELMAN(2)):
+        before = weights(cell)
+        with pytest.raises(ValueError, match=message):
+            project_stable(cell, BOUND, **settings)
+        assert same(weights(cell), before)
 
 
 def test_inputs_of_zero_leave_the_input_weights_alone() -> None:
@@ -167,14 +190,6 @@ def test_inputs_of_zero_leave_the_input_weights_alone() -> None:
     project_stable(recurrence, 0.0)
     assert all(inequalities(recurrence, 0.0))
     assert torch.equal(recurrence.weight_ih, inputs)
-
-
-def test_projecting_parameters_returns_new_ones() -> None:
-    parameters = [value.detach() for value in wild(LONG(2)).parameters()]
-    before = [value.clone() for value in parameters]
-    after = project_lstm(*parameters, BOUND, FORGET_BOUND)
-    assert all(map(torch.equal, parameters, before))
-    assert not torch.equal(after[1], before[1])
 
 
 # --- the constant ---------------------------------------------------------------------------------------------------
@@ -221,13 +236,42 @@ def test_weights_that_are_not_finite_have_no_constant() -> None:
     lstm = LONG(2)
     with torch.no_grad():
         lstm.bias_ih[0] = torch.nan
-    with pytest.raises(ValueError, match="bias_ih of LSTM has an infinite or NaN entry"):
+    with pytest.raises(ValueError, match="bias_ih of LSTM must be finite"):
         contraction(lstm, BOUND)
 
 
+@pytest.mark.parametrize("wanted", [1.0, 0.7])
 @pytest.mark.parametrize("name", FACTORIES)
-def test_projected_recurrences_are_contractive(name: str) -> None:
-    for _ in range(5):
-        recurrence = wild(FACTORIES[name](2))
-        project_stable(recurrence, BOUND)
-        assert_contractive(recurrence, BOUND)
+def test_projected_recurrences_contract_as_wanted(name: str, wanted: float) -> None:
+    for scale in (0.3, 3.0, 3.0, 3.0, 100.0):
+        recurrence = wild(FACTORIES[name](2), scale)
+        project_stable(recurrence, BOUND, wanted)
+        assert_contractive(recurrence, BOUND, wanted)
+
+
+def jacobian_norm(recurrence: Recurrence, state: Tensor, order: float) -> float:
+    inputs = torch.zeros(1, recurrence.input_size, dtype=torch.float64)
+    jacobian = torch.func.jacrev(lambda each: recurrence.step(inputs, each[None])[0])(state)
+    return torch.linalg.matrix_norm(jacobian, order).item()
+
+
+def test_the_bound_of_an_elman_network_is_attained() -> None:
+    recurrence = wild(ElmanRNN(2, 4).double().requires_grad_(False))
+    project_stable(recurrence, BOUND, 0.8)
+    for bias in (recurrence.bias_ih, recurrence.bias_hh):
+        bias.zero_()
+    attained = jacobian_norm(recurrence, torch.zeros(4, dtype=torch.float64), 2)
+    assert attained == pytest.approx(contraction(recurrence, BOUND).constant, rel=1e-12)
+    assert attained == pytest.approx(0.8 * (1 - 1e-3), rel=1e-9)
+
+
+def test_the_bound_of_an_lstm_is_attained_but_for_the_gates_that_close() -> None:
+    # The input gate is open, the forget gate's slope largest, the candidate's tanh at 0 and the cell as full as can be.
+    lstm = LSTM(1, 1).double().requires_grad_(False)
+    for parameter in lstm.parameters():
+        parameter.zero_()
+    lstm.bias_ih.copy_(torch.tensor([40.0, 0.0, 0.0, 0.0]))
+    lstm.weight_hh.copy_(torch.tensor([[0.0], [1e-3], [0.1], [0.0]]))
+    state = torch.tensor([0.0, 2.0], dtype=torch.float64)
+    assert jacobian_norm(lstm, state, math.inf) == pytest.approx(0.5 + 1e-3 / 2 + 0.1, rel=1e-7)
+    assert contraction(lstm, BOUND).constant == pytest.approx(0.5 + 1e-3 / 2 + 0.1, rel=1e-3)

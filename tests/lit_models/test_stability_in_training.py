@@ -33,13 +33,14 @@ from tests.lit_models.stable_checks import (
 class Watch(L.Callback):
     """Checks the inequalities of every instance before the first and after every optimiser step."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: float = 1.0, forget_bound: float = 0.64) -> None:
+        self.limits = (BOUND, wanted, forget_bound)
         self.held: list[bool] = []
         self.weights: list[dict[str, Tensor]] = []
 
     def look(self, model: LitSequenceModel) -> None:
         instances = [model.ensemble.instance(index).recurrence for index in range(model.ensemble.size)]
-        self.held.append(all(all(inequalities(recurrence, BOUND)) for recurrence in instances))
+        self.held.append(all(all(inequalities(recurrence, *self.limits)) for recurrence in instances))
         self.weights.append(weights(model.ensemble))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -53,20 +54,23 @@ def model_of(name: str, instances: Any = range(3), **settings: Any) -> LitSequen
     return LitSequenceModel(FACTORIES[name], adding().task, instances, learning_rate=0.1, **settings)
 
 
+@pytest.mark.parametrize("wanted", [1.0, 0.6])
 @pytest.mark.parametrize("name", FACTORIES)
-def test_every_step_of_a_training_ends_stable(name: str) -> None:
-    free, bound = Watch(), Watch()
+def test_every_step_of_a_training_ends_stable(name: str, wanted: float) -> None:
+    free, bound = (Watch(wanted, 0.3 * wanted) for _ in range(2))
     model = model_of(name)
     fit(model, adding(), 100, 100, callbacks=[free])
     assert sum(free.held) < 10
-    model = model_of(name, stability_input_bound=BOUND)
+    model = model_of(
+        name, stability_input_bound=BOUND, stability_contraction=wanted, stability_forget_bound=0.3 * wanted
+    )
     fit(model, adding(), 100, 100, callbacks=[bound])
     assert len(bound.held) == 101
     assert all(bound.held)
     assert model.alive.all()
     assert not same(bound.weights[0], bound.weights[100])
     for index in range(3):
-        assert_contractive(model.ensemble.instance(index).recurrence, BOUND)
+        assert_contractive(model.ensemble.instance(index).recurrence, BOUND, wanted)
 
 
 @pytest.mark.parametrize("name", FACTORIES)
@@ -121,9 +125,12 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(name: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"stability_input_bound": 0.0}, "stability_input_bound is 0.0: a finite positive number or None"),
-        ({"stability_input_bound": math.inf}, "stability_input_bound is inf: a finite positive number or None"),
-        ({"stability_input_bound": 1.0, "recurrence": functools.partial(GRU, hidden_size=3)}, "recurrence is GRU"),
+        ({"stability_input_bound": 0.0}, "stability_input_bound must be above 0, got 0.0"),
+        ({"stability_input_bound": math.inf}, "stability_input_bound must be a finite number, got inf"),
+        ({"stability_input_bound": 1.0, "recurrence": functools.partial(GRU, hidden_size=3)}, "got GRU"),
+        ({"stability_input_bound": 1.0, "stability_contraction": 1.5}, "stability_contraction must be .* at most 1"),
+        ({"stability_contraction": 0.9}, "no effect without stability_input_bound"),
+        ({"stability_forget_bound": 0.5}, "no effect without stability_input_bound"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
