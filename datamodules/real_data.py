@@ -82,7 +82,7 @@ def find_split(origin: Origin, split: str, data_dir: str | None) -> FoundSplit:
     if origin.hub is None:
         raise DataMissingError(
             f"{origin.folder} is not on the Hugging Face Hub in the form that is needed: give data_dir or "
-            f"RNNBENCH_DATA a folder that holds {origin.files} (the README says with which columns)"
+            f"RNNBENCH_DATA a folder that holds {origin.files} (docs/data.md lists their columns)"
         )
     return _on_hub(origin, split)
 

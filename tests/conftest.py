@@ -21,7 +21,7 @@ import hypothesis
 import pytest
 import torch
 
-NO_DATA = "RNNBENCH_DATA is not set: give it the folder of the real data sets (see README)"
+NO_DATA = "RNNBENCH_DATA is not set: give it the folder of the real data sets (see docs/data.md)"
 LOOPBACK = ("127.", "::1", "localhost")
 
 hypothesis.settings.register_profile(

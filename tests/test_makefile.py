@@ -81,7 +81,7 @@ def test_data_tests_ask_for_data(tmp_path: Path) -> None:
     assert "make test-data DATA_DIR=" in result.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/measures.md", "docs/speed.md"])
 def test_targets_that_pages_name_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", text, flags=re.MULTILINE))
