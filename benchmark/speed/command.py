@@ -51,25 +51,26 @@ def report_speed(
     if json_file is not None:
         _check_json_file(json_file)
     if quick and full:
-        raise UserError("--quick and --full: one of them is allowed")
+        raise UserError("--quick and --full exclude each other; give one of them")
     if output is not None:
         _check_output(output)
     comparisons: list[Comparison] = []
     exit_code = 0
     for name in [name for name in REPORTS if name not in NOT_OF_ALL] if chosen == "all" else [chosen]:
-        taken = []
+        taken: list[Comparison] = []
+        turns = repeats or (1 if quick else _REPEATS)
         try:
-            for comparison in compare(name, REPORTS[name], repeats or (1 if quick else _REPEATS), quick, _tell, full):
+            for comparison in compare(name, REPORTS[name], turns, quick, _print_progress, full):
                 print(render(comparison), end="\n\n", flush=True)
                 taken.append(comparison)
         except UserError as error:
             if chosen != "all":
                 raise
-            _tell(f"error: {error}")
+            _print_progress(f"error: {error}")
             exit_code = 2
             continue
         if output is not None:
-            # As soon as they are there: what comes later may be interrupted.
+            # At once: a later report may be interrupted.
             write_atomically(output / f"{name}.json", _as_json(taken))
             write_atomically(output / _FIGURE, speed_figure(read_comparisons(output)))
         comparisons += taken
@@ -86,7 +87,7 @@ def _check_json_file(path: Path) -> None:
 
 def _check_output(output: Path) -> None:
     if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output}: is a file; a folder is allowed")
+        raise UserError(f"--output {output} must be a folder, got a file")
     check_writable(output, f"--output {output}")
     try:
         read_comparisons(output)
@@ -99,5 +100,5 @@ def _as_json(comparisons: Sequence[Comparison]) -> bytes:
     return f"{text}\n".encode()
 
 
-def _tell(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

@@ -170,7 +170,7 @@ def _differences(report: Report[Any], processes: Sequence[ContenderProcess]) -> 
     ]
     if wrong:
         raise UserError(
-            f"contenders differ from '{processes[0].contender.name}', up to {report.tolerance:g} is allowed: "
+            f"contenders differ from '{processes[0].contender.name}' by more than {report.tolerance:g}: "
             f"{', '.join(wrong)}; nothing was timed"
         )
     return differences

@@ -1,4 +1,4 @@
-"""The work of ``SequenceCase`` written for jax: one step of each cell, walked by ``jax.lax.scan``.
+"""The work of ``SequenceCase`` written for jax: one step of each cell, scanned by ``jax.lax.scan``.
 
 Inputs are projected for all steps at once, as the plain loop does it, or in the step, which spares jax memory traffic.
 
@@ -71,8 +71,8 @@ def _diagonal(weights: Weights, projected: Any, state: Any) -> Any:
 
 def _rotation(weights: Weights, projected: Any, state: Any) -> Any:
     swapped = state.reshape(len(state), -1, 2)[..., ::-1].reshape(state.shape)
-    turned = weights["residual_own"] * state + weights["residual_cross"] * swapped
-    return turned + _coupling(weights, projected, state)
+    rotated = weights["residual_own"] * state + weights["residual_cross"] * swapped
+    return rotated + _coupling(weights, projected, state)
 
 
 def _coupling(weights: Weights, projected: Any, state: Any) -> Any:
@@ -91,9 +91,9 @@ def _lstm(weights: Weights, projected: Any, state: Any) -> Any:
 
     hidden, cell = jnp.split(state, 2, -1)
     gates = projected + hidden @ weights["weight_hh"].T + weights["bias_hh"]
-    write, keep, candidate, read = jnp.split(gates, 4, -1)
-    cell = jax.nn.sigmoid(keep) * cell + jax.nn.sigmoid(write) * jnp.tanh(candidate)
-    return jnp.concatenate([jax.nn.sigmoid(read) * jnp.tanh(cell), cell], -1)
+    input_gate, forget_gate, candidate, output_gate = jnp.split(gates, 4, -1)
+    cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
+    return jnp.concatenate([jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell], -1)
 
 
 def _gru(weights: Weights, projected: Any, state: Any) -> Any:

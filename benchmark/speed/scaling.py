@@ -4,65 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble
 from rnnbench.benchmark.speed.contender import Contender, Report, Result, Target
 
 _FACTORS = (1, 3, 10)
-_Growth = Callable[[SequenceCase, int], Callable[[], Result]]
+_Axis = Literal["T", "B", "M"]
 
 
-def build_longer(case: SequenceCase, factor: int) -> Callable[[], Result]:
-    """Prepare one instance for sequences ``factor`` times as long."""
-    return build_first_of_ensemble(replace(case, steps=factor * case.steps), 1)
+def build_grown(case: SequenceCase, axis: _Axis, factor: int) -> Callable[[], Result]:
+    """Prepare ``factor`` times as many steps (T) or sequences (B) of one instance, or as many instances (M).
 
-
-def build_wider(case: SequenceCase, factor: int) -> Callable[[], Result]:
-    """Prepare one instance for ``factor`` times as many sequences."""
-    return build_first_of_ensemble(replace(case, sequences=factor * case.sequences), 1)
-
-
-def build_more(case: SequenceCase, factor: int) -> Callable[[], Result]:
-    """Prepare an ensemble of ``factor`` instances; the result is that of the first."""
-    return build_first_of_ensemble(case, factor)
+    The result is that of the first instance.
+    """
+    steps, sequences, instances = (factor if axis == name else 1 for name in "TBM")
+    grown = replace(case, steps=steps * case.steps, sequences=sequences * case.sequences)
+    return build_first_of_ensemble(grown, instances)
 
 
 def _report(
-    axis: str,
-    case: SequenceCase,
-    build: _Growth,
-    smallest: float,
-    compared: bool = False,
-    quick: SequenceCase | None = None,
+    axis: _Axis, case: SequenceCase, smallest: float, quick: SequenceCase | None = None
 ) -> Report[SequenceCase]:
-    first, *_, last = names = [f"{axis} × {factor}" for factor in _FACTORS]
+    names = {factor: f"{axis} × {factor}" for factor in _FACTORS}
+    first, *_, last = _FACTORS
     return Report(
         title=f"growth of time with {axis}, {case.cell}, {case.units} units, forward and backward",
         case=case,
         quick=quick,
-        # The time is that of all instances together: its growth is what is asked.
+        # The time is that of all instances together: its growth is what is measured.
         contenders=tuple(
-            Contender(name, _grown(build, factor), compared=compared or factor == 1)
-            for name, factor in zip(names, _FACTORS, strict=True)
+            Contender(name, partial(build_grown, axis=axis, factor=factor), compared=axis == "M" or factor == first)
+            for factor, name in names.items()
         ),
         tolerance=1e-10,
         agreement=case.for_agreement(),
-        targets=(Target((last,), (first,), largest=1.1, smallest=smallest, factor=_FACTORS[-1] / _FACTORS[0]),),
+        targets=(Target((names[last],), (names[first],), largest=1.1, smallest=smallest, factor=last / first),),
     )
 
 
-def _grown(build: _Growth, factor: int) -> Callable[[SequenceCase], Callable[[], Result]]:
-    return lambda case: build(case, factor)
-
-
-# Large enough for what a run, and in B each step, costs whatever its size to be a small part of the shortest: in B
-# twice the batch of sequential MNIST, in M that batch; in T long sequences, in batches that fit into memory at ten
-# times the length.
+# Large enough that what a run, and in B each step, costs whatever its size is a small part of the shortest: in B twice
+# the batch of sequential MNIST, in M that batch; in T long sequences, in batches that fit into memory at ten times the
+# length.
 _CASE = SequenceCase("WCRNN, diagonal R", units=100, sequences=128, steps=200)
 _LONG = replace(_CASE, sequences=32, steps=1000)
 REPORTS = (
-    _report("T", _LONG, build_longer, 0.9, quick=replace(_LONG, sequences=4, steps=8)),
-    _report("B", replace(_CASE, sequences=256), build_wider, 0.9),
+    _report("T", _LONG, 0.9, quick=replace(_LONG, sequences=4, steps=8)),
+    _report("B", replace(_CASE, sequences=256), 0.9),
     # Instances may share work: less than ten times the time for ten of them is no fault.
-    _report("M", _CASE, build_more, 0.0, compared=True),
+    _report("M", _CASE, 0.0),
 )

@@ -1,7 +1,7 @@
 """A whole suite as ``rnnbench run`` trains it, against the same runs one after the other in plain Lightning.
 
 Every time is that of one run, a training with its evaluation at the end. rnnbench's holds all that the command does:
-starting its processes, importing, writing records. The plain side's has its imports done before, and walks the plain
+starting its processes, importing, writing records. The plain side imports before it is timed, and runs the plain
 loop; it trains some of the instances, since each takes as long as another.
 """
 

@@ -85,12 +85,12 @@ def peers_left(folder: Path, expected: int) -> list[int]:
 @pytest.mark.parametrize(
     ("behaviour", "fragment", "peers"),
     [
-        ("differs", "toy: contenders differ from 'well', up to 1e-06 is allowed: 'toy' by 0.5; nothing was timed", 2),
+        ("differs", "toy: contenders differ from 'well' by more than 1e-06: 'toy' by 0.5; nothing was timed", 2),
         ("fails", "toy: contender 'toy' ended with exit code 1: ValueError: size is 3: no", 1),
         ("killed", "toy: contender 'toy' was killed by signal 9", 1),
     ],
 )
-def test_what_goes_wrong_is_one_message_and_leaves_no_process(
+def test_failure_is_one_message_and_leaves_no_process(
     behaviour: str,
     fragment: str,
     peers: int,
@@ -108,7 +108,7 @@ def test_what_goes_wrong_is_one_message_and_leaves_no_process(
     assert peers_left(toy, peers) == []
 
 
-def test_of_all_reports_one_that_fails_keeps_none_from_being_taken(
+def test_a_failing_report_stops_none_of_the_others(
     toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = TOY_REPORT.replace('os.environ["TOY"]', '"well"').replace('"toy", Case()', '"good", Case()')
@@ -238,7 +238,7 @@ def test_equal_infinities_agree() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(0.25, "≤ 0.333: met"), (0.5, "≤ 0.333: missed")])
-def test_page_tells_targets_and_disturbed_runs(ratio: float, verdict: str) -> None:
+def test_page_shows_targets_and_disturbed_runs(ratio: float, verdict: str) -> None:
     taken = [Sample(4.0, 9.0, counted=False), Sample(4.0, 5.0)]
     timings = [
         Timing("plain", 0.001, 4.5, 0.0, [Sample(4.0, 4.0)], 4.0, 1.0, None, 0),

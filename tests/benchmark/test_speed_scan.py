@@ -208,7 +208,7 @@ def test_target_against_a_contender_left_out_is_left_out() -> None:
     assert outcome.value == 0.5
 
 
-def test_page_tells_outcomes_memory_and_what_was_left_out() -> None:
+def test_page_shows_outcomes_memory_and_contenders_left_out() -> None:
     timings = [timing("plain", 4.0), Timing("fast", 0.0, 0.0, None, [], 4.0, 0.5, 0.4, 0, 2, 2.25, 2.2)]
     outcomes = [
         Outcome(Target(("fast",), ("plain", "peer"), 0.4), 0.5),

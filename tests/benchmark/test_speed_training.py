@@ -127,7 +127,7 @@ def measured(work: Any) -> Measured:
 
 
 @pytest.mark.parametrize("case", [SMALL, replace(SMALL, task="random pixels", instances=1)], ids=lambda case: case.task)
-@pytest.mark.filterwarnings("ignore")  # What Lightning has to say of its own defaults is not ours to mend.
+@pytest.mark.filterwarnings("ignore")  # What Lightning has to say of its own defaults is not ours to fix.
 def test_trainers_and_bare_loop_come_to_the_same_weights(case: TrainingCase) -> None:
     bare = measured(build_bare(case))
     assert any(name.endswith("recurrent_map.weight") for name in bare.result)
