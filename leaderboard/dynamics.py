@@ -9,7 +9,7 @@ from pathlib import Path
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.record import Measure, Record
 from rnnbench.leaderboard.side_file import Arrays
-from rnnbench.leaderboard.store import Problem, beside, path_of
+from rnnbench.leaderboard.store import Problem, path_of, read_side_arrays
 
 #: By network: the arrays of one measure at one moment, by their short names, of each instance that has them.
 Series = dict[str, list[Arrays]]
@@ -55,7 +55,7 @@ class SideFiles:
     def _of(self, record: Record) -> Arrays:
         path = path_of(self._root, record)
         if path not in self._read:
-            arrays, reason = beside(path, record)
+            arrays, reason = read_side_arrays(path, record)
             reason = reason or _misshapen(arrays, record)
             if reason:
                 self.problems.append(Problem(path.relative_to(self._root), reason))

@@ -1,17 +1,61 @@
-"""Writing a file so that a reader sees the old content or the new, never a part."""
+"""Whole files: read within a stated limit, written so that a reader sees the old content or the new, never a part."""
 
 from __future__ import annotations
 
 import glob
 import os
+import stat
 from pathlib import Path
+
+from rnnbench.leaderboard.text import printable
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class FileError(ValueError):
+    """A file is not what it should be; the message names it and what is wrong with it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Keep the reason apart from the path, for lists that name the path themselves."""
+        self.reason = printable(reason, 300)
+        super().__init__(f"{printable(str(path))}: {self.reason}")
+
+
+def read_file(path: Path, largest: int, refusal: type[FileError] = FileError) -> bytes:
+    """Read a file whole, if it is a regular one of at most ``largest`` bytes; a FIFO would never end.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileError: it is of another kind, too large, or cannot be read; raised as ``refusal``.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise refusal(path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'special')}, not a file with content")
+        with path.open("rb") as file:
+            # What the kernel makes up states no size.
+            content = b"" if status.st_size > largest else file.read(largest + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise refusal(path, f"cannot be read: {error.strerror}") from error
+    size = max(status.st_size, len(content))
+    if size > largest:
+        raise refusal(path, f"must have at most {largest >> 20} MiB, got more ({size} bytes or beyond)")
+    return content
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``, making its folders.
 
     Raises:
-        OSError: the disk is full or the folder unwritable; what was at ``path`` is untouched.
+        OSError: the disk is full, the folder unwritable, or ``path`` a folder; what was at ``path`` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, because a rename is atomic only within one file system.
@@ -22,8 +66,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # The name that was asked for, not that of the temporary file.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -14,7 +14,7 @@ from rnnbench.leaderboard.dynamics import SideFiles, has_measures, trained
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.literature import Literature
 from rnnbench.leaderboard.statistics import place
-from rnnbench.leaderboard.store import Problem, scan
+from rnnbench.leaderboard.store import Problem, find_records
 from rnnbench.leaderboard.tables.dynamics_table import dynamics, failed_lines
 from rnnbench.leaderboard.tables.markdown import escape, render_table
 from rnnbench.leaderboard.tables.notes import Notes, remarks
@@ -75,7 +75,7 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     Raises:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
-    records, unreadable = scan(records_root)
+    records, unreadable = find_records(records_root)
     cells, unplaced = place(records)
     side_files = SideFiles(records_root)
     literature = Literature()

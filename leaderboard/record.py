@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
-from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.schema import (
     Budget,
     CodeVersion,
@@ -45,19 +45,17 @@ __all__ = [
 # One entry for every schema version there ever was; an older one becomes a function that migrates and validates.
 _READERS: dict[int, Callable[[dict[str, Any]], Record]] = {1: Record.model_validate}
 
+#: Largest file of a record, in bytes: some hundred times what a run writes.
+LARGEST_RECORD = 16 * 2**20
+
 # What may differ between two runs of the same experiment on the same code.
 _PROVENANCE = frozenset(
     {"seconds_per_step", "peak_memory_bytes", "code", "versions", "hardware", "started_at", "finished_at"}
 )
 
 
-class RecordError(ValueError):
-    """A file is not a record that can be read; the message names the file and what is wrong with it."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        """Keep the reason apart from the path, for lists that name the path themselves."""
-        super().__init__(f"{path}: {reason}")
-        self.reason = reason
+class RecordError(FileError):
+    """A file is not a record that can be read."""
 
 
 class Summary(NamedTuple):
@@ -167,8 +165,8 @@ def read_record(path: Path) -> Record:
     """Read a record of any schema version.
 
     Raises:
-        RecordError: the file is no record, damaged, or newer than this program.
-        OSError: the file cannot be read at all.
+        RecordError: the file is no record, damaged, too large, of a newer program, or cannot be read.
+        FileNotFoundError: there is none.
     """
     data = _parse(path)
     version = data.get("schema_version") if isinstance(data, dict) else None
@@ -176,11 +174,8 @@ def read_record(path: Path) -> Record:
     if type(version) is not int:
         raise RecordError(path, "is not a record: it has no schema_version")
     if version not in _READERS:
-        newest = max(_READERS)
-        hint = (
-            "written by a newer rnnbench; update to read it" if version > newest else "there never was such a version"
-        )
-        raise RecordError(path, f"has schema_version {version}, known are up to {newest}: {hint}")
+        known = f"schema_version must be from 1 to {max(_READERS)}, got {version}"
+        raise RecordError(path, f"{known}: update to read what a newer rnnbench wrote" if version > 1 else known)
     try:
         return _READERS[version](data)
     except ValidationError as error:
@@ -191,7 +186,7 @@ def read_record(path: Path) -> Record:
 
 
 def _parse(path: Path) -> Any:
-    content = path.read_bytes()
+    content = read_file(path, LARGEST_RECORD, RecordError)
     try:
         text = content.decode()
         return json.loads(text, parse_constant=_refuse_constant)

@@ -15,6 +15,9 @@ Budget = Literal["smoke", "cpu", "paper"]
 Direction = Literal["min", "max"]
 
 
+_DEEPEST = 64
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: tuples as lists, NaN and infinities as None.
 
@@ -22,44 +25,45 @@ def plain(value: Any) -> Any:
     {'betas': [0.9, None]}
 
     Raises:
-        ValueError: a part of it is neither number, string, boolean, None, list nor mapping with string keys.
+        ValueError: a part of it is neither number, string, boolean, None, list nor mapping with string keys, or is
+            nested more deeply than any setting.
     """
+    return _plain(value, 0)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"settings must be nested at most {_DEEPEST} deep")
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: plain(item) for key, item in value.items()}
-    raise ValueError(
-        f"{value!r} is a {type(value).__name__}: "
-        "numbers, strings, booleans, null, lists and mappings with string keys are allowed"
-    )
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
+    what = "a number, string, boolean, null, list or mapping with string keys"
+    raise ValueError(f"must be {what}, got {value!r} of type {type(value).__name__}")
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Read an ISO 8601 time; one without a zone is taken as UTC.
 
     Raises:
-        ValueError: the text is no such time.
+        ValueError: the text is not such a time.
     """
     # Python 3.10 does not read the zone "Z".
     parsed = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
-def _check_moment(text: str) -> str:
-    moment(text)
-    return text
-
-
 Number = Annotated[float | None, BeforeValidator(plain)]
 Values = dict[str, Number]
 Json = Annotated[dict[str, Any], BeforeValidator(plain)]
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=0)]
-Moment = Annotated[str, AfterValidator(_check_moment)]
+# Limits far beyond any use, within which names fit into paths and counts into floats.
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Time = Annotated[str, AfterValidator(lambda text: parse_time(text) and text)]
 
 
 class _Model(BaseModel):
@@ -137,7 +141,7 @@ class Measure(_Model):
     @model_validator(mode="after")
     def _reason_agrees(self) -> Measure:
         if (self.status == "failed") != (self.reason is not None):
-            raise ValueError(f"reason is {self.reason!r}, status {self.status}: a reason if failed, else null")
+            raise ValueError(f"reason must be a text if failed, else null, got {self.reason!r}")
         return self
 
 
@@ -206,10 +210,10 @@ class Record(_Model):
     code: CodeVersion
     versions: dict[str, str]
     hardware: Json
-    started_at: Moment
-    finished_at: Moment
+    started_at: Time
+    finished_at: Time
     published: Published | None
-    measures: dict[str, dict[str, Measure]] = Field(default_factory=dict)
+    measures: dict[Text, dict[Text, Measure]] = Field(default_factory=dict)
 
     @property
     def ranked(self) -> MetricInfo:
@@ -221,17 +225,15 @@ class Record(_Model):
         names = [metric.name for metric in self.metrics]
         steps = [point.step for point in self.curve]
         if len(set(names)) < len(names):
-            raise ValueError(f"metrics are {names}: each name is allowed once")
+            raise ValueError(f"names of metrics must differ, got {names}")
         if any(later <= earlier for earlier, later in pairwise(steps)):
-            raise ValueError(f"the steps of the curve are {steps}: increasing ones are allowed")
+            raise ValueError("the steps of the curve must increase")
         if self.best_step is not None and self.best_step not in steps:
-            raise ValueError(f"best_step is {self.best_step}: a step of the curve or null is allowed")
+            raise ValueError(f"best_step must be a step of the curve or null, got {self.best_step}")
         if (self.status == "diverged") != (self.diverged_at is not None):
-            raise ValueError(f"diverged_at is {self.diverged_at}, status {self.status}: a step if diverged, else null")
+            raise ValueError(f"diverged_at must be a step if diverged, else null, got {self.diverged_at}")
         if self.point.keys() != self.grid.keys():
-            raise ValueError(f"point has {sorted(self.point)}: the settings of grid, {sorted(self.grid)}, are allowed")
+            raise ValueError(f"point must have the settings of grid, {sorted(self.grid)}, got {sorted(self.point)}")
         if self.minimal_performance and self.minimal_performance.metric not in names:
-            raise ValueError(
-                f"minimal_performance is of {self.minimal_performance.metric!r}: one of {names} is allowed"
-            )
+            raise ValueError(f"minimal_performance must be of one of {names}, got {self.minimal_performance.metric!r}")
         return self

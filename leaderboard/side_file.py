@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,13 +19,12 @@ if TYPE_CHECKING:
 Arrays = dict[str, "NDArray[Any]"]
 
 
-class SideFileError(ValueError):
-    """A file of arrays cannot be read; the message names it and what is wrong."""
+#: Largest file, and largest sum of the arrays in it, in bytes: some hundred times what a run writes.
+LARGEST_SIDE_FILE = 256 * 2**20
 
-    def __init__(self, path: Path, reason: str) -> None:
-        """Keep the reason apart from the path, for lists that name the path themselves."""
-        super().__init__(f"{path}: {reason}")
-        self.reason = reason
+
+class SideFileError(FileError):
+    """A file of arrays cannot be read."""
 
 
 def side_path(record: Path) -> Path:
@@ -62,17 +60,21 @@ def read_arrays(path: Path) -> Arrays:
     """Read the arrays of a file.
 
     Raises:
-        SideFileError: the file is damaged.
-        OSError: it cannot be read at all.
+        SideFileError: the file is damaged, too large, or cannot be read.
+        FileNotFoundError: there is none.
     """
     import numpy as np
 
-    content = path.read_bytes()
+    content = read_file(path, LARGEST_SIDE_FILE, SideFileError)
     if not content.startswith(b"PK"):
         # Numpy would take it for a pickle, and advise to load it unsafely.
         raise SideFileError(path, "is damaged or no file of arrays (it does not begin as one)")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            size = sum(entry.file_size for entry in file.zip.infolist())
+            if size > LARGEST_SIDE_FILE:
+                raise ValueError(f"arrays must have at most {LARGEST_SIDE_FILE >> 20} MiB, got {size >> 20}")
             return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, OSError) as error:
+    # What zipfile and numpy raise of damaged content is not a closed list; of memory, a header may claim any amount.
+    except Exception as error:
         raise SideFileError(path, f"is damaged or no file of arrays ({error})") from error

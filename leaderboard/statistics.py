@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.leaderboard.record import MetricInfo, Record
-from rnnbench.leaderboard.schema import moment
+from rnnbench.leaderboard.schema import parse_time
 from rnnbench.leaderboard.store import Problem, path_of
 
 
@@ -97,7 +97,7 @@ def place(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
     cells: list[Cell] = []
     for key in sorted(by_cell):
         families = _group(by_cell[key], lambda record: record.family_id)
-        shown = max(families, key=lambda family: (max(moment(r.finished_at) for r in families[family]), family))
+        shown = max(families, key=lambda family: (max(parse_time(r.finished_at) for r in families[family]), family))
         for family in sorted(families.keys() - {shown}):
             count = len(families[family])
             records_of = f"{count} record{'s' if count > 1 else ''} of family {family}"

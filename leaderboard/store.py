@@ -1,15 +1,22 @@
-"""Folders of records: where a record lies, what a folder holds, and publishing from one folder to another."""
+"""Folders of records: where a record lies, what a folder holds, and the arrays beside a record."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from rnnbench.leaderboard.files import write_atomically
-from rnnbench.leaderboard.record import Record, RecordError, read_record, write_record
+from rnnbench.leaderboard.record import Record, RecordError, read_record
 from rnnbench.leaderboard.side_file import Arrays, SideFileError, read_arrays, side_path
+from rnnbench.leaderboard.text import printable
+
+# Records lie four folders deep.
+_DEEPEST_FOLDER = 16
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -19,31 +26,29 @@ class Problem:
     path: Path
     reason: str
 
+    def __str__(self) -> str:
+        """Return both in one line that can be printed."""
+        return printable(f"{self.path.as_posix()}: {self.reason}")
 
-@dataclass
-class PublishReport:
-    """What ``publish`` did; all paths are relative to the two folders.
 
-    Attributes:
-        problems: what was not published, and why.
-        damaged: those of them that are no record, or whose file of arrays is missing or cannot be read.
-    """
-
-    published: list[Path] = field(default_factory=list)
-    replaced: list[Path] = field(default_factory=list)
-    identical: list[Path] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    damaged: list[Problem] = field(default_factory=list)
+def shipped_records() -> Path:
+    """Return the folder of the published records that are installed with the package."""
+    return Path(__file__).parent / "records"
 
 
 def safe_name(name: str) -> str:
-    """Return a name that is safe as a folder's or a file's.
+    """Return a name for a folder or a part of a file's name: the name itself if it is safe, otherwise with its hash.
+
+    Different names give different ones. Those of names that differ in capitals alone may do so too: see `find_records`.
 
     >>> safe_name("Elman_res+clip"), safe_name("../S4 (d=4)")
-    ('Elman_res+clip', '_._S4__d=4_')
+    ('Elman_res+clip', '_S4__d=4_@20d306c05936')
     """
-    kept = re.sub(r"[^A-Za-z0-9_.+=-]", "_", name)
-    return re.sub(r"^\.|^$", "_", kept)
+    kept = re.sub(r"[^A-Za-z0-9_.+=-]", "_", name[:_LONGEST_NAME])
+    if kept == name and name and not name.startswith(".") and not name.endswith("."):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{kept.strip('.')}@{digest}"
 
 
 def record_path(
@@ -67,57 +72,88 @@ def path_of(root: Path, record: Record) -> Path:
     )
 
 
-def scan(root: Path) -> tuple[list[Record], list[Problem]]:
-    """Read every record under a folder, in the order of their paths; hidden files and folders are passed over.
+def find_records(root: Path) -> tuple[list[Record], list[Problem]]:
+    """Read every record below a folder, in the order of their paths; links are followed, hidden names passed over.
 
     Returns:
-        The records, and the JSON files that are none or do not lie where they belong. A missing folder holds nothing.
+        The records; and the JSON files that are none or do not lie where they belong, and folders that cannot be read.
+        A missing folder holds nothing.
     """
     records: list[Record] = []
     problems: list[Problem] = []
-    for path in sorted(_json_files(root), key=lambda path: path.relative_to(root).parts):
+    # A file system that ignores capitals has room for one of them only.
+    folded: dict[str, Path] = {}
+    for path, reason in _json_files(root) if root.exists() else ():
         place = path.relative_to(root)
         try:
-            record = read_record(path)
+            if reason:
+                raise RecordError(path, reason)
+            record = read_placed(root, path)
+            twin = folded.setdefault(place.as_posix().casefold(), place)
+            if twin != place:
+                raise RecordError(path, f"differs from {twin.as_posix()} in capitals alone: rename one of them")
+            records.append(record)
         except RecordError as error:
             problems.append(Problem(place, error.reason))
-            continue
-        except OSError as error:
+        except FileNotFoundError as error:
             problems.append(Problem(place, f"cannot be read: {error.strerror}"))
-            continue
-        expected = path_of(root, record).relative_to(root)
-        if place == expected:
-            records.append(record)
-        else:
-            problems.append(Problem(place, f"does not lie where it belongs, at {expected.as_posix()}"))
     return records, problems
 
 
-def read_records(root: Path | str) -> list[Record]:
-    """Return every record under a folder, in the order of their paths.
+def read_placed(root: Path, path: Path) -> Record:
+    """Read the record at a path of a folder of records, where it must belong.
 
     Raises:
-        RecordError: a JSON file is not a record, or does not lie where it belongs (``scan`` reads the others all the
-            same).
-
-    >>> read_records("no/such/folder")
-    []
+        RecordError: the file is no record that can be read, or it belongs elsewhere.
+        FileNotFoundError: there is none.
     """
-    records, problems = scan(Path(root))
+    record = read_record(path)
+    expected = path_of(root, record)
+    if path != expected:
+        raise RecordError(path, f"does not lie where it belongs, at {expected.relative_to(root).as_posix()}")
+    return record
+
+
+def read_records(folder: str | Path) -> list[Record]:
+    """Return the records of a folder, such as ``runs`` or ``leaderboard/records``, in the order of their paths.
+
+    What is not a record, or does not lie where it belongs, is passed over with a warning that names it.
+
+    Raises:
+        NotADirectoryError: there is no such folder.
+
+    >>> records = read_records(shipped_records())
+    >>> sorted({record.network for record in records if record.suite == "music"})
+    ['LSTM', 'LSTM_stable', 'RNN', 'RNN_stable']
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root}: no such folder")
+    records, problems = find_records(root)
     for problem in problems:
-        raise RecordError(Path(root) / problem.path, problem.reason)
+        warnings.warn(f"{root / problem.path}: {problem.reason}", stacklevel=2)
     return records
 
 
-def _json_files(root: Path) -> list[Path]:
-    found: list[Path] = []
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if name.endswith(".json") and not name.startswith(".")]
-    return found
+def _json_files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the JSON files below a folder, with no reason, and the folders that cannot be read, with theirs."""
+    real = os.path.realpath(folder)
+    if real in above or len(above) > _DEEPEST_FOLDER:
+        yield folder, "is a link to a folder that holds it" if real in above else "lies too deep for records"
+        return
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        yield folder, f"cannot be read: {error.strerror}"
+        return
+    for path in (folder / name for name in names if not name.startswith(".")):
+        if path.is_dir():
+            yield from _json_files(path, (*above, real))
+        elif path.name.endswith(".json"):
+            yield path, ""
 
 
-def beside(path: Path, record: Record) -> tuple[Arrays, str]:
+def read_side_arrays(path: Path, record: Record) -> tuple[Arrays, str]:
     """Read the arrays that a record names from the file beside it.
 
     Returns:
@@ -133,72 +169,5 @@ def beside(path: Path, record: Record) -> tuple[Arrays, str]:
         return {}, f"the file of arrays beside it, {file.name}, is missing"
     except SideFileError as error:
         return {}, f"{file.name} beside it {error.reason}"
-    except OSError as error:
-        return {}, f"{file.name} beside it cannot be read: {error.strerror}"
     missing = sorted(named - arrays.keys())
     return ({}, f"{file.name} beside it lacks {', '.join(missing)}") if missing else (arrays, "")
-
-
-def publish(runs_root: Path, records_root: Path, replace: bool = False) -> PublishReport:
-    """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
-
-    Args:
-        runs_root: the folder that runs write into.
-        records_root: the folder that is committed.
-        replace: overwrite a published record of the same experiment and instance that differs, or whose arrays do;
-            otherwise it stays and the report says so. Arrays that are missing or damaged are put back in any case.
-
-    Raises:
-        OSError: the disk is full or the folder unwritable; what is published already is untouched.
-    """
-    records, problems = scan(runs_root)
-    report = PublishReport(problems=list(problems), damaged=problems)
-    for record in records:
-        source, target = path_of(runs_root, record), path_of(records_root, record)
-        place = target.relative_to(records_root)
-        if record.status == "interrupted":
-            report.problems.append(Problem(place, "interrupted: run it again to finish it"))
-            continue
-        arrays, reason = beside(source, record)
-        if reason:
-            report.problems.append(Problem(place, reason))
-            report.damaged.append(Problem(place, reason))
-            continue
-        content = side_path(source).read_bytes() if arrays else None
-        if not target.exists():
-            _put(target, record, content)
-            report.published.append(place)
-        elif _holds(target, record, content):
-            report.identical.append(place)
-        elif replace or _lost_its_arrays(target, record):
-            _put(target, record, content)
-            report.replaced.append(place)
-        else:
-            report.problems.append(Problem(place, "the published record differs and was kept"))
-    return report
-
-
-def _lost_its_arrays(target: Path, record: Record) -> bool:
-    """Return whether the very record lies there, without the whole of its arrays."""
-    try:
-        return read_record(target) == record and bool(beside(target, record)[1])
-    except RecordError:
-        return False
-
-
-def _put(target: Path, record: Record, content: bytes | None) -> None:
-    arrays = side_path(target)
-    # The record last: what it names is there when it is.
-    if content is not None:
-        write_atomically(arrays, content)
-    write_record(target, record)
-    if content is None:
-        arrays.unlink(missing_ok=True)
-
-
-def _holds(path: Path, record: Record, content: bytes | None) -> bool:
-    arrays = side_path(path)
-    try:
-        return read_record(path) == record and (arrays.read_bytes() if arrays.exists() else None) == content
-    except RecordError:
-        return False

@@ -10,7 +10,7 @@ from rnnbench.benchmark.config.suite import find_suite, load_suite, suite_budget
 from rnnbench.benchmark.config.yaml_file import read_yaml
 from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.record import Record, RecordError, read_record
-from rnnbench.leaderboard.store import beside, path_of, scan
+from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
 
 def check_paths(paths: list[str]) -> int:
@@ -33,7 +33,7 @@ def check_paths(paths: list[str]) -> int:
 def _problems(given: str) -> Iterator[str]:
     path = Path(given)
     if path.is_dir():
-        records, problems = scan(path)
+        records, problems = find_records(path)
         yield from (f"{path / problem.path}: {problem.reason}" for problem in problems)
         for record in records:
             yield from _arrays_problem(path_of(path, record), record)
@@ -44,8 +44,8 @@ def _problems(given: str) -> Iterator[str]:
             yield from _arrays_problem(path, read_record(path))
         except RecordError as error:
             yield str(error)
-        except OSError as error:
-            yield f"{path}: {error.strerror}"
+        except FileNotFoundError:
+            yield f"{path}: no such file"
     elif path.suffix in (".yaml", ".yml") or path.is_file() or given in suite_files():
         yield from _suite_problems(given)
     else:
@@ -53,7 +53,7 @@ def _problems(given: str) -> Iterator[str]:
 
 
 def _arrays_problem(path: Path, record: Record) -> Iterator[str]:
-    _, reason = beside(path, record)
+    _, reason = read_side_arrays(path, record)
     if reason:
         yield f"{path}: {reason}"
 

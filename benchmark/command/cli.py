@@ -267,7 +267,7 @@ def _is_file(path: Path) -> str:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from rnnbench.leaderboard.store import publish
+    from rnnbench.leaderboard.publishing import publish
 
     if not options.runs_dir.is_dir():
         raise UserError(f"--runs-dir {options.runs_dir}: no such folder{_is_file(options.runs_dir)}")
@@ -275,7 +275,7 @@ def _publish(options: argparse.Namespace) -> int:
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
     for problem in report.problems:
-        print(f"not published: {problem.path}: {problem.reason}", file=sys.stderr)
+        print(f"not published: {problem}", file=sys.stderr)
     print(f"{len(report.published)} published, {len(report.replaced)} replaced, {len(report.identical)} already there")
     # What is merely interrupted is no mistake; a file that is damaged or lies at the wrong place is.
     return 2 if report.damaged else 0
@@ -293,7 +293,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
         raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
     report = write_leaderboard(options.records_dir, folder)
     for problem in report.problems:
-        print(f"not placed: {problem.path}: {problem.reason}", file=sys.stderr)
+        print(f"not placed: {problem}", file=sys.stderr)
     print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
     return 2 if report.damaged else 0
 
@@ -307,13 +307,13 @@ def _speed(options: argparse.Namespace) -> int:
 def _figures(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
     from rnnbench.leaderboard.dynamics import moment_text
-    from rnnbench.leaderboard.store import scan
+    from rnnbench.leaderboard.store import find_records
 
     if not options.records_dir.is_dir():
         raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
     if options.output.exists() and not options.output.is_dir():
         raise UserError(f"--output {options.output}: is a file; a folder is allowed")
-    known = {record.suite for record in scan(options.records_dir)[0]}
+    known = {record.suite for record in find_records(options.records_dir)[0]}
     for suite in options.suite:
         if suite not in known:
             raise UserError(f"--suite {suite}: no record in {options.records_dir} is of it: {nearest(suite, known)}")
@@ -324,7 +324,7 @@ def _figures(options: argparse.Namespace) -> int:
         where = f"{failure.network} on {failure.task}, instances {', '.join(map(str, failure.instances))}"
         print(f"failed: {failure.measure} {moment_text(failure.moment)}, {where}: {failure.reason}", file=sys.stderr)
     for problem in (*report.unplaced, *report.damaged):
-        print(f"not drawn: {problem.path}: {problem.reason}", file=sys.stderr)
+        print(f"not drawn: {problem}", file=sys.stderr)
     if not report.measured:
         print(
             f"no record in {options.records_dir} holds measures of dynamics: run a suite that names some under "

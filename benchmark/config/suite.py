@@ -110,7 +110,11 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
     for key, section in (("tasks", tasks), ("networks", networks)):
         if not section:
             raise UserError(f"{path}: '{key}' is missing or empty: name at least one")
+        spelt: dict[str, str] = {}
         for name in section:
+            other = spelt.setdefault(name.casefold(), name)
+            if other != name:
+                raise UserError(f"{section.at(name)}: '{name}' must differ from '{other}' in more than capitals")
             if not name or set(name) & set("/*?[]\\"):
                 raise UserError(f"{section.at(name)}: the name '{name}' holds one of / * ? [ ] \\ or is empty")
     base = Layer(content)

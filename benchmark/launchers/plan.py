@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.benchmark.config.experiment import Experiment
-from rnnbench.benchmark.errors import UserError, message_of
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
-from rnnbench.leaderboard.record import Record, RecordError, read_record
-from rnnbench.leaderboard.store import beside, path_of
+from rnnbench.leaderboard.record import Record, RecordError
+from rnnbench.leaderboard.store import read_placed, read_side_arrays
 
 #: Members of one run at most: more share the work no better.
 LARGEST_ENSEMBLE = 16
@@ -98,18 +98,14 @@ def _state(path: Path, runs_dir: Path) -> tuple[str, Record | None]:
     """Return ``finished``, ``missing`` (so an interrupted record counts), or what is wrong; and the finished record."""
     remedy = "it is left untouched: move it away to train this instance again"
     try:
-        record = read_record(path)
+        record = read_placed(runs_dir, path)
     except FileNotFoundError:
         return "missing", None
     except RecordError as error:
         return f"{error}; {remedy}", None
-    except OSError as error:
-        return f"{message_of(error)}; {remedy}", None
-    if path_of(runs_dir, record) != path:
-        return f"{path}: is the record of another instance, {path_of(runs_dir, record).name}; {remedy}", None
     if record.status == "interrupted":
         return "missing", None
-    _, reason = beside(path, record)
+    _, reason = read_side_arrays(path, record)
     return (f"{path}: {reason}; {remedy}", None) if reason else ("finished", record)
 
 

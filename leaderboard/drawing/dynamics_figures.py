@@ -22,7 +22,7 @@ from rnnbench.leaderboard.dynamics import (
 )
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.statistics import place
-from rnnbench.leaderboard.store import Problem, safe_name, scan
+from rnnbench.leaderboard.store import Problem, find_records, safe_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -216,7 +216,7 @@ def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()
     Raises:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
-    records, unreadable = scan(records_root)
+    records, unreadable = find_records(records_root)
     cells, unplaced = place([record for record in records if not suites or record.suite in suites])
     side_files = SideFiles(records_root)
     figures: dict[str, bytes] = {}

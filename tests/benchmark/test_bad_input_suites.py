@@ -52,6 +52,7 @@ BAD = {
     "malformed": ("training: {", "training: {{", ["line 8, column 1", "not valid YAML", "begun in line 7"]),
     "tab": ("  cpu: ", "\tcpu: ", ["line 9, column 1", "not valid YAML"]),
     "twice": ("  WC:", "  LSTM:", ["line 6", "'LSTM' is already given in line 5"]),
+    "capitals": ("  WC:", "  lstm:", ["line 6", "'lstm' must differ from 'LSTM' in more than capitals"]),
     "no_mapping": (GOOD, "just text\n", ["holds no mapping"]),
     "no_tasks": (
         "tasks:\n  ADD: {class_path: Adding, init_args: {length: 10, train_size: 500}}\n",

@@ -53,14 +53,14 @@ def test_a_record_in_the_place_of_another_instance_is_a_problem(finished: Job) -
     plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
     assert plan.finished == 1
     assert not plan.jobs
-    assert "is the record of another instance" in plan.problems[0]
+    assert "does not lie where it belongs" in plan.problems[0]
 
 
 def test_a_folder_in_the_place_of_a_record_is_a_problem_and_the_rest_goes_on(tmp_path: Path) -> None:
     job = job_of((0, 1), tmp_path)
     job.record_path(job.members[0]).mkdir(parents=True)
     plan = make_plan((job.experiment,), (0, 1), tmp_path)
-    assert "Is a directory" in plan.problems[0]
+    assert "is a folder" in plan.problems[0]
     assert [[member.instance for member in job.members] for job in plan.jobs] == [[1]]
 
 

@@ -12,14 +12,14 @@ from rnnbench.benchmark.config.experiment import Experiment, set_setting
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.config.versions import changed_settings, other_versions
 from rnnbench.leaderboard.record import Record
-from rnnbench.leaderboard.store import scan
+from rnnbench.leaderboard.store import find_records
 
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    return scan(RECORDS)[0]
+    return find_records(RECORDS)[0]
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@ import re
 import pytest
 
 from rnnbench.leaderboard.page import write_leaderboard
+from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
-from rnnbench.leaderboard.store import path_of, publish
+from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import make_record, put_dynamics
 from tests.leaderboard.factory import synthetic_dynamics as everything
 from tests.leaderboard.test_page import row
@@ -187,7 +188,7 @@ def test_a_full_disk_leaves_no_record_without_its_arrays(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rnnbench.leaderboard.store.write_atomically", full)
+    monkeypatch.setattr("rnnbench.leaderboard.publishing.write_atomically", full)
     with pytest.raises(OSError, match="No space left"):
         publish(runs, records)
     assert not path_of(records, record).exists()

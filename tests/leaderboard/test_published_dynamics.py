@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnbench.leaderboard.side_file import read_arrays, side_path
-from rnnbench.leaderboard.store import path_of, scan
+from rnnbench.leaderboard.store import find_records, path_of
 
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 RESIDUALS = {0.95, 0.995, 1.0025, 1.01}
@@ -19,7 +19,7 @@ RESIDUALS = {0.95, 0.995, 1.0025, 1.01}
 def deviations():
     """For each γ and r, a pair per instance: exponents of all sequences and slope of the gradient, both less log r."""
     found = defaultdict(list)
-    for record in scan(RECORDS)[0]:
+    for record in find_records(RECORDS)[0]:
         if record.suite == "coupling" and record.budget == "cpu":
             settings = record.config["recurrence"]["init_args"]
             log_r = math.log(settings["r"])
@@ -57,7 +57,7 @@ def test_the_deviation_grows_with_the_coupling(deviations):
 @pytest.mark.parametrize("task", ["sMNIST", "Digits"])
 def test_curvature_grows_with_the_residual(task):
     magnitude = defaultdict(set)
-    for record in scan(RECORDS)[0]:
+    for record in find_records(RECORDS)[0]:
         if (record.suite, record.budget, record.task) == ("dynamics", "cpu", task):
             curvature = record.measures["hessian"]["start"].summary["largest_magnitude"]
             magnitude[record.config["recurrence"]["init_args"]["r"]].add(curvature)

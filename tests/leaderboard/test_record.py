@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 from pathlib import Path
@@ -20,6 +21,7 @@ from rnnbench.leaderboard.record import (
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, make_record, metrics_of
 
 HISTORIC = Path(__file__).parent / "historic"
+keys = st.text(min_size=1)
 numbers = st.none() | st.floats()
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats() | st.text(),
@@ -44,7 +46,7 @@ measures_of_dynamics = st.builds(
 @given(
     val=st.lists(numbers, max_size=5),
     config=st.dictionaries(st.text(), json_values, max_size=4),
-    measures=st.dictionaries(st.text(), st.dictionaries(st.text(), measures_of_dynamics, max_size=2), max_size=2),
+    measures=st.dictionaries(keys, st.dictionaries(keys, measures_of_dynamics, max_size=2), max_size=2),
     network=st.text(min_size=1),
     instance=st.integers(0, 10**6),
 )
@@ -143,18 +145,21 @@ def test_comparable_leaves_out_time_memory_and_provenance():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"status": "diverged"}, "diverged_at is None, status diverged"),
-        ({"diverged_at": 3, "status": "finished"}, "diverged_at is 3"),
-        ({"best_step": 7}, "best_step is 7"),
-        ({"point": {"training.learning_rate": 0.1}}, "point has"),
-        ({"metrics": metrics_of(ACCURACY, ACCURACY)}, "each name is allowed once"),
-        ({"metrics": metrics_of(MSE)}, "minimal_performance is of 'accuracy'"),
-        ({"curve": curve_of("accuracy", [0.1, 0.2], [0.1, 0.2], interval=0)}, "increasing"),
+        ({"status": "diverged"}, "diverged_at must be a step if diverged, else null, got None"),
+        ({"diverged_at": 3, "status": "finished"}, "diverged_at must be a step if diverged, else null, got 3"),
+        ({"best_step": 7}, "best_step must be a step of the curve or null, got 7"),
+        ({"point": {"training.learning_rate": 0.1}}, "point must have"),
+        ({"metrics": metrics_of(ACCURACY, ACCURACY)}, "names of metrics must differ"),
+        ({"metrics": metrics_of(MSE)}, "minimal_performance must be of one of"),
+        ({"curve": curve_of("accuracy", [0.1, 0.2], [0.1, 0.2], interval=0)}, "must increase"),
         ({"instance": -1}, "greater than or equal to 0"),
+        ({"steps": 2**63}, "less than"),
+        ({"network": "n" * 201}, "at most 200 characters"),
+        ({"config": {"a": functools.reduce(lambda inner, _: [inner], range(500), 0)}}, "nested at most 64 deep"),
         ({"experiment_id": "../x"}, "pattern"),
         ({"finished_at": "yesterday"}, "isoformat"),
         ({"seconds_per_step": float("nan")}, "finite"),
-        ({"config": {"a": {1, 2}}}, "is a set"),
+        ({"config": {"a": {1, 2}}}, "of type set"),
         ({"colour": "red"}, "Extra inputs"),
     ],
 )
@@ -182,7 +187,7 @@ def test_a_curve_point_takes_no_text_for_a_number():
         (b'{"accuracy": 1}', "no schema_version"),
         (b'{"schema_version": true}', "no schema_version"),
         (b'{"schema_version": 2}', "newer rnnbench"),
-        (b'{"schema_version": 0}', "never was such a version"),
+        (b'{"schema_version": 0}', "must be from 1 to 1, got 0"),
         (b'{"schema_version": 1}', "experiment_id: Field required"),
     ],
 )

@@ -1,8 +1,17 @@
-import pytest
+import os
+import socket
+from pathlib import Path
 
-from rnnbench.leaderboard.record import read_record, write_record
-from rnnbench.leaderboard.store import Problem, path_of, publish, safe_name, scan
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rnnbench.leaderboard.publishing import publish
+from rnnbench.leaderboard.record import LARGEST_RECORD, read_record, write_record
+from rnnbench.leaderboard.store import Problem, find_records, path_of, read_records, safe_name
 from tests.leaderboard.factory import make_record
+
+names = st.text() | st.text("aA.:_@ ", max_size=4) | st.integers(60, 70).map(lambda n: "n" * n)
 
 
 def put(root, *records):
@@ -10,20 +19,42 @@ def put(root, *records):
         write_record(path_of(root, record), record)
 
 
-def test_a_record_has_one_place(tmp_path):
-    record = make_record(experiment_id="ab12", network="Elman_res+clip", task="ADD 100/x", instance=3)
-    assert path_of(tmp_path, record) == tmp_path / "quick" / "cpu" / "ADD_100_x" / "Elman_res+clip" / "ab12-3.json"
+@pytest.mark.parametrize(("task", "folder"), [("ADD 100/x", "ADD_100_x@e0740345d834"), ("ADD100", "ADD100")])
+def test_a_record_has_one_place(tmp_path, task, folder):
+    record = make_record(experiment_id="ab12", network="Elman_res+clip", task=task, instance=3)
+    assert path_of(tmp_path, record) == tmp_path / "quick" / "cpu" / folder / "Elman_res+clip" / "ab12-3.json"
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "/etc", "a/../b", ".git", "é"])
+@given(names, names)
+@example("DT(S)-RNN", "DT[S]-RNN")
+@example("DT(S)-RNN", safe_name("DT(S)-RNN"))
+@example("é", "É")
+@example("n" * 64, "n" * 65)
+def test_names_that_differ_share_no_place(one, other):
+    """Not even where capitals are ignored, unless the names differ in nothing else."""
+    if one.casefold() != other.casefold() or not (one + other).isascii():
+        assert (safe_name(one).casefold() == safe_name(other).casefold()) == (one == other)
+
+
+@given(names)
+@example("..")
+@example("a/../b")
 def test_safe_names_stay_inside_their_folder(name):
     safe = safe_name(name)
-    assert safe
+    assert 0 < len(safe) <= 77
+    assert not set(safe) & set("/\\:\0 \n")
     assert not safe.startswith(".")
-    assert "/" not in safe
+    assert not safe.endswith(".")
 
 
-def test_scan_names_what_is_damaged_and_goes_on(tmp_path):
+def test_records_whose_places_differ_in_capitals_alone_are_named(tmp_path):
+    put(tmp_path, *(make_record(network=name, experiment_id="ab12") for name in ("LSTM", "lstm")))
+    (record,), (problem,) = find_records(tmp_path)
+    assert record.network == "LSTM"
+    assert "differs from quick/cpu/sMNIST/LSTM/ab12-0.json in capitals alone" in problem.reason
+
+
+def test_what_is_damaged_or_misplaced_is_named_and_the_rest_read(tmp_path):
     record = make_record()
     put(tmp_path, record)
     damaged = tmp_path / "quick" / "cpu" / "a.json"
@@ -34,25 +65,88 @@ def test_scan_names_what_is_damaged_and_goes_on(tmp_path):
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "b.json").write_text("nothing of ours")
 
-    records, problems = scan(tmp_path)
+    records, problems = find_records(tmp_path)
 
     assert records == [record]
     assert [problem.path.as_posix() for problem in problems] == ["copy.json", "quick/cpu/a.json"]
     assert "does not lie where it belongs" in problems[0].reason
     assert "cut short" in problems[1].reason
     assert damaged.read_bytes() == b'{"schema_version": 1'
+    with pytest.warns(UserWarning, match=r"(copy|a)\.json: ") as warned:
+        assert read_records(tmp_path) == [record]
+    assert len(warned) == 2
 
 
-def test_a_file_that_cannot_be_read_is_a_problem(tmp_path):
-    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
-    assert scan(tmp_path) == (
-        [],
-        [Problem((tmp_path / "gone.json").relative_to(tmp_path), "cannot be read: No such file or directory")],
-    )
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as bound:
+        # Relative, since such an address has at most 107 bytes.
+        bound.bind(os.path.relpath(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "is a FIFO"),
+        (make_socket, "is a socket"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+        (lambda path: path.symlink_to("nowhere"), "cannot be read: No such file or directory"),
+        (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+        (lambda path: path.symlink_to("/proc/self/mem"), "cannot be read: Input/output error"),
+        (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), LARGEST_RECORD + 1), "at most 16 MiB, got"),
+        (lambda path: path.write_bytes(b'{"a":' * 3000), "is not JSON that can be read"),
+    ],
+)
+def test_what_cannot_be_read_whole_is_named_and_the_rest_read(tmp_path, monkeypatch, make, reason):
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, make_record())
+    make(tmp_path / "odd.json")
+    (record,), (problem,) = find_records(tmp_path)
+    assert record == make_record()
+    assert problem.path.name == "odd.json"
+    assert reason in problem.reason
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    put(tmp_path / "elsewhere", make_record())
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "quick").symlink_to(tmp_path / "elsewhere" / "quick")
+    (tmp_path / "elsewhere" / "quick" / "up").symlink_to(tmp_path / "elsewhere" / "quick")
+    records, problems = find_records(runs)
+    assert records == [make_record()]
+    assert [str(problem) for problem in problems] == ["quick/up: is a link to a folder that holds it"]
+
+
+def test_folders_that_cannot_be_read_or_lie_too_deep_are_named(tmp_path, monkeypatch):
+    put(tmp_path, make_record())
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "deep").joinpath(*"d" * 30).mkdir(parents=True)
+    listdir = os.listdir
+
+    def refusing(path):
+        if os.path.basename(path) == "secret":
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    records, problems = find_records(tmp_path)
+    assert records == [make_record()]
+    reasons = [problem.reason for problem in problems]
+    assert reasons == ["lies too deep for records", "cannot be read: Permission denied"]
+
+
+def test_what_is_printed_of_a_problem_is_harmless():
+    problem = Problem(Path("a\x1b[2J"), "b\x00\n\u202ec\ud800")
+    assert str(problem) == r"a\x1b[2J: b\x00 \u202ec\ud800"
+
+
+def test_reading_records_of_no_folder_is_refused(tmp_path):
+    with pytest.raises(NotADirectoryError, match="no such folder"):
+        read_records(tmp_path / "none")
 
 
 def test_a_missing_folder_holds_nothing(tmp_path):
-    assert scan(tmp_path / "none") == ([], [])
+    assert find_records(tmp_path / "none") == ([], [])
 
 
 def test_publish_copies_what_is_done_and_only_once(tmp_path):
@@ -69,7 +163,7 @@ def test_publish_copies_what_is_done_and_only_once(tmp_path):
         "is cut short",
         "interrupted",
     ]
-    assert scan(published) == ([done, diverged], [])
+    assert find_records(published) == ([done, diverged], [])
     again = publish(runs, published)
     assert (again.published, len(again.identical)) == ([], 2)
 

@@ -1,0 +1,94 @@
+"""Publishing: from the folder that runs write into to the folder of records that is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnbench.leaderboard.files import FileError, read_file, write_atomically
+from rnnbench.leaderboard.record import Record, read_record, write_record
+from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
+from rnnbench.leaderboard.store import Problem, find_records, path_of, read_side_arrays
+
+#: A record and the content of the file of arrays beside it; None where there is none, or none that can be read.
+_Pair = tuple[Record | None, bytes | None]
+
+
+@dataclass
+class PublishReport:
+    """What ``publish`` did; all paths are relative to the two folders.
+
+    Attributes:
+        problems: what was not published, and why.
+        damaged: those of them that are no record, or whose file of arrays is missing or cannot be read.
+    """
+
+    published: list[Path] = field(default_factory=list)
+    replaced: list[Path] = field(default_factory=list)
+    identical: list[Path] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    damaged: list[Problem] = field(default_factory=list)
+
+
+def publish(runs_root: Path, records_root: Path, replace: bool = False) -> PublishReport:
+    """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
+
+    Args:
+        runs_root: the folder that runs write into.
+        records_root: the folder that is committed.
+        replace: overwrite a published record of the same experiment and instance that differs, or whose arrays do;
+            otherwise it stays and the report says so. Arrays that are missing or damaged are put back in any case.
+
+    Raises:
+        OSError: the disk is full or the folder unwritable; what is published already is untouched.
+    """
+    records, problems = find_records(runs_root)
+    report = PublishReport(problems=list(problems), damaged=problems)
+    for record in records:
+        source, target = path_of(runs_root, record), path_of(records_root, record)
+        place = target.relative_to(records_root)
+        if record.status == "interrupted":
+            report.problems.append(Problem(place, "interrupted: run it again to finish it"))
+            continue
+        arrays, reason = read_side_arrays(source, record)
+        if reason:
+            report.problems.append(Problem(place, reason))
+            report.damaged.append(Problem(place, reason))
+            continue
+        ours = record, _content(side_path(source)) if arrays else None
+        theirs = _published(target)
+        if theirs == ours:
+            report.identical.append(place)
+        elif not target.exists():
+            _put(target, *ours)
+            report.published.append(place)
+        elif replace or (theirs[0] == record and read_side_arrays(target, record)[1]):
+            _put(target, *ours)
+            report.replaced.append(place)
+        else:
+            report.problems.append(Problem(place, "the published record differs and was kept"))
+    return report
+
+
+def _published(target: Path) -> _Pair:
+    try:
+        return read_record(target), _content(side_path(target))
+    except (FileError, FileNotFoundError):
+        return None, None
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_file(path, LARGEST_SIDE_FILE)
+    except (FileError, FileNotFoundError):
+        return None
+
+
+def _put(target: Path, record: Record, content: bytes | None) -> None:
+    arrays = side_path(target)
+    # The record last: what it names is there when it is.
+    if content is not None:
+        write_atomically(arrays, content)
+    write_record(target, record)
+    if content is None:
+        arrays.unlink(missing_ok=True)
