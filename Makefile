@@ -5,6 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# `make venv TORCH=cpu`: PyTorch's own index, whose wheels for CPUs bring no CUDA libraries (gigabytes, on Linux).
+TORCH =
+ifneq ($(filter-out cpu,$(TORCH)),)
+    $(error TORCH must be cpu or left out, got $(TORCH))
+endif
+TORCH_INDEX = $(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/cpu)
+
 # A file benchmark/suites/NAME.yaml is all that a new suite needs: it gets a target and a line of the help.
 SUITES := $(sort $(basename $(notdir $(wildcard benchmark/suites/*.yaml))))
 SUITES := $(filter quick,$(SUITES)) $(filter-out quick,$(SUITES))
@@ -91,12 +98,12 @@ kernels: $(STAMP) ## Compile the Triton kernels and print their registers and sp
 
 ##@ Development
 .PHONY: venv
-venv: $(STAMP) ## Make or update the virtual environment in .venv
+venv: $(STAMP) ## Make or update the virtual environment in .venv (TORCH=cpu: without the gigabytes of CUDA)
 
 $(STAMP): pyproject.toml constraints.txt setup.py $(wildcard lit_models/scan/native/*.[ch])
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing rnnbench and what it needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 .PHONY: lint
