@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnbench.leaderboard.record import Budget, MetricInfo
+from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.statistics import Cell
 
 _BUDGETS: tuple[Budget, ...] = ("paper", "cpu", "smoke")

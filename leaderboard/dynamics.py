@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.record import Measure, Record
+from rnnbench.leaderboard.schema import Measure, Record
 from rnnbench.leaderboard.side_file import Arrays
 from rnnbench.leaderboard.store import Problem, path_of, read_side_arrays
 

@@ -7,20 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnbench.leaderboard.record import Published
+from rnnbench.leaderboard.metric import metric_of_published
+from rnnbench.leaderboard.schema import Published
 
 RESULTS = Path(__file__).parent / "published" / "results.csv"
 ITERATIONS = "iterations_to_MP"
-# The file's names of metrics that are ours too.
-_METRICS = {
-    "test_acc_pct": "accuracy",
-    "test_RMS": "rmse",
-    "test_MSE": "mse",
-    "test_NLL": "frame_nll",
-    "test_F1": "slot_f1",
-    "test_ppl": "perplexity",
-    "test_bpc": "bits_per_character",
-}
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class PublishedNumber:
     @property
     def metric_name(self) -> str:
         """Our name of the metric; the file's own where we have none."""
-        return _METRICS.get(self.metric, self.metric)
+        return metric_of_published(self.metric)
 
 
 def split_task(task: str) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
-from rnnbench.leaderboard.record import Record, read_record, write_record
+from rnnbench.leaderboard.record import read_record, write_record
+from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
 from rnnbench.leaderboard.store import Problem, find_records, path_of, read_side_arrays
 

@@ -10,37 +10,8 @@ from typing import Any, NamedTuple, NoReturn
 from pydantic import ValidationError
 
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
-from rnnbench.leaderboard.schema import (
-    Budget,
-    CodeVersion,
-    CurvePoint,
-    Measure,
-    MetricInfo,
-    MinimalPerformance,
-    Published,
-    Record,
-    Scores,
-    Status,
-)
-
-__all__ = [
-    "Budget",
-    "CodeVersion",
-    "CurvePoint",
-    "Measure",
-    "MetricInfo",
-    "MinimalPerformance",
-    "Published",
-    "Record",
-    "RecordError",
-    "Scores",
-    "Status",
-    "Summary",
-    "comparable",
-    "read_record",
-    "summarise",
-    "write_record",
-]
+from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.schema import CurvePoint, MinimalPerformance, Record, Scores
 
 # One entry for every schema version there ever was; an older one becomes a function that migrates and validates.
 _READERS: dict[int, Callable[[dict[str, Any]], Record]] = {1: Record.model_validate}
@@ -67,16 +38,12 @@ class Summary(NamedTuple):
     minimal_performance: MinimalPerformance | None
 
 
-def _better(value: float, other: float, metric: MetricInfo) -> bool:
-    return value < other if metric.direction == "min" else value > other
-
-
 def _best(values: Sequence[float | None], metric: MetricInfo) -> int | None:
     """Return the index of the best value, the first of equals; None if there is no value."""
     best: int | None = None
     best_value = 0.0
     for index, value in enumerate(values):
-        if value is not None and (best is None or _better(value, best_value, metric)):
+        if value is not None and (best is None or metric.better(value, best_value)):
             best, best_value = index, value
     return best
 
@@ -85,7 +52,7 @@ def _reach(
     curve: Sequence[CurvePoint], values: Sequence[float | None], metric: MetricInfo, threshold: float, steps: int
 ) -> tuple[int, bool]:
     for point, value in zip(curve, values, strict=True):
-        if value is not None and not _better(threshold, value, metric):
+        if value is not None and not metric.better(threshold, value):
             return point.step, False
     return steps, True
 

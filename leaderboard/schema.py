@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from rnnbench.leaderboard.metric import MetricInfo
+
 Status = Literal["finished", "diverged", "interrupted"]
 Budget = Literal["smoke", "cpu", "paper"]
-Direction = Literal["min", "max"]
 
 
 _DEEPEST = 64
@@ -68,16 +69,6 @@ Time = Annotated[str, AfterValidator(lambda text: parse_time(text) and text)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class MetricInfo(_Model):
-    """A measured quantity: its direction, its chance level, its best possible value and, if any, its threshold."""
-
-    name: Text
-    direction: Direction
-    chance: float
-    best: float
-    minimal_performance: float | None = None
 
 
 class CurvePoint(_Model):

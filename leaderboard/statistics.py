@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnbench.leaderboard.record import MetricInfo, Record
-from rnnbench.leaderboard.schema import parse_time
+from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.schema import Record, parse_time
 from rnnbench.leaderboard.store import Problem, path_of
 
 

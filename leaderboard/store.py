@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnbench.leaderboard.record import Record, RecordError, read_record
+from rnnbench.leaderboard.record import RecordError, read_record
+from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.side_file import Arrays, SideFileError, read_arrays, side_path
 from rnnbench.leaderboard.text import printable
 

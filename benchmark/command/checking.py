@@ -9,7 +9,8 @@ from pathlib import Path
 from rnnbench.benchmark.config.suite import find_suite, load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.config.yaml_file import read_yaml
 from rnnbench.benchmark.errors import UserError
-from rnnbench.leaderboard.record import Record, RecordError, read_record
+from rnnbench.leaderboard.record import RecordError, read_record
+from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
 

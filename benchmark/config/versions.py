@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnbench.benchmark.config.experiment import LATER_SETTINGS, NOT_IN_ID, Config, Experiment
 from rnnbench.benchmark.errors import shown
-from rnnbench.leaderboard.record import Record
+from rnnbench.leaderboard.schema import Record
 
 
 @dataclass(frozen=True)

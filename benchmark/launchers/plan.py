@@ -9,7 +9,8 @@ from pathlib import Path
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
-from rnnbench.leaderboard.record import Record, RecordError
+from rnnbench.leaderboard.record import RecordError
+from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import read_placed, read_side_arrays
 
 #: Members of one run at most: more share the work no better.

@@ -16,18 +16,9 @@ from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memory, versions
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.leaderboard.record import (
-    CodeVersion,
-    CurvePoint,
-    Measure,
-    MetricInfo,
-    Published,
-    Record,
-    RecordError,
-    read_record,
-    summarise,
-    write_record,
-)
+from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.record import RecordError, read_record, summarise, write_record
+from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Published, Record
 from rnnbench.leaderboard.side_file import Arrays, array_name, side_path, write_arrays
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 

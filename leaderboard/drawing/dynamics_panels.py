@@ -23,7 +23,6 @@ from rnnbench.leaderboard.drawing.panel_parts import (
     stack,
 )
 from rnnbench.leaderboard.dynamics import Series, scalar_residual, trained_cells
-from rnnbench.leaderboard.tables.values import axis_label, scale
 
 _MOST_LINES = 20
 _BOUND = (0, (4, 2))
@@ -44,13 +43,13 @@ def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
             draw_band(axes, np.array(shown.steps), rows, look(index))
             sheet.legend.add(network)
             values += shown.low
-    chance = scale(metric.name) * metric.chance
+    chance = metric.display.scale * metric.chance
     if metric.direction == "min" and values and all(value > 0 for value in [*values, chance]):
         axes.set_yscale("log")
     axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=_CHANCE)
     sheet.legend.refer("chance", REFERENCE, _CHANCE)
     axes.set_xlabel("optimiser steps")
-    axes.set_ylabel(f"test {axis_label(metric.name)}")
+    axes.set_ylabel(f"test {metric.display.axis}")
 
 
 def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -171,9 +170,9 @@ def truncation_error(axes: Axes, sheet: Sheet, series: Series) -> None:
 
 def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the ranked metric when only the last k steps are seen."""
-    name = sheet.column.metric.name
+    shown = sheet.column.metric.display
     for network, drawn, instances in sheet.each(series):
-        rows = scale(name) * stack(instances, "metric")
+        rows = shown.scale * stack(instances, "metric")
         if np.isfinite(rows).all():
             mean_line(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
             sheet.legend.add(network)
@@ -181,7 +180,7 @@ def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
             sheet.legend.add(network, "metric not finite")
     axes.set_xscale("log", base=2)
     axes.set_xlabel("inputs seen, k (time steps)")
-    axes.set_ylabel(axis_label(name))
+    axes.set_ylabel(shown.axis)
 
 
 def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:

@@ -10,7 +10,6 @@ from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
 from rnnbench.leaderboard.statistics import Cell, Statistic, statistic
 from rnnbench.leaderboard.store import safe_name
-from rnnbench.leaderboard.tables.values import axis_label, scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +34,7 @@ def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
         for point in record.curve:
             value = (point.val if split == "val" else point.test).get(name)
             if value is not None:
-                by_step.setdefault(point.step, []).append(scale(name) * value)
+                by_step.setdefault(point.step, []).append(cell.metric.display.scale * value)
     steps = sorted(by_step)
     summaries: list[Statistic | None] = [statistic(by_step[step]) for step in steps]
     return Curve(
@@ -76,12 +75,12 @@ def draw(board: Board, column: Column) -> Figure:
         # Numbered by row of the board, so that a network looks the same in all its figures.
         if network in column.cells:
             values += _draw_cell(axes, column.cells[network], network, index)
-    chance = scale(column.metric.name) * column.metric.chance
+    chance = column.metric.display.scale * column.metric.chance
     if column.metric.direction == "min" and all(value > 0 for value in [*values, chance]):
         axes.set_yscale("log")
     axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
     axes.set_xlabel("optimiser steps")
-    axes.set_ylabel(f"validation {axis_label(column.metric.name)}")
+    axes.set_ylabel(f"validation {column.metric.display.axis}")
     axes.set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
     axes.margins(x=0.02)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.dynamics import failures, moment_text, moments, taken
-from rnnbench.leaderboard.record import Measure
+from rnnbench.leaderboard.schema import Measure
 from rnnbench.leaderboard.statistics import statistic
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
 from rnnbench.leaderboard.tables.values import measured

@@ -5,65 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from rnnbench.leaderboard.metric import Display
 from rnnbench.leaderboard.statistics import Statistic
 
-# Name on axes and in tables, and unit.
-_LABELS = {
-    "accuracy": ("accuracy", "%"),
-    "rmse": ("RMSE", "units of the target"),
-    "mse": ("MSE", "squared units of the target"),
-    "normalized_mse": ("MSE / variance", "dimensionless"),
-    "cross_entropy": ("cross-entropy", "nats"),
-    "perplexity": ("perplexity", ""),
-    "bits_per_character": ("bits per character", ""),
-    "frame_nll": ("NLL per frame", "nats"),
-    "slot_f1": ("slot F1", "%"),
-}
-_PERCENT = frozenset({"accuracy", "slot_f1"})
-# Of a size that is read best as it is.
-_PLAIN = frozenset({"perplexity", "bits_per_character", "frame_nll"})
 
-
-def label(metric: str) -> str:
-    """Return a metric's name for readers, with its unit where that is a percentage."""
-    name, unit = _LABELS.get(metric, (metric, ""))
-    return f"{name} %" if unit == "%" else name
-
-
-def axis_label(metric: str) -> str:
-    """Return a metric's name and unit for an axis."""
-    name, unit = _LABELS.get(metric, (metric, ""))
-    return f"{name} ({unit})" if unit else name
-
-
-def scale(metric: str) -> float:
-    """Return what a metric's values are multiplied by before they are shown."""
-    return 100.0 if metric in _PERCENT else 1.0
-
-
-def score(value: float, metric: str, digits: int = 2) -> str:
-    """Write a metric's value: with two decimals, or in short scientific form where sizes differ by magnitudes.
-
-    >>> score(0.98224, "accuracy"), score(0.0000461, "rmse"), score(0, "mse"), score(12.5, "mse")
-    ('98.22', '4.61e-5', '0', '1.25e1')
-    >>> score(143.512, "perplexity"), score(0.9, "slot_f1"), score(0, "perplexity")
-    ('143.51', '90.00', '0')
-    """
-    if metric in _PERCENT:
-        return f"{100 * value:.2f}"
-    if value == 0 or not math.isfinite(value):
-        return f"{value:.0f}"
-    if metric in _PLAIN:
-        return f"{value:.2f}"
-    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
-
-
-def mean_and_sd(summary: Statistic, metric: str, bold: bool = False) -> str:
+def mean_and_sd(summary: Statistic, shown: Display, bold: bool = False) -> str:
     """Write ``mean ± sd (n)``; without the deviation for one value."""
-    text = score(summary.mean, metric)
+    text = shown.text(summary.mean)
     if summary.sd is not None:
-        text += f" ± {score(summary.sd, metric, digits=1)}"
+        text += f" ± {shown.text(summary.sd, digits=1)}"
     return f"**{text}** ({summary.n})" if bold else f"{text} ({summary.n})"
 
 
@@ -97,9 +47,7 @@ def milliseconds(seconds: float) -> str:
     ('12.3', '2500', '0')
     """
     value = 1000 * seconds
-    if value == 0:
-        return "0"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value else "0"
 
 
 def measured(summary: Statistic) -> str:

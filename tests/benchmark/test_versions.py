@@ -11,7 +11,7 @@ import pytest
 from rnnbench.benchmark.config.experiment import Experiment, set_setting
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.config.versions import changed_settings, other_versions
-from rnnbench.leaderboard.record import Record
+from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import find_records
 
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"

@@ -21,7 +21,8 @@ from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.run.callbacks.wandb_mirror import history_row, run_id, run_summary
 from rnnbench.benchmark.run.job import Job, Member
-from rnnbench.leaderboard.record import Record, read_record
+from rnnbench.leaderboard.record import read_record
+from rnnbench.leaderboard.schema import Record
 
 STEPS = [3, 6, 9, 11]  # of the evaluations: every third, and the last
 

@@ -19,7 +19,8 @@ from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import RunFacts, make_record
 from rnnbench.benchmark.run.train import TrainOptions, build, train
-from rnnbench.leaderboard.record import Record, comparable, read_record
+from rnnbench.leaderboard.record import comparable, read_record
+from rnnbench.leaderboard.schema import Record
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.presets import PRESETS
 from rnnbench.lit_models.recurrence import Recurrence

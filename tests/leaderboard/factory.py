@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from rnnbench.leaderboard.record import CurvePoint, Measure, MetricInfo, Record, summarise, write_record
+from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.record import summarise, write_record
+from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
 from rnnbench.leaderboard.side_file import array_name, side_path, write_arrays
 from rnnbench.leaderboard.store import path_of
 

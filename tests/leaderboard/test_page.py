@@ -8,7 +8,8 @@ import pytest
 
 from rnnbench.leaderboard.literature import RESULTS, Literature
 from rnnbench.leaderboard.page import write_leaderboard
-from rnnbench.leaderboard.record import Published, write_record
+from rnnbench.leaderboard.record import write_record
+from rnnbench.leaderboard.schema import Published
 from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, make_record
 

@@ -8,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rnnbench.leaderboard.record import (
-    CurvePoint,
-    Measure,
-    Record,
-    RecordError,
-    comparable,
-    read_record,
-    summarise,
-    write_record,
-)
+from rnnbench.leaderboard.record import RecordError, comparable, read_record, summarise, write_record
+from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, make_record, metrics_of
 
 HISTORIC = Path(__file__).parent / "historic"

@@ -17,7 +17,7 @@ import lightning as L
 from rnnbench.benchmark.config.options import WandbMode
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import learning_curve, portable
-from rnnbench.leaderboard.record import CurvePoint, Record
+from rnnbench.leaderboard.schema import CurvePoint, Record
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 if TYPE_CHECKING:

@@ -1,0 +1,111 @@
+"""Metrics: what a record says of one, and how tables, figures and published numbers show its values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a metric is shown.
+
+    Attributes:
+        label: its name for readers.
+        unit: of what is shown; with ``%``, values are fractions and shown as percentages.
+        decimals: whether its values are of a size that two decimals suit.
+        published: its name in ``published/results.csv``.
+    """
+
+    label: str
+    unit: str = ""
+    decimals: bool = False
+    published: str = ""
+
+    @property
+    def scale(self) -> float:
+        """What values are multiplied by before they are shown."""
+        return 100.0 if self.unit == "%" else 1.0
+
+    @property
+    def heading(self) -> str:
+        """The label, with the unit where that is a percentage."""
+        return f"{self.label} %" if self.unit == "%" else self.label
+
+    @property
+    def axis(self) -> str:
+        """Label and unit for an axis."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float, digits: int = 2) -> str:
+        """Write a value: with two decimals, or in short scientific form where sizes differ by magnitudes.
+
+        >>> display("accuracy").text(0.98224), display("rmse").text(0.0000461), display("mse").text(12.5)
+        ('98.22', '4.61e-5', '1.25e1')
+        >>> display("perplexity").text(143.512), display("slot_f1").text(0.9), display("perplexity").text(0)
+        ('143.51', '90.00', '0')
+        """
+        if self.unit == "%":
+            return f"{100 * value:.2f}"
+        if value == 0 or not math.isfinite(value):
+            return f"{value:.0f}"
+        if self.decimals:
+            return f"{value:.2f}"
+        mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
+        return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
+
+
+_DISPLAYS = {
+    "accuracy": Display("accuracy", "%", published="test_acc_pct"),
+    "rmse": Display("RMSE", "units of the target", published="test_RMS"),
+    "mse": Display("MSE", "squared units of the target", published="test_MSE"),
+    "normalized_mse": Display("MSE / variance", "dimensionless"),
+    "cross_entropy": Display("cross-entropy", "nats"),
+    "perplexity": Display("perplexity", decimals=True, published="test_ppl"),
+    "bits_per_character": Display("bits per character", decimals=True, published="test_bpc"),
+    "frame_nll": Display("NLL per frame", "nats", decimals=True, published="test_NLL"),
+    "slot_f1": Display("slot F1", "%", published="test_F1"),
+}
+
+
+def display(metric: str) -> Display:
+    """Return how a metric is shown; under its own name if nothing is known of it."""
+    return _DISPLAYS.get(metric, Display(metric))
+
+
+def metric_of_published(name: str) -> str:
+    """Return our name of a metric of ``published/results.csv``; the file's own where we have none.
+
+    >>> metric_of_published("test_acc_pct"), metric_of_published("iterations_to_MP")
+    ('accuracy', 'iterations_to_MP')
+    """
+    return next((metric for metric, shown in _DISPLAYS.items() if shown.published == name), name)
+
+
+class MetricInfo(BaseModel):
+    """A measured quantity: its direction, its chance level, its best possible value and, if any, its threshold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    direction: Literal["min", "max"]
+    chance: float
+    best: float
+    minimal_performance: float | None = None
+
+    @property
+    def display(self) -> Display:
+        """How it is shown."""
+        return display(self.name)
+
+    @property
+    def heading(self) -> str:
+        """Its name for readers, with an arrow in the direction of better values."""
+        return f"{self.display.heading} {'↓' if self.direction == 'min' else '↑'}"
+
+    def better(self, value: float, other: float) -> bool:
+        """Return whether a value is better than another."""
+        return value < other if self.direction == "min" else value > other
