@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import loss_quantity, scored_sum
 from rnnbench.lit_models.scan.loop import scan_loop
@@ -19,7 +20,7 @@ class BatchLoss:
     """What a network's loss is a sum over, on fixed sequences, as a function of the flat vector of its parameters.
 
     The loss is ``total / count``, or its root for a task of loss ``rmse`` (``training_loss``), where totals and counts
-    add up over chunks of the sequences. The network is a copy in evaluation mode, walked step by step; only
+    add up over chunks of the sequences. The network is a copy in evaluation mode, run step by step; only
     parameters that require a gradient are in the vector, in the order of ``named_parameters``.
 
     Args:
@@ -27,10 +28,10 @@ class BatchLoss:
         task: gives the loss and the steps that it scores.
         batch: the sequences, on the network's device.
         dtype: floating-point type of everything that follows.
-        chunk: largest number of sequences walked at a time.
+        chunk: largest number of sequences run at a time.
 
     Attributes:
-        parameters: values in the network that was given, θ [P].
+        parameters: values in the given network, θ [P].
         chunks: the sequences.
 
     Raises:
@@ -40,10 +41,10 @@ class BatchLoss:
     def __init__(self, network: Network, task: Task, batch: Batch, dtype: torch.dtype, chunk: int) -> None:
         """Copy the network and split the sequences."""
         self.chunks = split_batch(batch, dtype, chunk)
-        self._walk = _StepByStep(converted_copy(network, dtype))
-        named = [(name, value.detach()) for name, value in self._walk.named_parameters() if value.requires_grad]
+        self._network = _StepByStep(converted_copy(network, dtype))
+        named = [(name, value.detach()) for name, value in self._network.named_parameters() if value.requires_grad]
         if not named:
-            raise ValueError("network has no parameter that requires a gradient: at least one is needed")
+            raise ValueError("network must have a parameter that requires a gradient, but all are frozen")
         self._names = [name for name, _ in named]
         self._shapes = [value.shape for _, value in named]
         self.parameters = torch.cat([value.flatten() for _, value in named])
@@ -53,7 +54,7 @@ class BatchLoss:
         """Return the readout [b, K] or [b, T, K] of a chunk for parameters [P]."""
         parts = parameters.split([math.prod(shape) for shape in self._shapes])
         values = {n: part.view(shape) for n, part, shape in zip(self._names, parts, self._shapes, strict=True)}
-        outputs: Tensor = functional_call(self._walk, values, (chunk.inputs, chunk.lengths))
+        outputs: Tensor = functional_call(self._network, values, (chunk.inputs, chunk.lengths))
         return outputs
 
     def total(self, outputs: Tensor, chunk: Batch) -> tuple[Tensor, int | Tensor]:
@@ -63,7 +64,7 @@ class BatchLoss:
 
 
 class _StepByStep(nn.Module):
-    """A network that always walks the plain loop, which can be differentiated as often as one likes."""
+    """A network that always runs the plain loop, which can be differentiated any number of times."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -79,28 +80,16 @@ class _StepByStep(nn.Module):
         return self.network.readout(recurrence.output(final))
 
 
-def converted_copy(network: Network, dtype: torch.dtype) -> Network:
-    """Return a copy of a network in a floating-point type, in evaluation mode.
-
-    Raises:
-        ValueError: the type is not a real floating-point type.
-    """
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype is {dtype}: a floating-point type is allowed")
-    return copy.deepcopy(network).to(dtype).eval()
-
-
 def split_batch(batch: Batch, dtype: torch.dtype, chunk: int) -> list[Batch]:
     """Return a batch in chunks of sequences, its floating-point parts in the given type.
 
     Raises:
         ValueError: the batch is empty or the chunk not positive.
     """
-    if chunk < 1:
-        raise ValueError(f"chunk is {chunk}: at least 1 is allowed")
+    check_at_least(1, chunk=chunk)
     size = len(batch.inputs)
     if size < 1:
-        raise ValueError("batch holds 0 sequences: at least 1 is needed")
+        raise ValueError("batch must hold at least 1 sequence, got 0")
     given = (batch.inputs, batch.targets, batch.lengths)
     dtypes = [dtype if part is not None and part.is_floating_point() else None for part in given]
     # Copies: what was made in inference mode cannot be differentiated.

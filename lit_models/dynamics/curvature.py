@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.dynamics.batch_loss import BatchLoss
 from rnnbench.lit_models.network import Network
 
-Matrix = Literal["hessian", "ggn"]
+Matrix: TypeAlias = Literal["hessian", "ggn"]
 
 
 class Curvature:
@@ -20,10 +21,10 @@ class Curvature:
     ``hessian`` is ∂²L/∂θ². ``ggn`` is JᵀH_L J, with J the Jacobian of the outputs and H_L the loss's Hessian with
     respect to them (Schraudolph 2002): positive semi-definite, and the Hessian itself where outputs are linear in θ.
 
-    Products are reverse over reverse: the graph of the gradient is built once and kept, and a product is one walk back
-    through it. (784 steps, 128 sequences, 11,310 parameters, float64, one core: 0.8 s a product, where forward over
-    reverse takes 1.4 s; ``torch.func.linearize`` takes 0.6 s after more than a minute of tracing.) A kept graph of 128
-    such sequences holds 1.2 GB; sequences beyond ``kept`` are walked anew for every product.
+    Products are reverse over reverse: the graph of the gradient is built once and kept, and a product is one backward
+    pass through it (forward over reverse takes longer, ``torch.func.linearize`` minutes of tracing). A kept graph of
+    128 sequences of 784 steps, of 11,310 parameters, holds 1.2 GB; sequences beyond ``kept`` are run again for every
+    product.
 
     Sums over sequences add up exactly. For a loss √m, with m a mean over all of them, the matrix of m, A, gives
     A / (2√m) - g gᵀ / (4 m^{3/2}) with the gradient g of m: for the Hessian by the chain rule, and for Gauss–Newton
@@ -35,7 +36,7 @@ class Curvature:
         batch: the sequences, on the network's device.
         matrix: ``hessian`` or ``ggn``.
         dtype: of the computation.
-        chunk: largest number of sequences walked at a time.
+        chunk: largest number of sequences run at a time.
         kept: number of sequences (up to a whole chunk) whose graphs are kept from product to product.
 
     Attributes:
@@ -59,31 +60,30 @@ class Curvature:
         chunk: int = 128,
         kept: int = 256,
     ) -> None:
-        """Walk all sequences once."""
-        if matrix not in ("hessian", "ggn"):
-            raise ValueError(f"matrix is {matrix!r}: 'hessian' or 'ggn' is allowed")
-        if kept < 0:
-            raise ValueError(f"kept is {kept}: 0 or more is allowed")
+        """Run all sequences once."""
+        check_choice("matrix", matrix, get_args(Matrix))
+        check_at_least(0, kept=kept)
         self._sum = BatchLoss(network, task, batch, dtype, chunk)
         self._matrix = matrix
         self.size = self._sum.parameters.numel()
         self.products = 0
         self._kept: list[_Chunk] = []
-        self._renewed: list[Batch] = []
+        self._rerun: list[Batch] = []
         gradient = torch.zeros_like(self._sum.parameters)
-        total, self._count, left = gradient.new_zeros(()), 0, kept
+        total, left = gradient.new_zeros(()), kept
+        self._count: int | Tensor = 0
         for sequences in self._sum.chunks:
-            walked = _Chunk(self._sum, sequences, matrix)
-            total += walked.total
-            gradient += walked.gradient
-            self._count += walked.count
+            part = _Chunk(self._sum, sequences, matrix)
+            total += part.total
+            gradient += part.gradient
+            self._count += part.count
             left -= len(sequences.inputs)
             if left >= 0:
-                self._kept.append(walked)
+                self._kept.append(part)
             else:
-                self._renewed.append(sequences)
-            # Or the next chunk's graph would be built beside this one.
-            del walked
+                self._rerun.append(sequences)
+            # Otherwise the next chunk's graph would be built beside this one.
+            del part
         self._gradient = gradient / self._count
         mean = total / self._count
         self._root = mean.sqrt() if task.loss == "rmse" else None
@@ -102,9 +102,9 @@ class Curvature:
         """
         vectors = vectors.to(self._sum.parameters)
         product = torch.zeros_like(vectors)
-        for walked in self._kept:
-            product += walked.multiply(vectors)
-        for sequences in self._renewed:
+        for part in self._kept:
+            product += part.multiply(vectors)
+        for sequences in self._rerun:
             product += _Chunk(self._sum, sequences, self._matrix).multiply(vectors)
         product /= self._count
         if self._root is not None:
@@ -139,18 +139,18 @@ class _Chunk:
             (self.slope,) = torch.autograd.grad(total, self.readouts, create_graph=True)
             # A vector-Jacobian product is linear in its vector: differentiated by it, it is a Jacobian-vector product.
             self.probe = torch.zeros_like(self.outputs, requires_grad=True)
-            (self.pulled,) = torch.autograd.grad(self.outputs, self.parameters, self.probe, create_graph=True)
-            self.gradient = _pull(self.outputs, self.parameters, self.slope.detach())
+            (self.vjp,) = torch.autograd.grad(self.outputs, self.parameters, self.probe, create_graph=True)
+            self.gradient = _vjp(self.outputs, self.parameters, self.slope.detach())
         self.total = total.detach()
 
     def multiply(self, vectors: Tensor) -> Tensor:
         if self.matrix == "hessian":
-            return _pull(self.slope, self.parameters, vectors)
-        tangents = _pull(self.pulled, self.probe, vectors)
-        return _pull(self.outputs, self.parameters, _pull(self.slope, self.readouts, tangents))
+            return _vjp(self.slope, self.parameters, vectors)
+        tangents = _vjp(self.vjp, self.probe, vectors)
+        return _vjp(self.outputs, self.parameters, _vjp(self.slope, self.readouts, tangents))
 
 
-def _pull(results: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
+def _vjp(results: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
     """Return vectors [*results] or [V, *results] times the Jacobian of the results; the graph stays."""
     batched = vectors.dim() > results.dim()
     return torch.autograd.grad(results, inputs, vectors, retain_graph=True, is_grads_batched=batched)[0]

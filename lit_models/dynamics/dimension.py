@@ -12,7 +12,7 @@ def kaplan_yorke_dimension(exponents: Tensor, state_size: int | None = None) -> 
     0 if λ_1 < 0; S if all S exponents have a sum ≥ 0 (Kaplan & Yorke 1979).
 
     Args:
-        exponents: [..., K] in any order; -inf is allowed.
+        exponents: [..., K] in any order; -inf included.
         state_size: S; None if the K exponents are all there are.
 
     Returns:
@@ -21,6 +21,7 @@ def kaplan_yorke_dimension(exponents: Tensor, state_size: int | None = None) -> 
     >>> kaplan_yorke_dimension(torch.tensor([[0.5, -0.25, -0.5], [-1.0, -2.0, -3.0]])).tolist()
     [2.5, 0.0]
     """
+    _check_count(exponents, state_size)
     ordered = exponents.sort(dim=-1, descending=True)[0]
     sums, count = ordered.cumsum(-1), ordered.shape[-1]
     k = (sums >= 0).sum(-1, keepdim=True)
@@ -36,7 +37,7 @@ def entropy_rate(exponents: Tensor, state_size: int | None = None) -> Tensor:
     """Return the sum [...] of the positive exponents of [..., K], nats per step: Pesin's bound of the entropy rate.
 
     Args:
-        exponents: [..., K] in any order; -inf is allowed.
+        exponents: [..., K] in any order; -inf included.
         state_size: S; None if the K exponents are all there are.
 
     Returns:
@@ -45,7 +46,16 @@ def entropy_rate(exponents: Tensor, state_size: int | None = None) -> Tensor:
     >>> entropy_rate(torch.tensor([0.5, 0.25, -1.0])).item()
     0.75
     """
+    _check_count(exponents, state_size)
     positive = exponents.clamp(min=0.0).sum(-1)
     count = exponents.shape[-1]
     undecided = (exponents > 0).all(-1) & (count != (count if state_size is None else state_size))
     return positive.masked_fill(undecided, torch.nan)
+
+
+def _check_count(exponents: Tensor, state_size: int | None) -> None:
+    """Raise ValueError if there is no exponent, or more than the state has directions."""
+    count = exponents.shape[-1]
+    if not 1 <= count <= (count if state_size is None else state_size):
+        most = "" if state_size is None else f" and at most {state_size}, the size of the state"
+        raise ValueError(f"the number of exponents must be at least 1{most}, got {count}")

@@ -1,4 +1,4 @@
-"""How the loss's gradient with respect to the state travels back through time."""
+"""How the loss's gradient with respect to the state changes through backpropagation in time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from rnnbench.datamodules.task import Batch, Task
-from rnnbench.lit_models.dynamics.batch_loss import converted_copy, split_batch
+from rnnbench.lit_models.dynamics.batch_loss import split_batch
+from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import loss_quantity, scored_sum
 
@@ -21,7 +22,7 @@ class GradientFlow:
         norm_inf: largest magnitude of an entry [T, B].
         norm_2: Euclidean norm [T, B].
         slope: least-squares slope of log ‖∂L_b/∂h_t‖₂ against the number of steps from t to the end [B], in nats per
-            step: negative where gradients vanish on their way back. NaN where a norm is 0, and for a single step.
+            step: negative where gradients vanish backwards in time. NaN where a norm is 0, and for a single step.
         loss: L_b [B].
     """
 
@@ -39,24 +40,24 @@ def gradient_flow(
     """Measure the gradients of backpropagation through time (Dubinin & Effenberger 2024, Fig. 2D, 5D, B.4B).
 
     L_b is the loss of sequence b alone: the mean over its scored steps and outputs, and for a task of loss ``rmse`` the
-    root of that mean (so a perfect sequence has gradient 0, as in training). A gradient counts every way in which a
-    state acts on the loss: through later states and, where there is a readout at every step, at once. Past its length a
-    sequence's state stands still: the norms stand still with it (with a readout at every step they fall, as fewer
-    scored steps are left), and the slope is over the steps up to the length.
+    root of that mean (so a perfect sequence has gradient 0, as in training). A gradient is total: through later states
+    and, where there is a readout at every step, through the step's own output. Past its length a sequence's state is
+    frozen: the norms are constant there (with a readout at every step they fall, as fewer scored steps are left), and
+    the slope is over the steps up to the length.
 
     Args:
         network: is copied, and stays as it is; the copy is in evaluation mode.
         task: gives the loss and the steps that it scores.
         batch: the sequences, on the network's device.
         dtype: of the computation.
-        chunk: largest number of sequences walked at a time.
+        chunk: largest number of sequences run at a time.
 
     Raises:
         ValueError: an argument is not allowed.
         FloatingPointError: a sequence's loss or gradient is not finite.
 
     Example:
-        A state that halves at each step, h_t = h_{t-1} / 2 + x_t: gradients too halve on their way back.
+        A state that halves at each step, h_t = h_{t-1} / 2 + x_t: so do gradients, backwards in time.
 
         >>> import math
         >>> from rnnbench.datamodules.task import Metric
@@ -69,9 +70,9 @@ def gradient_flow(
         >>> flow.norm_2.flatten().tolist(), math.isclose(flow.slope.item(), math.log(0.5))
         ([0.375, 0.75, 1.5], True)
     """
-    # No gradient with respect to the weights is wanted: without it only states are kept for the way back.
-    walker = converted_copy(network, dtype).requires_grad_(False)
-    parts = [_flow(walker, task, part) for part in split_batch(batch, dtype, chunk)]
+    # Without gradients of the weights only states are kept for the backward pass.
+    frozen = converted_copy(network, dtype).requires_grad_(False)
+    parts = [_flow(frozen, task, part) for part in split_batch(batch, dtype, chunk)]
     norm_inf, norm_2 = (torch.cat([part[index] for part in parts], 1) for index in (0, 1))
     return GradientFlow(norm_inf, norm_2, _slopes(norm_2, batch.lengths), torch.cat([part[2] for part in parts]))
 

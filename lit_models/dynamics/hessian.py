@@ -9,9 +9,11 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
+from rnnbench.datamodules.checks import check_at_least, check_number
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.dynamics.curvature import Curvature, Matrix
 from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.parameter_budget import count_parameters
 
 #: Most parameters for which all eigenvalues are found, from the dense matrix.
 DENSE_LIMIT = 3000
@@ -61,7 +63,7 @@ def hessian_spectrum(
         count: k, at most the number of parameters; None for all.
         matrix: ``hessian``, or ``ggn`` for JᵀH_L J.
         dtype: of the products; in ``torch.float32`` eigenvalues below 1e-6 of the largest are noise.
-        chunk: largest number of sequences walked at a time.
+        chunk: largest number of sequences run at a time.
         kept: number of sequences whose graphs are kept from product to product (about 10 MB each for 784 steps of
             100 units in double precision); more take longer and no more memory.
         seed: of the vector that Lanczos starts from.
@@ -69,7 +71,7 @@ def hessian_spectrum(
         restarts: most restarts of Lanczos, of about k products each.
 
     Raises:
-        ValueError: an argument is not allowed, or there are more than 3,000 parameters for all eigenvalues.
+        ValueError: an argument is impossible, or there are more than 3,000 parameters for all eigenvalues.
         FloatingPointError: the loss or a product is not finite, or the loss is a root of 0.
         ArithmeticError: not all eigenvalues were found within the restarts; says how many were.
 
@@ -86,19 +88,14 @@ def hessian_spectrum(
         >>> hessian_spectrum(network, task, batch, count=None).eigenvalues.tolist()
         [8.0, 2.0]
     """
-    if count is not None and count < 1:
-        raise ValueError(f"count is {count}: at least 1, or None for all, is allowed")
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance is {tolerance}: 0 or a positive number is allowed")
-    if restarts < 1:
-        raise ValueError(f"restarts is {restarts}: at least 1 is allowed")
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"dtype is {dtype}: torch.float32 or torch.float64 is allowed")
-    size = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    check_number("tolerance", tolerance, low=0)
+    check_at_least(1, restarts=restarts)
+    size = count_parameters(network)
     if count is None and size > DENSE_LIMIT:
-        raise ValueError(f"count is None, with {size} parameters: all eigenvalues of up to {DENSE_LIMIT} are allowed")
-    if count is not None and count > size:
-        raise ValueError(f"count is {count}: at most {size}, the number of parameters, is allowed")
+        raise ValueError(f"count must be a number for more than {DENSE_LIMIT} parameters, got None for {size}")
+    if count is not None:
+        check_at_least(1, count=count)
+        check_number("count", count, high=size)
     curvature = Curvature(network, task, batch, matrix, dtype, chunk, kept)
     # Lanczos works in a space of 2k + 1 vectors: no smaller than the whole, it saves nothing.
     if count is None or 2 * count + 1 >= size:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from rnnbench.lit_models.dynamics.orthonormalise import orthonormalise
-from rnnbench.lit_models.dynamics.tangent import tangent_products, walk_states
+from rnnbench.lit_models.dynamics.tangent import run_states, tangent_products
 from rnnbench.lit_models.recurrence import Recurrence
 
 #: Most steps and most entries (of states or inputs) that are prepared at once.
@@ -19,7 +19,7 @@ MOST_STEPS, MOST_ENTRIES = 1024, 2**21
 #: What share of the allowed condition an interval is chosen for.
 TARGET = 0.8
 
-Interval = int | Literal["auto"]
+Interval: TypeAlias = int | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class IntervalRule:
 def log_growth(
     recurrence: Recurrence, inputs: Tensor, state: Tensor, tangents: Tensor, qr_every: Interval, stops: Sequence[int]
 ) -> Iterator[tuple[int, Tensor]]:
-    """Walk along trajectories and yield the logarithms of R's diagonal at every orthonormalisation.
+    """Follow trajectories and yield the logarithms of R's diagonal at every orthonormalisation.
 
     A vector may come to nothing only within a single step, and no product may overflow but within one: intervals in
     which this happens, or that were too long for the precision, are done again in halves. A sequence whose state or
@@ -78,7 +78,7 @@ def log_growth(
         stops: increasing steps at which there is an orthonormalisation in any case; the last one is T.
 
     Yields:
-        The number of steps walked, and the log-factors [B, K] since the last orthonormalisation.
+        The number of steps done, and the log-factors [B, K] since the last orthonormalisation.
     """
     rule, count, batch_size = IntervalRule(qr_every, inputs.dtype), tangents.shape[0], inputs.shape[1]
     remaining = torch.arange(batch_size, device=inputs.device)
@@ -86,7 +86,7 @@ def log_growth(
     interval, done = rule.first, 0
     for chunk in inputs.split(chunk_steps(inputs, state)):
         projected = recurrence.project(chunk[:, remaining])
-        states = walk_states(recurrence, projected, state)
+        states = run_states(recurrence, projected, state)
         finite = states.isfinite().all(-1).all(0)
         t = 0
         while t < len(chunk):

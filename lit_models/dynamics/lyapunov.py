@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from rnnbench.datamodules.checks import check_at_least, check_number
 from rnnbench.lit_models.dynamics.dimension import entropy_rate, kaplan_yorke_dimension
 from rnnbench.lit_models.dynamics.log_growth import Interval, chunk_steps, log_growth
-from rnnbench.lit_models.dynamics.tangent import walk_states
+from rnnbench.lit_models.dynamics.precision import converted_copy
+from rnnbench.lit_models.dynamics.tangent import run_states
 from rnnbench.lit_models.recurrence import Recurrence
 
 #: A curve is thinned to half of its points whenever it has twice as many.
@@ -84,20 +85,20 @@ def lyapunov_spectrum(
 ) -> LyapunovSpectrum:
     """Measure the Lyapunov spectrum of a recurrence's whole state along driven trajectories.
 
-    The inputs are walked once: ``state_transient`` steps with the state alone; ``tangent_transient`` steps in which the
-    tangent vectors turn to the directions of the exponents; and the rest, over which log |diag R| is accumulated and
-    divided by the number of steps. Trajectories are never repeated: too few inputs are an error.
+    The inputs are run through once: ``state_transient`` steps with the state alone; ``tangent_transient`` steps in
+    which the tangent vectors turn to the directions of the exponents; and the rest, over which log |diag R| is
+    accumulated and divided by the number of steps. Trajectories are never repeated: too few inputs are an error.
 
     All S vectors start as the identity, which is exact at once for diagonal and upper triangular Jacobians; fewer than
     S start as random orthonormal ones, the same for every sequence. An instance of an ensemble is measured as
     ``ensemble.instance(i).recurrence``. The recurrence given is not touched: a copy in ``dtype`` and evaluation mode
-    is walked through ``project`` and ``advance``.
+    is run through ``project`` and ``advance``.
 
     Args:
         recurrence: on the inputs' device.
         inputs: [T, B, D].
         count: K, how many leading exponents; None for all S.
-        state_transient: steps walked before there are tangent vectors.
+        state_transient: steps run before there are tangent vectors.
         tangent_transient: steps after those without accumulation.
         qr_every: most steps between orthonormalisations, fewer where the condition of R asks for it; ``auto`` for
             the condition alone.
@@ -107,7 +108,7 @@ def lyapunov_spectrum(
         seed: of the random start.
 
     Raises:
-        ValueError: an argument is not allowed, or the transients leave no step.
+        ValueError: an argument is impossible, or the transients leave no step.
 
     >>> from rnnbench.lit_models.recurrences.wcrnn import WCRNN
     >>> decaying = WCRNN(input_size=1, hidden_size=3, r=0.5, gamma=0.0)
@@ -118,21 +119,19 @@ def lyapunov_spectrum(
     recurrence, inputs, state = _prepared(recurrence, inputs, state, dtype)
     total, batch_size, state_size = len(inputs), inputs.shape[1], state.shape[1]
     count = state_size if count is None else count
-    if not 1 <= count <= state_size:
-        raise ValueError(f"count is {count}: 1 to {state_size} (the size of the state) is allowed")
-    for name, value in (("state_transient", state_transient), ("tangent_transient", tangent_transient)):
-        if value < 0:
-            raise ValueError(f"{name} is {value}: 0 or more is allowed")
-    if qr_every != "auto" and (isinstance(qr_every, str) or qr_every < 1):
-        raise ValueError(f"qr_every is {qr_every!r}: 'auto' or a number of at least 1 is allowed")
+    check_at_least(1, count=count)
+    check_number("count", count, high=state_size)
+    check_at_least(0, state_transient=state_transient, tangent_transient=tangent_transient)
+    if qr_every != "auto":
+        check_at_least(1, qr_every=qr_every)
     steps = total - state_transient - tangent_transient
     if steps < 1:
         raise ValueError(
-            f"state_transient is {state_transient} and tangent_transient is {tangent_transient}: "
-            f"together less than the number of inputs, {total}, is allowed"
+            f"state_transient and tangent_transient must sum to less than the {total} inputs, "
+            f"got {state_transient} and {tangent_transient}"
         )
     for chunk in inputs[:state_transient].split(chunk_steps(inputs, state)):
-        state = walk_states(recurrence, recurrence.project(chunk), state)[-1]
+        state = run_states(recurrence, recurrence.project(chunk), state)[-1]
     sums, curve, half = inputs.new_zeros(batch_size, count), [], torch.full((), torch.nan).to(inputs)
     stops = [stop for stop in (tangent_transient, tangent_transient + steps // 2, tangent_transient + steps) if stop]
     tangents = _start(count, batch_size, state_size, seed).to(inputs)
@@ -160,7 +159,7 @@ def finite_time_exponents(
     and equal eigenvalues in modulus only in the limit of a long product. Arguments are as in ``lyapunov_spectrum``.
 
     Raises:
-        ValueError: an argument is not allowed.
+        ValueError: an argument is impossible.
 
     >>> from rnnbench.lit_models.recurrences.wcrnn import WCRNN
     >>> decaying = WCRNN(input_size=1, hidden_size=2, r=0.5, gamma=0.0)
@@ -183,17 +182,15 @@ def _prepared(
     recurrence: Recurrence, inputs: Tensor, state: Tensor | None, dtype: torch.dtype
 ) -> tuple[Recurrence, Tensor, Tensor]:
     """Return a copy of the recurrence, the inputs and the first state, all in ``dtype`` on the inputs' device."""
-    if dtype not in (torch.float64, torch.float32):
-        raise ValueError(f"dtype is {dtype}: torch.float64 or torch.float32 is allowed")
     if inputs.dim() != 3 or 0 in inputs.shape[:2] or inputs.shape[2] != recurrence.input_size:
         raise ValueError(
-            f"inputs have the shape {list(inputs.shape)}: [T, B, {recurrence.input_size}] with T and B of at least 1 "
-            "is allowed"
+            f"inputs must have the shape [T, B, {recurrence.input_size}] with T and B at least 1, "
+            f"got {list(inputs.shape)}"
         )
-    recurrence = copy.deepcopy(recurrence).to(inputs.device, dtype).requires_grad_(False).eval()
+    recurrence = converted_copy(recurrence, dtype).to(inputs.device).requires_grad_(False)
     start = recurrence.initial_state(inputs.shape[1])
     if state is not None and state.shape != start.shape:
-        raise ValueError(f"state has the shape {list(state.shape)}: {list(start.shape)} is allowed")
+        raise ValueError(f"state must have the shape {list(start.shape)}, got {list(state.shape)}")
     start = start if state is None else state.detach()
     # Copies: what was made in inference mode cannot be differentiated.
     return recurrence, inputs.detach().to(dtype, copy=True), start.to(inputs.device, dtype, copy=True)

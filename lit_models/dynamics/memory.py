@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.seeds import named_generator
+from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.recurrence import Recurrence
 
 # Below this probability under chance a delay counts as remembered: of 100 forgotten delays, 0.01 on average pass.
@@ -72,7 +72,7 @@ def memory_capacity(
         dtype: of the computation.
 
     Raises:
-        ValueError: an argument is outside what is allowed, or the samples are too few for the state.
+        ValueError: an argument is impossible, or the samples are too few for the state.
         FloatingPointError: the state becomes infinite or NaN.
 
     Example:
@@ -90,8 +90,8 @@ def memory_capacity(
     washout = max(delays - 1, 100) if washout is None else washout
     _check(recurrence, delays, steps, washout, sequences, regularisation)
     check_choice("distribution", distribution, ("uniform", "normal"))
+    recurrence = converted_copy(recurrence, dtype)
     cutoff = 1000 * torch.finfo(dtype).eps if regularisation is None else regularisation
-    recurrence = copy.deepcopy(recurrence).to(dtype).eval()
     # A recurrence without parameters starts in the default dtype whatever it was converted to.
     state = recurrence.initial_state(sequences).to(dtype)
     shape = (washout + steps, sequences, recurrence.input_size)
@@ -148,10 +148,10 @@ def _check(
     check_at_least(1, delays=delays, steps=steps, sequences=sequences)
     check_at_least(delays - 1, washout=washout)
     if regularisation is not None and not 0 <= regularisation < 1:
-        raise ValueError(f"regularisation is {regularisation}: from 0 to below 1, or None, is allowed")
-    if sequences * steps < 2 * recurrence.state_size + 2:
-        needed = 2 * recurrence.state_size + 2
+        raise ValueError(f"regularisation must be None, or at least 0 and below 1, got {regularisation}")
+    needed = 2 * recurrence.state_size + 2
+    if sequences * steps < needed:
         raise ValueError(
-            f"steps is {steps} in {sequences} sequence(s): a state of {recurrence.state_size} needs at least {needed} "
-            "samples in all"
+            f"steps × sequences must be at least {needed} for a state of {recurrence.state_size}, got "
+            f"{steps} × {sequences}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.seeds import named_generator
+from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.recurrence import Recurrence
 
 # The neglected lower degrees halve from one doubling to the next, so the slope is as far off as its last change.
@@ -60,7 +60,7 @@ def polynomial_degree(
         dtype: of the computation.
 
     Raises:
-        ValueError: a number is not positive.
+        ValueError: an argument is impossible.
 
     Example:
         One unit that multiplies: h_t = (h_{t-1} + 1) x_t.
@@ -73,13 +73,13 @@ def polynomial_degree(
         [1.0, 2.0, 3.0, 4.0]
     """
     check_at_least(1, length=length, samples=samples)
-    recurrence = copy.deepcopy(recurrence).to(dtype).eval()
+    recurrence = converted_copy(recurrence, dtype)
     # Drawn on the CPU, so that every device sees the same inputs.
     generator = named_generator("polynomial degree", seed)
     inputs = torch.randn(length, samples, recurrence.input_size, generator=generator, dtype=torch.float64)
     inputs = inputs.to(recurrence.initial_state(1).device, dtype)
 
-    # A margin keeps what is summed on the way to an output finite, too.
+    # A margin keeps the sums within a step finite, too.
     limit = torch.finfo(dtype).max * 2.0**-60
     exponents = torch.arange(int(math.log2(limit)), device=inputs.device)
     found: list[Tensor] = []

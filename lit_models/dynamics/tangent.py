@@ -37,8 +37,14 @@ def tangent_products(recurrence: Recurrence, projected: Tensor, state: Tensor, t
     return vmap(lambda tangent: product(tangent)[0])(tangents)
 
 
-def walk_states(recurrence: Recurrence, projected: Iterable[Tensor], state: Tensor) -> Tensor:
-    """Return the states [T+1, B, S] before the first and after every step of projected inputs, T of [B, P]."""
+def run_states(recurrence: Recurrence, projected: Iterable[Tensor], state: Tensor) -> Tensor:
+    """Return the states [T+1, B, S] before the first and after every step of projected inputs, T of [B, P].
+
+    >>> from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+    >>> decaying = WCRNN(1, 1, r=0.5, gamma=0.0)
+    >>> run_states(decaying, torch.zeros(2, 1, 1), torch.ones(1, 1)).flatten().tolist()
+    [1.0, 0.5, 0.25]
+    """
     states = [state]
     for step in projected:
         states.append(recurrence.advance(step, states[-1]))

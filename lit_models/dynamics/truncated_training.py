@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.precision import converted_copy
+from rnnbench.lit_models.dynamics.truncation import check_horizons
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import loss_quantity, scored_sum
 from rnnbench.lit_models.recurrence import Recurrence
@@ -68,7 +68,7 @@ def truncated_training(
         dtype: of the computation.
 
     Raises:
-        ValueError: an argument is outside what is allowed, or there are no batches or nothing to train.
+        ValueError: an argument is impossible, or there are no batches or nothing to train.
 
     Example:
         A network without a connection from state to state is its own truncation:
@@ -91,14 +91,15 @@ def truncated_training(
     distance: list[Tensor] = []
     for step, batch in enumerate(batches, 1):
         rate = learning_rate / step if decay == "1/t" else learning_rate
-        here = Batch(_like(start, batch.inputs), _like(start, batch.targets), _like(start, batch.lengths))
+        lengths = None if batch.lengths is None else _like(start, batch.lengths)
+        here = Batch(_like(start, batch.inputs), _like(start, batch.targets), lengths)
         for learner in learners:
             learner.update(task, here, rate, gradient_clip_norm)
         full, *truncated = (learner.weights() for learner in learners)
         moved.append((full - start).norm())
         distance.append(torch.stack([(full - each).norm() for each in truncated]))
     if not distance:
-        raise ValueError("batches is empty: at least one is needed")
+        raise ValueError("batches must hold at least 1 batch, got 0")
     apart, way = torch.stack(distance, 1), torch.stack(moved)
     return TruncatedTraining(torch.tensor(ks, device=start.device), apart, way, apart / way)
 
@@ -107,10 +108,10 @@ class _Learner:
     """A copy of a network, truncated to k inputs unless k is None, that descends its own gradient."""
 
     def __init__(self, network: Network, k: int | None, dtype: torch.dtype) -> None:
-        self.network = copy.deepcopy(network).to(dtype)
+        self.network = converted_copy(network, dtype)
         self.parameters = [each for each in self.network.parameters() if each.requires_grad]
         if not self.parameters:
-            raise ValueError("network has no parameter that requires a gradient: nothing to train")
+            raise ValueError("network must have a parameter that requires a gradient, but all are frozen")
         if k is not None:
             self.network.recurrence = FeedForwardTruncation.of(self.network.recurrence, k)
         self.truncated = k is not None
@@ -132,7 +133,7 @@ class _Learner:
     def _outputs(self, batch: Batch) -> Tensor:
         recurrence, readout = self.network.recurrence, self.network.readout
         encoded = self.network.encoder(batch.inputs.transpose(0, 1))
-        # The loop of the base class, not a fast path; a truncation has its own way through project and advance.
+        # The loop of the base class, not a fast path; a truncation has a forward of its own.
         scan = FeedForwardTruncation if self.truncated else Recurrence
         if self.network.readout_at == "last":
             return readout(scan.forward_last(recurrence, encoded, lengths=batch.lengths)[0])
@@ -148,21 +149,15 @@ def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
     return mean.clamp(min=torch.finfo(mean.dtype).tiny).sqrt() if task.loss == "rmse" else mean
 
 
-def _like(weights: Tensor, values: Tensor | None) -> Tensor | None:
+def _like(weights: Tensor, values: Tensor) -> Tensor:
     """Return values on the weights' device and, if they are not whole numbers, in their dtype."""
-    if values is None or not values.is_floating_point():
-        return values if values is None else values.to(weights.device, copy=True)
     # A copy: what was made in inference mode cannot be differentiated.
-    return values.to(weights, copy=True)
+    return values.to(weights.device, weights.dtype if values.is_floating_point() else None, copy=True)
 
 
 def _check(ks: Sequence[int], learning_rate: float, decay: str, gradient_clip_norm: float | None) -> None:
-    if not ks:
-        raise ValueError("ks is empty: at least one truncation is needed")
-    for k in ks:
-        check_at_least(1, ks=k)
+    check_horizons(ks)
     check_choice("decay", decay, ("constant", "1/t"))
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate is {learning_rate}: a positive number is allowed")
-    if gradient_clip_norm is not None and not gradient_clip_norm > 0:
-        raise ValueError(f"gradient_clip_norm is {gradient_clip_norm}: a positive number or None is allowed")
+    check_number("learning_rate", learning_rate, above=0)
+    if gradient_clip_norm is not None:
+        check_number("gradient_clip_norm", gradient_clip_norm, above=0)

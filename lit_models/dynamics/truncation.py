@@ -11,15 +11,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnbench.datamodules.checks import check_choice
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.contraction import ORDERS, Contraction, Norm, contraction, contraction_norm
+from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
-#: Entries of the states that are walked side by side, at most: 32 MB in double precision.
+#: Entries of the states that are run side by side, at most: 32 MB in double precision.
 MOST_ENTRIES = 2**22
 
 
@@ -104,22 +105,22 @@ def truncation_error(
     >>> truncation_error(running_sum, inputs, [2], steps="all").state_error.flatten().tolist()
     [0.0, 0.0, 1.0, 3.0]
     """
-    ks = _checked(ks)
+    ks = check_horizons(ks)
     check_choice("steps", steps, ("last", "all"))
     if inputs.dim() != 3 or 0 in inputs.shape:
-        raise ValueError(f"inputs is of shape {list(inputs.shape)}: [T, B, D] without an empty axis is allowed")
+        raise ValueError(f"inputs must have the shape [T, B, D] without an empty axis, got {list(inputs.shape)}")
     name = type(recurrence).__name__
     norm = contraction_norm(recurrence) or "2"
     inputs = inputs.to(dtype)
     constants = contraction(recurrence, _bound_of(inputs, norm, input_bound))
-    cell = copy.deepcopy(recurrence).to(dtype).eval()
-    head = nn.Identity() if readout is None else copy.deepcopy(readout).to(dtype).eval()
+    cell = converted_copy(recurrence, dtype)
+    head = nn.Identity() if readout is None else converted_copy(readout, dtype)
     total = len(inputs)
     first = total if steps == "last" else 1
     full = _states(cell, inputs, first)
     outputs = _outputs(cell, head, full)
     if not (full.isfinite().all() and outputs.isfinite().all()):
-        raise ValueError(f"the states or outputs of {name} on these inputs are not finite: finite ones are allowed")
+        raise ValueError(f"states and outputs of {name} must be finite, but are not on these inputs")
     state_error, output_error = full.new_zeros(2, len(ks), *full.shape[:2]).unbind()
     for index, k in enumerate(ks):
         for start, restarted in _restarted(cell, inputs, k, max(first, k + 1)):
@@ -127,7 +128,7 @@ def truncation_error(
             state_error[index, at] = _sizes(full[at] - restarted, norm)
             output_error[index, at] = _sizes(outputs[at] - _outputs(cell, head, restarted), norm)
     if not (state_error.isfinite().all() and output_error.isfinite().all()):
-        raise ValueError(f"the states of truncations of {name} on these inputs are not finite: finite ones are allowed")
+        raise ValueError(f"states and outputs of truncations of {name} must be finite, but are not on these inputs")
     bounds = [math.nan if constants is None else constants.truncation_bound(k) for k in ks]
     return TruncationError(ks, state_error, output_error, _sizes(full, norm), full.new_tensor(bounds), norm, constants)
 
@@ -153,7 +154,7 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
     >>> scores.ks, scores.scores["rmse"][1].item() == scores.full["rmse"].item()
     ((1, 6), True)
     """
-    ks = _checked(ks)
+    ks = check_horizons(ks)
     steps = batch.inputs.shape[1]
     full = _scores(copy.deepcopy(network), task, batch, len(batch.inputs))
     rows = []
@@ -170,11 +171,20 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
     return TruncatedScores(ks, {name: torch.stack([row[name] for row in rows]) for name in full}, full)
 
 
-def _checked(ks: Sequence[int]) -> tuple[int, ...]:
-    given = tuple(ks)
-    if not given or any(not isinstance(k, int) or k < 1 for k in given):
-        raise ValueError(f"ks is {list(given)}: one or more whole numbers of at least 1 are allowed")
-    return given
+def check_horizons(ks: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of inputs that truncations see.
+
+    Raises:
+        ValueError: there is none, or one is less than 1.
+
+    >>> check_horizons([1, 0])
+    Traceback (most recent call last):
+    ValueError: ks[1] must be at least 1, got 0
+    """
+    if not ks:
+        raise ValueError("ks must hold at least 1 number of inputs, got 0")
+    check_at_least(1, **{f"ks[{index}]": k for index, k in enumerate(ks)})
+    return tuple(ks)
 
 
 def _sizes(vectors: Tensor, norm: Norm) -> Tensor:
@@ -185,12 +195,12 @@ def _bound_of(inputs: Tensor, norm: Norm, given: float | None) -> float:
     """Return B_x: what was given, if the inputs [T, B, D] keep to it, or else their largest norm."""
     largest = _sizes(inputs, norm).max().item()
     if not math.isfinite(largest):
-        raise ValueError("inputs has an infinite or NaN entry: finite ones are allowed")
+        raise ValueError("inputs must be finite, but have an infinite or NaN entry")
     if given is None:
         return largest
-    # Inputs that were rounded to single precision may be a hair above the number they are bounded by.
+    # Inputs rounded to single precision may exceed their bound by a rounding error.
     if not largest <= given * (1 + 1e-6):
-        raise ValueError(f"input_bound is {given}: at least {largest}, the largest norm of these inputs, is allowed")
+        raise ValueError(f"input_bound must be at least {largest}, the largest norm of these inputs, got {given}")
     return max(given, largest)
 
 

@@ -28,7 +28,7 @@ def test_the_number_of_delays_can_be_set():
 
 
 def test_a_state_too_large_for_the_steps_says_so():
-    with pytest.raises(ValueError, match=r"steps is 9 .* a state of 4 needs at least 10"):
+    with pytest.raises(ValueError, match="steps × sequences must be at least 10 for a state of 4, got 9 × 1"):
         MemoryCapacity(steps=9).take(subject())
 
 

@@ -260,15 +260,15 @@ def test_instance_of_an_ensemble() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"count": 0}, "count is 0: 1 to 4"),
-        ({"count": 5}, "count is 5: 1 to 4"),
-        ({"state_transient": -1}, "state_transient is -1"),
-        ({"tangent_transient": -2}, "tangent_transient is -2"),
-        ({"state_transient": 6, "tangent_transient": 4}, "together less than the number of inputs, 10, is allowed"),
-        ({"qr_every": 0}, "qr_every is 0"),
-        ({"qr_every": "often"}, "qr_every is 'often'"),
-        ({"dtype": torch.float16}, "dtype is torch.float16"),
-        ({"state": torch.zeros(2, 3)}, r"state has the shape \[2, 3\]: \[2, 4\]"),
+        ({"count": 0}, "count must be at least 1, got 0"),
+        ({"count": 5}, "count must be at most 4, got 5"),
+        ({"state_transient": -1}, "state_transient must be at least 0, got -1"),
+        ({"tangent_transient": -2}, "tangent_transient must be at least 0, got -2"),
+        ({"state_transient": 6, "tangent_transient": 4}, "must sum to less than the 10 inputs, got 6 and 4"),
+        ({"qr_every": 0}, "qr_every must be at least 1, got 0"),
+        ({"qr_every": "often"}, "qr_every must be an integer, got 'often'"),
+        ({"dtype": torch.float16}, "dtype must be torch.float32 or torch.float64"),
+        ({"state": torch.zeros(2, 3)}, r"state must have the shape \[2, 4\], got \[2, 3\]"),
     ],
 )
 def test_bad_arguments(arguments: dict, message: str) -> None:
@@ -279,5 +279,5 @@ def test_bad_arguments(arguments: dict, message: str) -> None:
 @pytest.mark.parametrize("shape", [(10, 2), (10, 2, 3), (0, 2, 2), (10, 0, 2)])
 def test_bad_inputs(shape: tuple[int, ...]) -> None:
     for measure in (lyapunov_spectrum, finite_time_exponents):
-        with pytest.raises(ValueError, match=r"inputs have the shape .*\[T, B, 2\]"):
+        with pytest.raises(ValueError, match=r"inputs must have the shape \[T, B, 2\]"):
             measure(ElmanRNN(2, 4), torch.zeros(shape))

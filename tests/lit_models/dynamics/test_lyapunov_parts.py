@@ -105,3 +105,10 @@ def test_dimension_and_entropy_rate(exponents, state_size, dimension, rate) -> N
     values = torch.tensor(exponents, dtype=torch.float64)
     assert kaplan_yorke_dimension(values, state_size).item() == pytest.approx(dimension, nan_ok=True)
     assert entropy_rate(values.expand(3, -1), state_size).tolist() == pytest.approx([rate] * 3, nan_ok=True)
+
+
+@pytest.mark.parametrize("measure", [kaplan_yorke_dimension, entropy_rate])
+@pytest.mark.parametrize(("count", "message"), [(0, "at least 1 and at most 2.*, got 0"), (3, "at most 2.*, got 3")])
+def test_more_exponents_than_directions_are_refused(measure, count, message) -> None:
+    with pytest.raises(ValueError, match=f"the number of exponents must be .*{message}"):
+        measure(torch.zeros(count), state_size=2)

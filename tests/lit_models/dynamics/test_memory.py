@@ -174,9 +174,10 @@ class StackedGain(StackedRNN):
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"sequences": 0}, "sequences must be at least 1, got 0"),
         ({"delays": 200, "washout": 150}, "washout must be at least 199, got 150"),
-        ({"regularisation": -0.1}, "regularisation is -0.1"),
+        ({"regularisation": -0.1}, "regularisation must be None, or at least 0 and below 1, got -0.1"),
+        ({"dtype": torch.int64}, "dtype must be torch.float32 or torch.float64, got torch.int64"),
         ({"distribution": "gauss"}, "unknown distribution 'gauss'"),
-        ({"steps": 11}, "steps is 11 in 1 sequence.s.: a state of 5 needs at least 12"),
+        ({"steps": 11}, "steps × sequences must be at least 12 for a state of 5, got 11 × 1"),
     ],
 )
 def test_bad_arguments_are_named(changes, message):

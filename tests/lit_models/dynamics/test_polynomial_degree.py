@@ -117,7 +117,9 @@ def test_any_recurrence_is_measured_and_left_as_it_was(cls, arguments):
         assert value.dtype == before[name].dtype
 
 
-@pytest.mark.parametrize(("length", "samples", "message"), [(0, 8, "length is 0"), (4, 0, "samples is 0")])
+@pytest.mark.parametrize(("length", "samples", "message"), [(0, 8, "length must"), (4, 0, "samples must")])
 def test_bad_arguments_are_named(length, samples, message):
     with pytest.raises(ValueError, match=message):
         polynomial_degree(ElmanRNN(1, 2), length, samples=samples)
+    with pytest.raises(ValueError, match=r"dtype must be torch.float32 or .*, got torch.int32"):
+        polynomial_degree(ElmanRNN(1, 2), 4, dtype=torch.int32)

@@ -151,12 +151,12 @@ def test_a_perfect_network_stays_where_it_is():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ks": ()}, "ks is empty"),
-        ({"ks": (2, 0)}, "ks is 0"),
-        ({"batches": []}, "batches is empty"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
-        ({"decay": "linear"}, "decay is 'linear'"),
-        ({"gradient_clip_norm": 0.0}, "gradient_clip_norm is 0.0"),
+        ({"ks": ()}, "ks must hold at least 1"),
+        ({"ks": (2, 0)}, r"ks\[1\] must be at least 1, got 0"),
+        ({"batches": []}, "batches must hold at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"decay": "linear"}, "unknown decay 'linear'"),
+        ({"gradient_clip_norm": 0.0}, "gradient_clip_norm must be above 0, got 0.0"),
     ],
 )
 def test_bad_arguments_are_named(changes, message):
@@ -167,5 +167,5 @@ def test_bad_arguments_are_named(changes, message):
 
 def test_a_network_without_trained_parameters_is_refused():
     frozen = scaled_rotation(0.5).requires_grad_(False)
-    with pytest.raises(ValueError, match="no parameter that requires a gradient"):
+    with pytest.raises(ValueError, match="must have a parameter that requires a gradient"):
         truncated_training(frozen, TASK, batches(1), (1,), learning_rate=0.1)
