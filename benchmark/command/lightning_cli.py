@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from rnnbench.benchmark.config.specs import search_current_folder
 from rnnbench.benchmark.errors import UserError, nearest
 from rnnbench.benchmark.run.checkpoint import check_checkpoint, read_checkpoint
 from rnnbench.benchmark.run.lean_trainer import LeanTrainer
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         UserError: an option or value is wrong, data are missing, or a checkpoint is damaged.
     """
+    search_current_folder()
     # Classes go by their short names on the command line once they are imported.
     for found in [*registered_tasks().values(), *registered_recurrences().values()]:
         importlib.import_module(found.module)

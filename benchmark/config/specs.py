@@ -65,10 +65,17 @@ def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
     raise UserError(f"{where}: unknown {kind} '{class_path}': {nearest(class_path, known)}")
 
 
-def _imported(kind: Kind, module: str, name: str, where: str) -> FoundClass:
-    # The console script, unlike ``python -m``, does not look for modules where it is called.
+def search_current_folder() -> None:
+    """Let modules of the user's be imported from where the command is called, as with ``python -m``.
+
+    The folder comes last on the path: one of the user's that is called ``datasets`` hides no library.
+    """
     if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
+
+
+def _imported(kind: Kind, module: str, name: str, where: str) -> FoundClass:
+    search_current_folder()
     try:
         found = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:
