@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,8 @@ from rnnbench.benchmark.speed.contender import Comparison, Outcome, Report, Samp
 from rnnbench.benchmark.speed.driver import largest_difference, reach
 from rnnbench.benchmark.speed.render import render
 
-ROOT = Path(__file__).parents[2]
 #: Contenders of known cost: 0.2 s of the processor for four instances against 0.1 s for one, and 64 MB against 16 MB.
 TOY_REPORTS = """
-import time
-from dataclasses import dataclass
-import numpy as np
-from rnnbench.benchmark.speed.contender import Contender, Report
-
 @dataclass(frozen=True)
 class Case:
     megabytes: int = 1
@@ -76,16 +70,9 @@ def resets_peak_memory() -> bool:
     return True
 
 
-def test_toy_report_through_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "toy_reports.py").write_text(TOY_REPORTS, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(REPORTS, "toy", "toy_reports")
+def test_toy_report_through_the_command(add_report: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    add_report(TOY_REPORTS)
     assert main(["speed", "toy", "--quick", "--json", "out.json"]) == 0
-    monkeypatch.delitem(sys.modules, "toy_reports")
     page = capsys.readouterr().out
     times, memory = json.loads(Path("out.json").read_text(encoding="utf-8"))
     assert [times["title"], memory["title"]] == ["times (a small case of it)", "memory (a small case of it)"]
@@ -113,8 +100,7 @@ def test_toy_report_through_the_command(
 @pytest.mark.slow
 def test_quick_scan_report_as_a_user_would(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rnnbench", "speed", "scan", "--quick", "--json", "out.json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     (report,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     has_jax = importlib.util.find_spec("jax") is not None
@@ -216,9 +202,7 @@ def test_page_shows_outcomes_memory_and_contenders_left_out() -> None:
     ]
     hardware = {"processor": "A CPU", "cores": 2, "system": "Linux", "threads": 1, "accelerator": "A GPU"}
     versions = {"torch": "2", "python": "3", "rnnbench": "0", "jax": "1"}
-    page = render(
-        Comparison("toy", "title", False, {}, 1e-6, timings, hardware, versions, outcomes, {"other": "why"})
-    )
+    page = render(Comparison("toy", "title", False, {}, 1e-6, timings, hardware, versions, outcomes, {"other": "why"}))
     fast = "| fast | 2000.0 | 0.500 | ≤ 0.400: missed | 2.25 | ≤ 2.200: missed | 0.0 | 0.0 | not compared |"
     assert fast in page
     assert "| plain | 4000.0 | 4.000 |  | not measured |  |" in page

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,9 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
-ROOT = Path(__file__).parents[2]
 SMALL = TrainingCase("Adding", instances=2, units=4, sequences=8, steps=6, updates=3, warm_up=2)
 #: A report of long work, of which the case takes a sample: 0.2 s of a child process and 0.3 s of sleep.
 TOY_REPORT = """
-import os, subprocess, sys, time
-from dataclasses import dataclass
-import numpy as np
-from rnnbench.benchmark.speed.contender import Contender, Report
-
 SPIN = "import time\\nwhile time.process_time() < 0.2: pass"
 
 @dataclass(frozen=True)
@@ -55,7 +49,6 @@ def build_alone(case, calls=[]):
     return build(case, calls)
 
 def build_on_all(case, calls=[]):
-    import os
     assert len(os.sched_getaffinity(0)) > 1 or os.cpu_count() == 1
     return build(case, calls)
 
@@ -66,19 +59,11 @@ REPORTS = (Report("toy", Case(), Case(1), (
 """
 
 
-@pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "toy_long_report.py").write_text(TOY_REPORT, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(REPORTS, "toy", "toy_long_report")
-    yield
-    sys.modules.pop("toy_long_report", None)
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
-def test_long_work_is_done_once_by_its_own_clock(toy: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_work_is_done_once_by_its_own_clock(
+    add_report: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_report(TOY_REPORT)
     assert main(["speed", "toy", "--full", "--output", "speed"]) == 0
     page = capsys.readouterr().out
     assert "Times: of the processor, but of the clock for on all, on all cores, for one instance" in page
@@ -189,8 +174,7 @@ def test_suite_is_twelve_different_configurations_that_can_be_sampled() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Starting from v1.9.0")
-def test_suite_through_the_command_scores_as_in_plain_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_suite_through_the_command_scores_as_in_plain_lightning() -> None:
     case = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)
     found, expected = build_command(case, 2)(), build_plain(case)()
     assert len(expected) == 24
