@@ -23,7 +23,7 @@ setup(
         Extension(
             f"rnnbench.lit_models.scan.native._{name}",
             ["lit_models/scan/native/module.c"],
-            depends=[f"lit_models/scan/native/{name}.h" for name in ("tile", "walk", "residual", "lstm")],
+            depends=[f"lit_models/scan/native/{name}.h" for name in ("tile", "step", "residual", "lstm")],
             define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"')],
             extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", "-fno-wrapv", *flags],
             optional=True,

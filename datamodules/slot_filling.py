@@ -190,9 +190,7 @@ def _check_sentence(words: list[str | None], tags: list[str | None], max_length:
     if len(words) != len(tags):
         raise DataMissingError(f"{where} must have one tag a token, got {len(words)} tokens and {len(tags)} tags")
     if not 1 <= len(words) <= max_length:
-        raise DataMissingError(
-            f"{where} must be a sentence of 1 to {max_length} tokens (max_length), got {len(words)}"
-        )
+        raise DataMissingError(f"{where} must be a sentence of 1 to {max_length} tokens (max_length), got {len(words)}")
     for place, (word, tag) in enumerate(zip(words, tags, strict=True)):
         if word is None:
             raise DataMissingError(f"{where}: token {place} must be a word, got None")

@@ -8,15 +8,15 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from rnnbench.lit_models.scan.choice import scan
-from rnnbench.lit_models.scan.unequal import stand_still
+from rnnbench.lit_models.scan.contract import KernelCall, Scanned
+from rnnbench.lit_models.scan.dispatch import scan
 
 
 class Recurrence(nn.Module, ABC):
     """A recurrent state update. Time-major: inputs are [T, B, D].
 
     A subclass defines ``advance`` and, where part of a step does not depend on the state, ``project``; ``step`` is
-    their composition, and ``forward`` projects all inputs at once before it walks through time.
+    their composition, and ``forward`` projects all inputs at once before it scans them.
 
     Attributes:
         input_size: D, features of one input.
@@ -71,25 +71,21 @@ class Recurrence(nn.Module, ABC):
         """Return the output [B, N] that the next layer or the readout sees."""
         return state
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Return outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S], fast.
+    def scan_kernel(self) -> KernelCall | None:
+        """Return a hand-derived kernel that equals the loop over ``step``, gradients too, and its weights.
 
-        None, as here, where there is no faster scan. It must equal the loop over ``step``, gradients too, also under
-        ``torch.vmap`` over parameters, and be right or raise where it is differentiated twice or in forward mode.
+        None, as here, where there is none. Classes derived from one that gives a kernel have it too as long as they
+        override nothing of its definition (``scan.contract.keeps_definition``); else they take the loop.
         """
         return None
 
-    def fused_scan_to(
-        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor] | None:
-        """Like ``fused_scan``, but past its length, of ``lengths`` [B], a sequence's state stands still.
+    def scan_linear(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned | None:
+        """Scan in closed form, of operations that torch differentiates, where the state's update is linear.
 
-        As it stands for those whose output is the whole state; None for others.
+        As for ``scan_kernel``, it must equal the loop; arguments and results are as in ``scan_loop``. None, as here,
+        where there is no closed form.
         """
-        if self.state_size != self.hidden_size or type(self).output is not Recurrence.output:
-            return None
-        found = self.fused_scan(inputs, state, keep_outputs=True)
-        return None if found is None else stand_still(found[0], state, lengths, keep_outputs)
+        return None
 
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
@@ -99,7 +95,7 @@ class Recurrence(nn.Module, ABC):
         Args:
             inputs: [T, B, D].
             state: state before the first input [B, S]; None for ``initial_state``.
-            lengths: [B], valid steps of each sequence; past its length a sequence's state stands still.
+            lengths: [B], valid steps of each sequence; past its length a sequence's state stays as it is.
 
         Returns:
             Outputs [T, B, N] and the final state [B, S].

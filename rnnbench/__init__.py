@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation as FeedForwardTruncation
     from rnnbench.lit_models.recurrences.ur_lstm import URLSTM as URLSTM
     from rnnbench.lit_models.recurrences.wcrnn import WCRNN as WCRNN
+    from rnnbench.lit_models.scan.policy import current_backend as current_backend, use_backend as use_backend
 
 
 @functools.cache

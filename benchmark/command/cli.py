@@ -231,19 +231,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check_scan(scan: str) -> None:
-    """Refuse a scan that cannot walk here; imports torch only for those that depend on the machine."""
-    if scan not in ("native", "triton", "graph"):
+    """Refuse a backend that cannot run here; imports torch only for those that depend on the machine."""
+    if scan not in ("native", "triton"):
         return
     import torch
 
-    from rnnbench.lit_models.scan.native_choice import why_no_native
-    from rnnbench.lit_models.scan.triton_choice import why_no_triton
+    from rnnbench.lit_models.scan.native.availability import why_no_native
+    from rnnbench.lit_models.scan.triton.availability import why_no_triton
 
-    on_gpu = torch.cuda.is_available()
-    if scan == "graph":
-        reason = None if on_gpu else "there is no CUDA device"
-    else:
-        reason = why_no_native() if scan == "native" else why_no_triton(on_gpu)
+    reason = why_no_native() if scan == "native" else why_no_triton(torch.cuda.is_available())
     if reason is not None:
         raise UserError(f"--scan {scan}: {reason}; --scan auto takes what suits the device")
 

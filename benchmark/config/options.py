@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 BudgetName = Literal["smoke", "cpu", "paper"]
 WandbMode = Literal["off", "online", "offline"]
-ScanName = Literal["auto", "loop", "fused", "native", "triton", "graph"]
+ScanName = Literal["auto", "loop", "eager", "native", "triton"]
 BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
 #: Steps whose activations are kept at a time, or ``auto``; None keeps all.
@@ -29,9 +29,9 @@ class RunOptions:
         data_dir: folder of the real data sets; None for the environment's or the Hub.
         runs_dir: where runs and their records are written.
         wandb: whether Weights & Biases mirrors the records.
-        scan: how recurrences are walked: ``loop`` is the definition, ``fused``, ``native`` and ``triton`` are faster,
-            and ``auto`` takes what suits the device; ``graph`` adds CUDA graphs of the loop.
-        checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
+        scan: the backend that scans recurrences: ``loop`` is the definition, ``eager``, ``native`` and ``triton`` are
+            faster, and ``auto`` takes what suits the device.
+        checkpoint_every: steps of a segment, of which only the first state is kept for the backward pass; None: all.
         dry_run: print the plan and train nothing.
 
     >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name

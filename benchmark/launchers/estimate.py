@@ -21,7 +21,7 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.instance_optimisation import unit_rate_optimizer
 from rnnbench.lit_models.lit_sequence_model import SPLITS, make_network
 from rnnbench.lit_models.parameter_budget import count_parameters
-from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.policy import use_backend
 
 #: Weights x sequences x steps of a timed step at most: about a second's work of one core.
 _WORK = 5e8
@@ -75,7 +75,7 @@ class Estimator:
         shapes = [task.input_size, task.output_size, task.readout, module.batch_size, len(job.members)]
         key = json.dumps([job.experiment.config["recurrence"], shapes, recipe.optimizer])
         if key not in self._rates:
-            with scanning(self._scan, self._checkpoint_every), _one_thread():
+            with use_backend(self._scan, self._checkpoint_every), _one_thread():
                 self._rates[key] = _measure(job, module)
         rates = self._rates[key]
         evaluations = (recipe.max_epochs or 1) if recipe.validate_every is None else -(-steps // recipe.validate_every)

@@ -22,9 +22,9 @@ from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.lit_sequence_model import make_network
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.parameter_budget import count_parameters
-from rnnbench.lit_models.scan.checkpointed import segment_length
-from rnnbench.lit_models.scan.choice import scanning
-from rnnbench.lit_models.scan.native_library import padded_length
+from rnnbench.lit_models.scan.native.library import padded_length
+from rnnbench.lit_models.scan.policy import use_backend
+from rnnbench.lit_models.scan.segments import segment_length
 from rnnbench.lit_models.token_loss import LARGE_VOCABULARY
 
 #: Part of the memory that the runs at a time may fill by this estimate; the rest is for data, libraries and others.
@@ -75,7 +75,7 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     point = experiment.points()[0]
     task, recipe = module.task, point.recipe
     network = make_network(recurrence_factory(point.config["recurrence"]), task, 0)
-    with scanning(_walk_that_counts(options)):
+    with use_backend(_walk_that_counts(options)):
         kept = kept_for_way_back(network, task)
     # Compiled walks fill whole vectors.
     sequences = padded_length(-(-module.batch_size // options.devices), _FLOAT)
@@ -90,10 +90,10 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
 
 
 def _walk_that_counts(options: RunOptions) -> ScanName:
-    """Return the scan that keeps on the CPU what a run's keeps; kernels keep what the walks in PyTorch do."""
+    """Return the scan that keeps on the CPU what a run's keeps; kernels on a GPU keep what those in PyTorch do."""
     if options.scan == "loop":
         return "loop"
-    return options.scan if options.scan in ("auto", "native") and not torch.cuda.is_available() else "fused"
+    return options.scan if options.scan in ("auto", "native") and not torch.cuda.is_available() else "eager"
 
 
 def _moments(recipe: Recipe) -> int:

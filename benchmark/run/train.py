@@ -36,7 +36,7 @@ from rnnbench.benchmark.run.recording import RunFacts, write_records
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import torn_files
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
-from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.policy import use_backend
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def train(job: Job, options: TrainOptions) -> None:
     try:
         # One process of each run holds the lock; with several devices its sisters share what it holds.
         lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
-        walk = scanning(options.scan, options.checkpoint_every)
+        walk = use_backend(options.scan, options.checkpoint_every)
         with lock, quiet_lightning(), walk, WandbMirror(job, options.wandb) as mirror:
             _train(job, options, mirror)
     except Timeout as error:

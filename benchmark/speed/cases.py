@@ -22,8 +22,7 @@ from rnnbench.lit_models.recurrences.lru import LRU
 from rnnbench.lit_models.recurrences.s4 import S4
 from rnnbench.lit_models.recurrences.s4d import S4D
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
-from rnnbench.lit_models.scan.checkpointed import CheckpointEvery
-from rnnbench.lit_models.scan.choice import ScanName, scanning
+from rnnbench.lit_models.scan.policy import BackendName, CheckpointEvery, use_backend
 
 Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU", "S4D", "S4", "LRU"]
 CLASSES = 10
@@ -85,7 +84,7 @@ def train_once(
     network: nn.Module,
     inputs: Tensor,
     classes: Tensor,
-    scan: ScanName = "auto",
+    scan: BackendName = "auto",
     checkpoint_every: CheckpointEvery = None,
 ) -> Result:
     """Compute the loss of every instance and its gradients afresh.
@@ -101,7 +100,7 @@ def train_once(
         ``loss`` and the gradients by the parameters' names.
     """
     network.zero_grad(set_to_none=True)
-    with scanning(scan, checkpoint_every):
+    with use_backend(scan, checkpoint_every):
         losses = class_losses(network(inputs), classes)
         torch.autograd.backward(losses.sum())
     gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
@@ -126,7 +125,7 @@ def build_loops_in_turn(case: SequenceCase, instances: int) -> Callable[[], Resu
 
 
 def build_ensemble(
-    case: SequenceCase, instances: int, scan: ScanName = "auto", checkpoint_every: CheckpointEvery = None
+    case: SequenceCase, instances: int, scan: BackendName = "auto", checkpoint_every: CheckpointEvery = None
 ) -> Callable[[], Result]:
     """Prepare M instances in one ensemble; the result is stacked, [M, ...]."""
     ensemble, data = Ensemble([case.network(index) for index in range(instances)]), case.data()
@@ -139,7 +138,7 @@ def build_ensemble(
 
 
 def build_first_of_ensemble(
-    case: SequenceCase, instances: int, scan: ScanName = "auto", checkpoint_every: CheckpointEvery = None
+    case: SequenceCase, instances: int, scan: BackendName = "auto", checkpoint_every: CheckpointEvery = None
 ) -> Callable[[], Result]:
     """Prepare M instances in one ensemble; the result is that of the first, to be compared with one alone."""
     work = build_ensemble(case, instances, scan, checkpoint_every)

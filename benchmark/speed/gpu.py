@@ -20,8 +20,8 @@ from rnnbench.benchmark.speed.cases import Cell, SequenceCase, class_losses
 from rnnbench.benchmark.speed.contender import Contender, Measured, Report, Result, Target
 from rnnbench.benchmark.speed.scan import torch_network
 from rnnbench.lit_models.ensemble import Ensemble
-from rnnbench.lit_models.scan.choice import ScanName, scanning
-from rnnbench.lit_models.scan.triton_choice import why_no_triton
+from rnnbench.lit_models.scan.policy import BackendName, use_backend
+from rnnbench.lit_models.scan.triton.availability import why_no_triton
 
 #: Largest error against the float64 loop, as a multiple of the float32 loop's, and what rounding may add to that one.
 LARGEST_ERROR_RATIO = 3.0
@@ -56,14 +56,14 @@ def check_device(quick: bool) -> None:
         raise UserError(reason)
 
 
-def training(network: nn.Module, case: SequenceCase, scan: ScanName) -> Work:
+def training(network: nn.Module, case: SequenceCase, scan: BackendName) -> Work:
     """Return what computes the losses and gradients of a network, moved to the device."""
     network = network.to(_device())
     inputs, classes = (tensor.to(_device()) for tensor in case.data())
     parameters = dict(network.named_parameters())
 
     def work() -> dict[str, Tensor]:
-        with scanning(scan):
+        with use_backend(scan):
             losses = class_losses(network(inputs), classes)
             gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), allow_unused=True)
         known = {name: value for name, value in zip(parameters, gradients, strict=True) if value is not None}

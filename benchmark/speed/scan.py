@@ -83,7 +83,7 @@ def _ours(prefix: str, compared: bool = True, **other: Any) -> list[Contender[Se
 _ALONE, *_TOGETHER = (contender.name for contender in _ours("rnnbench"))
 # What there is without a C compiler.
 _IN_PYTORCH = Contender(
-    "rnnbench in PyTorch alone, M = 5", partial(build_first_of_ensemble, instances=5, scan="fused"), instances=5
+    "rnnbench in PyTorch alone, M = 5", partial(build_first_of_ensemble, instances=5, scan="eager"), instances=5
 )
 _LOOP = Contender("plain loop", build_loop)
 _JAX = Contender("jax.lax.scan", partial(build_jax, project_in_step=False), package="jax")

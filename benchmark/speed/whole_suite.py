@@ -30,7 +30,7 @@ from rnnbench.benchmark.speed.plain_lightning import train_alone
 from rnnbench.benchmark.speed.training_case import adding, write_suite
 from rnnbench.leaderboard.record import read_record
 from rnnbench.lit_models.lit_sequence_model import make_network
-from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.policy import use_backend
 
 #: ``rnnbench`` itself, which ends with the process that started it, and its workers with it.
 _COMMAND = """
@@ -94,7 +94,7 @@ def build_plain(case: SuiteCase) -> Callable[[], Result]:
 
     def work() -> Result:
         scores = {}
-        with tempfile.TemporaryDirectory() as folder, quiet_lightning(), scanning("loop"):
+        with tempfile.TemporaryDirectory() as folder, quiet_lightning(), use_backend("loop"):
             for experiment in load_suite(case.write(Path(folder))).experiments:
                 for instance in range(case.sampled):
                     found = _train_plainly(experiment, instance, case, Path(folder))

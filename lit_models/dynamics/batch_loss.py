@@ -13,7 +13,7 @@ from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import loss_quantity, scored_sum
-from rnnbench.lit_models.scan.loop import scan_loop
+from rnnbench.lit_models.scan.loop.definition import scan_loop
 
 
 class BatchLoss:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
-from rnnbench.lit_models.scan.chunked import Transition, kernel, scan_chunks
+from rnnbench.lit_models.scan.linear.convolution import Transition, kernel, scan_chunks
 
 
 class ConjugatePairs(StateSpaceBlock):

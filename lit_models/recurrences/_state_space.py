@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.scan.checkpointed import segment_length
-from rnnbench.lit_models.scan.choice import chosen
+from rnnbench.lit_models.scan.contract import Scanned, takes
 
 #: Entries [steps, B, N] that a scan without gradients holds at once: evaluation runs in batches of thousands.
 MOST_ENTRIES = 2**22
@@ -85,34 +84,25 @@ class StateSpaceBlock(Recurrence):
     def decay_latent(self, latent: Tensor, steps: Tensor, most: int) -> Tensor:
         """Return A^steps x [B, latent] of x [B, latent] for steps [B], each from 0 to ``most``."""
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Respond to the whole sequence at once; as in ``Recurrence.fused_scan``."""
-        if not self._applies(inputs, state):
-            return None
-        if segment_length(len(inputs), chosen().checkpoint_every) is not None:
-            # Segments that are walked again are made of whole responses: this scan comes back for each.
-            return None
-        outputs = []
-        for part in self._parts(inputs):
-            encoded = self.project(part)
-            read, latent = self.respond(self._driven(encoded), state[..., : -self.hidden_size], keep_outputs)
-            state = torch.cat([latent, encoded[-1]], -1)
-            if read is not None:
-                outputs.append(self._leave(read, encoded))
-        return (torch.cat(outputs) if outputs else inputs.new_empty(0)), state
-
-    def fused_scan_to(
-        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor] | None:
-        """Respond to sequences of different lengths; as in ``Recurrence.fused_scan_to``."""
-        if not self._applies(inputs, state):
+    def scan_linear(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned | None:
+        """Respond to the whole sequence at once; as in ``Recurrence.scan_linear``."""
+        if not takes(inputs, state, self.skip):
             return None
         outputs, passed = [], 0
         for part in self._parts(inputs):
-            found, state = self._respond_to(part, state, (lengths - passed).clamp(0, len(part)), keep_outputs)
+            if lengths is None:
+                found, state = self._respond(part, state, keep_outputs)
+            else:
+                found, state = self._respond_to(part, state, (lengths - passed).clamp(0, len(part)), keep_outputs)
             passed += len(part)
             outputs.append(found)
         return torch.cat(outputs), state
+
+    def _respond(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> Scanned:
+        encoded = self.project(inputs)
+        read, latent = self.respond(self._driven(encoded), state[..., : -self.hidden_size], keep_outputs)
+        final = torch.cat([latent, encoded[-1]], -1)
+        return inputs.new_empty(0) if read is None else self._leave(read, encoded), final
 
     def _respond_to(self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor]:
         latent, before = state[..., : -self.hidden_size], state[..., -self.hidden_size :]
@@ -131,12 +121,6 @@ class StateSpaceBlock(Recurrence):
         read, _ = self.respond(driven, latent, keep_outputs=True)
         standing = _pick(self._leave(read, encoded), times.minimum(lengths - 1).clamp(min=0))
         return torch.where(none, self.output(state), standing), final
-
-    def _applies(self, inputs: Tensor, state: Tensor) -> bool:
-        """Return whether the types are those that a scan can be trusted with, and there is a step."""
-        types = {tensor.dtype for tensor in (inputs, state, self.skip)}
-        plain = types in ({torch.float32}, {torch.float64}) and not torch.is_autocast_enabled(inputs.device.type)
-        return plain and len(inputs) > 0
 
     def _parts(self, inputs: Tensor) -> Iterator[Tensor]:
         """Yield the inputs in one part, or without gradients in parts that take little memory."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_number
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import add_constants
-from rnnbench.lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
-from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.residual import ResidualKernel, ResidualWeights
 
 
 class AntisymmetricRNN(Recurrence):
@@ -90,12 +90,12 @@ class AntisymmetricRNN(Recurrence):
         drive, gate = projected.chunk(2, -1)
         return state + self.epsilon * torch.sigmoid(gate + coupled) * torch.tanh(drive + coupled)
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Walk by hand-derived backpropagation through time without a gate; as in ``Recurrence.fused_scan``."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return a residual network without input gate; as in ``Recurrence.scan_kernel``."""
         if self.gated:
             return None
         epsilon = self.epsilon.expand(self.hidden_size)
         weights = ResidualWeights(
             self.coupling(), self.input_map.weight, self.input_map.bias, epsilon, torch.ones_like(epsilon), None, None
         )
-        return scan_instances(ResidualWalk("linear"), inputs, state, weights, keep_outputs)
+        return ResidualKernel("linear"), weights

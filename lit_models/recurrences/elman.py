@@ -11,8 +11,8 @@ from torch.nn import functional
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters
-from rnnbench.lit_models.scan.fused_elman import ElmanWalk
-from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.elman import ElmanKernel
 
 
 class ElmanRNN(Recurrence):
@@ -76,7 +76,7 @@ class ElmanRNN(Recurrence):
         """Return the next h [B, N]."""
         return ACTIVATIONS[self.time_activation](torch.addmm(projected, state, self.weight_hh.t()))
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Walk by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return the kernel of Elman networks; as in ``Recurrence.scan_kernel``."""
         weights = (self.weight_hh, self.weight_ih, self.bias_ih + self.bias_hh)
-        return scan_instances(ElmanWalk(self.time_activation), inputs, state, weights, keep_outputs)
+        return ElmanKernel(self.time_activation), weights

@@ -8,9 +8,9 @@ from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import add_cell_parameters
-from rnnbench.lit_models.scan.fused_gated import GRUWalk, LSTMWalk
-from rnnbench.lit_models.scan.instance_scan import scan_instances
-from rnnbench.lit_models.scan.unequal_lstm import scan_lstm_to
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.gru import GRUKernel
+from rnnbench.lit_models.scan.eager.lstm import LSTMKernel
 
 
 class LSTM(Recurrence):
@@ -52,28 +52,22 @@ class LSTM(Recurrence):
         """Return the next [h, c] [B, 2N]."""
         hidden, cell = state.chunk(2, -1)
         gates = torch.addmm(projected, hidden, self.weight_hh.t())
-        write, keep, candidate, read = gates.chunk(4, -1)
-        cell = torch.sigmoid(keep) * cell + torch.sigmoid(write) * torch.tanh(candidate)
-        return torch.cat([torch.sigmoid(read) * torch.tanh(cell), cell], -1)
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, -1)
+        cell = torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate)
+        return torch.cat([torch.sigmoid(output_gate) * torch.tanh(cell), cell], -1)
 
     def output(self, state: Tensor) -> Tensor:
         """Return h [B, N]."""
         return state[..., : self.hidden_size]
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
-        return scan_instances(LSTMWalk(), inputs, state, [self._rows()], keep_outputs)
-
-    def fused_scan_to(
-        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor] | None:
-        """Like ``fused_scan``, for sequences of unequal lengths; as in ``Recurrence.fused_scan_to``."""
-        return scan_lstm_to(LSTMWalk(), inputs, state, self._rows(), (-1.0, 1.0), lengths, keep_outputs)
+    def scan_kernel(self) -> KernelCall | None:
+        """Return the kernel of LSTMs; as in ``Recurrence.scan_kernel``."""
+        return LSTMKernel(), [self._rows()]
 
     def _rows(self) -> Tensor:
         bias = (self.bias_ih + self.bias_hh).unsqueeze(1)
-        write, keep, candidate, read = torch.cat([self.weight_hh, self.weight_ih, bias], 1).chunk(4)
-        return torch.cat([write, keep, read, candidate])
+        input_gate, forget_gate, candidate, output_gate = torch.cat([self.weight_hh, self.weight_ih, bias], 1).chunk(4)
+        return torch.cat([input_gate, forget_gate, output_gate, candidate])
 
 
 class GRU(Recurrence):
@@ -118,11 +112,11 @@ class GRU(Recurrence):
         new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_h) * new_h)
         return new + torch.sigmoid(update_in + update_h) * (state - new)
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return the kernel of GRUs; as in ``Recurrence.scan_kernel``."""
         sigmoids = 2 * self.hidden_size
         bias = torch.cat([self.bias_ih[:sigmoids] + self.bias_hh[:sigmoids], self.bias_hh[sigmoids:]])
         from_inputs = functional.pad(self.weight_ih[:sigmoids], (0, 0, 0, self.hidden_size))
         weight = torch.cat([self.weight_hh, from_inputs, bias.unsqueeze(1)], 1)
         to_new = torch.cat([self.weight_ih[sigmoids:], self.bias_ih[sigmoids:].unsqueeze(1)], 1)
-        return scan_instances(GRUWalk(), inputs, state, [weight, to_new], keep_outputs)
+        return GRUKernel(), [weight, to_new]

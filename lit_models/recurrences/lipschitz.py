@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import add_constants
-from rnnbench.lit_models.scan.fused_residual import ResidualWalk, ResidualWeights
-from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.residual import ResidualKernel, ResidualWeights
 
 
 class LipschitzRNN(Recurrence):
@@ -91,12 +91,12 @@ class LipschitzRNN(Recurrence):
         at = state if self.integrator == "euler" else state + self.epsilon / 2 * slope(state)
         return state + self.epsilon * slope(at)
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Walk Euler's steps by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return Euler's steps as a residual network; as in ``Recurrence.scan_kernel``."""
         if self.integrator != "euler":
             return None
         linear, coupling = self.matrices()
         residual = torch.eye(self.hidden_size, dtype=linear.dtype, device=linear.device) + self.epsilon * linear
         epsilon = self.epsilon.expand(self.hidden_size)
         weights = ResidualWeights(coupling, self.input_map.weight, self.input_map.bias, epsilon, None, None, residual)
-        return scan_instances(ResidualWalk("linear"), inputs, state, weights, keep_outputs)
+        return ResidualKernel("linear"), weights

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
-from rnnbench.lit_models.scan.chunked import DiagonalTransition
-from rnnbench.lit_models.scan.linear import diagonal_scan
+from rnnbench.lit_models.scan.linear.convolution import DiagonalTransition
+from rnnbench.lit_models.scan.linear.diagonal import diagonal_scan
 
 
 class LRU(StateSpaceBlock, Recurrence):

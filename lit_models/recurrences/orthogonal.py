@@ -14,8 +14,8 @@ from torch.nn.utils.parametrizations import orthogonal
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
-from rnnbench.lit_models.scan.fused_elman import ElmanWalk
-from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.elman import ElmanKernel
 
 
 class OrthogonalRNN(Recurrence):
@@ -84,12 +84,12 @@ class OrthogonalRNN(Recurrence):
             return torch.sign(drive) * torch.relu(drive.abs() + self.bias)
         return ACTIVATIONS[self.time_activation](drive)
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Walk by hand-derived backpropagation through time but for ``modrelu``; as in ``Recurrence.fused_scan``."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return an Elman network, but for ``modrelu``; as in ``Recurrence.scan_kernel``."""
         if self.time_activation == "modrelu":
             return None
         weights = (self.recurrent_map.weight, self.input_map.weight, self.bias)
-        return scan_instances(ElmanWalk(self.time_activation), inputs, state, weights, keep_outputs)
+        return ElmanKernel(self.time_activation), weights
 
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None

@@ -13,7 +13,7 @@ from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
 from rnnbench.lit_models.recurrences._hippo import hippo_legs_dplr
-from rnnbench.lit_models.scan.chunked import DenseTransition, Transition
+from rnnbench.lit_models.scan.linear.convolution import DenseTransition, Transition
 
 
 class S4(ConjugatePairs, Recurrence):

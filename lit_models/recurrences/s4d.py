@@ -13,7 +13,7 @@ from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
 from rnnbench.lit_models.recurrences._hippo import hippo_legs_dplr
-from rnnbench.lit_models.scan.chunked import DiagonalTransition, Transition
+from rnnbench.lit_models.scan.linear.convolution import DiagonalTransition, Transition
 
 INITIALISATIONS = ("lin", "inv", "legs")
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
-from rnnbench.lit_models.scan.fused_second_order import SecondOrderWalk
-from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.second_order import SecondOrderKernel
 
 
 class SecondOrderRNN(Recurrence):
@@ -95,13 +95,13 @@ class SecondOrderRNN(Recurrence):
             following = shift + functional.linear(products, self.output_factors)
         return ACTIVATIONS[self.time_activation](following)
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan CP factors by hand-derived backpropagation through time; None for the full tensor."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return the kernel of CP factors; None for the full tensor."""
         if self.rank is None:
             return None
         weight = torch.cat([self.output_factors, self.weight_hh, self.weight_ih, self.bias.unsqueeze(1)], 1)
         weights = [weight, self.state_factors.t(), self.input_factors.t()]
-        return scan_instances(SecondOrderWalk(self.time_activation), inputs, state, weights, keep_outputs)
+        return SecondOrderKernel(self.time_activation), weights
 
     def full_tensor(self) -> Tensor:
         """Return W [N, N+1, D+1], of CP factors multiplied out if need be."""

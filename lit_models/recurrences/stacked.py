@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
-from rnnbench.lit_models.scan.choice import keeps_definition
+from rnnbench.lit_models.scan.contract import keeps_definition
 
 
 class StackedRNN(Recurrence):

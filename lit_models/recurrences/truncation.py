@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.scan.choice import keeps_definition
+from rnnbench.lit_models.scan.contract import keeps_definition
 
 
 class FeedForwardTruncation(Recurrence):

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.scan.fused_ur_lstm import URLSTMWalk
-from rnnbench.lit_models.scan.instance_scan import scan_instances
-from rnnbench.lit_models.scan.unequal_lstm import scan_lstm_to
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.ur_lstm import URLSTMKernel
 
 
 class URLSTM(Recurrence):
@@ -74,16 +73,9 @@ class URLSTM(Recurrence):
         """Return h [B, N]."""
         return state[..., : self.hidden_size]
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Scan by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
-        return scan_instances(URLSTMWalk(), inputs, state, [self._rows()], keep_outputs)
-
-    def fused_scan_to(
-        self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor] | None:
-        """Like ``fused_scan``, for sequences of unequal lengths; as in ``Recurrence.fused_scan_to``."""
-        # With f = 1 the effective gate is 1, whatever r is.
-        return scan_lstm_to(URLSTMWalk(), inputs, state, self._rows(), (0.0, 1.0), lengths, keep_outputs)
+    def scan_kernel(self) -> KernelCall | None:
+        """Return the kernel of UR-LSTMs; as in ``Recurrence.scan_kernel``."""
+        return URLSTMKernel(), [self._rows()]
 
     def _rows(self) -> Tensor:
         rows = torch.cat([self.weight_hh, self.weight_ih, self.gate_biases().unsqueeze(1)], 1)

@@ -13,9 +13,9 @@ from torch.nn import functional
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
-from rnnbench.lit_models.scan.fused_elman import ElmanWalk
-from rnnbench.lit_models.scan.fused_residual import ResidualWalk
-from rnnbench.lit_models.scan.instance_scan import scan_instances
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.elman import ElmanKernel
+from rnnbench.lit_models.scan.eager.residual import ResidualKernel
 
 RESIDUALS = ("scalar", "diagonal", "rotation", "rotation_diagonal", "orthogonal")
 FORMS = ("linear", "A", "B")
@@ -138,8 +138,8 @@ class WCRNN(Recurrence):
             residual = activate(residual)
         return torch.addcmul(residual, self.gamma, activate(coupling))
 
-    def fused_scan(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor] | None:
-        """Walk by hand-derived backpropagation through time; as in ``Recurrence.fused_scan``."""
+    def scan_kernel(self) -> KernelCall | None:
+        """Return the kernel of residual networks, or of Elman networks; as in ``Recurrence.scan_kernel``."""
         weight, input_weight = self.recurrent_map.weight, self.input_map.weight
         bias = self.input_map.bias + self.recurrent_map.bias
         if self.form == "B" or self.activation == "identity":
@@ -147,10 +147,10 @@ class WCRNN(Recurrence):
             scale = self.gamma.unsqueeze(-1)
             whole = torch.addcmul(self.residual_matrix(), scale, weight)
             plain = (whole, scale * input_weight, self.gamma * bias)
-            return scan_instances(ElmanWalk(self.activation), inputs, state, plain, keep_outputs)
+            return ElmanKernel(self.activation), plain
         own, cross, dense = (self._buffers.get(f"residual_{part}") for part in ("own", "cross", "dense"))
         weights = (weight, input_weight, bias, self.gamma, own, cross, dense)
-        return scan_instances(ResidualWalk(self.form), inputs, state, weights, keep_outputs)
+        return ResidualKernel(self.form), weights
 
 
 def _as_range(argument: str, value: float | Sequence[float]) -> tuple[float, float]:

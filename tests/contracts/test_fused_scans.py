@@ -13,8 +13,8 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
-from rnnbench.lit_models.scan.choice import ScanName, scanning
-from rnnbench.lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.scan.native.call import NativeCall
+from rnnbench.lit_models.scan.policy import BackendName, use_backend
 from tests.contracts.builders import INPUTS, variants
 
 # torch compiles its own forward-mode rules with torch.jit.script when the first one is used.
@@ -48,18 +48,18 @@ def draw(*shape: int, seed: int = 1) -> torch.Tensor:
 
 def visited_state(recurrence: Recurrence, seed: int = 2) -> torch.Tensor:
     """A state other than the first that the recurrence can be in."""
-    with scanning("loop"):
+    with use_backend("loop"):
         return recurrence(draw(2, BATCH, INPUTS, seed=seed))[1].detach()
 
 
 def check(run: Callable[[], object]) -> None:
     """Check that the compiled scan, and that in PyTorch where it is another one, do what the loop does."""
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = run()
-    with scanning("native"), mock.patch.object(NativeCall, "run", autospec=True, side_effect=RUN) as compiled:
+    with use_backend("native"), mock.patch.object(NativeCall, "run", autospec=True, side_effect=RUN) as compiled:
         close(run(), expected)
     if compiled.called:
-        with scanning("fused"):
+        with use_backend("eager"):
             close(run(), expected)
 
 
@@ -113,9 +113,9 @@ def test_recomputed_by_torch(build: Build, last: bool) -> None:
     check(run)
 
 
-@pytest.mark.parametrize("name", ["loop", "fused", "native"])
+@pytest.mark.parametrize("name", ["loop", "eager", "native"])
 @pytest.mark.parametrize("instances", [1, INSTANCES])
-def test_checkpointed(build: Build, name: ScanName, instances: int) -> None:
+def test_checkpointed(build: Build, name: BackendName, instances: int) -> None:
     ensemble = Ensemble([Network(build(seed), 2, "every").double() for seed in range(instances)])
     # Segments of unequal lengths.
     inputs = draw(BATCH, 8, INPUTS).requires_grad_()
@@ -124,9 +124,9 @@ def test_checkpointed(build: Build, name: ScanName, instances: int) -> None:
         values = ensemble(inputs)
         return values, gradients((values,), [inputs, *ensemble.parameters()])
 
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = run()
-    with scanning(name, checkpoint_every=3):
+    with use_backend(name, checkpoint_every=3):
         close(run(), expected)
 
 
@@ -177,9 +177,9 @@ def test_without_gradients(build: Build) -> None:
 
 def right_or_refused(derive: Callable[[], object]) -> bool:
     """Check that a fused scan gives what the loop does, or says that it cannot; return whether it was right."""
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = derive()
-    with scanning("native"):
+    with use_backend("native"):
         try:
             found = derive()
         except RuntimeError as error:
@@ -187,13 +187,13 @@ def right_or_refused(derive: Callable[[], object]) -> bool:
         else:
             close(found, expected)
             return True
-    assert any(words in refusal for words in ("fused scan", "implement the jvp"))
+    assert any(words in refusal for words in ("hand-derived scan", "implement the jvp"))
     return False
 
 
 def test_forward_mode_is_right_or_refused(build: Build) -> None:
     recurrence, inputs = build(0), draw(3, BATCH, INPUTS)
-    fused = recurrence.fused_scan(inputs, recurrence.initial_state(BATCH), False) is not None
+    fused = recurrence.scan_kernel() is not None
     right = right_or_refused(lambda: jacfwd(lambda x: recurrence.forward_last(x)[0])(inputs))
     # A block of state spaces is made of operations that can be differentiated; a scan derived by hand refuses.
     assert right if isinstance(recurrence, StateSpaceBlock) else not (fused and right)
@@ -201,7 +201,7 @@ def test_forward_mode_is_right_or_refused(build: Build) -> None:
 
 def test_a_second_derivative_is_right_or_refused(build: Build) -> None:
     recurrence, inputs = build(0), draw(3, BATCH, INPUTS).requires_grad_()
-    fused = recurrence.fused_scan(inputs, recurrence.initial_state(BATCH), False) is not None
+    fused = recurrence.scan_kernel() is not None
 
     def second() -> tuple[torch.Tensor, ...]:
         loss = recurrence.forward_last(inputs)[0].square().sum()

@@ -9,11 +9,12 @@ from torch.utils._pytree import tree_map
 
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
-from rnnbench.lit_models.scan.choice import keeps_definition, scanning
+from rnnbench.lit_models.scan.contract import keeps_definition
+from rnnbench.lit_models.scan.policy import use_backend
 from tests.contracts.builders import INPUTS, variants
 
 LENGTHS = torch.tensor([5, 1, 3, 5, 4, 2, 5, 5, 0])
-OTHERS = {"__init__", "initial_state", "forward", "forward_last", "fused_scan", "fused_scan_to"}
+OTHERS = {"__init__", "initial_state", "forward", "forward_last", "scan_kernel", "scan_linear"}
 DEFINITIONS = [
     pytest.param(*case.values, name, id=f"{case.id}.{name}")
     for case in variants()
@@ -37,7 +38,7 @@ def run(scan: str, recurrence: Recurrence, lengths: torch.Tensor | None) -> list
     """Values and gradients; of ``loop`` those of the loop over ``advance``, whatever ``forward`` does."""
     inputs = torch.randn(5, len(LENGTHS), INPUTS, generator=torch.Generator().manual_seed(1)).requires_grad_()
     of = Recurrence if scan == "loop" else type(recurrence)
-    with scanning(scan), parametrize.cached():
+    with use_backend(scan), parametrize.cached():
         outputs, final = of.forward(recurrence, inputs, None, lengths)
         output, last = of.forward_last(recurrence, inputs, None, lengths)
     loss = outputs.square().sum() + (final * last).sum() + output.sum()
@@ -69,7 +70,8 @@ def test_what_overrides_nothing_keeps_the_fast_scan(cls, arguments):
         def helper(self):
             return self.state_size
 
-    assert keeps_definition(Helped) or cls.fused_scan is Recurrence.fused_scan
+    for scan in ("scan_kernel", "scan_linear"):
+        assert keeps_definition(Helped, scan) == keeps_definition(cls, scan)
     torch.manual_seed(0)
     plain = cls(**arguments)
     torch.manual_seed(0)
@@ -84,9 +86,9 @@ def test_a_mixin_overrides_and_a_declared_scan_counts():
     class LeakyElman(Leaky, ElmanRNN):
         pass
 
-    assert not keeps_definition(LeakyElman)
+    assert not keeps_definition(LeakyElman, "scan_kernel")
 
     class Declared(LeakyElman):
-        fused_scan = ElmanRNN.fused_scan
+        scan_kernel = ElmanRNN.scan_kernel
 
-    assert keeps_definition(Declared)
+    assert keeps_definition(Declared, "scan_kernel")

@@ -19,7 +19,7 @@ from rnnbench.lit_models.recurrences.lru import LRU
 from rnnbench.lit_models.recurrences.s4 import S4
 from rnnbench.lit_models.recurrences.s4d import S4D
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
-from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.policy import use_backend
 
 close = functools.partial(np.testing.assert_allclose, atol=1e-10, rtol=1e-10)
 FEATURES, SIZE, STEPS = 4, 8, 80
@@ -164,7 +164,7 @@ def test_block_of_a_convolution_written_out(name: str) -> None:
 def run(block: Recurrence, inputs: torch.Tensor, state: torch.Tensor, name: str) -> list[torch.Tensor]:
     """Outputs, the final state, and gradients of all weights, of the inputs and of the state."""
     inputs, state = (value.to(block.skip).requires_grad_() for value in (inputs, state))
-    with scanning(name):
+    with use_backend(name):
         outputs, final = block(inputs, state)
         last, last_final = block.forward_last(inputs, state)
     weights = torch.randn(*outputs.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
@@ -189,9 +189,9 @@ def test_whole_sequences_equal_steps(name: str, from_zero: bool) -> None:
         state = block(torch.randn(STEPS, 2, 2, dtype=torch.float64))[1].detach()
     exact = run(block, inputs, state, "loop")
     assert all(value.abs().max() > 0 for value in exact)
-    assert max(errors(run(block, inputs, state, "fused"), exact)) <= 1e-10
+    assert max(errors(run(block, inputs, state, "eager"), exact)) <= 1e-10
     single = block.float()
-    whole, steps = (run(single, inputs, state, scan) for scan in ("fused", "loop"))
+    whole, steps = (run(single, inputs, state, scan) for scan in ("eager", "loop"))
     assert max(errors(whole, [value.double() for value in steps])[:4]) <= 1e-5
     # Gradients behind a norm cancel: there both are off by as much.
     for found, rounding in zip(errors(whole, exact), errors(steps, exact), strict=True):
@@ -212,8 +212,8 @@ def test_lengths_equal_steps(name: str, part: int, monkeypatch: pytest.MonkeyPat
     with torch.no_grad():
         for run in (block, block.forward_last):
             found = run(inputs, state, lengths)
-            assert block.fused_scan_to(inputs, state, lengths, False) is not None
-            with scanning("loop"):
+            assert block.scan_linear(inputs, state, lengths, False) is not None
+            with use_backend("loop"):
                 torch.testing.assert_close(found, run(inputs, state, lengths), atol=1e-10, rtol=1e-10)
 
 
@@ -225,7 +225,7 @@ def test_stack_with_a_carried_state_equals_steps(cls: type[Recurrence]) -> None:
     inputs = torch.randn(STEPS, 3, 2, dtype=torch.float64)
     first, state = stack(inputs[:30])
     second, final = stack(inputs[30:], state)
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = stack(inputs)
     torch.testing.assert_close((torch.cat([first, second]), final), expected, atol=1e-10, rtol=1e-10)
 

@@ -1,5 +1,6 @@
-"""Walks through time in C, compiled for the instruction sets of a processor when rnnbench is installed.
+"""Kernels in C, compiled for the instruction sets of a processor when rnnbench is installed.
 
-``module.c`` is what is compiled. The other files are included once for each number type: ``tile.h`` with arithmetic,
-``walk.h`` with what walks share, ``residual.h`` and ``lstm.h`` with the walks.
+``module.c`` is what is compiled. The headers are included once for each number type: ``tile.h`` with arithmetic,
+``step.h`` with what the steps of all kernels share, ``lstm.h`` and ``residual.h`` with the forward and backward passes.
+``library`` loads a build, ``call`` hands it tensors, and ``lstm`` and ``residual`` are the kernels that dispatch takes.
 """

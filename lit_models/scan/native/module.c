@@ -1,4 +1,4 @@
-/* The walks of residual networks and of LSTMs through time, for float and double. Called through ctypes; see ../native_call.py. */
+/* Scans of residual networks and of LSTMs, for float and double. Called through ctypes; see call.py. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -18,7 +18,7 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define NAMED(name) JOIN(name, SUFFIX)
 
-/* Sizes and arrays of a walk, as Arguments in ../native_library.py. Arrays that are not wanted are null. */
+/* Sizes and arrays of a scan, as Arguments in library.py. Arrays that are not wanted are null. */
 struct arguments {
     int64_t steps, instances, copies, units, features, batch, columns, chunk;
     /* so many instances in a row are one network on blocks of its `whole` sequences, `batch` each but for the last */
@@ -55,7 +55,7 @@ enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #define INTEGER int32_t
 #define SUFFIX _float
 #include "tile.h"
-#include "walk.h"
+#include "step.h"
 #include "residual.h"
 #include "lstm.h"
 #undef REAL
@@ -66,7 +66,7 @@ enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #define INTEGER int64_t
 #define SUFFIX _double
 #include "tile.h"
-#include "walk.h"
+#include "step.h"
 #include "residual.h"
 #include "lstm.h"
 

@@ -1,17 +1,17 @@
 /* x' = R x + gain act(a), or tanh(R x) in the place of R x, with a = joint [x; s; 1]; for one number type REAL. Columns
    are sequences, padded with columns whose states stay zero.
 
-   The way back follows, with d the gradient of x', that of a up to a factor of each unit, which its matrices hold. */
+   The backward pass follows, with d the gradient of x', that of a up to a factor of each unit, which its matrices hold. */
 
 /* All of x' but what the activation gives. */
-INLINE VEC NAMED(straight)(const struct NAMED(walk) *w, int64_t unit, int64_t column) {
+INLINE VEC NAMED(residual_term)(const struct NAMED(step) *w, int64_t unit, int64_t column) {
     VEC found = NAMED(residual)(w, w->x, unit, column, 0);
     if (w->given->squashes) found = NAMED(tanh)(found);
     return found;
 }
 
 INLINE void NAMED(step_tile)(
-    const int rows, const int vectors, const struct NAMED(walk) *w, int64_t row, int64_t column
+    const int rows, const int vectors, const struct NAMED(step) *w, int64_t row, int64_t column
 ) {
     VEC tile[TILE_ROWS][TILE_VECTORS] = {{{0}}};
     NAMED(add_products)(
@@ -23,15 +23,15 @@ INLINE void NAMED(step_tile)(
             if (w->given->activation == TANH) a = NAMED(tanh)(a);
             else if (w->given->activation == RELU) a = NAMED(choose)(a < 0, (VEC){0}, a);
             VEC next = w->gain[unit] * a;
-            if (w->own) next += NAMED(straight)(w, unit, at);
+            if (w->own) next += NAMED(residual_term)(w, unit, at);
             NAMED(store)(w->following + unit * w->columns + at, next);
             if (w->activation) NAMED(store)(w->activation + unit * w->columns + at, a);
         }
     }
 }
 
-static struct NAMED(walk) NAMED(begin)(const struct arguments *g, int64_t instance) {
-    struct NAMED(walk) w = {.given = g, .width = g->units + g->features + 1, .units = g->units};
+static struct NAMED(step) NAMED(begin)(const struct arguments *g, int64_t instance) {
+    struct NAMED(step) w = {.given = g, .width = g->units + g->features + 1, .units = g->units};
     w.sums = g->units;
     w.columns = g->columns;
     int64_t constants = instance / g->blocks * g->units;
@@ -43,7 +43,7 @@ static struct NAMED(walk) NAMED(begin)(const struct arguments *g, int64_t instan
     return w;
 }
 
-/* Numbers of scratch: states of a chunk and one more; gradients of two states and of a; and a turned step. */
+/* Numbers of scratch: states of a chunk and one more; gradients of two states and of a; and a transposed step. */
 EXPORT int64_t NAMED(scratch)(const struct arguments *g) {
     int64_t width = g->units + g->features + 1;
     return ((g->chunk + 1) * width + 3 * g->units) * g->columns + g->batch * g->row;
@@ -52,7 +52,7 @@ EXPORT int64_t NAMED(scratch)(const struct arguments *g) {
 EXPORT void NAMED(forward)(const struct arguments *g) {
     int64_t size = g->units * g->columns, width = g->units + g->features + 1;
     for (int64_t m = 0; m < g->instances; m++) {
-        struct NAMED(walk) w = NAMED(begin)(g, m);
+        struct NAMED(step) w = NAMED(begin)(g, m);
         REAL *state = (REAL *)g->state + m * size;
         w.x = g->scratch;
         w.following = w.x + width * g->columns;
@@ -68,14 +68,14 @@ EXPORT void NAMED(forward)(const struct arguments *g) {
             REAL *next = w.following;
             w.following = w.x;
             w.x = next;
-            NAMED(put_outputs)(g, w.x, t, m);
+            NAMED(store_outputs)(g, w.x, t, m);
         }
         memcpy(state, w.x, size * sizeof(REAL));
     }
 }
 
 /* Compute the states of a chunk of `count` steps again. */
-static void NAMED(walk_again)(struct NAMED(walk) *w, REAL *states, int64_t start, int64_t count, int64_t m) {
+static void NAMED(recompute)(struct NAMED(step) *w, REAL *states, int64_t start, int64_t count, int64_t m) {
     const struct arguments *g = w->given;
     int64_t size = g->units * g->columns, whole = w->width * g->columns;
     memcpy(states, (const REAL *)g->firsts + (start / g->chunk * g->instances + m) * size, size * sizeof(REAL));
@@ -87,7 +87,7 @@ static void NAMED(walk_again)(struct NAMED(walk) *w, REAL *states, int64_t start
             for (int64_t c = 0; c < g->columns; c += WIDTH) {
                 int64_t at = i * g->columns + c;
                 VEC gained = w->gain[i] * NAMED(load)(activation + at);
-                if (w->own) gained += NAMED(straight)(w, i, c);
+                if (w->own) gained += NAMED(residual_term)(w, i, c);
                 NAMED(store)(w->x + whole + at, gained);
             }
         }
@@ -95,7 +95,7 @@ static void NAMED(walk_again)(struct NAMED(walk) *w, REAL *states, int64_t start
 }
 
 /* From the gradient of x' in `delta`, add to those of gain, own and cross; set that of a, and delta to that of R x. */
-static void NAMED(pull_back)(struct NAMED(walk) *w, REAL *delta, REAL *gradient, const REAL *activation, int64_t m) {
+static void NAMED(vjp)(struct NAMED(step) *w, REAL *delta, REAL *gradient, const REAL *activation, int64_t m) {
     const struct arguments *g = w->given;
     int64_t first = m / g->blocks * g->units;
     for (int64_t i = 0; i < g->units; i++) {
@@ -125,24 +125,24 @@ static void NAMED(pull_back)(struct NAMED(walk) *w, REAL *delta, REAL *gradient,
 EXPORT void NAMED(backward)(const struct arguments *g) {
     int64_t size = g->units * g->columns, width = g->units + g->features + 1;
     REAL *states = g->scratch, *delta = states + (g->chunk + 1) * width * g->columns, *before = delta + size;
-    REAL *gradient = before + size, *turned = gradient + size;
-    memset(turned, 0, g->batch * g->row * sizeof(REAL));
+    REAL *gradient = before + size, *transposed = gradient + size;
+    memset(transposed, 0, g->batch * g->row * sizeof(REAL));
     for (int64_t m = 0; m < g->instances; m++) {
-        struct NAMED(walk) w = NAMED(begin)(g, m);
+        struct NAMED(step) w = NAMED(begin)(g, m);
         REAL *state = (REAL *)g->state + m * size;
         memcpy(delta, state, size * sizeof(REAL));
         w.gradient = gradient;
-        w.turned = turned;
+        w.transposed = transposed;
         for (int64_t start = (g->steps - 1) / g->chunk * g->chunk; start >= 0; start -= g->chunk) {
             int64_t count = g->steps - start < g->chunk ? g->steps - start : g->chunk;
-            NAMED(walk_again)(&w, states, start, count, m);
+            NAMED(recompute)(&w, states, start, count, m);
             for (int64_t t = start + count - 1; t >= start; t--) {
                 w.x = states + (t - start) * width * g->columns;
                 NAMED(add_gradient_of_outputs)(g, delta, t, m);
-                NAMED(pull_back)(&w, delta, gradient, NAMED(kept_of)(g, t, m, g->units), m);
+                NAMED(vjp)(&w, delta, gradient, NAMED(kept_of)(g, t, m, g->units), m);
                 w.delta = delta;
                 w.before = before;
-                NAMED(leave_step)(&w, t, m);
+                NAMED(backward_products)(&w, t, m);
                 REAL *next = before;
                 before = delta;
                 delta = next;

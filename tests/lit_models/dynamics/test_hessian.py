@@ -14,7 +14,7 @@ from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
-from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.policy import use_backend
 from tests.contracts.builders import variants
 from tests.lit_models.dynamics.small_networks import INPUTS, plain_loss, small_batch, small_network, small_task
 
@@ -37,7 +37,7 @@ def dense_hessian(network, task, batch):
         parts = [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
         loose = functools.partial(functional_call, network, dict(zip(values, parts, strict=True)))
         # No hand-derived scan has derivatives in forward mode.
-        with scanning("loop"):
+        with use_backend("loop"):
             return plain_loss(_Called(network, loose), task, batch)
 
     return jacfwd(jacrev(loss))(torch.cat([value.flatten() for value in values.values()]))
@@ -122,7 +122,7 @@ def test_gauss_newton_is_its_definition_and_positive(loss):
         return plain_loss(lambda *_: answers.view(6, 5, 3), task, batch)
 
     # Forward mode goes through the loop.
-    with scanning("loop"):
+    with use_backend("loop"):
         jacobian = jacfwd(outputs)(flat)
     expected = jacobian.T @ jacfwd(jacrev(of_outputs))(outputs(flat)) @ jacobian
     found = Curvature(network, task, batch, "ggn").dense()
@@ -238,7 +238,7 @@ def test_what_cannot_be_measured():
     with pytest.raises(ValueError, match="batch must hold at least 1 sequence, got 0"):
         hessian_spectrum(network, task, small_batch(task, size=0))
     # The measure runs the loop; another scan differs in the last bits.
-    with scanning("loop"):
+    with use_backend("loop"):
         exact = network.double()(batch.inputs).detach()
     with pytest.raises(FloatingPointError, match="root of a mean square of 0"):
         hessian_spectrum(network, task, batch._replace(targets=exact), count=2)

@@ -4,29 +4,40 @@ from unittest import mock
 
 import torch
 
-from rnnbench.lit_models.scan.choice import scanning
-from rnnbench.lit_models.scan.native_call import NativeCall
+from rnnbench.lit_models.scan import dispatch
+from rnnbench.lit_models.scan.native.call import NativeCall
+from rnnbench.lit_models.scan.policy import use_backend
 
 TOLERANCES = {"rtol": 1e-10, "atol": 1e-10}
 
 
 def both(compute):
     """Return what the loop and the fused scan compute; the fused one must have run."""
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = compute()
     with (
-        mock.patch("rnnbench.lit_models.scan.choice.scan_loop", side_effect=AssertionError("walked the loop")),
-        scanning("fused"),
+        mock.patch("rnnbench.lit_models.scan.dispatch.scan_loop", side_effect=AssertionError("walked the loop")),
+        use_backend("eager"),
     ):
         found = compute()
     return expected, found
+
+
+def takes_loop(recurrence, inputs, state=None):
+    """Return whether a recurrence takes the loop by itself."""
+    with mock.patch("rnnbench.lit_models.scan.dispatch.scan_loop", side_effect=dispatch.scan_loop) as loop:
+        recurrence(inputs, state)
+    return loop.called
 
 
 def assert_equal(compute):
     """Check that the scan in PyTorch, and what is compiled of it, give what the loop does."""
     expected, found = both(compute)
     torch.testing.assert_close(found, expected, **TOLERANCES)
-    with scanning("auto"), mock.patch.object(NativeCall, "run", autospec=True, side_effect=NativeCall.run) as compiled:
+    with (
+        use_backend("auto"),
+        mock.patch.object(NativeCall, "run", autospec=True, side_effect=NativeCall.run) as compiled,
+    ):
         found = compute()
     if compiled.called:
         torch.testing.assert_close(found, expected, **TOLERANCES)

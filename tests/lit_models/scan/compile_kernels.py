@@ -18,12 +18,12 @@ from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from rnnbench.lit_models.scan import triton_lstm_kernels, triton_products, triton_residual_kernels
-from rnnbench.lit_models.scan.triton_lstm import layout as lstm_layout
-from rnnbench.lit_models.scan.triton_plan import Plan, make_plan, widen
-from rnnbench.lit_models.scan.triton_products import layout as products_layout
-from rnnbench.lit_models.scan.triton_residual import Setting
-from rnnbench.lit_models.scan.triton_residual import layout as residual_layout
+from rnnbench.lit_models.scan.triton import lstm_kernels, products, residual_kernels
+from rnnbench.lit_models.scan.triton.lstm import layout as lstm_layout
+from rnnbench.lit_models.scan.triton.plan import Plan, make_plan, widen
+from rnnbench.lit_models.scan.triton.products import layout as products_layout
+from rnnbench.lit_models.scan.triton.residual import Setting
+from rnnbench.lit_models.scan.triton.residual import layout as residual_layout
 
 #: What the kernels are compiled for: NVIDIA's H100 and H200.
 CAPABILITY = 90
@@ -67,25 +67,25 @@ def variants(quick: bool) -> Iterator[Variant]:
         )
         keeps = {"FEATURES": features, "KEEP_STATES": True, "KEEP_COUPLINGS": not plain}
         constants = residual_layout(setting, forward, widen(units), paired, dense) | keeps
-        yield Variant(title, "forward", triton_residual_kernels.residual_forward, constants)
+        yield Variant(title, "forward", residual_kernels.residual_forward, constants)
         wants = {"GAMMA": not plain, "OWN": not plain and not dense, "CROSS": paired, "DENSE": dense}
         constants = residual_layout(setting, backward, widen(units), paired, dense)
         constants |= {"ARRIVE": arrive, **{f"WANT_{name}": wanted for name, wanted in wants.items()}}
-        yield Variant(title, "backward", triton_residual_kernels.residual_backward, constants)
+        yield Variant(title, "backward", residual_kernels.residual_backward, constants)
 
     def lstm(units: int, sequences: int, features: int = 1, arrive: bool = False) -> Iterator[Variant]:
         forward, backward = plans(units, sequences, gates=4)
         title = f"LSTM, {units} units, {features} inputs"
         keeps = {"FEATURES": features, "KEEP_GATES": True, "KEEP_HIDDENS": True}
         constants = lstm_layout(forward, units, units + features + 1) | keeps
-        yield Variant(title, "forward", triton_lstm_kernels.lstm_forward, constants)
+        yield Variant(title, "forward", lstm_kernels.lstm_forward, constants)
         constants = lstm_layout(backward, units, units + features + 1) | {"ARRIVE": arrive}
-        yield Variant(title, "backward", triton_lstm_kernels.lstm_backward, constants)
+        yield Variant(title, "backward", lstm_kernels.lstm_backward, constants)
 
     def gradients(height: int, units: int, features: int | None = 1) -> Variant:
         title = f"weights [{height}, {units}], {'no' if features is None else features} inputs"
         constants = products_layout(height, units, features, scaled=True)
-        return Variant(title, "gradients", triton_products.sum_products, constants)
+        return Variant(title, "gradients", products.sum_products, constants)
 
     one, two, many = 128, 2 * 128, 16 * 128
     linear, squashed = Setting("linear", "tanh"), Setting("A", "tanh")

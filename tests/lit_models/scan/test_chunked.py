@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from rnnbench.lit_models.scan.chunked import CHUNK, DenseTransition, DiagonalTransition, kernel, scan_chunks
+from rnnbench.lit_models.scan.linear.convolution import CHUNK, DenseTransition, DiagonalTransition, kernel, scan_chunks
 
 close = functools.partial(torch.testing.assert_close, atol=1e-11, rtol=1e-11)
 FEATURES, PAIRS, BATCH = 3, 2, 2

@@ -8,11 +8,12 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
-from rnnbench.lit_models.scan.fused_gated import GRUWalk, LSTMWalk
-from tests.lit_models.scan.against_loop import assert_equal, both, gradients
+from rnnbench.lit_models.scan.eager.gru import GRUKernel
+from rnnbench.lit_models.scan.eager.lstm import LSTMKernel
+from tests.lit_models.scan.against_loop import assert_equal, both, gradients, takes_loop
 
 CELLS = pytest.mark.parametrize("cell", [LSTM, GRU])
-WALKS = {LSTM: LSTMWalk, GRU: GRUWalk}
+WALKS = {LSTM: LSTMKernel, GRU: GRUKernel}
 
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -50,7 +51,7 @@ def test_a_recurrence_alone_equals_the_loop_from_any_state(cell, steps, batch, f
 
 @CELLS
 def test_many_steps_span_several_chunks_of_memory(cell, monkeypatch):
-    monkeypatch.setattr("rnnbench.lit_models.scan.walk_parts._CHUNK_BYTES", 4000)
+    monkeypatch.setattr("rnnbench.lit_models.scan.eager.parts._CHUNK_BYTES", 4000)
     ensemble = ensemble_of(2, cell)
     inputs = torch.randn(3, 23, 2, requires_grad=True)
     assert_equal(lambda: gradients(ensemble(inputs), [inputs, *ensemble.parameters()]))
@@ -210,10 +211,10 @@ def test_in_float32_it_is_about_as_exact_as_the_loop(cell):
 @CELLS
 def test_half_precision_and_autocast_walk_the_loop(cell):
     recurrence = cell(2, 3)
-    assert recurrence.bfloat16().fused_scan(torch.ones(5, 4, 2).bfloat16(), recurrence.initial_state(4), True) is None
+    assert takes_loop(recurrence.bfloat16(), torch.ones(5, 4, 2).bfloat16())
     recurrence.float()
     with torch.autocast("cpu", torch.bfloat16):
-        assert recurrence.fused_scan(torch.ones(5, 4, 2).float(), recurrence.initial_state(4), True) is None
+        assert takes_loop(recurrence, torch.ones(5, 4, 2).float())
         assert recurrence(torch.ones(5, 4, 2).float())[0].shape == (5, 4, 3)
 
 

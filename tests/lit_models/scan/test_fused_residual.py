@@ -13,10 +13,11 @@ from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.wcrnn import FORMS, RESIDUALS, WCRNN
-from rnnbench.lit_models.scan.choice import ScanName, scanning
-from rnnbench.lit_models.scan.fused_residual import ResidualWalk
-from rnnbench.lit_models.scan.residual_map import ResidualMap
-from rnnbench.lit_models.scan.state_rows import CHUNK, StateRows
+from rnnbench.lit_models.scan.eager.residual import ResidualKernel
+from rnnbench.lit_models.scan.eager.residual_map import ResidualMap
+from rnnbench.lit_models.scan.eager.state_rows import CHUNK, StateRows
+from rnnbench.lit_models.scan.policy import BackendName, use_backend
+from tests.lit_models.scan.against_loop import takes_loop
 
 UNITS = 32
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
@@ -43,7 +44,7 @@ BUILDERS = [
     *(pytest.param(functools.partial(elman, name), id=f"elman-{name}") for name in ("tanh", "relu", "identity")),
 ]
 for_all = pytest.mark.parametrize("build", BUILDERS)
-both_scans = pytest.mark.parametrize("name", ["fused", "native"])
+both_scans = pytest.mark.parametrize("name", ["eager", "native"])
 DIAGONAL = functools.partial(wcrnn, "linear", "diagonal", "tanh")
 
 
@@ -53,7 +54,7 @@ def run(
     """Values and the gradients of everything, buffers too, for a loss that weighs all that is returned."""
     buffers = [buffer.requires_grad_() for buffer in recurrence.buffers()]
     leaves = [leaf.requires_grad_() for leaf in (inputs, state)]
-    with scanning(name):
+    with use_backend(name):
         values = (recurrence.forward_last if last else recurrence)(inputs, state)
     weights = torch.linspace(-1, 1, UNITS, dtype=values[0].dtype)
     loss = sum((value.square() * weights).sum() for value in values)
@@ -70,7 +71,7 @@ def data(steps: int, batch: int, features: int) -> tuple[torch.Tensor, torch.Ten
     ("steps", "batch", "last"), [(1, 5, True), (CHUNK, 5, False), (2 * CHUNK + 3, 20, True), (2 * CHUNK + 3, 3, False)]
 )
 @both_scans
-def test_is_the_loop(build: Build, features: int, steps: int, batch: int, last: bool, name: ScanName) -> None:
+def test_is_the_loop(build: Build, features: int, steps: int, batch: int, last: bool, name: BackendName) -> None:
     recurrence = build(features)
     inputs, state = data(steps, batch, features)
     found, expected = (run(name, recurrence, inputs, state, last) for name in (name, "loop"))
@@ -86,8 +87,8 @@ def test_ensemble_is_the_loop(build: Build, size: int, readout: str, features: i
     ensemble = Ensemble([Network(build(features), 3, readout).double() for _ in range(size)])
     inputs = torch.randn(4, CHUNK + 2, features).double().requires_grad_()
     found = []
-    for name in ("fused", "native", "loop"):
-        with scanning(name):
+    for name in ("eager", "native", "loop"):
+        with use_backend(name):
             outputs = ensemble(inputs)
         found.append([outputs, *torch.autograd.grad(outputs.square().sum(), [inputs, *ensemble.parameters()])])
     close(found[0], found[2])
@@ -101,7 +102,7 @@ def test_float32_is_as_good_as_the_loop(build: Build) -> None:
     exact = run("loop", recurrence, inputs, state)
     single = [tensor.detach().float() for tensor in (inputs, state)]
     recurrence.float()
-    for name in ("fused", "native", "loop"):
+    for name in ("eager", "native", "loop"):
         for value, expected in zip(run(name, recurrence, *single), exact, strict=True):
             assert value.dtype == torch.float32
             assert (value - expected).abs().max() <= 2e-5 * expected.abs().max() + 1e-12
@@ -112,14 +113,14 @@ def test_is_used(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     recurrence = build(2)
     monkeypatch.setattr(recurrence, "advance", None)
     recurrence(data(3, 2, 2)[0])
-    with scanning("loop"), pytest.raises(TypeError, match="not callable"):
+    with use_backend("loop"), pytest.raises(TypeError, match="not callable"):
         recurrence(data(3, 2, 2)[0])
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 @pytest.mark.parametrize("layout", ["batch first", "every other"])
 @both_scans
-def test_any_layout(layout: str, last: bool, name: ScanName) -> None:
+def test_any_layout(layout: str, last: bool, name: BackendName) -> None:
     recurrence = DIAGONAL(2)
     inputs, state = data(20, 5, 2)
     strange = inputs.transpose(0, 1).contiguous().transpose(0, 1)
@@ -140,7 +141,7 @@ def test_nested_instances() -> None:
         other = vmap(lambda state: vmap(lambda x: recurrence(x, state)[0])(inputs))(states)
         return [final, other, *torch.autograd.grad(final.square().sum() + other.square().sum(), wanted)]
 
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = of_all()
     close(of_all(), expected)
 
@@ -153,7 +154,7 @@ def test_functional_gradient() -> None:
     def loss(values: dict[str, torch.Tensor]) -> torch.Tensor:
         return functional_call(recurrence, values, (inputs,))[0].square().sum()
 
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = grad(loss)(values)
     close(grad(loss)(values), expected)
     with pytest.raises(RuntimeError, match="no second derivative"):
@@ -168,7 +169,7 @@ def test_batched_gradient() -> None:
     def jacobian() -> dict[str, torch.Tensor]:
         return jacrev(lambda values: functional_call(recurrence, values, (inputs,))[1][0])(values)
 
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = jacobian()
     close(jacobian(), expected)
 
@@ -187,7 +188,7 @@ def test_two_graphs_alive() -> None:
     recurrence = DIAGONAL(1)
     wanted = list(recurrence.parameters())
     losses = [recurrence(inputs)[1].square().sum() for inputs in (data(20, 4, 1)[0], data(20, 4, 1)[0])]
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = torch.autograd.grad(sum(losses), wanted, retain_graph=True)
     separate = [torch.autograd.grad(loss, wanted) for loss in losses]
     close([sum(each) for each in zip(*separate, strict=True)], list(expected))
@@ -196,7 +197,7 @@ def test_two_graphs_alive() -> None:
 @for_all
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 @both_scans
-def test_little_is_stored(build: Build, last: bool, name: ScanName) -> None:
+def test_little_is_stored(build: Build, last: bool, name: BackendName) -> None:
     recurrence, batch, steps = build(1), 8, 40 * CHUNK
     held: dict[int, int] = {}
 
@@ -204,7 +205,7 @@ def test_little_is_stored(build: Build, last: bool, name: ScanName) -> None:
         held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), scanning(name):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), use_backend(name):
         values = recurrence.forward_last(data(steps, batch, 1)[0]) if last else recurrence(data(steps, batch, 1)[0])
     outputs = 0 if last else values[0].untyped_storage().nbytes()
     assert sum(held.values()) + outputs <= 2.2 * steps * batch * UNITS * 8
@@ -213,7 +214,7 @@ def test_little_is_stored(build: Build, last: bool, name: ScanName) -> None:
 def test_nothing_is_stored_without_gradients() -> None:
     shapes = [(40, 1, 2, 1), (3, 2, 4), (3, 4, 4), (3, 4, 1), (3, 4), (3, 4), (3, 4)]
     inputs, state, *weights = map(torch.ones, shapes)
-    walk = ResidualWalk("linear")
+    walk = ResidualKernel("linear")
     *_, nothing = walk.forward(inputs, state, [*weights, None, None], store=False, keep_outputs=False)
     assert nothing == []
     *_, stored = walk.forward(inputs, state, [*weights, None, None], store=True, keep_outputs=False)
@@ -223,10 +224,9 @@ def test_nothing_is_stored_without_gradients() -> None:
 def test_left_to_the_loop() -> None:
     recurrence = DIAGONAL(1)
     inputs, state = data(3, 2, 1)
-    assert recurrence.fused_scan(inputs, state, True) is not None
-    assert recurrence.fused_scan(inputs[:0], state, True) is None
-    assert recurrence.fused_scan(inputs, state.float(), True) is None
-    assert recurrence.bfloat16().fused_scan(inputs.bfloat16(), state.bfloat16(), True) is None
+    assert not takes_loop(recurrence, inputs, state)
+    assert takes_loop(recurrence, inputs[:0], state)
+    assert takes_loop(recurrence.bfloat16(), inputs.bfloat16(), state.bfloat16())
 
 
 @pytest.mark.parametrize("batch", [3, 20], ids=["small batch", "large batch"])

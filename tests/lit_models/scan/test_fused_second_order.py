@@ -6,7 +6,7 @@ import torch
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
-from tests.lit_models.scan.against_loop import assert_equal, gradients
+from tests.lit_models.scan.against_loop import assert_equal, gradients, takes_loop
 
 ACTIVATIONS = pytest.mark.parametrize("activation", ["tanh", "relu", "identity"])
 
@@ -49,5 +49,5 @@ def test_without_gradients_the_values_are_the_same(size):
 
 
 def test_the_full_tensor_walks_the_loop():
-    recurrence = SecondOrderRNN(2, 3)
-    assert recurrence.fused_scan(torch.randn(5, 4, 2), recurrence.initial_state(4), True) is None
+    assert takes_loop(SecondOrderRNN(2, 3), torch.randn(5, 4, 2))
+    assert not takes_loop(SecondOrderRNN(2, 3, 2), torch.randn(5, 4, 2))

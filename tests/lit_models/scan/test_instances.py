@@ -10,8 +10,8 @@ from rnnbench.lit_models.recurrences.gated import GRU, LSTM
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
-from rnnbench.lit_models.scan import instance_scan
-from rnnbench.lit_models.scan.choice import scanning
+from rnnbench.lit_models.scan.autograd import function
+from rnnbench.lit_models.scan.policy import use_backend
 
 BUILDERS = {
     "elman": lambda: ElmanRNN(2, 5),
@@ -27,13 +27,13 @@ BUILDERS = {
 def calls(monkeypatch):
     """How often scans went past vmap."""
     counted = []
-    real = instance_scan.take_apart
+    real = function.unwrap_vmap
 
     def counting(*arguments):
         counted.append(real(*arguments))
         return counted[-1]
 
-    monkeypatch.setattr(instance_scan, "take_apart", counting)
+    monkeypatch.setattr(function, "unwrap_vmap", counting)
     return counted
 
 
@@ -42,14 +42,14 @@ def both(compute, calls, monkeypatch):
     past = compute()
     assert calls
     before = len(calls)
-    monkeypatch.setattr(instance_scan, "level_of_instances", lambda: None)
+    monkeypatch.setattr(function, "level_of_vmap", lambda: None)
     own = compute()
     assert len(calls) == before
     return past, own
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-@pytest.mark.parametrize("scan", ["auto", "fused"])
+@pytest.mark.parametrize("scan", ["auto", "eager"])
 @pytest.mark.parametrize("readout", ["last", "every"])
 def test_ensembles_are_the_same_as_by_the_way_of_vmap(name, scan, readout, calls, monkeypatch):
     ensemble = Ensemble([Network(BUILDERS[name](), 3, readout) for _ in range(3)])
@@ -57,7 +57,7 @@ def test_ensembles_are_the_same_as_by_the_way_of_vmap(name, scan, readout, calls
     state = torch.randn(3, 9, ensemble.network.recurrence.state_size, requires_grad=True)
 
     def compute():
-        with scanning(scan):
+        with use_backend(scan):
             outputs = ensemble(inputs, state=state)
             return outputs, *torch.autograd.grad((outputs**2).sum(), [inputs, state, *ensemble.parameters()])
 
@@ -106,7 +106,7 @@ def test_other_transforms_go_their_own_way(calls):
 def test_an_error_leaves_vmap_as_it_was(monkeypatch):
     recurrence = ElmanRNN(2, 5)
     with monkeypatch.context() as patched:
-        patched.setattr(instance_scan._Scan, "apply", None)
+        patched.setattr(function._Scan, "apply", None)
         with pytest.raises(TypeError):
             torch.vmap(recurrence)(torch.randn(3, 7, 4, 2))
     assert torch.vmap(recurrence)(torch.randn(3, 7, 4, 2))[0].shape == (3, 7, 4, 5)

@@ -15,22 +15,23 @@ from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
-from rnnbench.lit_models.scan import native_choice, native_library
-from rnnbench.lit_models.scan.choice import scanning
-from rnnbench.lit_models.scan.fused_gated import LSTMWalk
-from rnnbench.lit_models.scan.fused_residual import ResidualWalk
-from rnnbench.lit_models.scan.fused_ur_lstm import URLSTMWalk
-from rnnbench.lit_models.scan.native_call import NativeCall
-from rnnbench.lit_models.scan.native_lstm import NativeLSTM
-from rnnbench.lit_models.scan.native_walk import NativeWalk
+from rnnbench.lit_models.scan.eager.lstm import LSTMKernel
+from rnnbench.lit_models.scan.eager.residual import ResidualKernel
+from rnnbench.lit_models.scan.eager.ur_lstm import URLSTMKernel
+from rnnbench.lit_models.scan.native import availability
+from rnnbench.lit_models.scan.native.call import NativeCall
+from rnnbench.lit_models.scan.native.library import native_library
+from rnnbench.lit_models.scan.native.lstm import NativeLSTMKernel
+from rnnbench.lit_models.scan.native.residual import NativeResidualKernel
+from rnnbench.lit_models.scan.policy import use_backend
 
 
 def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
     """The walk that a recurrence takes, a WCRNN if none is given."""
     recurrence = (recurrence or WCRNN(1, 6, residual)).to(dtype)
     with (
-        scanning(name),
-        mock.patch("rnnbench.lit_models.scan.instance_scan._Scan.apply", side_effect=StopIteration) as apply,
+        use_backend(name),
+        mock.patch("rnnbench.lit_models.scan.autograd.function._Scan.apply", side_effect=StopIteration) as apply,
         pytest.raises(StopIteration),
     ):
         recurrence(torch.zeros(3, batch, 1, dtype=dtype))
@@ -39,10 +40,10 @@ def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recur
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_walks_are_compiled_where_there_is_a_compiler():
-    assert native_library.native_library() is not None
+    assert native_library() is not None
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
 @pytest.mark.parametrize("make", [lambda: WCRNN(3, 54, "rotation", phi=(0.1, 1.0), gamma=0.3), lambda: LSTM(3, 47)])
 @pytest.mark.parametrize("batch", [33, 128])
@@ -52,8 +53,8 @@ def test_every_build_gives_the_same(capability, make, batch):
     torch.manual_seed(0)
     recurrence, inputs = make(), torch.randn(20, batch, 3)
     found = []
-    for name in ("fused", "native"):
-        with library_for(capability), scanning(name):
+    for name in ("eager", "native"):
+        with library_for(capability), use_backend(name):
             outputs, state = recurrence(inputs)
         found.append([outputs, state, *torch.autograd.grad(outputs.square().sum(), list(recurrence.parameters()))])
     for value, expected in zip(*found, strict=True):
@@ -68,8 +69,8 @@ def runs_on(capability):
 
 def library_for(capability):
     with mock.patch("torch.backends.cpu.get_cpu_capability", return_value=capability):
-        library = native_library.native_library.__wrapped__()
-    return mock.patch("rnnbench.lit_models.scan.native_call.native_library", return_value=library)
+        library = native_library.__wrapped__()
+    return mock.patch("rnnbench.lit_models.scan.native.call.native_library", return_value=library)
 
 
 def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
@@ -81,24 +82,24 @@ def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
         mock.patch("importlib.util.find_spec", side_effect=[spec, None, None]) as find,
         pytest.warns(UserWarning, match=r"_avx512\.so: file too short; install rnnbench again"),
     ):
-        assert native_library.native_library.__wrapped__() is None
+        assert native_library.__wrapped__() is None
     assert find.call_count == 3
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 def test_taken_for_what_it_can_do():
-    assert isinstance(walk_for(batch=8), NativeWalk)
-    assert isinstance(walk_for(batch=4, dtype=torch.float64), NativeWalk)
-    assert isinstance(walk_for(batch=8, name="fused"), ResidualWalk)
-    assert isinstance(walk_for(batch=8, residual="orthogonal"), ResidualWalk)
-    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6)), NativeLSTM)
-    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6), name="fused"), LSTMWalk)
-    assert isinstance(walk_for(batch=8, recurrence=URLSTM(1, 6)), URLSTMWalk)
+    assert isinstance(walk_for(batch=8), NativeResidualKernel)
+    assert isinstance(walk_for(batch=4, dtype=torch.float64), NativeResidualKernel)
+    assert isinstance(walk_for(batch=8, name="eager"), ResidualKernel)
+    assert isinstance(walk_for(batch=8, residual="orthogonal"), ResidualKernel)
+    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6)), NativeLSTMKernel)
+    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6), name="eager"), LSTMKernel)
+    assert isinstance(walk_for(batch=8, recurrence=URLSTM(1, 6)), URLSTMKernel)
     # Of few sequences most of a vector would be padding.
-    assert isinstance(walk_for(batch=7), ResidualWalk)
+    assert isinstance(walk_for(batch=7), ResidualKernel)
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_what_is_no_number_stays_none(value, dtype):
@@ -107,22 +108,22 @@ def test_what_is_no_number_stays_none(value, dtype):
         inputs = torch.zeros(3, 9, 1, dtype=dtype)
         inputs[0, 4] = value
         found = []
-        for name in ("loop", "native", "fused"):
-            with scanning(name), torch.no_grad():
+        for name in ("loop", "native", "eager"):
+            with use_backend(name), torch.no_grad():
                 found.append(recurrence(inputs)[0])
         torch.testing.assert_close(found[1], found[0], equal_nan=True)
         torch.testing.assert_close(found[2], found[0], equal_nan=True)
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_pass_a_relu_of_what_is_no_number(dtype):
     recurrence, inputs = ElmanRNN(1, 6, time_activation="relu").to(dtype), torch.ones(20, 9, 1, dtype=dtype)
     inputs[3, 4] = float("nan")
     inputs.requires_grad_()
     found = []
-    for name in ("loop", "native", "fused"):
-        with scanning(name):
+    for name in ("loop", "native", "eager"):
+        with use_backend(name):
             outputs, _ = recurrence(inputs)
         weights = torch.linspace(-1, 1.5, outputs.numel(), dtype=dtype).reshape(outputs.shape)
         found.append(torch.autograd.grad((outputs * weights).sum(), [inputs, *recurrence.parameters()]))
@@ -131,7 +132,7 @@ def test_gradients_pass_a_relu_of_what_is_no_number(dtype):
     torch.testing.assert_close(found[2], found[0], equal_nan=True)
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
 @pytest.mark.parametrize("size", [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0])
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -141,14 +142,14 @@ def test_the_error_of_tanh_in_single_precision_does_not_keep_its_sign(capability
     recurrence = ElmanRNN(1, 1, initialisation="xavier")
     recurrence.weight_ih.detach().fill_(1)
     values = sign * size * torch.linspace(0.1, 1, 100_000).reshape(1, -1, 1)
-    with library_for(capability), scanning("native"), torch.no_grad():
+    with library_for(capability), use_backend("native"), torch.no_grad():
         found = recurrence(values)[0]
     error = found / values.double().tanh() - 1
     assert error.abs().max() < 4e-7
     assert error.mean().abs() < 1e-8
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("batch", [8, 33])
 def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
     torch.manual_seed(0)
@@ -156,41 +157,41 @@ def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
     single = copy.deepcopy(exact).float()
 
     def compute(name, recurrence, inputs):
-        with scanning(name):
+        with use_backend(name):
             outputs, final = recurrence(inputs)
         weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view_as(outputs)
         gradients = torch.autograd.grad((outputs * weights).sum(), list(recurrence.parameters()))
         return [outputs, final, *gradients]
 
     expected = compute("loop", exact, inputs)
-    fused, native = (compute(name, single, inputs.float()) for name in ("fused", "native"))
+    fused, native = (compute(name, single, inputs.float()) for name in ("eager", "native"))
     for of_fused, found, right in zip(fused, native, expected, strict=True):
         largest = right.abs().max()
         assert (found - right).abs().max() <= 2 * (of_fused - right).abs().max() + 5e-7 * largest
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
     inputs, weight = torch.randn(20, 1, 9, 2), torch.randn(3, 4 * 5, 5 + 2 + 1)
-    _, _, stores = NativeLSTM().forward(inputs, torch.zeros(3, 9, 10), [weight], True, False)
+    _, _, stores = NativeLSTMKernel().forward(inputs, torch.zeros(3, 9, 10), [weight], True, False)
     # Of nine sequences, sixteen columns.
     assert sum(stored.numel() for stored in stores) == 20 * 3 * 5 * 5 * 16
-    assert NativeLSTM().forward(inputs, torch.zeros(3, 9, 10), [weight], False, False)[2] == []
+    assert NativeLSTMKernel().forward(inputs, torch.zeros(3, 9, 10), [weight], False, False)[2] == []
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
-    monkeypatch.setattr("rnnbench.lit_models.scan.native_call._STORE_BYTES", 4000)
+    monkeypatch.setattr("rnnbench.lit_models.scan.native.call._STORE_BYTES", 4000)
     recurrence, inputs = LSTM(1, 5).double(), torch.randn(70, 8, 1, dtype=torch.float64)
     found = []
     for name in ("loop", "native"):
-        with scanning(name):
+        with use_backend(name):
             outputs, _ = recurrence(inputs)
         found.append([outputs, *torch.autograd.grad(outputs.square().sum(), list(recurrence.parameters()))])
     torch.testing.assert_close(*found, atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.skipif(native_library.native_library() is None, reason="nothing is compiled")
+@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
 @pytest.mark.parametrize("batch", [8, 17, 32, 50])
 @pytest.mark.parametrize("own_inputs", [True, False], ids=["own inputs", "shared inputs"])
 @pytest.mark.parametrize(
@@ -204,8 +205,8 @@ def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
     ids=["WCRNN", "WCRNN A", "ElmanRNN", "LSTM"],
 )
 def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeypatch):
-    monkeypatch.setattr("rnnbench.lit_models.scan.native_call._BLOCK_BYTES", 0)
-    monkeypatch.setattr("rnnbench.lit_models.scan.native_call._NARROWEST", 8)
+    monkeypatch.setattr("rnnbench.lit_models.scan.native.call._BLOCK_BYTES", 0)
+    monkeypatch.setattr("rnnbench.lit_models.scan.native.call._NARROWEST", 8)
     torch.manual_seed(0)
     networks = [make().double() for _ in range(3)]
     tensors = stack_module_state(networks)
@@ -217,7 +218,7 @@ def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeyp
 
     found = []
     for name in ("loop", "native"):
-        with scanning(name), mock.patch.object(NativeCall, "run", autospec=True, side_effect=NativeCall.run) as run:
+        with use_backend(name), mock.patch.object(NativeCall, "run", autospec=True, side_effect=NativeCall.run) as run:
             outputs, final = vmap(call, (0, 0 if own_inputs else None, 0))(tensors, inputs, states)
             loss = (outputs.sin().cumsum(1) * torch.linspace(-1, 1, batch).unsqueeze(-1)).sum() + final.square().sum()
             gradients = torch.autograd.grad(loss, [inputs, states, *tensors[0].values()])
@@ -228,15 +229,15 @@ def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeyp
 
 
 def test_without_a_build_walks_go_on_in_pytorch():
-    with mock.patch.object(native_choice, "native_library", return_value=None):
-        assert isinstance(walk_for(batch=8), ResidualWalk)
-        with scanning("native"), pytest.raises(RuntimeError, match="were not compiled when rnnbench was installed"):
+    with mock.patch.object(availability, "native_library", return_value=None):
+        assert isinstance(walk_for(batch=8), ResidualKernel)
+        with use_backend("native"), pytest.raises(RuntimeError, match="were not compiled when rnnbench was installed"):
             WCRNN(1, 6)(torch.zeros(3, 8, 1))
 
 
 def test_training_without_a_build_is_refused_before_it_starts(tmp_path):
     code = (
-        "import sys; from unittest import mock; import rnnbench.lit_models.scan.native_choice as choice;"
+        "import sys; from unittest import mock; import rnnbench.lit_models.scan.native.library as choice;"
         "choice.native_library = lambda: None;"
         "from rnnbench.benchmark.command.cli import main; sys.exit(main(sys.argv[1:]))"
     )
@@ -244,11 +245,11 @@ def test_training_without_a_build_is_refused_before_it_starts(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "--scan native: its walks were not compiled" in done.stderr
+    assert "--scan native: its kernels were not compiled" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
 def test_builds_are_for_this_python():
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    library = native_library.native_library()
+    library = native_library()
     assert library is None or library._name.endswith(suffix)

@@ -11,7 +11,7 @@ pytest.importorskip("triton")
 import triton
 import triton.language as tl
 
-from rnnbench.lit_models.scan import triton_parts
+from rnnbench.lit_models.scan.triton import primitives
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -34,7 +34,7 @@ def parts_of_numbers(monkeypatch):
         x, y = ((each.data.astype(np.uint32) << 16).view(np.float32) for each in (x, y))
         return TensorHandle(np.matmul(x, y) + total.data, total.dtype.scalar)
 
-    monkeypatch.setattr(triton_parts, "INTERPRETED", tl.constexpr(False))
+    monkeypatch.setattr(primitives, "INTERPRETED", tl.constexpr(False))
     monkeypatch.setattr(InterpreterBuilder, "create_dot", create_dot)
     with np.errstate(invalid="ignore"):
         yield
@@ -43,7 +43,7 @@ def parts_of_numbers(monkeypatch):
 @triton.jit
 def _kernel(x, y, found, IN_STEP: tl.constexpr, M: tl.constexpr, K: tl.constexpr, N: tl.constexpr):
     row, inner, column = tl.arange(0, M)[:, None], tl.arange(0, K), tl.arange(0, N)[None, :]
-    product = triton_parts.dot(tl.load(x + row * K + inner[None, :]), tl.load(y + inner[:, None] * N + column), IN_STEP)
+    product = primitives.dot(tl.load(x + row * K + inner[None, :]), tl.load(y + inner[:, None] * N + column), IN_STEP)
     tl.store(found + row * N + column, product)
 
 

@@ -8,10 +8,10 @@ import torch
 
 pytest.importorskip("triton")
 
-from rnnbench.lit_models.scan import triton_plan
-from rnnbench.lit_models.scan.triton_lstm import TritonLSTMWalk
-from rnnbench.lit_models.scan.triton_residual import Setting, TritonResidualWalk
-from rnnbench.lit_models.scan.walk import Needs
+from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.triton import plan
+from rnnbench.lit_models.scan.triton.lstm import TritonLSTMKernel
+from rnnbench.lit_models.scan.triton.residual import Setting, TritonResidualKernel
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -27,18 +27,18 @@ SIZES = [(2, 5, 4, 6, 1, 1), (1, 3, 7, 18, 3, 1), (2, 4, 1, 2, 2, 2), (3, 1, 5, 
 def many(request, monkeypatch):
     """With many sequences tensor cores multiply, 16 sequences a block."""
     if request.param:
-        monkeypatch.setattr(triton_plan, "_MANY", 1)
-        monkeypatch.setattr(triton_plan, "_MANY_GATED", 1)
-    assert triton_plan.make_plan(18, 1).dot == request.param
+        monkeypatch.setattr(plan, "_MANY", 1)
+        monkeypatch.setattr(plan, "_MANY_GATED", 1)
+    assert plan.make_plan(18, 1).dot == request.param
     return request.param
 
 
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch):
     """Several chunks of time, and several sequences a block."""
-    monkeypatch.setattr(triton_plan, "_CHUNK_BYTES", 0)
-    monkeypatch.setattr(triton_plan, "_CHUNKS", 2)
-    monkeypatch.setattr(triton_plan, "_FULL", 1)
+    monkeypatch.setattr(plan, "_CHUNK_BYTES", 0)
+    monkeypatch.setattr(plan, "_CHUNKS", 2)
+    monkeypatch.setattr(plan, "_FULL", 1)
 
 
 def walk_residual(setting, inputs, state, weights):
@@ -163,28 +163,28 @@ def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number, many)
     setting, size = Setting(form, activation), SIZES[number % len(SIZES)]
     weights = draw_residual(form, residual, size[0], size[3], size[4])
     loop = functools.partial(walk_residual, setting)
-    assert_as_near(TritonResidualWalk(setting), loop, *draw(size), weights, last=number % 2 == 1)
+    assert_as_near(TritonResidualKernel(setting), loop, *draw(size), weights, last=number % 2 == 1)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last, many):
     weight = torch.randn(size[0], 4 * size[3], size[3] + size[4] + 1) / size[3] ** 0.5
-    assert_as_near(TritonLSTMWalk(), walk_lstm, *draw(size, 2), [weight], last)
+    assert_as_near(TritonLSTMKernel(), walk_lstm, *draw(size, 2), [weight], last)
 
 
 @pytest.mark.parametrize(("form", "residual"), [("plain", None), ("A", "cross"), ("linear", "dense"), ("A", "dense")])
 def test_residual_family_with_streamed_weights(form, residual, monkeypatch):
-    monkeypatch.setattr(triton_plan, "LARGEST_TILE", 16)
+    monkeypatch.setattr(plan, "LARGEST_TILE", 16)
     setting, size = Setting(form, "tanh"), (2, 3, 3, 20, 1, 1)
-    assert triton_plan.make_plan(20, 6).block == 8
+    assert plan.make_plan(20, 6).block == 8
     loop = functools.partial(walk_residual, setting)
-    assert_as_near(TritonResidualWalk(setting), loop, *draw(size), draw_residual(form, residual, 2, 20, 1))
+    assert_as_near(TritonResidualKernel(setting), loop, *draw(size), draw_residual(form, residual, 2, 20, 1))
 
 
 def test_lstm_with_streamed_weights(monkeypatch):
-    monkeypatch.setattr(triton_plan, "LARGEST_TILE", 16)
-    assert_as_near(TritonLSTMWalk(), walk_lstm, *draw((1, 3, 3, 18, 1, 1), 2), [torch.randn(1, 72, 20) / 4])
+    monkeypatch.setattr(plan, "LARGEST_TILE", 16)
+    assert_as_near(TritonLSTMKernel(), walk_lstm, *draw((1, 3, 3, 18, 1, 1), 2), [torch.randn(1, 72, 20) / 4])
 
 
 def draw_rotation(steps):
@@ -205,7 +205,7 @@ def test_a_long_rotation_trajectory(steps, many, monkeypatch):
     # How rounding errors add up is chance in each value: they are compared all together, by their root mean square.
     ours, theirs = (
         torch.tensor(each).square().mean().sqrt()
-        for each in errors(TritonResidualWalk(setting), loop, inputs, state, weights)
+        for each in errors(TritonResidualKernel(setting), loop, inputs, state, weights)
     )
     assert ours <= 3 * theirs
 
@@ -214,7 +214,7 @@ def test_a_coupling_of_zero_leaves_the_weights_without_gradient():
     (inputs, state), weights = draw_rotation(5)
     weights[3] = torch.zeros(1, 8)
     weights = [None if each is None else each.to(DEVICE) for each in weights]
-    walk = TritonResidualWalk(Setting("linear", "tanh"))
+    walk = TritonResidualKernel(Setting("linear", "tanh"))
     inputs, state = inputs.to(DEVICE), state.to(DEVICE)
     _, final, stores = walk.forward(inputs, state, weights, True, False)
     needs = Needs(True, True, (True,) * 6 + (False,))
@@ -231,9 +231,9 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
     import triton
     import triton.language as tl
 
-    from rnnbench.lit_models.scan import triton_parts
+    from rnnbench.lit_models.scan.triton import primitives
 
-    activation = getattr(triton_parts, name)
+    activation = getattr(primitives, name)
 
     @triton.jit
     def kernel(values, results, SIZE: tl.constexpr):
@@ -260,7 +260,7 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
 def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
     inputs, state = draw((1, 2, 4, 4, 1, 1))
     weights = draw_residual("A", "cross", 1, 4, 1)
-    walk = TritonResidualWalk(Setting("A", "tanh"))
+    walk = TritonResidualKernel(Setting("A", "tanh"))
     arguments = [None if each is None else each.to(DEVICE) for each in (inputs, state, *weights)]
     _, final, stores = walk.forward(arguments[0], arguments[1], arguments[2:], True, False)
     every = [each is not None for each in arguments]
@@ -281,11 +281,11 @@ def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
 def test_without_a_backward_nothing_is_stored_and_values_are_the_same():
     inputs, state = (each.to(DEVICE) for each in draw((2, 3, 4, 6, 1, 1)))
     weights = [None if each is None else each.to(DEVICE) for each in draw_residual("linear", "own", 2, 6, 1)]
-    walk = TritonResidualWalk(Setting("linear", "tanh"))
+    walk = TritonResidualKernel(Setting("linear", "tanh"))
     outputs, final, stores = walk.forward(inputs, state, weights, True, True)
     bare_outputs, bare_final, nothing = walk.forward(inputs, state, weights, False, False)
     assert (bare_outputs.numel(), nothing) == (0, [])
-    assert sum(each.numel() for each in stores) == 2 * 3 * triton_plan.widen(6) * (4 + 5)
+    assert sum(each.numel() for each in stores) == 2 * 3 * plan.widen(6) * (4 + 5)
     torch.testing.assert_close(bare_final, final, rtol=0, atol=0)
     torch.testing.assert_close(outputs[-1].mT, final, rtol=0, atol=0)
 
@@ -294,9 +294,9 @@ def test_layout_of_every_size_is_a_power_of_two_that_holds_the_units():
     for units in range(1, 513):
         for sequences in (1, 128, 300, 2048):
             for gates, matrices in ((1, 1), (1, 2), (4, 1)):
-                plan = triton_plan.make_plan(units, sequences, gates, matrices)
-                assert units <= plan.padded < max(17, 2 * units)
-                assert plan.padded.bit_count() == plan.rows.bit_count() == plan.warps.bit_count() == 1
-                assert (plan.block == 0) == (gates * plan.padded**2 <= 128 * 128)
-                assert plan.dot == (sequences == 2048 and matrices * gates * plan.padded**2 <= 128 * 128)
-                assert plan.padded % max(1, plan.block) == 0
+                made = plan.make_plan(units, sequences, gates, matrices)
+                assert units <= made.padded < max(17, 2 * units)
+                assert made.padded.bit_count() == made.rows.bit_count() == made.warps.bit_count() == 1
+                assert (made.block == 0) == (gates * made.padded**2 <= 128 * 128)
+                assert made.dot == (sequences == 2048 and matrices * gates * made.padded**2 <= 128 * 128)
+                assert made.padded % max(1, made.block) == 0

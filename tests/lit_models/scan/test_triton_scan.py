@@ -18,10 +18,10 @@ from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN
 from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
-from rnnbench.lit_models.scan import triton_choice
-from rnnbench.lit_models.scan.choice import scanning
-from rnnbench.lit_models.scan.fused_elman import ElmanWalk
-from rnnbench.lit_models.scan.triton_choice import kernels_for
+from rnnbench.lit_models.scan.dispatch import choose_kernel
+from rnnbench.lit_models.scan.eager.elman import ElmanKernel
+from rnnbench.lit_models.scan.policy import use_backend
+from rnnbench.lit_models.scan.triton import availability
 from tests.lit_models.scan.test_triton_kernels import DEVICE
 
 BUILDERS = {
@@ -40,18 +40,18 @@ for_all = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 
 def both(compute):
     """Results of the loop and of the kernels, which must have run."""
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = compute()
     called = []
 
     def watched(*arguments):
-        called.append(kernels_for(*arguments))
+        called.append(choose_kernel(*arguments))
         return called[-1]
 
-    with mock.patch("rnnbench.lit_models.scan.instance_scan.kernels_for", watched), scanning("triton"):
+    with mock.patch("rnnbench.lit_models.scan.dispatch.choose_kernel", watched), use_backend("triton"):
         found = compute()
     assert called
-    assert all(type(each).__module__.startswith("rnnbench.lit_models.scan.triton_") for each in called)
+    assert all(type(each).__module__.startswith("rnnbench.lit_models.scan.triton.") for each in called)
     return expected, found
 
 
@@ -99,9 +99,9 @@ def test_segments_are_walked_again(name):
     def compute():
         return gradients(recurrence(inputs)[0], [inputs, *recurrence.parameters()])
 
-    with scanning("loop"):
+    with use_backend("loop"):
         expected = compute()
-    with scanning("triton", checkpoint_every=3):
+    with use_backend("triton", checkpoint_every=3):
         found = compute()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -109,7 +109,7 @@ def test_segments_are_walked_again(name):
 def test_backward_may_be_repeated_and_a_second_derivative_raises():
     recurrence = BUILDERS["diagonal"]().to(DEVICE)
     parameters = list(recurrence.parameters())
-    with scanning("triton"):
+    with use_backend("triton"):
         first, second = (recurrence(torch.randn(4, 2, 2, device=DEVICE))[0].pow(2).sum() for _ in range(2))
     expected = torch.autograd.grad(first, parameters, retain_graph=True)
     torch.autograd.grad(second, parameters)
@@ -129,24 +129,24 @@ def test_what_has_no_kernels_walks_as_it_did():
     )
     for recurrence, given in cases:
         recurrence, given = recurrence.to(DEVICE), given.to(DEVICE)
-        with scanning("fused"):
+        with use_backend("eager"):
             expected = recurrence(given)
-        with scanning("triton"):
+        with use_backend("triton"):
             torch.testing.assert_close(recurrence(given), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", ["auto", "fused", "loop"])
+@pytest.mark.parametrize("name", ["auto", "eager"])
 def test_on_a_cpu_kernels_are_not_chosen_by_themselves(name):
-    walk = ElmanWalk("tanh")
-    assert kernels_for(walk, torch.ones(4, 3, 2), torch.ones(3, 5), name) is walk
+    walk = ElmanKernel("tanh")
+    assert choose_kernel(walk, torch.ones(4, 3, 2), torch.ones(3, 5), [], name) is walk
 
 
 def test_where_no_kernel_can_run_the_scan_says_so(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    with scanning("triton"), pytest.raises(RuntimeError, match="there is no CUDA device"):
+    with use_backend("triton"), pytest.raises(RuntimeError, match="there is no CUDA device"):
         ElmanRNN(2, 3)(torch.ones(4, 3, 2))
-    monkeypatch.setattr(triton_choice.importlib.util, "find_spec", lambda _: None)
-    with scanning("triton"), pytest.raises(RuntimeError, match=r"pip install 'rnnbench\[gpu\]'"):
+    monkeypatch.setattr(availability.importlib.util, "find_spec", lambda _: None)
+    with use_backend("triton"), pytest.raises(RuntimeError, match=r"pip install 'rnnbench\[gpu\]'"):
         ElmanRNN(2, 3)(torch.ones(4, 3, 2))
 
 

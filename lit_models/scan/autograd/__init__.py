@@ -1,0 +1,1 @@
+"""Kernels as functions that torch differentiates, for one network or, under ``torch.vmap``, for many."""

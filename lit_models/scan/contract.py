@@ -1,0 +1,120 @@
+"""What a scan needs of a recurrence, what a kernel gives, and which classes a hand-derived scan serves."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+#: Outputs [T, B, N] (an empty tensor where they are not kept) and the final state [B, S].
+Scanned = tuple[Tensor, Tensor]
+
+# What a subclass may override without changing what a step computes.
+_FREE = {"__init__", "initial_state", "forward", "forward_last", "_abc_impl"}
+
+
+class Needs(NamedTuple):
+    """Whether the gradients of inputs, state and each weight are wanted."""
+
+    inputs: bool
+    state: bool
+    weights: tuple[bool, ...]
+
+
+class ScanKernel(Protocol):
+    """One architecture's forward and backward pass over time: plain maths on tensors that no autograd sees."""
+
+    def forward(
+        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Scan inputs [T, M or 1, B, D] from a state [M, B, S], with weights [M, ...], some of which may be None.
+
+        Returns:
+            Outputs [T, M, N, B] (empty without ``keep_outputs``), the final state [M, B, S], and what ``backward``
+            needs to know of the steps, tensors [T', M, ...] (nothing without ``store``).
+        """
+        ...
+
+    def backward(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        weights: Sequence[Any],
+        stores: Sequence[Tensor],
+        grad_outputs: Tensor | None,
+        grad_final: Tensor | None,
+        needs: Needs,
+    ) -> list[Tensor | None]:
+        """Return the gradients of inputs, state and each weight; those that are not needed may be None."""
+        ...
+
+
+#: A hand-derived kernel in PyTorch and one network's weights, as the kernel takes them.
+KernelCall = tuple[ScanKernel, Sequence["Tensor | None"]]
+
+
+class ScannedRecurrence(Protocol):
+    """What a scan needs of a recurrence; see ``lit_models.recurrence.Recurrence``."""
+
+    @property
+    def state_size(self) -> int:
+        """S."""
+        ...
+
+    @property
+    def hidden_size(self) -> int:
+        """N."""
+        ...
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """Return the part [..., P] of a step that depends on the inputs [..., D] alone."""
+        ...
+
+    def advance(self, projected: Tensor, state: Tensor) -> Tensor:
+        """Return the next state [B, S]."""
+        ...
+
+    def output(self, state: Tensor) -> Tensor:
+        """Return the output [B, N]."""
+        ...
+
+    def scan_kernel(self) -> KernelCall | None:
+        """Return a kernel that equals the loop; None where there is none."""
+        ...
+
+    def scan_linear(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned | None:
+        """Scan in closed form; None where there is none."""
+        ...
+
+
+def takes(inputs: Tensor, *others: Tensor | None) -> bool:
+    """Return whether faster scans take these: at least one step, all float32 or all float64, and no autocast."""
+    types = {tensor.dtype for tensor in (inputs, *others) if tensor is not None}
+    known = types in ({torch.float32}, {torch.float64})
+    return known and not torch.is_autocast_enabled(inputs.device.type) and inputs.shape[0] > 0
+
+
+@functools.cache
+def keeps_definition(cls: type, scan: str) -> bool:
+    """Return whether a faster scan that a class has, its own or inherited, still computes what its steps do.
+
+    Such a scan is derived from the definition in the class that declares it. A class below that one may add methods,
+    and give those that are abstract; if it overrides any other, its steps may be different ones.
+
+    Args:
+        cls: the class.
+        scan: name of the method that scans faster.
+    """
+    order = cls.__mro__
+    declaring = next(index for index, each in enumerate(order) if scan in vars(each))
+    for index, each in enumerate(order[:declaring]):
+        for name in vars(each).keys() - _FREE:
+            overridden = next((vars(parent)[name] for parent in order[index + 1 :] if name in vars(parent)), None)
+            if overridden is None or name.startswith("__") or hasattr(nn.Module, name):
+                continue
+            if not getattr(overridden, "__isabstractmethod__", False):
+                return False
+    return True

@@ -1,0 +1,42 @@
+"""The plain loop over time: the definition that every other scan is held equal to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from rnnbench.lit_models.scan.contract import Scanned, ScannedRecurrence
+
+
+def scan_loop(
+    recurrence: ScannedRecurrence, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool = True
+) -> Scanned:
+    """Scan a recurrence over inputs [T, B, D] from a state [B, S].
+
+    Args:
+        recurrence: gives ``project``, ``advance`` and ``output``.
+        inputs: [T, B, D].
+        state: [B, S].
+        lengths: [B] valid steps, or None for all T.
+        keep_outputs: whether outputs are collected; otherwise an empty tensor stands in for them.
+
+    Returns:
+        Outputs [T, B, N] and the final state [B, S].
+    """
+    outputs: list[Tensor] = []
+    # unbind, not indexing: x[t] of a tensor that needs gradients makes backward quadratic in T.
+    if torch.is_grad_enabled():
+        steps: Iterable[Tensor] = recurrence.project(inputs).unbind(0)
+    else:
+        # Evaluation runs in large batches, whose projections of all steps would take gigabytes.
+        steps = map(recurrence.project, inputs.unbind(0))
+    for t, projected in enumerate(steps):
+        following = recurrence.advance(projected, state)
+        state = following if lengths is None else torch.where((t < lengths).unsqueeze(-1), following, state)
+        if keep_outputs:
+            outputs.append(recurrence.output(state))
+    if not keep_outputs:
+        return inputs.new_empty(0), state
+    return torch.stack(outputs) if outputs else state.new_empty(0, *recurrence.output(state).shape), state

@@ -1,0 +1,34 @@
+"""Whether the compiled kernels run here, in the place of hand-derived scans in PyTorch."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from rnnbench.lit_models.scan.native.library import native_library, padded_length
+
+
+def why_no_native() -> str | None:
+    """Return why compiled kernels cannot run here; None where they can."""
+    if native_library() is None:
+        return "its kernels were not compiled when rnnbench was installed: install it again where there is a C compiler"
+    return None
+
+
+def runs_native(inputs: Tensor, state: Tensor, asked: bool) -> bool:
+    """Return whether compiled kernels take inputs [T, B, D] and a state [B, S].
+
+    Args:
+        inputs: what is scanned.
+        state: before its first step.
+        asked: whether they were asked for by name.
+
+    Raises:
+        RuntimeError: they were, and cannot run at all.
+    """
+    reason = why_no_native()
+    if asked and reason is not None:
+        raise RuntimeError(f"the backend 'native' was asked for, but {reason}")
+    if reason is not None or state.device.type != "cpu" or 0 in (*inputs.shape, *state.shape):
+        return False
+    # Batches are padded to whole vectors: of few sequences most of what is kept would be zeros.
+    return padded_length(state.shape[0], state.element_size()) <= 2 * state.shape[0]

@@ -1,0 +1,113 @@
+"""A call of the compiled kernels: the tensors that the library is given, by their names, and the numbers about them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnbench.lit_models.scan.native.library import Arguments, native_library, padded_length
+
+# Buffers that are kept for the backward pass stay small enough for the allocator's heap (``eager.layout``).
+_STORE_BYTES = 4 * 2**20
+# What a block of sequences works on stays in the processor's caches; so many sequences fill registers well.
+_BLOCK_BYTES = 3 * 2**19
+_NARROWEST = 64
+
+
+class NativeCall:
+    """One call, forward or backward.
+
+    Args:
+        inputs: [T, M or 1, B, D].
+        state: [M, B, S].
+        units: N.
+        chunk: steps that are kept in a row; where kernels compute states again, those from one first state.
+        rows: numbers a sequence that a kernel works on again and again. A batch for which they are too many for the
+            caches is scanned block by block: for the library each block is an instance of its own.
+    """
+
+    def __init__(self, inputs: Tensor, state: Tensor, units: int, chunk: int, rows: int) -> None:
+        """Describe the sizes, and hand the inputs over."""
+        self.instances, self.batch = state.shape[:2]
+        self.steps, copies, _, self.features = inputs.shape
+        self.units = units
+        widest = _BLOCK_BYTES // (rows * state.element_size()) // _NARROWEST * _NARROWEST
+        self.blocks = -(-self.batch // max(widest, _NARROWEST))
+        self._sequences = -(-self.batch // self.blocks)
+        self.columns = padded_length(self._sequences, state.element_size())
+        self.row = padded_length(units + self.features + 1, state.element_size())
+        self.given: dict[str, Tensor] = {}
+        self._like, self._chunk = state, chunk
+        self.arguments = Arguments(
+            steps=self.steps,
+            instances=self.instances * self.blocks,
+            copies=copies * self.blocks,
+            units=units,
+            features=self.features,
+            batch=self._sequences,
+            columns=self.columns,
+            chunk=chunk,
+            blocks=self.blocks,
+            whole=self.batch,
+            row=self.row,
+        )
+        self.bind(inputs=self.padded(inputs.mT))
+
+    def padded(self, columns: Tensor) -> Tensor:
+        """Return [..., I, R, B] as rows of whole vectors, zeros behind, [..., I * blocks, R, columns]: a copy."""
+        if self.blocks > 1:
+            columns = functional.pad(columns, (0, self.blocks * self._sequences - self.batch))
+            columns = columns.unflatten(-1, (self.blocks, -1)).transpose(-3, -2).flatten(-4, -3)
+        return functional.pad(columns, (0, self.columns - self._sequences)).clone(memory_format=torch.contiguous_format)
+
+    def whole(self, name: str) -> Tensor:
+        """Return what was given and is ``padded`` without its padding again, [..., I, R, B]."""
+        columns = self.given[name][..., : self._sequences]
+        if self.blocks == 1:
+            return columns
+        return columns.unflatten(-3, (-1, self.blocks)).transpose(-3, -2).flatten(-2)[..., : self.batch]
+
+    def bind(self, **tensors: Tensor) -> None:
+        """Hand tensors to the library under their names."""
+        self.given.update({name: tensor.contiguous() for name, tensor in tensors.items()})
+
+    def keep(self, rows: int) -> list[Tensor]:
+        """Make room for what is kept of each step, [n, M, R, columns] for so many chunks at a time; hand it over.
+
+        R is ``rows`` for each block.
+        """
+        rows *= self.blocks
+        step_bytes = max(1, self.instances * rows * self.columns * self._like.element_size())
+        length = max(1, _STORE_BYTES // (step_bytes * self._chunk)) * self._chunk
+        kept = [
+            self._like.new_empty(min(length, self.steps - start), self.instances, rows, self.columns)
+            for start in range(0, self.steps, length)
+        ]
+        self.bind_kept(kept)
+        return kept
+
+    def bind_kept(self, kept: Sequence[Tensor]) -> None:
+        """Hand over where what is kept of each chunk lies."""
+        # Of instances that share them, a view repeats them.
+        self._kept = [tensor.contiguous() for tensor in kept]
+        places = [
+            tensor.data_ptr() + start * tensor.stride(0) * tensor.element_size()
+            for tensor in self._kept
+            for start in range(0, len(tensor), self._chunk)
+        ]
+        self._places = (ctypes.c_void_p * len(places))(*places)
+        self.arguments.activations = ctypes.cast(self._places, ctypes.c_void_p)
+
+    def run(self, name: str) -> None:
+        """Call a function of the library, with as much scratch as it wants: ``forward``, or ``forward_lstm``."""
+        for key, tensor in self.given.items():
+            setattr(self.arguments, key, tensor.data_ptr())
+        library, number = native_library(), "float" if self._like.dtype == torch.float32 else "double"
+        kind, where = name.partition("_")[1:], ctypes.byref(self.arguments)
+        scratch = self._like.new_empty(getattr(library, f"scratch{''.join(kind)}_{number}")(where))
+        self.arguments.scratch = scratch.data_ptr()
+        getattr(library, f"{name}_{number}")(where)

@@ -1,0 +1,67 @@
+"""Sequences of unequal lengths on scans that run over all steps: states past the end of a sequence are set right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# So large that σ of it is exactly 1, and of its negative 0, whatever a gate's other inputs are.
+_SATURATING = 1e4
+
+
+def padding_mask(lengths: Tensor, like: Tensor) -> Tensor:
+    """Return [T, B, 1]: 1 where a step of ``like`` [T, B, ...] lies past the end of its sequence, and 0 elsewhere."""
+    times = torch.arange(len(like), device=lengths.device).unsqueeze(-1)
+    return (times >= lengths).unsqueeze(-1).to(like.dtype)
+
+
+def freeze_padding(
+    outputs: Tensor, first: Tensor, lengths: Tensor, keep: bool, final: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Set every step past the end of a sequence to the output of its last step.
+
+    Args:
+        outputs: the first N numbers of the state after each step [T, B, N], whatever they are past the ends.
+        first: the state before the first step [B, S].
+        lengths: [B] valid steps, from 0 to T.
+        keep: whether all outputs are wanted.
+        final: the last state [B, S], of which the others than the first N are right; needed where S is above N.
+
+    Returns:
+        Outputs [T, B, N], or an empty tensor without ``keep``, and the last valid states [B, S].
+
+    >>> states = torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1).expand(3, 2, 1)
+    >>> frozen, last = freeze_padding(states, torch.zeros(2, 1), torch.tensor([2, 0]), keep=True)
+    >>> frozen[..., 0].T.tolist(), last.T.tolist()
+    ([[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]], [[2.0, 0.0]])
+    """
+    units = outputs.shape[-1]
+    ends = (lengths - 1).clamp(min=0).reshape(1, -1, 1).expand(1, -1, units)
+    last = torch.where((lengths > 0).unsqueeze(-1), outputs.gather(0, ends)[0], first[..., :units])
+    state = last if final is None or final.shape[-1] == units else torch.cat([last, final[..., units:]], -1)
+    if not keep:
+        return outputs.new_empty(0), state
+    return torch.where(padding_mask(lengths, outputs).bool(), last, outputs), state
+
+
+def hold_cell(
+    inputs: Tensor, weights: Sequence[Tensor], signs: tuple[float, float], lengths: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """Add an input that saturates two gates of an LSTM past the end of its sequence, so that the cell keeps its value.
+
+    Args:
+        inputs: [T, B, D].
+        weights: the one of ``LSTMKernel`` or of a kernel with another cell, [4N, N + D + 1].
+        signs: of the further input's weight in the first and the second gate, such that they keep the cell.
+        lengths: [B] valid steps.
+
+    Returns:
+        Inputs [T, B, D + 1] and the wider weight [4N, N + D + 2].
+    """
+    (weight,) = weights
+    units = weight.shape[0] // 4
+    column = weight.new_tensor([*signs, 0.0, 0.0]).mul_(_SATURATING).repeat_interleave(units).unsqueeze(-1)
+    wider = torch.cat([weight[:, :-1], column, weight[:, -1:]], 1)
+    return torch.cat([inputs, padding_mask(lengths, inputs)], -1), [wider]

@@ -1,0 +1,182 @@
+"""The LSTM's forward and backward pass on a GPU: two persistent kernels, and products of whole chunks beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.triton.lstm_kernels import lstm_backward, lstm_forward
+from rnnbench.lit_models.scan.triton.plan import (
+    MOST_FEATURES,
+    InputGradients,
+    Plan,
+    arriving,
+    exact_products,
+    flat_inputs,
+    instance_first,
+    make_plan,
+    on_device_of,
+    padded_to,
+    spans,
+    widen,
+    widened,
+)
+from rnnbench.lit_models.scan.triton.products import WeightGradients
+
+
+def layout(plan: Plan, units: int, depth: int) -> dict[str, Any]:
+    """Return the compile-time arguments that both kernels take; a row of the weights has ``depth`` numbers."""
+    return {
+        "SIZE": units,
+        "DEPTH": depth,
+        "UNITS": widen(units),
+        "PADDED": plan.padded,
+        "ROWS": plan.rows,
+        "BLOCK": plan.block,
+        "DOT": plan.dot,
+        "num_warps": plan.warps,
+    }
+
+
+class TritonLSTMKernel:
+    """c' = f c + i g, h' = o tanh(c') with [i; f; o; g] = W [h; x; 1], for W [M, 4N, N+D+1] and states [h, c].
+
+    A step keeps its gates, c' and h': 6N numbers a sequence.
+    """
+
+    def forward(
+        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See ``ScanKernel.forward``."""
+        (steps, _, batch, features), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
+        few, width, weight = features <= MOST_FEATURES, widen(units), weights[0].contiguous()
+        plan = make_plan(units, instances * batch, gates=4)
+        options = layout(plan, units, weight.shape[2]) | {
+            "FEATURES": features if few else 0,
+            "KEEP_GATES": store,
+            "KEEP_HIDDENS": store or keep_outputs,
+        }
+        streamed = _beside(weight, plan).mT.contiguous() if plan.block else weight
+        before = widened(torch.stack(state.chunk(2, -1)), width)
+        final = torch.empty_like(before)
+        # One step more than are scanned: the state before each step, and after it.
+        hiddens = state.new_empty(instances, steps + 1 if store or keep_outputs else 0, batch, width)
+        cells = state.new_empty(instances, steps + 1 if store else 0, batch, width)
+        gates = state.new_empty(instances, steps if store else 0, batch, 4 * width)
+        for start, stop in [(0, steps)] if few else spans(steps, 2 * final.numel()):
+            if few:
+                drive = inputs
+            else:
+                to_gates = _widened_rows(weight[..., units:], units, width)
+                with exact_products():
+                    drive = torch.baddbmm(
+                        to_gates[..., -1].unsqueeze(1),
+                        flat_inputs(inputs, start, stop, instances),
+                        to_gates[..., :-1].mT,
+                    )
+                drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
+            by_step, by_instance, by_row, by_unit = drive.stride()
+            with on_device_of(state):
+                lstm_forward[(instances, -(-batch // plan.rows))](
+                    drive,
+                    weight,
+                    streamed,
+                    before if start == 0 else final,
+                    final,
+                    gates[:, start:],
+                    hiddens[:, start:],
+                    cells[:, start:],
+                    stop - start,
+                    batch,
+                    by_instance if drive.shape[1] > 1 else 0,
+                    by_step,
+                    by_row,
+                    by_unit,
+                    gates.stride(0),
+                    hiddens.stride(0),
+                    cells.stride(0),
+                    **options,
+                )
+        outputs = hiddens[:, 1:, :, :units].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
+        stores = [each.transpose(0, 1) for each in (gates, hiddens, cells)] if store else []
+        return outputs, torch.cat([*final[..., :units]], -1), stores
+
+    def backward(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        weights: Sequence[Tensor | None],
+        stores: Sequence[Tensor],
+        grad_outputs: Tensor | None,
+        grad_final: Tensor | None,
+        needs: Needs,
+    ) -> list[Tensor | None]:
+        """See ``ScanKernel.backward``."""
+        (steps, _, batch, _), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
+        width, weight = widen(units), weights[0].contiguous()
+        gates, hiddens, cells = (instance_first(each) for each in stores)
+        plan = make_plan(units, instances * batch, gates=4, back=True)
+        options = layout(plan, units, weight.shape[2]) | {"ARRIVE": grad_outputs is not None}
+        streamed = _beside(weight, plan) if plan.block else weight
+        final = torch.zeros_like(state) if grad_final is None else grad_final
+        given = widened(torch.stack(final.chunk(2, -1)), width)
+        delta = torch.empty_like(given)
+        chunks = spans(steps, 2 * delta.numel())
+        length = chunks[0][1]
+        sums = WeightGradients(inputs, instances, 4 * width, width, chunks) if needs.weights[0] else None
+        by_inputs = InputGradients(inputs) if needs.inputs else None
+        to_inputs = weight if by_inputs is None else _widened_rows(weight[..., units:-1], units, width)
+        slopes = state.new_empty(instances, length, batch, 4 * width)
+        for chunk, (start, stop) in reversed(list(enumerate(chunks))):
+            arrivals = slopes if grad_outputs is None else arriving(grad_outputs[start:stop], width)
+            with on_device_of(state):
+                lstm_backward[(instances, -(-batch // plan.rows))](
+                    arrivals,
+                    weight,
+                    streamed,
+                    given if stop == steps else delta,
+                    delta,
+                    gates[:, start:],
+                    cells[:, start:],
+                    slopes,
+                    stop - start,
+                    batch,
+                    arrivals.stride(0),
+                    arrivals.stride(1),
+                    gates.stride(0),
+                    cells.stride(0),
+                    slopes.stride(0),
+                    **options,
+                )
+            deltas = slopes[:, : stop - start]
+            if sums is not None:
+                sums.add(chunk, deltas, hiddens)
+            if by_inputs is not None:
+                with exact_products():
+                    by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
+        by_weight = None
+        if sums is not None:
+            by_hidden, by_features, by_bias = sums.result()
+            by_weight = torch.cat([by_hidden[..., :units], by_features, by_bias.unsqueeze(-1)], -1)
+            by_weight = by_weight.unflatten(1, (4, width))[:, :, :units].flatten(1, 2)
+        return [
+            None if by_inputs is None else by_inputs.all,
+            torch.cat([*delta[..., :units]], -1) if needs.state else None,
+            by_weight,
+        ]
+
+
+def _widened_rows(weight: Tensor, units: int, width: int) -> Tensor:
+    """Return [M, 4 units, D] as [M, 4 width, D], with zeros below each gate's rows."""
+    return widened(weight.unflatten(1, (4, units)), width, axis=-2).flatten(1, 2)
+
+
+def _beside(weight: Tensor, plan: Plan) -> Tensor:
+    """Return W of [M, 4 N, N+D+1] as [M, 4 padded, padded], with the four rows of a unit beside each other."""
+    units = weight.shape[1] // 4
+    padded = padded_to(weight[..., :units].unflatten(1, (4, units)), plan.padded, plan.padded)
+    return padded.transpose(1, 2).flatten(1, 2)

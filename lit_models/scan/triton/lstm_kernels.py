@@ -1,0 +1,309 @@
+"""The kernels of the LSTM: one program scans some sequences of one instance through all steps.
+
+In memory the gates stand one after the other, in the order i, f, o, g; per-step tensors are [M, T, B, ...]. Where no
+tensor cores multiply, the four of a unit stand beside each other in the weights, column 4 n + k: a thread then holds
+all of a unit's gates.
+"""
+
+# The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
+# ruff: noqa: ANN001, ANN201, ANN202, D417
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from rnnbench.lit_models.scan.triton.primitives import load_square, product, sigmoid, streamed_product, tanh
+
+
+@triton.jit
+def _part_gates(gates):
+    """Return i, f, o and g [rows, N] of [rows, 4 N]."""
+    even, odd = tl.split(tl.reshape(gates, [gates.shape[0], gates.shape[1] // 4, 2, 2]))
+    write, read = tl.split(even)
+    keep, candidate = tl.split(odd)
+    return write, keep, read, candidate
+
+
+@triton.jit
+def _join_gates(write, keep, read, candidate):
+    """Return [rows, 4 N] of i, f, o and g [rows, N]."""
+    gates = tl.join(tl.join(write, read), tl.join(keep, candidate))
+    return tl.reshape(gates, [write.shape[0], 4 * write.shape[1]])
+
+
+@triton.jit
+def _load_gates(gates, offsets, mask, UNITS: tl.constexpr):
+    """Return i, f, o and g, which stand one after the other."""
+    write = tl.load(gates + offsets, mask=mask, other=0.0)
+    keep = tl.load(gates + UNITS + offsets, mask=mask, other=0.0)
+    read = tl.load(gates + 2 * UNITS + offsets, mask=mask, other=0.0)
+    candidate = tl.load(gates + 3 * UNITS + offsets, mask=mask, other=0.0)
+    return write, keep, read, candidate
+
+
+@triton.jit
+def _store_gates(gates, offsets, mask, write, keep, read, candidate, UNITS: tl.constexpr):
+    """Store i, f, o and g one after the other."""
+    tl.store(gates + offsets, write, mask=mask)
+    tl.store(gates + UNITS + offsets, keep, mask=mask)
+    tl.store(gates + 2 * UNITS + offsets, read, mask=mask)
+    tl.store(gates + 3 * UNITS + offsets, candidate, mask=mask)
+
+
+@triton.jit
+def _load_matrices(weight, TRANSPOSED: tl.constexpr, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
+    """Return the four matrices [PADDED, PADDED] of the gates, with TRANSPOSED transposed."""
+    by_row: tl.constexpr = 1 if TRANSPOSED else DEPTH
+    by_column: tl.constexpr = DEPTH if TRANSPOSED else 1
+    write = load_square(weight, by_row, by_column, SIZE, PADDED)
+    keep = load_square(weight + SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    read = load_square(weight + 2 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    candidate = load_square(weight + 3 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    return write, keep, read, candidate
+
+
+@triton.jit
+def _load_beside(weight, TRANSPOSED: tl.constexpr, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
+    """Return [4 PADDED, PADDED] with the four rows of a unit beside each other, or TRANSPOSED the transpose."""
+    row, unit = tl.arange(0, 4 * PADDED), tl.arange(0, PADDED)
+    place, inside = ((row % 4) * SIZE + row // 4) * DEPTH, row // 4 < SIZE
+    if TRANSPOSED:
+        places, mask = weight + unit[:, None] + place[None, :], (unit < SIZE)[:, None] & inside[None, :]
+    else:
+        places, mask = weight + place[:, None] + unit[None, :], inside[:, None] & (unit < SIZE)[None, :]
+    return tl.load(places, mask=mask, other=0.0)
+
+
+@triton.jit
+def _load_column(weight, column, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
+    """Return one column's part of each gate, [1, PADDED]."""
+    unit = tl.arange(0, PADDED)
+    inside, places = (unit < SIZE)[None, :], weight + (unit * DEPTH + column)[None, :]
+    write = tl.load(places, mask=inside, other=0.0)
+    keep = tl.load(places + SIZE * DEPTH, mask=inside, other=0.0)
+    read = tl.load(places + 2 * SIZE * DEPTH, mask=inside, other=0.0)
+    candidate = tl.load(places + 3 * SIZE * DEPTH, mask=inside, other=0.0)
+    return write, keep, read, candidate
+
+
+@triton.jit(do_not_specialize=["steps"])
+def lstm_forward(
+    drive,
+    weight,
+    streamed,
+    state,
+    final,
+    gates,
+    hiddens,
+    cells,
+    steps,
+    batch,
+    drive_by_instance,
+    drive_by_step,
+    drive_by_row,
+    drive_by_unit,
+    gates_by_instance,
+    hiddens_by_instance,
+    cells_by_instance,
+    SIZE: tl.constexpr,
+    DEPTH: tl.constexpr,
+    UNITS: tl.constexpr,
+    PADDED: tl.constexpr,
+    ROWS: tl.constexpr,
+    FEATURES: tl.constexpr,
+    BLOCK: tl.constexpr,
+    DOT: tl.constexpr,
+    KEEP_GATES: tl.constexpr,
+    KEEP_HIDDENS: tl.constexpr,
+):
+    """Scan c' = f c + i g, h' = o tanh(c').
+
+    Args:
+        drive: one or two inputs [T, M or 1, B, FEATURES]; without FEATURES V s + b [T, M, B, 4 UNITS], rows contiguous.
+        weight: W, V and b as [M, 4 SIZE, DEPTH].
+        streamed: with BLOCK the transpose of W with the four rows of a unit beside each other, [M, PADDED, 4 PADDED],
+            padded by zeros and read again at each step in blocks of BLOCK rows.
+        state: [2, M, B, UNITS], the first h and c.
+        final: is given the last; it may be ``state``.
+        gates: i, f, o and g of each step, [M, T, B, 4 UNITS]; kept with KEEP_GATES, as ``cells``.
+        hiddens: h before the first step and after each, [M, T + 1, B, UNITS].
+        cells: c, likewise.
+    """
+    instance = tl.program_id(0)
+    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
+    inside = row < batch
+    mask = inside[:, None] & (unit < UNITS)[None, :]
+    offsets = row[:, None] * UNITS + unit[None, :]
+    gate_offsets = row[:, None] * (4 * UNITS) + unit[None, :]
+    long_instance = instance.to(tl.int64)
+    size = batch * UNITS
+    of_cells = state + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    state += long_instance * size
+    final_cells = final + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    final += long_instance * size
+    drive += long_instance * drive_by_instance
+    gates += long_instance * gates_by_instance
+    hiddens += long_instance * hiddens_by_instance
+    cells += long_instance * cells_by_instance
+    weight += long_instance * (4 * SIZE * DEPTH)
+    streamed += long_instance * PADDED * (4 * PADDED)
+
+    if DOT:
+        to_write, to_keep, to_read, to_candidate = _load_matrices(weight, True, SIZE, DEPTH, PADDED)
+    elif BLOCK == 0:
+        tile = _load_beside(weight, True, SIZE, DEPTH, PADDED)
+    if FEATURES:
+        first = tl.load(drive + row * drive_by_row, mask=inside, other=0.0)
+        first_i, first_f, first_o, first_g = _load_column(weight, SIZE, SIZE, DEPTH, PADDED)
+        if FEATURES == 2:
+            second = tl.load(drive + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
+            second_i, second_f, second_o, second_g = _load_column(weight, SIZE + 1, SIZE, DEPTH, PADDED)
+        bias_i, bias_f, bias_o, bias_g = _load_column(weight, DEPTH - 1, SIZE, DEPTH, PADDED)
+    else:
+        next_i, next_f, next_o, next_g = _load_gates(drive, gate_offsets, mask, UNITS)
+
+    h = tl.load(state + offsets, mask=mask, other=0.0)
+    c = tl.load(of_cells + offsets, mask=mask, other=0.0)
+    if KEEP_HIDDENS:
+        tl.store(hiddens + offsets, h, mask=mask)
+    if KEEP_GATES:
+        tl.store(cells + offsets, c, mask=mask)
+    hiddens += size
+    cells += size
+    step = 0
+    while step < steps:
+        # The next step's inputs are on their way while this step computes; after the last one, its own again.
+        following = drive + tl.cast(tl.minimum(step + 1, steps - 1), tl.int64) * drive_by_step
+        # Of pointers that a `while` carries, the compiler forgets how they are aligned.
+        here = tl.cast(step, tl.int64) * size
+        if FEATURES:
+            one = first[:, None]
+            i, f, o, g = one * first_i + bias_i, one * first_f + bias_f, one * first_o + bias_o, one * first_g + bias_g
+            first = tl.load(following + row * drive_by_row, mask=inside, other=0.0)
+            if FEATURES == 2:
+                two = second[:, None]
+                i, f, o, g = i + two * second_i, f + two * second_f, o + two * second_o, g + two * second_g
+                second = tl.load(following + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
+        else:
+            i, f, o, g = next_i, next_f, next_o, next_g
+            next_i, next_f, next_o, next_g = _load_gates(following, gate_offsets, mask, UNITS)
+        if DOT:
+            by_i, by_f = product(h, to_write, DOT), product(h, to_keep, DOT)
+            by_o, by_g = product(h, to_read, DOT), product(h, to_candidate, DOT)
+        elif BLOCK == 0:
+            by_i, by_f, by_o, by_g = _part_gates(product(h, tile, DOT))
+        else:
+            by_i, by_f, by_o, by_g = _part_gates(streamed_product(h, streamed, 4 * PADDED, BLOCK))
+        i, f, o, g = sigmoid(i + by_i), sigmoid(f + by_f), sigmoid(o + by_o), tanh(g + by_g)
+        c = f * c + i * g
+        h = o * tanh(c)
+        if KEEP_GATES:
+            _store_gates(gates + 4 * here, gate_offsets, mask, i, f, o, g, UNITS)
+            tl.store(cells + here + offsets, c, mask=mask)
+        if KEEP_HIDDENS:
+            tl.store(hiddens + here + offsets, h, mask=mask)
+        step += 1
+    tl.store(final + offsets, h, mask=mask)
+    tl.store(final_cells + offsets, c, mask=mask)
+
+
+@triton.jit(do_not_specialize=["steps"])
+def lstm_backward(
+    arrivals,
+    weight,
+    streamed,
+    given,
+    delta,
+    gates,
+    cells,
+    slopes,
+    steps,
+    batch,
+    arrivals_by_instance,
+    arrivals_by_step,
+    gates_by_instance,
+    cells_by_instance,
+    slopes_by_instance,
+    SIZE: tl.constexpr,
+    DEPTH: tl.constexpr,
+    UNITS: tl.constexpr,
+    PADDED: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    DOT: tl.constexpr,
+    ARRIVE: tl.constexpr,
+):
+    """Backpropagate.
+
+    Args:
+        arrivals: with ARRIVE the gradients of outputs [T, M, B, UNITS], rows contiguous.
+        weight: W, V and b as [M, 4 SIZE, DEPTH].
+        streamed: with BLOCK W with the four rows of a unit beside each other, [M, 4 PADDED, PADDED], padded by zeros
+            and read again at each step in blocks of BLOCK rows.
+        given: gradients of the final h and c [2, M, B, UNITS].
+        delta: is given those of the first; it may be ``given``.
+        gates: i, f, o and g of each step [M, T, B, 4 UNITS].
+        cells: c before the first step and after each [M, T + 1, B, UNITS].
+        slopes: is given the gradients of the gates before their activations, [M, T, B, 4 UNITS].
+    """
+    instance = tl.program_id(0)
+    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
+    inside = row < batch
+    mask = inside[:, None] & (unit < UNITS)[None, :]
+    offsets = row[:, None] * UNITS + unit[None, :]
+    gate_offsets = row[:, None] * (4 * UNITS) + unit[None, :]
+    long_instance = instance.to(tl.int64)
+    size = batch * UNITS
+    of_cells = (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    given_cells, of_cells = given + of_cells, delta + of_cells
+    given += long_instance * size
+    delta += long_instance * size
+    gates += long_instance * gates_by_instance
+    cells += long_instance * cells_by_instance
+    slopes += long_instance * slopes_by_instance
+    weight += long_instance * (4 * SIZE * DEPTH)
+    streamed += long_instance * PADDED * (4 * PADDED)
+
+    if DOT:
+        to_write, to_keep, to_read, to_candidate = _load_matrices(weight, False, SIZE, DEPTH, PADDED)
+    elif BLOCK == 0:
+        tile = _load_beside(weight, False, SIZE, DEPTH, PADDED)
+    last = tl.cast(steps - 1, tl.int64)
+    if ARRIVE:
+        arrivals += long_instance * arrivals_by_instance
+        if not DOT:
+            arrival = tl.load(arrivals + last * arrivals_by_step + offsets, mask=mask, other=0.0)
+    next_i, next_f, next_o, next_g = _load_gates(gates + 4 * last * size, gate_offsets, mask, UNITS)
+    c = tl.load(cells + (last + 1) * size + offsets, mask=mask, other=0.0)
+
+    dh = tl.load(given + offsets, mask=mask, other=0.0)
+    dc = tl.load(given_cells + offsets, mask=mask, other=0.0)
+    step = steps - 1
+    while step >= 0:
+        here, before = tl.cast(step, tl.int64), tl.cast(tl.maximum(step - 1, 0), tl.int64)
+        if ARRIVE and DOT:
+            # There are not registers enough to have them a step ahead.
+            dh += tl.load(arrivals + here * arrivals_by_step + offsets, mask=mask, other=0.0)
+        elif ARRIVE:
+            dh += arrival
+            arrival = tl.load(arrivals + before * arrivals_by_step + offsets, mask=mask, other=0.0)
+        i, f, o, g = next_i, next_f, next_o, next_g
+        next_i, next_f, next_o, next_g = _load_gates(gates + 4 * before * size, gate_offsets, mask, UNITS)
+        squashed = tanh(c)
+        c = tl.load(cells + here * size + offsets, mask=mask, other=0.0)
+        dc += dh * o * (1.0 - squashed * squashed)
+        di, df = dc * g * i * (1.0 - i), dc * c * f * (1.0 - f)
+        do, dg = dh * squashed * o * (1.0 - o), dc * i * (1.0 - g * g)
+        dc *= f
+        _store_gates(slopes + 4 * here * size, gate_offsets, mask, di, df, do, dg, UNITS)
+        if DOT:
+            dh = product(do, to_read, DOT) + product(di, to_write, DOT)
+            dh = dh + product(dg, to_candidate, DOT) + product(df, to_keep, DOT)
+        elif BLOCK == 0:
+            dh = product(_join_gates(di, df, do, dg), tile, DOT)
+        else:
+            dh = streamed_product(_join_gates(di, df, do, dg), streamed, PADDED, BLOCK)
+        step -= 1
+    tl.store(delta + offsets, dh, mask=mask)
+    tl.store(of_cells + offsets, dc, mask=mask)

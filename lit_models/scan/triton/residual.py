@@ -1,0 +1,234 @@
+"""The residual family's forward and backward pass on a GPU: two persistent kernels, and products beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.triton.plan import (
+    MOST_FEATURES,
+    InputGradients,
+    Plan,
+    arriving,
+    exact_products,
+    flat_inputs,
+    instance_first,
+    make_plan,
+    on_device_of,
+    padded_to,
+    spans,
+    widen,
+    widened,
+)
+from rnnbench.lit_models.scan.triton.products import ProductSums, WeightGradients
+from rnnbench.lit_models.scan.triton.residual_kernels import residual_backward, residual_forward
+
+_PARTS = ("gamma", "own", "cross", "dense")
+
+
+class Setting(NamedTuple):
+    """What is not a tensor: the form of the update, and act."""
+
+    form: Literal["plain", "linear", "A"]
+    activation: Literal["tanh", "relu", "identity"]
+
+
+def layout(setting: Setting, plan: Plan, units: int, paired: bool, dense: bool) -> dict[str, Any]:
+    """Return the compile-time arguments that both kernels take."""
+    return {
+        "UNITS": units,
+        "PADDED": plan.padded,
+        "ROWS": plan.rows,
+        "BLOCK": plan.block,
+        "DOT": plan.dot,
+        "FORM": setting.form,
+        "ACTIVATION": setting.activation,
+        "PAIRED": paired,
+        "DENSE": dense,
+        "num_warps": plan.warps,
+    }
+
+
+class TritonResidualKernel:
+    """x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b.
+
+    Weights are W [M, N, N], V [M, N, D], b [M, N] and, but for the plain form, γ, own and cross [M, N] and dense R
+    [M, N, N], None where absent. A step keeps x' and act(a): 2N numbers a sequence; of the plain form x' alone.
+
+    Args:
+        setting: form and activation.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        """Remember the setting."""
+        self.setting = setting
+
+    def forward(
+        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See ``ScanKernel.forward``."""
+        (steps, _, batch, features), (instances, _, units) = inputs.shape, state.shape
+        plain, few, width = self.setting.form == "plain", features <= MOST_FEATURES, widen(units)
+        weight, input_weight, bias, gamma, own, cross, dense = _all(weights, width)
+        plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
+        square = (plan.padded, plan.padded)
+        keep_states, keep_couplings = store or keep_outputs, store and not plain
+        options = layout(self.setting, plan, width, cross is not None, dense is not None)
+        options |= {"FEATURES": features if few else 0, "KEEP_STATES": keep_states, "KEEP_COUPLINGS": keep_couplings}
+        before, final = widened(state, width), state.new_empty(instances, batch, width)
+        # One step more than are scanned: the state before each step, and after it.
+        states = state.new_empty(instances, steps + 1 if keep_states else 0, batch, width)
+        couplings = state.new_empty(instances, steps if keep_couplings else 0, batch, width)
+        if plan.block:
+            weight, dense = (None if each is None else padded_to(each.mT, *square) for each in (weight, dense))
+        dense = weight if dense is None else dense
+        gamma, own, cross = (bias if each is None else each for each in (gamma, own, cross))
+        for start, stop in [(0, steps)] if few else spans(steps, final.numel()):
+            if few:
+                drive = inputs
+            else:
+                with exact_products():
+                    drive = torch.baddbmm(
+                        bias.unsqueeze(1), flat_inputs(inputs, start, stop, instances), input_weight.mT
+                    )
+                drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
+            by_step, by_instance, by_row, by_unit = drive.stride()
+            with on_device_of(state):
+                residual_forward[(instances, -(-batch // plan.rows))](
+                    drive,
+                    weight,
+                    input_weight,
+                    bias,
+                    gamma,
+                    own,
+                    cross,
+                    dense,
+                    before if start == 0 else final,
+                    final,
+                    states[:, start:],
+                    couplings[:, start:],
+                    stop - start,
+                    batch,
+                    by_instance if drive.shape[1] > 1 else 0,
+                    by_step,
+                    by_row,
+                    by_unit,
+                    states.stride(0),
+                    couplings.stride(0),
+                    **options,
+                )
+        outputs = states[:, 1:, :, :units].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
+        stores = [states.transpose(0, 1), *([] if plain else [couplings.transpose(0, 1)])] if store else []
+        return outputs, final[..., :units], stores
+
+    def backward(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        weights: Sequence[Tensor | None],
+        stores: Sequence[Tensor],
+        grad_outputs: Tensor | None,
+        grad_final: Tensor | None,
+        needs: Needs,
+    ) -> list[Tensor | None]:
+        """See ``ScanKernel.backward``."""
+        (steps, _, batch, _), (instances, _, units) = inputs.shape, state.shape
+        width = widen(units)
+        weight, input_weight, _, gamma, own, cross, dense = _all(weights, width)
+        need_residual = needs.weights[3:] or (False,) * 4
+        form = self.setting.form
+        states, *rest = (instance_first(each) for each in stores)
+        couplings = rest[0] if rest else states[:, 1:]
+        plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2, back=True)
+        square, programs = (plan.padded, plan.padded), -(-batch // plan.rows)
+        wanted = zip(_PARTS, need_residual, strict=True)
+        options = layout(self.setting, plan, width, cross is not None, dense is not None)
+        options |= {"ARRIVE": grad_outputs is not None, **{f"WANT_{part.upper()}": need for part, need in wanted}}
+        # γ moves into the weights, once.
+        scale = gamma
+        tile, dense_tile = weight, weight if dense is None else dense
+        if plan.block:
+            tile = padded_to(weight if scale is None else scale.unsqueeze(-1) * weight, *square)
+            dense_tile = tile if dense is None else padded_to(dense, *square)
+        gamma, own, cross = (weight if each is None else each for each in (gamma, own, cross))
+        given = widened(torch.zeros_like(state) if grad_final is None else grad_final, width)
+        delta = torch.empty_like(given)
+        chunks = spans(steps, delta.numel())
+        length = chunks[0][1]
+        partials = state.new_empty(len(chunks), 3, instances, programs, width)
+        sums = WeightGradients(inputs, instances, width, width, chunks, scale) if any(needs.weights[:3]) else None
+        by_dense = (
+            ProductSums(state, instances, len(chunks), length * batch, width, width) if need_residual[3] else None
+        )
+        by_inputs = InputGradients(inputs) if needs.inputs else None
+        to_inputs = input_weight if scale is None or by_inputs is None else scale.unsqueeze(-1) * input_weight
+        slopes = state.new_empty(instances, length, batch, width)
+        inner = torch.empty_like(slopes) if need_residual[3] else slopes
+        for chunk, (start, stop) in reversed(list(enumerate(chunks))):
+            mapped = slopes
+            if form == "A" and dense is not None:
+                mapped = torch.empty_like(slopes)
+                before = states[:, start:stop].flatten(1, 2)
+                with exact_products():
+                    mapped[:, : stop - start] = torch.bmm(before, dense.mT).unflatten(1, (stop - start, batch))
+            arrivals = slopes if grad_outputs is None else arriving(grad_outputs[start:stop], width)
+            with on_device_of(state):
+                residual_backward[(instances, programs)](
+                    arrivals,
+                    tile,
+                    gamma,
+                    own,
+                    cross,
+                    dense_tile,
+                    mapped,
+                    given if stop == steps else delta,
+                    delta,
+                    states[:, start:],
+                    couplings[:, start:],
+                    slopes,
+                    inner,
+                    partials[chunk],
+                    stop - start,
+                    batch,
+                    arrivals.stride(0),
+                    arrivals.stride(1),
+                    states.stride(0),
+                    couplings.stride(0),
+                    slopes.stride(0),
+                    **options,
+                )
+            deltas = slopes[:, : stop - start]
+            if sums is not None:
+                sums.add(chunk, deltas, states)
+            if by_dense is not None:
+                by_dense.add(chunk, inner[:, : stop - start], states[:, start:stop], inputs)
+            if by_inputs is not None:
+                with exact_products():
+                    by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
+        by_units = partials.sum((0, 3))[..., :units]
+        by_weights = (None,) * 3 if sums is None else sums.result()
+        found = [
+            delta[..., :units] if needs.state else None,
+            *(each[:, :units] if need else None for each, need in zip(by_weights, needs.weights, strict=False)),
+            *(each if need else None for each, need in zip(by_units, need_residual, strict=False)),
+            None if by_dense is None else by_dense.result()[:, :units, :units],
+        ]
+        if found[1] is not None:
+            found[1] = found[1][..., :units]
+        return [None if by_inputs is None else by_inputs.all, *found][: 2 + len(weights)]
+
+
+def _all(weights: Sequence[Tensor | None], width: int) -> tuple[Tensor | None, ...]:
+    """Return all seven weights for so many units; the plain form has three."""
+    weight, input_weight, *others = (*weights, *[None] * (3 + len(_PARTS) - len(weights)))
+    *vectors, dense = others
+    return (
+        padded_to(weight, width, width),
+        widened(input_weight, width, axis=-2),
+        *(None if each is None else widened(each, width) for each in vectors),
+        None if dense is None else padded_to(dense, width, width),
+    )
