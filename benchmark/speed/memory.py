@@ -18,47 +18,40 @@ def bytes_of_all_outputs(case: SequenceCase) -> float:
     return 4.0 * case.steps * case.sequences * case.units
 
 
-def _report(case: SequenceCase, largest: float | None, quick: SequenceCase | None = None) -> Report[SequenceCase]:
+def _report(
+    case: SequenceCase,
+    contenders: tuple[Contender[SequenceCase], ...],
+    quick: SequenceCase | None = None,
+    targets: tuple[Target, ...] = (),
+) -> Report[SequenceCase]:
+    length = "" if case.steps == SequenceCase.steps else f", {case.steps} steps"
     return Report(
-        title=f"peak memory of {case.cell}, {case.units} units; one unit is T·B·N·4 bytes",
+        title=f"peak memory of {case.cell}, {case.units} units{length}; one unit is T·B·N·4 bytes",
         case=case,
         quick=quick,
-        contenders=loop_and_ensembles(largest_memory=largest),
+        contenders=contenders,
         # Sums of some thousand products, in double precision.
         tolerance=1e-10,
         agreement=case.for_agreement(),
+        targets=targets,
         memory_unit=bytes_of_all_outputs,
     )
 
 
-def _long_report(case: SequenceCase, largest: float) -> Report[SequenceCase]:
+def _checkpointed_report(case: SequenceCase, largest: float) -> Report[SequenceCase]:
     """Return a report on long sequences, with and without ``--checkpoint-every``."""
-    names = "rnnbench", "rnnbench, checkpoint_every"
-    return Report(
-        title=f"peak memory of {case.cell}, {case.units} units, {case.steps} steps; one unit is T·B·N·4 bytes",
-        case=case,
-        quick=None,
-        contenders=(
-            Contender(names[0], partial(build_first_of_ensemble, instances=1), largest_memory=largest),
-            Contender(
-                names[1],
-                partial(build_first_of_ensemble, instances=1, checkpoint_every="auto"),
-                largest_memory=largest / 4,
-            ),
-        ),
-        tolerance=1e-10,
-        agreement=case.for_agreement(),
-        memory_unit=bytes_of_all_outputs,
-        targets=(Target(names[1:], names[:1], 1.4),),
-    )
+    all_kept = Contender("rnnbench", partial(build_first_of_ensemble, instances=1), largest_memory=largest)
+    build = partial(build_first_of_ensemble, instances=1, checkpoint_every="auto")
+    few_kept = Contender("rnnbench, checkpoint_every", build, largest_memory=largest / 4)
+    return _report(case, (all_kept, few_kept), targets=(Target((few_kept.name,), (all_kept.name,), 1.4),))
 
 
-_DIAGONAL = SequenceCase("WCRNN, diagonal R", units=100)
+_DIAGONAL, _LSTM = SequenceCase("WCRNN, diagonal R", units=100), SequenceCase("LSTM", units=47)
 REPORTS = (
-    _report(_DIAGONAL, 2.2, quick=replace(_DIAGONAL, steps=50)),
-    _report(SequenceCase("WCRNN, rotation R", units=100), 2.2),
-    _report(SequenceCase("LSTM", units=47), 7.0),
-    _report(SequenceCase("GRU", units=58), None),
-    _long_report(replace(_DIAGONAL, steps=10_000), 2.2),
-    _long_report(SequenceCase("LSTM", units=47, steps=10_000), 7.0),
+    _report(_DIAGONAL, loop_and_ensembles(largest_memory=2.2), quick=replace(_DIAGONAL, steps=50)),
+    _report(SequenceCase("WCRNN, rotation R", units=100), loop_and_ensembles(largest_memory=2.2)),
+    _report(_LSTM, loop_and_ensembles(largest_memory=7.0)),
+    _report(SequenceCase("GRU", units=58), loop_and_ensembles()),
+    _checkpointed_report(replace(_DIAGONAL, steps=10_000), 2.2),
+    _checkpointed_report(replace(_LSTM, steps=10_000), 7.0),
 )
