@@ -177,7 +177,10 @@ def test_quick_table_is_the_leaderboards() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in DOCS)])
-def test_links_lead_to_files(page: str) -> None:
+def test_links_and_paths_lead_to_files(page: str) -> None:
     path = README.parent / page
-    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
-    assert [link for link in links if not (path.parent / link).exists()] == []
+    text = path.read_text(encoding="utf-8")
+    links = [path.parent / link for link in re.findall(r"\]\(([^)#:]+)\)", text)]
+    folders = "benchmark|datamodules|lit_models|leaderboard|rnnbench|tests"
+    named = [README.parent / name for name in re.findall(rf"`((?:{folders})/[\w/.]+)`", text) if "NAME" not in name]
+    assert [missing for missing in links + named if not missing.exists()] == []

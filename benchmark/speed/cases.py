@@ -87,13 +87,13 @@ def train_once(
     scan: BackendName = "auto",
     checkpoint_every: CheckpointEvery = None,
 ) -> Result:
-    """Compute the loss of every instance and its gradients afresh.
+    """Compute the loss of every instance and its gradients.
 
     Args:
         network: gives logits [..., B, K].
         inputs: [B, T, 1].
         classes: [B].
-        scan: walks the network's recurrence.
+        scan: the backend.
         checkpoint_every: steps whose activations are kept at a time; None for all.
 
     Returns:
@@ -108,13 +108,13 @@ def train_once(
 
 
 def build_loop(case: SequenceCase) -> Callable[[], Result]:
-    """Prepare one instance that walks the plain loop."""
+    """Prepare one instance on the plain loop."""
     network, data = case.network(0), case.data()
     return lambda: train_once(network, *data, scan="loop")
 
 
 def build_loops_in_turn(case: SequenceCase, instances: int) -> Callable[[], Result]:
-    """Prepare M instances that walk the plain loop one after the other; the result is stacked, [M, ...]."""
+    """Prepare M instances on the plain loop, one after the other; the result is stacked, [M, ...]."""
     networks, data = [case.network(index) for index in range(instances)], case.data()
 
     def work() -> Result:
