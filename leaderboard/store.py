@@ -73,8 +73,12 @@ def path_of(root: Path, record: Record) -> Path:
     )
 
 
-def find_records(root: Path) -> tuple[list[Record], list[Problem]]:
+def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[Problem]]:
     """Read every record below a folder, in the order of their paths; links are followed, hidden names passed over.
+
+    Args:
+        root: the folder that the places of records, and the paths of problems, are relative to.
+        within: the part of it that is read, relative to it.
 
     Returns:
         The records; and the JSON files that are none or do not lie where they belong, and folders that cannot be read.
@@ -84,7 +88,7 @@ def find_records(root: Path) -> tuple[list[Record], list[Problem]]:
     problems: list[Problem] = []
     # A file system that ignores capitals has room for one of them only.
     folded: dict[str, Path] = {}
-    for path, reason in _json_files(root) if root.exists() else ():
+    for path, reason in _json_files(root / within) if (root / within).exists() else ():
         place = path.relative_to(root)
         try:
             if reason:

@@ -14,6 +14,7 @@ from rnnbench import __version__
 from rnnbench.benchmark.config.experiment import MOST_INSTANCES
 from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
 from rnnbench.benchmark.errors import UserError, message_of, nearest
+from rnnbench.benchmark.interruption import EXIT_CODE, MESSAGE
 from rnnbench.benchmark.speed import REPORTS
 
 RUNS_DIR = Path("runs")
@@ -62,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
         print(f"error: {message_of(error)}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        return 130
+        print(MESSAGE, file=sys.stderr)
+        return EXIT_CODE
     return 2
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import BUDGETS, RunOptions
 from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.machine import default_workers
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.run.job import Job
 
@@ -66,13 +66,6 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
         f"Hours are estimated for free cores: a few short steps of each of {estimator.kinds} kinds of runs were timed "
         "now and scaled to their lengths. Starting up, loading data and measures of dynamics come on top."
     )
-
-
-def default_workers() -> int:
-    """Return how many runs are trained at a time unless the user says: one per GPU, or one per core."""
-    import torch
-
-    return torch.cuda.device_count() or os.cpu_count() or 1
 
 
 def _hours(hours: float) -> str:

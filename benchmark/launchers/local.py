@@ -1,23 +1,19 @@
-"""Jobs on this machine: one process per core or per GPU, or one process tree per job over several devices."""
+"""Jobs on this machine: one process per core or per GPU, or one job at a time over several devices."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import multiprocessing
+import functools
 import os
-import signal
-import subprocess
-import sys
+import re
+import socket
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rnnbench.benchmark.errors import UserError, message_of
-from rnnbench.benchmark.launchers.worker import PARENT, Outcome, start_worker, train_job
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.machine import granted_cores
+from rnnbench.benchmark.launchers.pool import Call, Environment, run_in_processes
+from rnnbench.benchmark.launchers.worker import Outcome, train_job
 from rnnbench.benchmark.run.job import Job
 
 if TYPE_CHECKING:
@@ -25,10 +21,21 @@ if TYPE_CHECKING:
 
 Tick = Callable[[], None]
 
-_KILLED = "its process was killed, perhaps for want of memory; the same command goes on from its checkpoint"
-_SECONDS_TO_END = 30.0
-#: Variables by which torchrun, SLURM's wrappers and Lightning itself tell a process its place among others.
-_OF_LAUNCHERS = {"LOCAL_RANK", "RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+#: What worker processes start with, unless the user has set it. One thread each: two processes are twice as fast as
+#: one, two threads only a fifth faster. And memory that is kept (glibc only): what a step frees, the next one asks for
+#: again, and mapping it again took a fifth of the time of a long sequence's step.
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+}
+#: Variables by which torchrun, SLURM, MPI and others tell a process its place among those that they started. They are
+#: about the launcher, which is one of them, and not about the processes that it starts.
+_OF_LAUNCHERS = re.compile(
+    r"(LOCAL_|GROUP_|NODE_|ROLE_)?(RANK|WORLD_SIZE)|GROUP_WORLD_SIZE|MASTER_(ADDR|PORT)|STANDALONE_PORT"
+    r"|(TORCHELASTIC|SLURM|PMI|PMIX|OMPI|JSM|LSB)_.*"
+)
 
 
 def run_jobs(
@@ -39,140 +46,53 @@ def run_jobs(
     Args:
         jobs: what to train.
         options: how.
-        workers: processes at a time; None for one per core or per GPU.
+        workers: processes at a time; None for one per core that this process may use, or per GPU.
         tick: called about once a second, to show progress.
 
     Raises:
         UserError: there are fewer GPUs than devices wanted.
+        KeyboardInterrupt: the command was interrupted; what was being trained has been given time to end.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
     gpus = _gpu_count() if options.accelerator in ("auto", "gpu", "cuda") else 0
+    if gpus and options.devices > gpus:
+        remedy = "set CUDA_VISIBLE_DEVICES to nothing to share batches between processes on the CPU"
+        raise UserError(f"--devices must be from 1 to {gpus}, the GPUs here, got {options.devices}; {remedy}")
+    groups: list[Callable[[], list[Environment]]]
     if options.devices > 1:
-        if gpus and options.devices > gpus:
-            remedy = "set CUDA_VISIBLE_DEVICES to nothing to share batches between processes on the CPU"
-            raise UserError(f"--devices is {options.devices}: from 1 to {gpus} are allowed, the GPUs here; {remedy}")
-        yield from _run_over_devices(jobs, options, tick)
-        return
-    count = min(len(jobs), workers or gpus or os.cpu_count() or 1)
-    waiting = list(jobs)
-    while waiting:
-        try:
-            for job, outcome in _run_in_pool(waiting, options, count, gpus, tick):
-                waiting.remove(job)
-                yield job, outcome
-        except _LostWorkerError as error:
-            # The pool does not say which job its process died of: all that were running are given up, the rest goes on.
-            for job in error.jobs:
-                waiting.remove(job)
-                yield job, Outcome("refused", f"{job.name}: {_KILLED}")
+        groups = [functools.partial(_sharing, options.devices)]
+    else:
+        groups = [_alone] * min(len(jobs), workers or gpus or granted_cores())
+
+    def call(job: Job, index: int) -> Call:
+        device = index % gpus if gpus and options.devices == 1 else None
+        return train_job, (job, dataclasses.replace(options, device_index=device))
+
+    for job, outcome in run_in_processes(jobs, call, groups, tick):
+        message = outcome.message and f"{job.name}: {outcome.message}"
+        yield job, dataclasses.replace(outcome, message=message)
 
 
-class _LostWorkerError(Exception):
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        super().__init__()
-        self.jobs = jobs
+def worker_environment() -> dict[str, str]:
+    """Return the environment of a process that trains: this one's, without what is about this one alone."""
+    kept = {name: value for name, value in os.environ.items() if not _OF_LAUNCHERS.fullmatch(name)}
+    # A notebook names a backend that only the notebook has; torchmetrics imports matplotlib.
+    return {**WORKER_ENVIRONMENT, **kept, "MPLBACKEND": "agg"}
 
 
-def _run_in_pool(
-    jobs: Sequence[Job], options: TrainOptions, count: int, gpus: int, tick: Tick
-) -> Iterator[tuple[Job, Outcome]]:
-    context = multiprocessing.get_context("spawn")
-    devices = context.Queue() if gpus else None
-    for worker in range(count if gpus else 0):
-        assert devices is not None  # noqa: S101
-        devices.put(worker % gpus)
-    with ProcessPoolExecutor(count, context, start_worker, (devices,)) as pool:
-        queue = list(jobs)
-        running: dict[Future[Outcome], Job] = {}
-        try:
-            while queue or running:
-                # No more than there are workers: a job in the pool's own queue could not be told from a running one.
-                while queue and len(running) < count:
-                    running[pool.submit(train_job, queue[0], options)] = queue[0]
-                    queue.pop(0)
-                done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
-                tick()
-                # First those that ended well: beside a lost process they would count as lost too.
-                for future in sorted(done, key=lambda future: future.exception() is not None):
-                    outcome = future.result()
-                    yield running.pop(future), outcome
-        except BrokenProcessPool as error:
-            raise _LostWorkerError(list(running.values())) from error
-        except BaseException:
-            # Interrupted: the workers write what they have and end; their pool would wait for whole jobs.
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+def _alone() -> list[Environment]:
+    return [worker_environment()]
 
 
-def _run_over_devices(jobs: Sequence[Job], options: TrainOptions, tick: Tick) -> Iterator[tuple[Job, Outcome]]:
-    """Train one job at a time, each in a process of its own, which Lightning's launcher executes once per device."""
-    encoded = json.dumps(dataclasses.asdict(options), default=str)
-    # What another launcher says of its processes is not about ours; Lightning then takes a free port.
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_LAUNCHERS}
-    environment[PARENT] = str(os.getpid())
-    for job in jobs:
-        try:
-            job.save()
-        except OSError as error:
-            yield job, Outcome("refused", f"{job.name}: {message_of(error)}")
-            continue
-        command = [
-            sys.executable,
-            "-m",
-            "rnnbench.benchmark.launchers.worker",
-            str(job.file),
-            str(job.runs_dir),
-            encoded,
-        ]
-        # A session of its own: Ctrl-C reaches this process only, which ends the whole tree in order.
-        process = subprocess.Popen(  # noqa: S603
-            command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        try:
-            # All devices may have met the same.
-            errors = "\n".join(dict.fromkeys(_wait_for(process, tick).strip().splitlines()))
-        except BaseException:
-            _interrupt_tree(process)
-            raise
-        if process.returncode == 0:
-            # What went well may still have warned.
-            print(errors, end="\n" if errors else "", file=sys.stderr)
-            yield job, Outcome("trained")
-        elif process.returncode < 0 and not errors:
-            yield job, Outcome("refused", f"{job.name}: {_KILLED}")
-        else:
-            kind: Literal["refused", "failed"] = "refused" if process.returncode == 2 else "failed"
-            yield job, Outcome(kind, errors or f"{job.name}: its process ended with exit code {process.returncode}")
-
-
-def _wait_for(process: subprocess.Popen[str], tick: Tick) -> str:
-    """Return what a process and its children wrote to their standard error, once all of them have ended."""
-    while True:
-        try:
-            return process.communicate(timeout=1.0)[1]
-        except subprocess.TimeoutExpired:
-            tick()
-
-
-def _interrupt_tree(process: subprocess.Popen[str]) -> None:
-    """Let a run write what it has, then end whatever is left of its processes."""
-    try:
-        # Not SIGTERM: Lightning answers it with a collective operation, at which its processes may wait for ever.
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=_SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        return
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+def _sharing(devices: int) -> list[Environment]:
+    """Return the environments of processes that share batches: each one's place, and where they find each other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"NODE_RANK": "0", "WORLD_SIZE": str(devices), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [{**worker_environment(), **place, "LOCAL_RANK": str(rank)} for rank in range(devices)]
 
 
 def _gpu_count() -> int:
     import torch
 
     return torch.cuda.device_count()
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

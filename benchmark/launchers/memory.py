@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +12,8 @@ from rnnbench.benchmark.config.construct import recurrence_factory
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import RunOptions, ScanName
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.launchers.dry_run import default_workers
 from rnnbench.benchmark.launchers.estimate import random_inputs
+from rnnbench.benchmark.launchers.machine import default_workers, machine_memory
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Task
@@ -36,7 +34,6 @@ _COPIES = 4
 _TWICE = 2
 #: As many sequences as fill the vectors of compiled walks: of fewer, tensors are kept in other ways.
 _SEQUENCES, _LENGTHS = (16, 32), (16, 32)
-_CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 def members_that_fit(experiment: Experiment, module: SequenceDataModule, options: RunOptions) -> int:
@@ -57,13 +54,6 @@ def memory_of_a_run(options: RunOptions) -> float:
         return SHARE * least / -(-runs // gpus)
     # On the CPU the processes of several devices fill the same memory.
     return SHARE * machine_memory() / max(runs, options.devices)
-
-
-def machine_memory() -> int:
-    """Return the bytes of this machine's memory, or of what its container may use of it."""
-    limit = _CONTROL_GROUP.read_text().strip() if _CONTROL_GROUP.exists() else "max"
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return whole if limit == "max" else min(whole, int(limit))
 
 
 def member_bytes(experiment: Experiment, module: SequenceDataModule, options: RunOptions) -> float:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.versions import other_versions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
-from rnnbench.leaderboard.record import RecordError
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.store import read_placed, read_side_arrays
+from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
 #: Members of one run at most: more share the work no better.
 LARGEST_ENSEMBLE = 16
@@ -26,7 +26,8 @@ class Plan:
         finished: number of wanted records that are there.
         wanted: number of records wanted.
         problems: files that are damaged; what they stand for is neither trained nor overwritten.
-        notes: finished records that hold other measures of dynamics than are wanted now; they stay as they are.
+        notes: what of the records is passed over, or holds other measures of dynamics than are wanted now.
+        cells: finished and wanted records of each experiment, by its name.
     """
 
     jobs: tuple[Job, ...]
@@ -34,6 +35,7 @@ class Plan:
     wanted: int
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    cells: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def largest_ensemble(experiment: Experiment) -> int:
@@ -46,6 +48,7 @@ def make_plan(
     instances: tuple[int, ...],
     runs_dir: Path,
     largest: Callable[[Experiment], int] = largest_ensemble,
+    suite: tuple[Experiment, ...] = (),
 ) -> Plan:
     """Compare what is wanted with the records and unfinished runs in ``runs_dir``.
 
@@ -55,59 +58,74 @@ def make_plan(
         runs_dir: folder of records and runs.
         largest: members of a run at most, for experiments of which several are missing that no run has begun. A run
             that was begun keeps its members.
+        suite: all experiments of the suite, those wanted if empty: records of none of them are passed over.
     """
+    found = _Found(suite or experiments, runs_dir)
     jobs: list[Job] = []
     problems: list[str] = []
-    notes: list[str] = []
-    finished = wanted = 0
+    unmeasured: list[str] = []
+    cells: dict[str, tuple[int, int]] = {}
     for experiment in experiments:
         # Instances outside, points inside: an ensemble that is cut keeps the points of an instance together.
         members = [Member(point.id, instance) for instance in instances for point in experiment.points()]
-        missing = []
-        unmeasured: dict[str, int] = {}
+        missing, records = [], []
         for member in members:
-            state, record = _state(Job(experiment, (member,), runs_dir).record_path(member), runs_dir)
-            for name in _unmeasured(experiment, record):
-                unmeasured[name] = unmeasured.get(name, 0) + 1
-            if state == "missing":
+            state = found.state(Job(experiment, (member,), runs_dir).record_path(member))
+            if state is None:
                 missing.append(member)
-            elif state != "finished":
+            elif isinstance(state, str):
                 problems.append(state)
-            finished += state == "finished"
-        wanted += len(members)
+            else:
+                records.append(state)
+        cells[experiment.name] = len(records), len(members)
         jobs.extend(_jobs(experiment, missing, runs_dir, problems, largest))
-        notes.extend(
-            f"{experiment.name}: finished records without {name}, or with other settings of it: {count}. It is not "
-            "taken afterwards: move the records away, or give another --runs-dir, to train and measure anew"
-            for name, count in unmeasured.items()
-        )
-    return Plan(tuple(jobs), finished, wanted, tuple(problems), tuple(notes))
+        unmeasured.extend(_unmeasured(experiment, records))
+    finished, wanted = (sum(counts) for counts in zip(*cells.values(), strict=True)) if cells else (0, 0)
+    return Plan(tuple(jobs), finished, wanted, tuple(problems), (*unmeasured, *found.passed_over()), cells)
 
 
-def _unmeasured(experiment: Experiment, record: Record | None) -> list[str]:
-    """Return which of the wanted measures a finished record does not hold with the wanted settings."""
-    if record is None:
-        return []
-    return [
-        spec["measure"]
-        for spec in experiment.measures
-        if not any(one.settings == spec["settings"] for one in record.measures.get(spec["measure"], {}).values())
-    ]
+class _Found:
+    """What lies under the folders of a suite's budgets: the records that ``publish`` and ``leaderboard`` see too."""
+
+    def __init__(self, suite: tuple[Experiment, ...], runs_dir: Path) -> None:
+        self._suite, self._runs_dir = suite, runs_dir
+        self._records: dict[Path, Record] = {}
+        self._reasons: dict[Path, str] = {}
+        cells = [Job(e, (Member(e.points()[0].id, 0),), runs_dir).folder.parent for e in suite]
+        for folder in dict.fromkeys(cell.parents[1].relative_to(runs_dir) for cell in cells):
+            records, problems = find_records(runs_dir, folder)
+            self._records |= {path_of(runs_dir, record): record for record in records}
+            self._reasons |= {runs_dir / problem.path: problem.reason for problem in problems}
+
+    def state(self, path: Path) -> Record | str | None:
+        """Return a finished record, what is wrong with it, or None if it is missing or that of an interrupted run."""
+        record, reason = self._records.get(path), self._reasons.pop(path, "")
+        if record is not None:
+            if record.status == "interrupted":
+                return None
+            reason = read_side_arrays(path, record)[1]
+        elif not reason and path.is_dir():
+            reason = "is a folder"
+        problem = f"{path}: {reason}; it is left untouched: move it away to train this instance again"
+        return problem if reason else record
+
+    def passed_over(self) -> list[str]:
+        """Return what is not among the suite's records: of another version of it, or no record in its place."""
+        others = [f"passed over: {version}" for version in other_versions(self._suite, self._records.values())]
+        return [*others, *(f"passed over: {path}: {reason}" for path, reason in self._reasons.items())]
 
 
-def _state(path: Path, runs_dir: Path) -> tuple[str, Record | None]:
-    """Return ``finished``, ``missing`` (so an interrupted record counts), or what is wrong; and the finished record."""
-    remedy = "it is left untouched: move it away to train this instance again"
-    try:
-        record = read_placed(runs_dir, path)
-    except FileNotFoundError:
-        return "missing", None
-    except RecordError as error:
-        return f"{error}; {remedy}", None
-    if record.status == "interrupted":
-        return "missing", None
-    _, reason = read_side_arrays(path, record)
-    return (f"{path}: {reason}; {remedy}", None) if reason else ("finished", record)
+def _unmeasured(experiment: Experiment, records: list[Record]) -> Iterator[str]:
+    """Yield a note for each of the wanted measures that finished records do not hold with the wanted settings."""
+    for spec in experiment.measures:
+        name = spec["measure"]
+        held = [any(one.settings == spec["settings"] for one in r.measures.get(name, {}).values()) for r in records]
+        if not all(held):
+            yield (
+                f"{experiment.name}: finished records without {name}, or with other settings of it: "
+                f"{held.count(False)}. It is not taken afterwards: move the records away, or give another --runs-dir, "
+                "to train and measure again"
+            )
 
 
 def _jobs(

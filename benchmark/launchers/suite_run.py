@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,25 +22,16 @@ if TYPE_CHECKING:
 
     from rnnbench.benchmark.config.experiment import Experiment
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-
-#: What worker processes start with, unless the user has set it. One thread each: two processes are twice as fast as
-#: one, two threads only a fifth faster. And memory that is kept (glibc only): what a step frees, the next one asks for
-#: again, and mapping it anew took a fifth of the time of a long sequence's step.
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-}
+#: What a command ends with, the first that applies: a fault of ours, what the user can fix, what is left to do.
+_EXIT_CODES = {"failed": 1, "refused": 2, "left": 3}
 
 
 def run_suite(suite: Suite, options: RunOptions) -> int:
     """Train what of a suite has no record yet: ``run_suite(load_suite("quick"), RunOptions())``.
 
-    A script calls it under ``if __name__ == "__main__":``, since worker processes import the script.
-
     Returns:
-        0 if every wanted record is there; 2 if something the user can mend stood in the way; 1 if a run failed.
+        0 if every wanted record is there; 1 if a run failed; 2 if something that the user can fix stood in the way; 3
+        if something is left to do that the same command may finish.
 
     Raises:
         UserError: an impossible setting or missing data, found before any training.
@@ -50,11 +40,9 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
     Traceback (most recent call last):
     rnnbench.benchmark.errors.UserError: --only LTSM matches nothing in suite quick: did you mean LSTM? ...
     """
-    for variable, value in WORKER_ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
     built = _Built(options)
     plan = plan_of(suite, options, built.members_that_fit)
-    _tell(plan)
+    _report(plan)
     print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there", flush=True)
     if not plan.jobs:
         return 2 if plan.problems else 0
@@ -65,7 +53,12 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
         print_jobs(plan, modules)
         print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options)
         return 2 if plan.problems else 0
-    return _train(plan, modules, options)
+    exit_code = _train(plan, modules, options)
+    left = plan_of(suite, options)
+    if exit_code == 0 and left.finished < left.wanted:
+        print(f"error: {left.finished} of {left.wanted} records are there: run the same command again", file=sys.stderr)
+        return 3
+    return exit_code
 
 
 def suite_status(suite: Suite, options: RunOptions) -> int:
@@ -73,15 +66,23 @@ def suite_status(suite: Suite, options: RunOptions) -> int:
     from rnnbench.benchmark.launchers.progress import steps_done
 
     plan = plan_of(suite, options)
-    _tell(plan)
+    _report(plan)
     print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there")
-    for job in plan.jobs:
-        begun = f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
-        print(f"  {job.name}: {begun}")
+    for name, (finished, wanted) in plan.cells.items():
+        jobs = [job for job in plan.jobs if job.experiment.name == name]
+        if jobs:
+            begun = [
+                f"{len(job.members)} interrupted or running, {steps_done(job)} steps done"
+                for job in jobs
+                if job.checkpoint.exists()
+            ]
+            waiting = sum(len(job.members) for job in jobs if not job.checkpoint.exists())
+            left = "; ".join([*begun, *([f"{waiting} not begun"] if waiting else [])])
+            print(f"  {name}: {finished} of {wanted} finished; {left}")
     return 2 if plan.problems else 0
 
 
-def _tell(plan: Plan) -> None:
+def _report(plan: Plan) -> None:
     for problem in plan.problems:
         print(f"error: {problem}", file=sys.stderr)
     for note in plan.notes:
@@ -112,7 +113,7 @@ def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], i
         chosen.extend(matching)
     experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
     instances = options.instances if options.instances is not None else tuple(range(suite.instances))
-    return make_plan(experiments, instances, options.runs_dir, largest)
+    return make_plan(experiments, instances, options.runs_dir, largest, suite.experiments)
 
 
 def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, Plan]:
@@ -189,9 +190,9 @@ def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptio
         scan=options.scan,
         checkpoint_every=options.checkpoint_every,
     )
-    exit_code = 2 if plan.problems else 0
+    kinds = {"refused"} if plan.problems else set()
     with SuiteBar(work, steps) as bar:
         for job, outcome in run_jobs(order, train_options, options.workers, bar.update):
             bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
-            exit_code = max(exit_code, {"trained": 0, "refused": 2, "failed": 1}[outcome.kind])
-    return exit_code
+            kinds.add(outcome.kind)
+    return next((code for kind, code in _EXIT_CODES.items() if kind in kinds), 0)

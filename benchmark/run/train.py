@@ -39,6 +39,10 @@ from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.scan.policy import use_backend
 
 
+class BusyError(UserError):
+    """Another process trains the same job."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """How a job is trained: nothing that changes its result.
@@ -50,8 +54,8 @@ class TrainOptions:
         device_index: which GPU a single-device run uses; None for the first.
         wandb: whether Weights & Biases mirrors the records.
         checkpoint_seconds: least time between two checkpoints inside an epoch.
-        scan: how recurrences are walked; what comes out differs by rounding errors.
-        checkpoint_every: steps of a segment, of which the first state alone is kept until the way back; None keeps all.
+        scan: which backend scans recurrences; results differ by rounding errors.
+        checkpoint_every: steps of a segment, of which the backward pass keeps the first state alone; None keeps all.
     """
 
     data_dir: Path | None = None
@@ -68,17 +72,18 @@ def train(job: Job, options: TrainOptions) -> None:
     """Train what the job names, from its checkpoint if there is one, and write its records.
 
     Raises:
-        UserError: another process trains this job, or its checkpoint is damaged; both are left untouched.
+        BusyError: another process trains this job.
+        UserError: the checkpoint is damaged, or not this job's; it is left untouched.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     try:
-        # One process of each run holds the lock; with several devices its sisters share what it holds.
+        # One process of each run holds the lock; with several devices the others share what it holds.
         lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
-        walk = use_backend(options.scan, options.checkpoint_every)
-        with lock, quiet_lightning(), walk, WandbMirror(job, options.wandb) as mirror:
+        backend = use_backend(options.scan, options.checkpoint_every)
+        with lock, quiet_lightning(), backend, WandbMirror(job, options.wandb) as mirror:
             _train(job, options, mirror)
     except Timeout as error:
-        raise UserError(f"{job.name}: another process is training it ({job.folder})") from error
+        raise BusyError(f"another process is training it ({job.folder})") from error
 
 
 def is_first_process(options: TrainOptions) -> bool:
@@ -162,8 +167,8 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
         max_epochs=recipe.max_epochs if recipe.max_epochs is not None else -1,
         max_steps=recipe.max_steps if recipe.max_steps is not None else -1,
         num_sanity_val_steps=0,
-        # The processes of a run are always its own, also where SLURM's variables would tell Lightning otherwise.
-        plugins=[AtomicCheckpointIO(), *([LightningEnvironment()] if options.devices > 1 else [])],
+        # The processes of a run are always ours, also where SLURM's variables would tell Lightning otherwise.
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
         # The checkpoint last: it is to hold what the others did.
         callbacks=[ProgressFile(job.progress), *callbacks, resume],
         logger=False,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.launchers.suite_run import WORKER_ENVIRONMENT
+from rnnbench.benchmark.launchers.local import WORKER_ENVIRONMENT
 from rnnbench.benchmark.speed.contender import Contender, Result, Sample
 from rnnbench.leaderboard.side_file import read_arrays
 

@@ -11,8 +11,8 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite
-from rnnbench.benchmark.launchers import memory
-from rnnbench.benchmark.launchers.memory import kept_for_way_back, machine_memory, member_bytes, members_that_fit
+from rnnbench.benchmark.launchers import machine, memory
+from rnnbench.benchmark.launchers.memory import kept_for_way_back, member_bytes, members_that_fit
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
 from rnnbench.benchmark.launchers.suite_run import plan_of, run_suite
 from rnnbench.benchmark.run.job import Job, Member
@@ -124,14 +124,21 @@ def test_runs_at_a_time_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert memory.memory_of_a_run(RunOptions(workers=4)) == 12 * GIGABYTE
 
 
-def test_a_container_s_limit_is_the_machine_s_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_CONTROL_GROUP", limit)
-    whole = machine_memory()
-    assert whole > 2**27
+def test_a_container_s_limits_are_what_the_machine_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "_GROUPS", tmp_path)
+    monkeypatch.setattr(machine, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: set(range(8)))
+    whole, inner = machine.machine_memory(), tmp_path / "outer" / "inner"
+    assert (whole > 2**27, machine.granted_cores()) == (True, 8)
+    inner.mkdir(parents=True)
+    (tmp_path / "own").write_text("0::/outer/inner\n", encoding="ascii")
     for text, expected in (("max\n", whole), ("1000000\n", 1_000_000), (f"{2 * whole}\n", whole)):
-        limit.write_text(text, encoding="utf-8")
-        assert machine_memory() == expected
+        (inner / "memory.max").write_text(text, encoding="ascii")
+        assert machine.machine_memory() == expected
+    quotas = ((inner, "max 100000", 8), (inner.parent, "150000 100000", 2), (inner, "20000 100000", 1))
+    for place, text, cores in quotas:
+        (place / "cpu.max").write_text(f"{text}\n", encoding="ascii")
+        assert machine.granted_cores() == cores
 
 
 def test_a_plan_asks_only_where_it_matters_and_leaves_what_was_begun(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What is still to be trained: records and unfinished runs as they lie in the runs folder."""
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -47,20 +47,37 @@ def test_finished_records_are_skipped_and_missing_ones_planned(finished: Job) ->
     assert [[member.instance for member in job.members] for job in plan.jobs] == [[2]]
 
 
+def test_records_that_are_passed_over_are_listed_with_what_is_different(finished: Job, tmp_path: Path) -> None:
+    edited = experiment()
+    edited.config["training"]["max_steps"] = 3
+    stray = finished.record_path(finished.members[0]).with_name("notes.json")
+    stray.write_text("{}", encoding="utf-8")
+    (tmp_path / "other-suite.json").write_text("{}", encoding="utf-8")
+    plan = make_plan((edited,), (0,), finished.runs_dir)
+    assert (plan.finished, plan.cells, plan.problems) == (0, {"ADD4/GRU": (0, 1)}, ())
+    version, no_record = plan.notes
+    assert version.startswith("passed over: ADD4/GRU: 2 of another version of the suite: ")
+    assert version.endswith("max_steps 2 → 3")
+    assert no_record == f"passed over: {stray}: is not a record: it has no schema_version"
+    # The suite holds more than what is chosen of it.
+    part = replace(edited, network="LSTM")
+    assert make_plan((part,), (0,), finished.runs_dir, suite=(part, finished.experiment)).notes == (no_record,)
+
+
 def test_a_record_in_the_place_of_another_instance_is_a_problem(finished: Job) -> None:
     first, second = map(finished.record_path, finished.members)
     shutil.copy(first, second)
     plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
     assert plan.finished == 1
     assert not plan.jobs
-    assert "does not lie where it belongs" in plan.problems[0]
+    assert f"does not lie where it belongs, at {first.relative_to(finished.runs_dir)}" in plan.problems[0]
 
 
 def test_a_folder_in_the_place_of_a_record_is_a_problem_and_the_rest_goes_on(tmp_path: Path) -> None:
     job = job_of((0, 1), tmp_path)
     job.record_path(job.members[0]).mkdir(parents=True)
     plan = make_plan((job.experiment,), (0, 1), tmp_path)
-    assert "is a folder" in plan.problems[0]
+    assert "is a folder; it is left untouched" in plan.problems[0]
     assert [[member.instance for member in job.members] for job in plan.jobs] == [[1]]
 
 

@@ -124,11 +124,10 @@ def test_records_hold_no_path_of_this_machine(folder, first_run):
         assert str(folder) not in json.dumps(read_record(path).config)
 
 
-def test_status_tells_what_is_left(folder, first_run):
-    result = run(folder, "status", "tiny.yaml", "--runs-dir", "elsewhere")
-    assert result.returncode == 0
-    assert "0 of 6 records are there" in result.stdout
-    assert "ADD8/LSTM (2 instances): not begun" in result.stdout
+def test_status_counts_what_is_finished_of_each_experiment(folder, first_run):
+    result = run(folder, "status", "tiny.yaml", "--only", "Elman", "LSTM", "--instances", "0-3", "--runs-dir", "runs")
+    assert "  ADD8/Elman: 2 of 4 finished; 2 not begun\n" in result.stdout
+    assert run(folder, "status", "tiny.yaml", "--runs-dir", "elsewhere").stdout.startswith("tiny (cpu): 0 of 6 records")
 
 
 def test_full_disk_is_told_and_damages_nothing(folder, tmp_path):

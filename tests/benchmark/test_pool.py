@@ -1,0 +1,144 @@
+"""The pool of worker processes: whatever is killed or interrupted, and whenever, it comes to an end and says how."""
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnbench.benchmark.launchers import pool
+from rnnbench.benchmark.launchers.local import worker_environment
+from tests.benchmark.pool_tasks import fail, pause
+
+#: Each at a moment of its own, of a process that is starting, busy or waiting for a task.
+KILLS, INTERRUPTIONS = 12, 6
+#: A command that, interrupted at any moment, says so and ends with 130.
+COMMAND = """
+import signal, sys
+from rnnbench import __main__
+from rnnbench.benchmark.command import cli
+
+def end_on_signals():
+    install()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])
+
+def toy(given):
+    from rnnbench.benchmark.launchers.pool import run_in_processes
+    from tests.benchmark import pool_tasks, test_pool
+    for _ in run_in_processes(range(1000), lambda n, group: (pool_tasks.pause, (0.02,)), [test_pool.alone] * 2, int):
+        pass
+
+install, __main__.end_on_signals = __main__.end_on_signals, end_on_signals
+cli._run_command = toy
+sys.exit(__main__.main())
+"""
+
+
+def alone() -> list[dict[str, str]]:
+    return [worker_environment()]
+
+
+def together() -> list[dict[str, str]]:
+    return [{**worker_environment(), "LOCAL_RANK": rank} for rank in "01"]
+
+
+@pytest.fixture(autouse=True)
+def processes(monkeypatch):
+    """All processes that a pool starts; none of them may be left when it has ended."""
+    started = []
+
+    class Noted(subprocess.Popen):
+        def __init__(self, *given, **settings):
+            super().__init__(*given, **settings)
+            started.append(self)
+
+    monkeypatch.setattr(pool.subprocess, "Popen", Noted)
+    for name, seconds in (("_SECONDS_BETWEEN_LOOKS", 0.05), ("_SECONDS_TO_REPORT", 0.5)):
+        monkeypatch.setattr(pool, name, seconds)
+    yield started
+    assert all(process.returncode is not None for process in started)
+
+
+def outcomes(*calls: pool.Call, groups=(alone,)) -> list[tuple[str, str]]:
+    ran = pool.run_in_processes(calls, lambda call, group: call, groups, lambda: None)
+    return [(outcome.kind, outcome.message) for _, outcome in ran]
+
+
+def test_a_process_does_one_task_after_another(processes) -> None:
+    assert outcomes(*[(pause, (0.0,))] * 3) == [("trained", str(processes[0].pid))] * 3
+    assert [process.returncode for process in processes] == [0]
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_process_that_is_killed_at_any_moment_is_not_waited_for(seed, processes) -> None:
+    draw = random.Random(seed)  # noqa: S311
+    after, number = draw.uniform(0.0, 0.8), draw.choice([signal.SIGKILL, signal.SIGSEGV])
+
+    def kill() -> None:
+        time.sleep(after)
+        draw.choice(processes).send_signal(number)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    begin = time.monotonic()
+    found = outcomes(*[(pause, (draw.uniform(0.0, 0.2),)) for _ in range(6)], groups=(alone, alone))
+    killer.join()
+    assert time.monotonic() - begin < 40
+    assert len(found) == 6
+    lost = [message for kind, message in found if kind != "trained"]
+    assert len(lost) <= 1
+    assert all(f"its process was ended by {number.name}" in message for message in lost)
+
+
+def test_a_process_that_is_killed_while_it_waits_for_a_task_is_replaced(processes) -> None:
+    ran = pool.run_in_processes(range(3), lambda n, group: (pause, (0.0,)), (alone,), lambda: None)
+    first = next(ran)[1].message
+    processes[0].kill()
+    processes[0].wait()
+    others = [outcome for _, outcome in ran]
+    assert [outcome.kind for outcome in others] == ["trained"] * 2
+    assert {outcome.message for outcome in others} == {str(processes[1].pid)} != {first}
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        ("answer", ("failed", "no luck here")),
+        ("exit", ("failed", "its process ended with exit code 5; what it printed is above")),
+        ("kill", ("left", "its process was ended by SIGKILL, perhaps because memory ran out; the same command")),
+        ("child", ("left", "its process was ended by SIGKILL")),
+    ],
+)
+@pytest.mark.parametrize("rank", "01")
+def test_processes_that_share_a_task_do_not_wait_for_one_that_fails(rank, how, outcome) -> None:
+    first, second = outcomes((fail, (rank, how)), (pause, (0.0,)), groups=(together,))
+    assert (first[0], first[1][: len(outcome[1])]) == outcome
+    assert second[0] == "trained"
+
+
+@pytest.mark.parametrize("seed", range(INTERRUPTIONS))
+def test_a_command_that_is_interrupted_at_any_moment_says_so_once(seed, tmp_path: Path) -> None:
+    draw = random.Random(seed)  # noqa: S311
+    number, root = draw.choice([signal.SIGINT, signal.SIGTERM]), Path(__file__).parents[2]
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND, encoding="utf-8")
+    environment = {**worker_environment(), "PYTHONPATH": str(root)}
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What comes before its handlers waits for them here; else it would be Python's own to answer.
+        preexec_fn=lambda: (signal.signal(number, signal.SIG_DFL), signal.pthread_sigmask(signal.SIG_BLOCK, [number])),
+    )
+    time.sleep(draw.uniform(0.0, 2.0))
+    for _ in range(draw.randint(1, 4)):
+        process.send_signal(number)
+        time.sleep(draw.choice([0.0, 0.001, 0.2]))
+    error = process.communicate(timeout=60)[1]
+    assert set(error.splitlines()) == {"interrupted: the same command goes on from here"}
+    assert process.returncode == 130
