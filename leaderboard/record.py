@@ -21,7 +21,7 @@ LARGEST_RECORD = 16 * 2**20
 
 # What may differ between two runs of the same experiment on the same code.
 _PROVENANCE = frozenset(
-    {"seconds_per_step", "peak_memory_bytes", "code", "versions", "hardware", "started_at", "finished_at"}
+    {"seconds_per_step", "peak_memory_bytes", "code", "own_code", "versions", "hardware", "started_at", "finished_at"}
 )
 
 

@@ -110,6 +110,23 @@ class CodeVersion(_Model):
     dirty: bool | None
 
 
+class OwnCode(_Model):
+    """A module of a user's own, outside rnnbench, that a record's classes come from.
+
+    Attributes:
+        version: of the distribution that installed it; None if none did.
+        source: hash of its file, or of all Python files of the package that it belongs to.
+        commit: of the repository that tracks it; None if none does.
+        dirty: whether the file, or the package, differed from that commit.
+    """
+
+    module: Text
+    version: str | None
+    source: Text
+    commit: str | None
+    dirty: bool | None
+
+
 class Measure(_Model):
     """A measure of an instance's dynamics at one moment.
 
@@ -171,6 +188,7 @@ class Record(_Model):
         finished_at: ISO 8601 time.
         published: the published number that belongs beside this one.
         measures: measures of dynamics, by name and by moment: ``start``, ``end``, or ``epoch-3`` after three epochs.
+        own_code: the modules of a user's own that task and network come from; none of them in older records.
     """
 
     schema_version: Literal[1]
@@ -205,6 +223,7 @@ class Record(_Model):
     finished_at: Time
     published: Published | None
     measures: dict[Text, dict[Text, Measure]] = Field(default_factory=dict)
+    own_code: list[OwnCode] = Field(default_factory=list)
 
     @property
     def ranked(self) -> MetricInfo:

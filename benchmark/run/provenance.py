@@ -5,32 +5,49 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
+import importlib
 import importlib.metadata
 import os
 import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+
+import rnnbench
 
 _PACKAGES = ("rnnbench", "torch", "lightning", "torchmetrics", "numpy", "datasets")
 
 
 @functools.cache
 def code_version() -> tuple[str | None, bool | None]:
-    """Return the commit of the code and whether it was changed since; None for both outside a git checkout."""
-    folder = Path(__file__).parent
+    """Return the commit of rnnbench's code and whether it was changed since; None for both outside a git checkout."""
+    rooms = ("benchmark", "datamodules", "leaderboard", "lit_models")
+    folders = [Path(str(importlib.import_module(f"rnnbench.{room}").__file__)).parent for room in rooms]
+    return repository_state(Path(__file__), (*folders, Path(str(rnnbench.__file__)).parent))
+
+
+def repository_state(tracked: Path, folders: Iterable[Path]) -> tuple[str | None, bool | None]:
+    """Return the commit of the repository that tracks a file, and whether anything in some of its folders differs.
+
+    None for both if none tracks it: a virtual environment lies in many a repository that knows nothing of it.
+    """
+    # Variables as git sets them for its hooks would name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
+        command = ["git", "-C", str(tracked.parent), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+        return done.stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD").strip(), bool(git("status", "--porcelain", "--", str(folder.parent)).strip())
-    except (OSError, subprocess.SubprocessError):
+        git("ls-files", "--error-unmatch", "--", str(tracked))
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *map(str, folders)))
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None, None
 
 
@@ -68,7 +85,7 @@ def _processor() -> str:
 
 
 def reset_peak_memory() -> None:
-    """Start measuring anew, where the system can: memory that a run before this one left is given back first."""
+    """Start measuring again, where the system can: memory that a run before this one left is given back first."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

@@ -14,6 +14,7 @@ from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.own_code import own_code
 from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memory, versions
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.metric import MetricInfo
@@ -179,6 +180,7 @@ def make_record(
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         published=Published(source=published.source, model=published.model, task=published.task) if published else None,
         measures=measured(facts.measures, index),
+        own_code=own_code(point.config),
     )
 
 

@@ -29,8 +29,7 @@ def render(comparison: Comparison) -> str:
         f"- Case{' (quick: too small to judge by)' if comparison.quick else ''}: {case}",
         f"- Machine: {machine}; {packages}; threads of a contender: {hardware['threads']}",
         f"- Agreement: largest difference {found:.1e}, up to {comparison.tolerance:g} allowed",
-        f"- Times: of {clock}{shared}; each median over {counted} run{'s' if counted > 1 else ''}, "
-        "contenders in turns",
+        f"- Times: of {clock}{shared}; each median over {counted} run{'s' if counted > 1 else ''}, contenders in turns",
         *([f"- {comparison.note}"] if comparison.note else []),
         "",
         f"| contender | median, ms | ratio to {timings[0].name} | target |{memory_head} set-up, ms | first call, ms "
@@ -39,9 +38,7 @@ def render(comparison: Comparison) -> str:
         *(_row(timing, remembers) for timing in timings),
     ]
     notes = [f"- {_outcome(outcome)}" for outcome in comparison.outcomes]
-    notes += [
-        f"- Left out: {name}: {reason}" for name, reason in comparison.left_out.items()
-    ]
+    notes += [f"- Left out: {name}: {reason}" for name, reason in comparison.left_out.items()]
     lines += ["", *notes] if notes else []
     lines += [f"\nWarning: {_warning(timing)}" for timing in timings if timing.disturbed]
     return "\n".join(lines)
