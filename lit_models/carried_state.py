@@ -10,7 +10,15 @@ from torch import Tensor
 class CarriedStates:
     """States [M, B, S] between batches, one for each of training, validation and test.
 
-    Gradients end at the edge of a batch (truncated backpropagation); the first batch of an epoch starts anew.
+    Gradients end at the edge of a batch (truncated backpropagation through time). The first batch of an epoch starts
+    from the initial state.
+
+    >>> states = CarriedStates()
+    >>> states.before("train", batch_idx=0, like=torch.zeros(1)) is None
+    True
+    >>> states.after("train", torch.ones(1, 1, 2), alive=torch.tensor([True]))
+    >>> states.before("train", batch_idx=1, like=torch.zeros(1)).tolist()
+    [[[1.0, 1.0]]]
     """
 
     def __init__(self) -> None:
@@ -41,7 +49,7 @@ class CarriedStates:
         return torch.cat(own, 1) if own else None
 
     def restore(self, state: Tensor | None, rank: int, world_size: int) -> None:
-        """Take back this device's part of what ``to_save`` returned."""
+        """Restore this device's part of what ``to_save`` returned."""
         self._states.clear()
         if state is not None:
             streams = state.shape[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.task import Tokens
 
 LARGEST_ONE_HOT = 1024
@@ -18,7 +19,7 @@ class OneHot(nn.Module):
         size: D, number of tokens.
 
     Raises:
-        ValueError: there are so many tokens that the vectors would fill the memory.
+        ValueError: there is no token, or so many that the vectors would fill the memory.
 
     >>> OneHot(3)(torch.tensor([2, 0])).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
@@ -27,13 +28,15 @@ class OneHot(nn.Module):
     def __init__(self, size: int) -> None:
         """Store the size."""
         super().__init__()
+        check_at_least(1, size=size)
         if size > LARGEST_ONE_HOT:
             raise ValueError(
-                f"embedding_size is None, but one-hot vectors of {size} tokens would fill the memory: up to "
-                f"{LARGEST_ONE_HOT} tokens are allowed, give embedding_size a number"
+                f"embedding_size must be a number for more than {LARGEST_ONE_HOT} tokens, whose one-hot vectors would "
+                f"fill the memory, got None for {size}"
             )
         self.size = size
-        # Tells the network's floating-point type and nothing else.
+        self.one: Tensor
+        # Holds the network's floating-point type and nothing else.
         self.register_buffer("one", torch.ones(()), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -47,11 +50,18 @@ class Embedding(nn.Module):
     Args:
         vocabulary_size: number of tokens.
         size: D, entries of each row.
+
+    Raises:
+        ValueError: a size is not positive.
+
+    >>> Embedding(5, 2)(torch.tensor([[4, 0, 4]])).shape
+    torch.Size([1, 3, 2])
     """
 
     def __init__(self, vocabulary_size: int, size: int) -> None:
         """Draw the table."""
         super().__init__()
+        check_at_least(1, vocabulary_size=vocabulary_size, size=size)
         self.weight = nn.Parameter(torch.empty(vocabulary_size, size).uniform_(-0.1, 0.1))
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -60,7 +70,11 @@ class Embedding(nn.Module):
 
 
 def make_encoder(tokens: Tokens | None) -> OneHot | Embedding | None:
-    """Return the encoder of a task's inputs; None for inputs that are numbers already."""
+    """Return the encoder of a task's inputs; None for inputs that are numbers already.
+
+    >>> make_encoder(Tokens(vocabulary_size=50)), make_encoder(Tokens(vocabulary_size=50, embedding_size=8))
+    (OneHot(), Embedding())
+    """
     if tokens is None:
         return None
     if tokens.embedding_size is None:

@@ -44,11 +44,15 @@ def check_training_settings(
 def unit_rate_optimizer(
     name: OptimizerName, parameters: Iterable[Tensor], momentum: float, weight_decay: float, betas: tuple[float, float]
 ) -> Optimizer:
-    """Return ``sgd``, ``adam`` or ``adamw`` with learning rate 1, each step to be finished by ``InstanceStep``."""
+    """Return ``sgd``, ``adam`` or ``adamw`` with learning rate 1, each step to be finished by ``InstanceStep``.
+
+    >>> type(unit_rate_optimizer("adamw", [torch.ones(3, 2, requires_grad=True)], 0.9, 0.01, (0.9, 0.999))).__name__
+    'AdamW'
+    """
     if name == "sgd":
         return SGD(parameters, lr=1.0, momentum=momentum, weight_decay=weight_decay)
     parameters = list(parameters)
-    # One kernel, which knows no complex numbers: of a short step, a dozen small operations a weight are a good part.
+    # One kernel in place of a dozen small operations a weight; there is none for complex numbers.
     fused = all(parameter.is_floating_point() for parameter in parameters)
     kind = Adam if name == "adam" else AdamW
     return kind(parameters, lr=1.0, betas=betas, weight_decay=weight_decay, fused=fused)
@@ -76,7 +80,13 @@ def schedule_factor(name: str, warmup_steps: int, total_steps: int) -> Callable[
 
 
 def gradient_norms(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the 2-norm of every instance's whole gradient [M]; parameters are stacks [M, ...]."""
+    """Return the 2-norm of every instance's whole gradient [M]; parameters are stacks [M, ...].
+
+    >>> weights = torch.zeros(2, 2, requires_grad=True)
+    >>> weights.grad = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
+    >>> gradient_norms([weights]).tolist()
+    [5.0, 1.0]
+    """
     # One large operation costs less than a small one for each parameter.
     return torch.linalg.vector_norm(torch.cat([_rows(p.grad) for p in parameters if p.grad is not None], 1), dim=1)
 
@@ -90,6 +100,12 @@ def clip_and_mask(parameters: Iterable[Tensor], norms: Tensor, alive: Tensor, la
         norms: gradient norms [M].
         alive: instances that go on learning [M].
         largest: None for no clipping.
+
+    >>> weights = torch.zeros(2, 2, requires_grad=True)
+    >>> weights.grad = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
+    >>> clip_and_mask([weights], torch.tensor([5.0, 1.0]), torch.tensor([True, False]), largest=1.0)
+    >>> weights.grad.round(decimals=3).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not known_to_be_all(alive):
@@ -113,13 +129,17 @@ def known_to_be_all(flags: Tensor) -> bool:
 
 
 def known_to_be_finite(values: Tensor) -> bool:
-    """Return whether all values are finite, as far as one quick look tells without waiting for a device."""
+    """Return whether all values are finite, as far as is known without waiting for a device: on a CPU only."""
     # A sum that overflows merely calls for a closer look.
     return values.device.type == "cpu" and math.isfinite(values.detach().sum())
 
 
 def along_instances(values: Tensor, stack: Tensor) -> Tensor:
-    """Return values [M] shaped to broadcast over a stack [M, ...]."""
+    """Return values [M] shaped to broadcast over a stack [M, ...].
+
+    >>> along_instances(torch.ones(3), torch.ones(3, 2, 2)).shape
+    torch.Size([3, 1, 1])
+    """
     return values.view(-1, *[1] * (stack.dim() - 1))
 
 
@@ -132,8 +152,18 @@ class InstanceStep:
     """Turns an optimiser's step with rate 1 into one step with a learning rate per instance.
 
     For SGD, Adam and AdamW a step with rate η is exactly an interpolation by η between the weights before and after a
-    step with rate 1. Frozen instances get their weights and optimiser state back, since momentum and decay would move
+    step with rate 1. Weights and optimiser state of frozen instances are restored, since momentum and decay would move
     them.
+
+    >>> weights = torch.nn.Parameter(torch.zeros(3, 1))
+    >>> optimizer = unit_rate_optimizer("sgd", [weights], 0.0, 0.0, (0.9, 0.999))
+    >>> weights.grad = torch.ones(3, 1)
+    >>> step = InstanceStep(optimizer)
+    >>> _ = optimizer.step()
+    >>> step.finish(torch.tensor([0.5, 0.25, 1.0]), alive=torch.tensor([True, True, False])).tolist()
+    [True, True, False]
+    >>> weights.flatten().tolist()
+    [-0.5, -0.25, 0.0]
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -161,14 +191,14 @@ class InstanceStep:
             if kind not in along:
                 along[kind] = along_instances(rates.to(p.dtype), p)
             torch.lerp(before, p, along[kind], out=p)
-        if not known_to_be_finite(torch.stack(torch._foreach_norm(self._weights))):
+        if not known_to_be_finite(torch.stack([torch.linalg.vector_norm(p) for p in self._weights])):
             alive = alive & torch.stack([_rows(p).isfinite().all(1) for p in self._weights]).all(0)
         if not known_to_be_all(alive):
             self._restore(alive)
         return alive
 
     def _restore(self, alive: Tensor) -> None:
-        """Give all instances but those that are ``alive`` [M] their weights and optimiser state back."""
+        """Restore the weights and optimiser state of all instances but those that are ``alive`` [M]."""
         moments = self._moments()
         # Before the first step there is no state.
         moments_before = self._moments_before or [torch.zeros_like(m) for m in moments]

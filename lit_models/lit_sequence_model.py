@@ -40,6 +40,13 @@ SPLITS = ("val", "test")
 class LitSequenceModel(L.LightningModule):
     """Trains M instances of one network at once, each as if it were alone.
 
+    >>> import functools
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> from rnnbench.lit_models.recurrences.gated import LSTM
+    >>> model = LitSequenceModel(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, instances=range(3))
+    >>> model(torch.zeros(5, 20, 2)).shape, model.parameter_count, model.state_size
+    (torch.Size([3, 5, 1]), 393, 16)
+
     Args:
         recurrence: makes the recurrence from the input size; a sequence of them, one per instance, for a sweep over
             tensor-valued settings.
@@ -64,8 +71,8 @@ class LitSequenceModel(L.LightningModule):
         curve: one entry per evaluation: ``step``, ``epoch`` (epochs passed, with their fraction), ``train_loss`` (its
             mean since the last evaluation) and, for ``val`` and ``test``, every metric, each a list over instances.
         diverged_at: [M] the step, counted from 1, in which an instance's loss, gradient or weights became infinite or
-            NaN (or the number of steps before an evaluation that did); -1 while it is ``alive``. From there on it is
-            frozen with its last finite weights.
+            NaN (or the number of steps before an evaluation whose value did); -1 while it is ``alive``. From then on it
+            is frozen with its last finite weights.
         best_weights: for each tensor of the ensemble, the stack of every instance's values at its best validation.
 
     Raises:
@@ -135,21 +142,13 @@ class LitSequenceModel(L.LightningModule):
         self.best_weights: dict[str, Tensor] = {}
         self._carried = CarriedStates()
         self._metrics = {s: instance_metrics(task, size) for s in SPLITS}
-        # What a resumed run must find again; device tensors, so that keeping them costs no synchronisation.
+        # Saved in checkpoints; device tensors, so that keeping them costs no synchronisation.
         self.register_buffer("learning_rates", torch.tensor(rates, dtype=torch.float64))
         self.register_buffer("alive", torch.ones(size, dtype=torch.bool))
         self.register_buffer("diverged_at", torch.full((size,), -1))
         self.register_buffer("best_value", torch.full((size,), torch.nan, dtype=torch.float64))
         self.register_buffer("loss_sum", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("loss_steps", torch.zeros((), dtype=torch.int64))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; the name of the hook that runs, which Lightning sets some fifty times a step, at once."""
-        if name == "_current_fx_name":
-            # A module looks whether what it is given is a parameter, a buffer or a module.
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return outputs [M, B, K] (readout at the last step) or [M, B, T, K] for inputs [B, T, D]."""
@@ -158,7 +157,7 @@ class LitSequenceModel(L.LightningModule):
     # --- training -----------------------------------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Make every instance stable, if this is asked for; weights that a checkpoint brought back are already."""
+        """Make every instance stable if that is wanted; weights from a checkpoint are stable already."""
         self._project()
 
     def _project(self) -> None:
@@ -168,7 +167,7 @@ class LitSequenceModel(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the living instances' losses."""
-        outputs, state = self._walk("train", batch, batch_idx)
+        outputs, state = self._outputs("train", batch, batch_idx)
         if self._reads_in_parts:
             loss, term = loss_of_sums(self.task, *self._sum_in_parts(outputs, batch))
         else:
@@ -176,17 +175,17 @@ class LitSequenceModel(L.LightningModule):
         self._freeze_unless_finite(loss, ahead=1)
         if state is not None:
             self._carried.after("train", state, self.alive)
-        # In place: to assign a buffer costs more than the sum.
+        # In place: assigning a buffer costs more than the sum.
         self.loss_sum.add_(loss)
         self.loss_steps.add_(1)
         interval = self.trainer.log_every_n_steps
         if interval and self.global_step % interval == 0:
-            # Every self.log costs a third of a millisecond, written or not.
+            # self.log takes time even for what is not written.
             self.log("train_loss", loss[self.alive].mean(), prog_bar=True)
         return torch.where(self.alive, term, 0.0).sum()
 
-    def _walk(self, split: str, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor | None]:
-        """Return the outputs of a batch, before the readout of a large vocabulary, and the state to be carried on."""
+    def _outputs(self, split: str, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor | None]:
+        """Return the outputs of a batch, without the readout of a large vocabulary, and the state to carry on."""
         if not self.task.carries_state:
             return self(batch.inputs, batch.lengths), None
         state = self._carried.before(split, batch_idx, batch.inputs)
@@ -209,10 +208,7 @@ class LitSequenceModel(L.LightningModule):
             self._freeze_unless(values.isfinite(), ahead)
 
     def _freeze_unless(self, well: Tensor, ahead: int) -> None:
-        """Freeze instances that are at an end, all but those ``well`` [M].
-
-        No evaluation is theirs from the one after so many further steps on: 1 within a step, 0 after it.
-        """
+        """Freeze all instances but those that are ``well`` [M]: diverged ``ahead`` steps from now, 1 within a step."""
         if known_to_be_all(well):
             return
         step = self.global_step + ahead
@@ -227,13 +223,17 @@ class LitSequenceModel(L.LightningModule):
             ValueError: the Trainer was given ``gradient_clip_val``, which would clip all instances together.
         """
         if self.trainer.gradient_clip_val:
-            raise ValueError("gradient_clip_val clips all instances together: use the model's gradient_clip_norm")
+            raise ValueError(
+                "gradient_clip_val must be None: use gradient_clip_norm, which clips each instance by itself"
+            )
         optimizer = unit_rate_optimizer(
             self.optimizer_name, self.ensemble.parameters(), self.momentum, self.weight_decay, self.betas
         )
         if self.schedule == "constant" and not self.warmup_steps:
             return {"optimizer": optimizer}
         total_steps = self._total_steps() if self.schedule == "cosine" else 0
+        if self.schedule == "cosine" and self.warmup_steps >= total_steps:
+            raise ValueError(f"warmup_steps must be below the {total_steps} steps of training, got {self.warmup_steps}")
         factor = schedule_factor(self.schedule, self.warmup_steps, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
@@ -242,7 +242,7 @@ class LitSequenceModel(L.LightningModule):
         trainer = self.trainer
         if trainer.max_epochs is None or trainer.max_epochs < 0:
             if trainer.max_steps < 0:
-                raise ValueError("schedule is 'cosine', which needs an end: give the Trainer max_steps or max_epochs")
+                raise ValueError("max_steps or max_epochs of the Trainer must be given for schedule 'cosine'")
             return trainer.max_steps
         batches, limit = len(trainer.datamodule.train_dataloader()), trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
@@ -261,12 +261,6 @@ class LitSequenceModel(L.LightningModule):
         self._freeze_unless_finite(norms, ahead=1)
         clip_and_mask(parameters, norms, self.alive, self.gradient_clip_norm)
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Forget the gradients; the optimiser's own way looks at settings that are not used here, for each of them."""
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
@@ -274,7 +268,7 @@ class LitSequenceModel(L.LightningModule):
         step = InstanceStep(getattr(optimizer, "optimizer", optimizer))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self._freeze_unless(step.finish(self.learning_rates, self.alive), ahead=1)
-        # After frozen instances got their weights back, which were projected in a step before and so stay as they are.
+        # After the weights of frozen instances are restored, which an earlier step has projected.
         self._project()
 
     # --- evaluation ---------------------------------------------------------------------------------------------
@@ -288,19 +282,15 @@ class LitSequenceModel(L.LightningModule):
         self._score("test", batch, batch_idx)
 
     def _score(self, split: str, batch: Batch, batch_idx: int) -> None:
-        outputs, state = self._walk(split, batch, batch_idx)
+        outputs, state = self._outputs(split, batch, batch_idx)
         if state is not None:
             self._carried.after(split, state, self.alive)
-        sums = self._sum_in_parts(outputs, batch) if self._reads_in_parts else None
+        summed = {"sums": self._sum_in_parts(outputs, batch)} if self._reads_in_parts else {}
         for metric in self._metrics[split]:
-            metric.to(outputs.device)
-            if sums is None:
-                metric.update(outputs, batch.targets, batch.lengths)
-            else:
-                metric.add(*sums)
+            metric.to(outputs.device).update(outputs, batch.targets, batch.lengths, **summed)
 
     def on_validation_epoch_end(self) -> None:
-        """Add a point to the learning curve and keep the weights of instances that are at their best."""
+        """Add a point to the learning curve, and keep the weights of instances at their best validation so far."""
         scores = {split: self._collect(split) for split in SPLITS}
         if self.trainer.sanity_checking:
             return
@@ -310,7 +300,7 @@ class LitSequenceModel(L.LightningModule):
         mean_loss = self.loss_sum / self.loss_steps
         point = {split: {name: values.tolist() for name, values in scores[split].items()} for split in SPLITS}
         train_loss = torch.where(self.alive, mean_loss, torch.nan).tolist()
-        # Not current_epoch, which is another after a resumed run's last step than after an undisturbed one's.
+        # Not current_epoch, which differs after the last step between a resumed run and an uninterrupted one.
         epoch = self.global_step / self.trainer.num_training_batches
         self.curve.append({"step": self.global_step, "epoch": epoch, "train_loss": train_loss, **point})
         self.loss_sum.zero_()
@@ -353,7 +343,7 @@ class LitSequenceModel(L.LightningModule):
             checkpoint["carried_state"] = self._carried.to_save()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back what ``on_save_checkpoint`` added."""
+        """Restore what ``on_save_checkpoint`` added."""
         self.curve = checkpoint["curve"]
         self.best_weights = checkpoint["best_weights"]
         self._carried.restore(checkpoint.get("carried_state"), self.trainer.global_rank, self.trainer.world_size)
@@ -372,7 +362,15 @@ class LitSequenceModel(L.LightningModule):
 
 
 def make_network(factory: RecurrenceFactory, task: Task, instance: int) -> Network:
-    """Return the network of one instance, its weights drawn from the stream of that instance alone."""
+    """Return the network of one instance, its weights drawn from the random stream of that instance alone.
+
+    >>> import functools
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> from rnnbench.lit_models.recurrences.gated import LSTM
+    >>> networks = [make_network(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, 3) for _ in range(2)]
+    >>> torch.equal(networks[0].readout.weight, networks[1].readout.weight)
+    True
+    """
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which seeds the generators of all devices.
         torch.default_generator.manual_seed(derive_seed("weights", instance))

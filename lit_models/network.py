@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.encoder import Embedding, make_encoder
 from rnnbench.lit_models.recurrence import Recurrence
@@ -15,7 +16,7 @@ from rnnbench.lit_models.recurrence import Recurrence
 class Network(nn.Module):
     """Encoder → recurrence → affine readout, batch-major at the door and time-major inside.
 
-    Nothing here touches the recurrence's parameters: they are bit-equal to those that were given.
+    The recurrence's parameters are never touched: they stay bit-equal to those given.
 
     Args:
         recurrence: the recurrence of D inputs and N outputs.
@@ -25,7 +26,7 @@ class Network(nn.Module):
         tied: whether the readout's weights are those of the encoder, an ``Embedding`` of K tokens in N entries.
 
     Raises:
-        ValueError: weights are to be tied that do not fit.
+        ValueError: ``output_size`` is not positive, ``readout`` is unknown, or weights to be tied do not fit.
 
     >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
     >>> network = Network(ElmanRNN(input_size=2, hidden_size=8), output_size=3, readout="last")
@@ -43,6 +44,8 @@ class Network(nn.Module):
     ) -> None:
         """Add a readout with PyTorch's default initialisation."""
         super().__init__()
+        check_at_least(1, output_size=output_size)
+        check_choice("readout", readout, ("last", "every"))
         self.encoder = nn.Identity() if encoder is None else encoder
         self.recurrence = recurrence
         self.readout = nn.Linear(recurrence.hidden_size, output_size)
@@ -54,8 +57,8 @@ class Network(nn.Module):
         needed = tuple(self.readout.weight.shape)
         if not isinstance(self.encoder, Embedding) or tuple(self.encoder.weight.shape) != needed:
             raise ValueError(
-                f"tied is True: the recurrence's {needed[1]} outputs need an embedding of {needed[1]} entries for each "
-                f"of the {needed[0]} tokens; make embedding_size and hidden_size equal"
+                f"tied weights need an embedding of {needed[1]} entries, the recurrence's outputs, for each of "
+                f"{needed[0]} tokens: make embedding_size and hidden_size equal"
             )
         self.readout.weight = self.encoder.weight
 
@@ -80,7 +83,7 @@ class Network(nn.Module):
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Return outputs [B, K] of the last step, or [B, T, K] of every step, for inputs [B, T, D].
 
-        Where sequences have ``lengths`` [B], outputs past them are of no meaning: nothing scores them.
+        Where sequences have ``lengths`` [B], outputs past them mean nothing, and nothing scores them.
 
         Args:
             inputs: [B, T, ...].
@@ -88,13 +91,18 @@ class Network(nn.Module):
             state: state before the first input [B, S]; None for the recurrence's initial one.
             carry: whether to return the state [B, S] after all T steps too (readout at every step).
             read: False for the recurrence's outputs [B, (T,) N] without the readout.
+
+        Raises:
+            ValueError: ``carry`` with a readout at the last step.
         """
         encoded = self.encoder(inputs.transpose(0, 1))
         readout = self.readout if read else nn.Identity()
         if self.readout_at == "last":
+            if carry:
+                raise ValueError("carry must be False for a readout at the last step, got True")
             return readout(self._last(encoded, lengths, state))
-        # Padding comes last and a recurrence is causal: walking through it changes no step before, and whole sequences
-        # are walked faster than those that stand still at ends of their own.
+        # Padding comes last and a recurrence is causal: scanning it changes no step before, and scans of whole
+        # sequences are faster than those that freeze each at its own length.
         outputs, final = self.recurrence(encoded, state)
         outputs = readout(outputs).transpose(0, 1)
         return (outputs, final) if carry else outputs

@@ -1,9 +1,10 @@
-"""Losses and metrics per instance: sums over what is scored, so that they add up over batches and devices."""
+"""Losses and metrics per instance: sums over scored terms, which add up over batches and devices."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import get_args
 
 import torch
 import torch.distributed
@@ -11,13 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric as TorchMetric
 
-from rnnbench.datamodules.task import Batch, Metric, Task
+from rnnbench.datamodules.checks import check_choice
+from rnnbench.datamodules.task import Batch, LossName, Metric, MetricName, Task
 from rnnbench.lit_models.span_f1 import SpanF1
 
-#: Which quantity (``scored_sum``) a metric or a loss is a mean of, where it is not the squared error.
+#: Which quantity (``scored_sum``) each loss and each metric is a mean of.
 QUANTITIES = {
-    **{"accuracy": "correct", "frame_nll": "frame_nll"},
+    **dict.fromkeys(("mse", "rmse", "normalized_mse"), "squared_error"),
     **dict.fromkeys(("cross_entropy", "perplexity", "bits_per_character"), "cross_entropy"),
+    **{"accuracy": "correct", "frame_nll": "frame_nll"},
 }
 
 
@@ -37,7 +40,14 @@ def scored_sum(
 
     Returns:
         Sums [M] and the count.
+
+    Raises:
+        ValueError: the shapes do not fit, or there are no such steps.
+
+    >>> scored_sum("correct", torch.tensor([[[0.1, 0.9], [0.8, 0.2]]]), torch.tensor([1, 1]), None)
+    (tensor([1.]), 2)
     """
+    _check_shapes(quantity, outputs, targets, steps)
     if steps is not None:
         outputs, targets = outputs[:, :, steps[0] : steps[1]], targets[:, steps[0] : steps[1]]
     if quantity == "squared_error":
@@ -57,14 +67,34 @@ def scored_sum(
     return torch.where(valid, terms, 0.0).flatten(1).sum(1), valid.sum()
 
 
+def _check_shapes(quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None) -> None:
+    """Raise ValueError for shapes that would be broadcast, or steps that are not there."""
+    classes = quantity in ("cross_entropy", "correct")
+    needed = outputs.shape[1:-1] if classes else outputs.shape[1:]
+    if targets.shape != needed:
+        found = f"got {list(targets.shape)} for outputs {list(outputs.shape)}"
+        raise ValueError(f"targets must have the shape {'[B, (T)]' if classes else '[B, (T,) K]'}, {found}")
+    if steps is not None and (outputs.dim() != 4 or not 0 <= steps[0] < steps[1] <= outputs.shape[2]):
+        raise ValueError(f"steps must be a range within a readout at every step, got {steps} for {list(outputs.shape)}")
+
+
 def valid_steps(lengths: Tensor, steps: int, first: int = 0) -> Tensor:
-    """Return which of so many steps, from the step ``first`` on, are within each sequence's length [B, T]."""
+    """Return which of so many steps, from the step ``first`` on, are within each sequence's length [B, T].
+
+    >>> valid_steps(torch.tensor([1, 3]), steps=3).int().tolist()
+    [[1, 0, 0], [1, 1, 1]]
+    """
     return torch.arange(first, first + steps, device=lengths.device) < lengths.unsqueeze(-1)
 
 
 def loss_quantity(task: Task) -> str:
-    """Return which quantity a task's loss sums (``scored_sum``)."""
-    return QUANTITIES.get(task.loss, "squared_error")
+    """Return which quantity a task's loss sums (``scored_sum``).
+
+    Raises:
+        ValueError: the task's loss is unknown.
+    """
+    check_choice("loss", task.loss, get_args(LossName))
+    return QUANTITIES[task.loss]
 
 
 def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -101,16 +131,23 @@ def loss_of_sums(task: Task, local: Tensor, count: int | Tensor) -> tuple[Tensor
 
 
 class InstanceMetric(TorchMetric):
-    """One metric for every instance of an ensemble: [M] values from sums over all that was scored.
+    """One metric for every instance of an ensemble: [M] values from sums over everything scored.
 
     Args:
         metric: which quantity, over which steps.
         instances: M.
         target_variance: denominator of ``normalized_mse``.
         over_devices: whether ``compute`` gathers what all devices scored; all of them must then call it.
+
+    >>> metric = InstanceMetric(Metric("rmse", "min", 1.0, 0.0), instances=2, target_variance=1.0)
+    >>> metric.update(torch.tensor([[[1.0], [3.0]], [[0.0], [0.0]]]), torch.tensor([[0.0], [0.0]]))
+    >>> metric.compute().square().round(decimals=6).tolist()
+    [5.0, 0.0]
     """
 
     full_state_update = False
+    total: Tensor
+    count: Tensor
 
     def __init__(self, metric: Metric, instances: int, target_variance: float, over_devices: bool = True) -> None:
         """Start from nothing scored."""
@@ -121,17 +158,21 @@ class InstanceMetric(TorchMetric):
         self.add_state("total", torch.zeros(instances, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> None:
-        """Add a batch: outputs [M, B, (T,) K], its targets and, of unequal sequences, their lengths [B]."""
-        quantity = QUANTITIES.get(self.metric.name, "squared_error")
-        self.add(*scored_sum(quantity, outputs, targets, self.metric.steps, lengths))
+    def update(
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        lengths: Tensor | None = None,
+        sums: tuple[Tensor, int | Tensor] | None = None,
+    ) -> None:
+        """Add a batch: outputs [M, B, (T,) K], its targets and, of unequal sequences, their lengths [B].
 
-    def add(self, total: Tensor, count: int | Tensor) -> None:
-        """Add what was summed up already: the metric's quantity per instance [M], and its number of terms."""
-        # What torchmetrics does around ``update``: it counts as one, and an earlier result is out of date.
-        self._update_count, self._computed = self._update_count + 1, None
-        self.total += total
-        self.count += count
+        Where ``sums`` holds the metric's quantity per instance [M] and its number of terms, they are taken instead.
+        """
+        if sums is None:
+            sums = scored_sum(QUANTITIES[self.metric.name], outputs, targets, self.metric.steps, lengths)
+        self.total += sums[0]
+        self.count += sums[1]
 
     def compute(self) -> Tensor:
         """Return the metric of every instance [M]."""
@@ -146,7 +187,13 @@ class InstanceMetric(TorchMetric):
 
 
 def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric | SpanF1]:
-    """Return fresh metrics of a task, in its order; arguments are as in ``InstanceMetric``."""
+    """Return fresh metrics of a task, in its order; arguments are as in ``InstanceMetric``.
+
+    Raises:
+        ValueError: a metric is unknown.
+    """
+    for metric in task.metrics:
+        check_choice("metric", metric.name, get_args(MetricName))
     return [
         SpanF1(metric, instances, task.labels, over_devices)
         if metric.name == "slot_f1"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rnnbench.datamodules.checks import check_at_least
+
 LARGEST_STEP = 16
 
 
@@ -24,21 +26,23 @@ def count_parameters(module: nn.Module) -> int:
 def hidden_size_for(budget: int, build: Callable[[int], nn.Module]) -> int:
     """Return the largest hidden size whose module has at most ``budget`` trainable parameters.
 
-    Modules are built on the meta device, without memory or random draws. Where the smallest sizes are refused with a
-    ValueError, the smallest that is taken, s, is found, and multiples of s are searched (even sizes for rotations).
+    Modules are built on the meta device, without memory or random draws. Where the smallest sizes raise ValueError, the
+    smallest that does not, s, is found, and multiples of s are searched (even sizes for rotations).
 
     Args:
-        budget: trainable parameters at most.
-        build: builds the module (readout and all) from a hidden size; more units must not give fewer parameters.
+        budget: largest number of trainable parameters.
+        build: builds the module, readout included, from a hidden size; its parameters grow with the size.
 
     Raises:
-        ValueError: the smallest module exceeds the budget, or no size up to 16 can be built.
+        ValueError: the smallest module exceeds the budget, the parameters do not grow with the size, or no size up to
+            16 can be built.
 
     Example:
         >>> from torch import nn
         >>> hidden_size_for(100, lambda size: nn.Linear(size, size))
         9
     """
+    check_at_least(1, budget=budget)
     step = _smallest_size(build)
 
     def fits(multiple: int) -> bool:
@@ -46,9 +50,11 @@ def hidden_size_for(budget: int, build: Callable[[int], nn.Module]) -> int:
 
     if not fits(1):
         smallest = _parameters_at(step, build)
-        raise ValueError(f"budget is {budget}: the smallest module, of hidden size {step}, has {smallest} parameters")
+        raise ValueError(f"budget must be at least {smallest}, the parameters at hidden size {step}, got {budget}")
     upper = 2
     while fits(upper):
+        if upper > budget:
+            raise ValueError(f"parameters must grow with the hidden size, got {budget} or fewer at {upper * step}")
         upper *= 2
     lower = upper // 2
     while upper - lower > 1:

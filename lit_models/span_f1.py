@@ -39,6 +39,11 @@ class SpanF1(TorchMetric):
     """
 
     full_state_update = False
+    parts: Tensor
+    types: Tensor
+    found: Tensor
+    predicted: Tensor
+    present: Tensor
 
     def __init__(self, metric: Metric, instances: int, labels: Sequence[str], over_devices: bool = True) -> None:
         """Start from nothing scored."""
@@ -69,15 +74,18 @@ def label_codes(labels: Sequence[str]) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: there is no label, or one is not ``O``, ``B-x`` or ``I-x``.
+
+    >>> [codes.tolist() for codes in label_codes(["O", "B-city", "I-city", "B-day"])]
+    [[0, 1, 2, 1], [0, 1, 1, 2]]
     """
     if not labels:
-        raise ValueError("labels is empty: the F1 of spans needs the name of every class")
+        raise ValueError("labels must name every class for the F1 of spans, got none")
     types: dict[str, int] = {"": 0}
     codes = []
     for label in labels:
         part, _, name = label.partition("-")
         if label != "O" and (part not in ("B", "I") or not name):
-            raise ValueError(f"label {label!r}: 'O', 'B-type' or 'I-type' is allowed")
+            raise ValueError(f"a label must be 'O', 'B-type' or 'I-type', got {label!r}")
         codes.append(("OBI".index(part), types.setdefault(name, len(types))))
     parts, kinds = torch.tensor(codes).unbind(1)
     return parts, kinds
@@ -94,10 +102,12 @@ def span_counts(
         parts: part of a span of each class [K].
         types: number of the type of each class [K].
         lengths: [B] valid steps, or None for all.
+
+    >>> span_counts(torch.tensor([[[1, 0]]]), torch.tensor([[1, 1]]), torch.tensor([0, 1]), torch.tensor([0, 1]), None)
+    (tensor([1]), tensor([1]), tensor(2))
     """
-    ours = _spans(predicted, parts, types, lengths)
-    theirs = _spans(targets, parts, types, lengths)
-    (start, kind, end), (true_start, true_kind, true_end) = ours, theirs
+    start, kind, end = _spans(predicted, parts, types, lengths)
+    true_start, true_kind, true_end = _spans(targets, parts, types, lengths)
     found = start & true_start & (kind == true_kind) & (end == true_end)
     return found.sum((1, 2)), start.sum((1, 2)), true_start.sum()
 

@@ -1,4 +1,4 @@
-"""The cross-entropy of a large vocabulary, without ever holding the scores of all positions."""
+"""The cross-entropy of a large vocabulary in parts, without holding the scores of all positions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def summed_cross_entropy(
 
     Equal to ``F.cross_entropy(hidden @ weightᵀ + bias, targets, reduction="sum")`` instance by instance. Scores are
     computed for some positions at a time, and their gradients with them, so that neither the scores [M, P, K] nor
-    their logarithms are ever held. Differentiable once, in reverse.
+    their logarithms are ever held. Differentiable once, in reverse mode.
 
     Args:
         hidden: [M, P, N], what is read out at P positions.
@@ -29,6 +29,12 @@ def summed_cross_entropy(
         bias: [M, K].
         targets: classes [P].
         valid: which positions count [P]; None for all.
+
+    Of two equally likely classes each costs log 2:
+
+    >>> zero = torch.zeros(1, 2, 3)
+    >>> summed_cross_entropy(torch.zeros(1, 4, 3), zero, zero[..., 0], torch.tensor([0, 1, 1, 0])).exp().round().item()
+    16.0
     """
     return _SummedCrossEntropy.apply(hidden, weight, bias, targets, valid, torch.is_grad_enabled())
 

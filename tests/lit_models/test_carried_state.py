@@ -203,7 +203,7 @@ def test_tied_weights_are_one_in_an_ensemble(folder):
 
 def test_weights_that_do_not_fit_are_not_tied(folder):
     data = text(folder, embedding_size=5, tied=True)
-    with pytest.raises(ValueError, match="tied is True: the recurrence's 6 outputs need an embedding of 6 entries"):
+    with pytest.raises(ValueError, match="tied weights need an embedding of 6 entries"):
         LitSequenceModel(SMALL_LSTM, data.task)
 
 

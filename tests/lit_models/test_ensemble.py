@@ -181,7 +181,7 @@ class Scaled(nn.Linear):
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ([], "at least one network"),
+        ([], "at least 1 network"),
         ([nn.Linear(2, 3), nn.Linear(2, 4)], r"tensors differ in weight: \(\(3, 2\).*\(\(4, 2\)"),
         ([nn.Linear(2, 3), nn.Linear(2, 3, bias=False)], "tensors differ in bias: .* and None"),
         ([nn.Linear(2, 3), nn.Linear(2, 3).double()], "tensors differ in weight: .*float32.*float64"),
@@ -221,3 +221,9 @@ def test_gradients_of_summands_have_memory_of_their_own(size):
     ensemble(torch.randn(5, 6, 2)).sum().backward()
     places = [parameter.grad.untyped_storage().data_ptr() for parameter in ensemble.parameters()]
     assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_instances_that_are_not_there_are_refused(index: int) -> None:
+    with pytest.raises(IndexError, match=f"instance must be at least 0 and below 2, got {index}"):
+        Ensemble([nn.Linear(1, 1), nn.Linear(1, 1)]).instance(index)

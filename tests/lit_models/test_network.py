@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from rnnbench.lit_models.encoder import Embedding, OneHot
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
@@ -88,3 +89,18 @@ def test_readout_has_the_initialisation_of_pytorch() -> None:
     expected = nn.Linear(UNITS, OUTPUTS)
     assert torch.equal(network.readout.weight, expected.weight)
     assert torch.equal(network.readout.bias, expected.bias)
+
+
+def test_impossible_settings_are_refused() -> None:
+    recurrence = ElmanRNN(INPUTS, UNITS)
+    with pytest.raises(ValueError, match="output_size must be at least 1, got 0"):
+        Network(recurrence, 0, "last")
+    with pytest.raises(ValueError, match="unknown readout 'first': did you mean"):
+        Network(recurrence, OUTPUTS, "first")
+    with pytest.raises(ValueError, match="carry must be False for a readout at the last step"):
+        Network(recurrence, OUTPUTS, "last")(torch.zeros(BATCH, STEPS, INPUTS), carry=True)
+    for sizes in ((0, 3), (3, 0)):
+        with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+            Embedding(*sizes)
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+        OneHot(0)

@@ -48,7 +48,7 @@ def test_metric_over_uneven_batches(name: MetricName, readout: str, scored: tupl
     assert metric.compute().tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_reset_metric_starts_anew() -> None:
+def test_a_reset_metric_starts_again_from_nothing() -> None:
     metric = InstanceMetric(Metric("mse", "min", 1.0, 0.0), INSTANCES, 1.0)
     first, second = draw(5, (), False), draw(2, (), False)
     metric.update(*first)
@@ -128,3 +128,29 @@ def test_a_tasks_metrics_come_in_its_order_and_know_its_variance() -> None:
     for each in made:
         each.update(torch.full((2, 1, STEPS, 1), 2.0), torch.zeros(1, STEPS, 1))
     assert [each.compute().tolist() for each in made] == [[2.0, 2.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "targets", "steps", "message"),
+    [
+        # What would be broadcast: every sequence against the targets of all.
+        ("squared_error", (7,), None, r"shape \[B, \(T,\) K\], got \[7\] for outputs \[2, 7, 3\]"),
+        ("correct", (7, 1), None, r"shape \[B, \(T\)\], got \[7, 1\]"),
+        ("cross_entropy", (1,), None, r"shape \[B, \(T\)\], got \[1\]"),
+        ("squared_error", (7, 3), (0, 1), r"a range within a readout at every step, got \(0, 1\) for \[2, 7, 3\]"),
+        ("squared_error", (7, 4, 3), (2, 5), r"a range within .*, got \(2, 5\) for \[2, 7, 4, 3\]"),
+        ("squared_error", (7, 4, 3), (2, 2), r"a range within .*, got \(2, 2\)"),
+    ],
+)
+def test_targets_and_steps_that_do_not_fit_are_refused(quantity, targets, steps, message) -> None:
+    outputs = torch.zeros(2, 7, 4, 3) if len(targets) == 3 else torch.zeros(2, 7, 3)
+    with pytest.raises(ValueError, match=message):
+        scored_sum(quantity, outputs, torch.zeros(targets), steps)
+
+
+def test_unknown_losses_and_metrics_are_refused_instead_of_taken_for_the_squared_error() -> None:
+    task = Task("sum", 1, 1, 9, "last", "mae", (Metric("mean_error", "min", 1.0, 0.0),))
+    with pytest.raises(ValueError, match="unknown loss 'mae'"):
+        training_loss(task, torch.zeros(1, 2, 1), Batch(torch.zeros(2, 9, 1), torch.zeros(2, 1)))
+    with pytest.raises(ValueError, match="unknown metric 'mean_error'"):
+        instance_metrics(task, 1)

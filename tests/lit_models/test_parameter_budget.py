@@ -56,10 +56,15 @@ def test_frozen_and_shared_parameters() -> None:
 
 @pytest.mark.parametrize(("name", "smallest"), [("WCRNN", 1), ("rotation", 2)])
 def test_budget_too_small(name: str, smallest: int) -> None:
-    with pytest.raises(ValueError, match=f"budget is 5: the smallest module, of hidden size {smallest}, has"):
+    with pytest.raises(ValueError, match=rf"budget must be at least \d+, the parameters at hidden size {smallest}"):
         hidden_size_for(5, functools.partial(smnist, BUILDS[name]))
 
 
 def test_a_mistake_in_the_arguments_is_passed_on() -> None:
     with pytest.raises(ValueError, match="can be built: gamma is -1: 0 or more"):
         hidden_size_for(1000, lambda size: WCRNN(1, size, gamma=-1))
+
+
+def test_modules_that_do_not_grow_are_refused_instead_of_searched_for_ever() -> None:
+    with pytest.raises(ValueError, match="parameters must grow with the hidden size"):
+        hidden_size_for(100, lambda _: nn.Linear(3, 3))
