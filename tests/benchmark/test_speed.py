@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import math
 import os
@@ -127,30 +128,34 @@ def test_contenders_end_when_the_driver_is_killed(add_report: AddReport, tmp_pat
 
 
 @pytest.mark.slow
-def test_quick_lyapunov_report_as_a_user_would(tmp_path: Path) -> None:
-    words = ["speed", "lyapunov", "--quick", "--repeats", "2", "--json", "out.json"]
+@pytest.mark.parametrize("name", ["lyapunov", "scan"])
+def test_quick_report_as_a_user_would(name: str, tmp_path: Path) -> None:
+    words = ["speed", name, "--quick", "--repeats", "2", "--json", "out.json"]
     command = [sys.executable, "-m", "rnnbench", *words]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    names = ["straightforward", "rnnbench", "rnnbench, QR every step"]
+    (definition,) = (report for report in load_reports(REPORTS[name]) if report.quick is not None)
+    there = {c.name: c for c in definition.contenders if c.package is None or importlib.util.find_spec(c.package)}
     rows = [line.split(" | ")[0] for line in result.stdout.splitlines() if line.startswith("| ")]
-    assert rows == [f"| {name}" for name in ("contender", "---", *names)]
+    assert rows == [f"| {name}" for name in ("contender", "---", *there)]
     assert f"torch {torch.__version__.split('+')[0]}" in result.stdout
     assert "threads of a contender: 1" in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
     (report,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert set(report) == {field.name for field in dataclasses.fields(Comparison)}
-    assert report["case"] == {"units": 20, "sequences": 4, "steps": 100, "r": 1.0, "gamma": 0.01}
-    assert [timing["name"] for timing in report["timings"]] == names
+    assert report["case"] == dataclasses.asdict(definition.quick)
+    assert report["outcomes"] == []
+    assert report["left_out"].keys() == {c.name for c in definition.contenders} - there.keys()
     reference = report["timings"][0]
-    assert reference["ratio"] == 1.0
-    assert reference["difference"] == 0.0
-    for timing in report["timings"]:
+    assert (reference["ratio"], reference["difference"]) == (1.0, 0.0)
+    for timing, contender in zip(report["timings"], there.values(), strict=True):
+        assert timing["instances"] == contender.instances
         counted = [sample["process_seconds"] for sample in timing["samples"] if sample["counted"]]
         assert len(counted) == 2
+        alone = timing["median_seconds"] / timing["instances"]
         assert timing["median_seconds"] == pytest.approx(sum(counted) / 2)
-        assert timing["ratio"] == pytest.approx(timing["median_seconds"] / reference["median_seconds"])
-        assert timing["difference"] < 1e-6
+        assert timing["ratio"] == pytest.approx(alone / reference["median_seconds"])
+        assert timing["difference"] <= report["tolerance"] if contender.compared else timing["difference"] is None
 
 
 def test_straightforward_method_knows_the_answer_without_coupling() -> None:
@@ -229,6 +234,9 @@ def test_page_shows_targets_and_disturbed_runs(ratio: float, verdict: str) -> No
         # Before anything is timed. Nobody, not even root, can make files there.
         ("speed --json /proc/out.json", ["--json /proc/out.json", "cannot be written"]),
         ("speed --output /proc/out", ["--output /proc/out", "cannot be written"]),
+        ("speed --output file", ["--output file", "must be a folder"]),
+        ("speed --output folder", ["--output folder", "other.json: not written by rnnbench speed"]),
+        ("speed scan --quick --full", ["--quick and --full"]),
     ],
 )
 def test_wrong_words(
@@ -239,6 +247,9 @@ def test_wrong_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    Path("folder/other.json").write_text("{}", encoding="utf-8")
     assert main(command.split()) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,28 +93,6 @@ def test_toy_report_through_the_command(add_report: Callable[..., None], capsys:
     else:
         assert one["memory"] is two["memory"] is None
     assert one["largest_memory"] is None
-
-
-@pytest.mark.slow
-def test_quick_scan_report_as_a_user_would(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rnnbench", "speed", "scan", "--quick", "--json", "out.json"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    (report,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    has_jax = importlib.util.find_spec("jax") is not None
-    assert len(report["left_out"]) == (0 if has_jax else 2)
-    assert report["case"]["precision"] == "float32"
-    assert report["outcomes"] == []
-    timings = {timing["name"]: timing for timing in report["timings"]}
-    ours = [f"rnnbench, M = {size}" for size in (1, 2, 5)]
-    jax = ["jax.lax.scan", "jax.lax.scan, inputs projected in the step"] * has_jax
-    in_pytorch = "rnnbench in PyTorch alone, M = 5"
-    peers = ["nn.RNN (not residual)", "floor: three matrix products a step", *jax]
-    assert list(timings) == ["plain loop", *ours, in_pytorch, *peers]
-    assert [timings[name]["instances"] for name in ours] == [1, 2, 5]
-    for name in ("plain loop", *ours, in_pytorch):
-        assert timings[name]["difference"] < 1e-10
-    assert timings["nn.RNN (not residual)"]["difference"] is None
 
 
 def scan_reports() -> list[Report]:

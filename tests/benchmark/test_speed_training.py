@@ -81,30 +81,6 @@ def test_long_work_is_done_once_by_its_own_clock(
     assert b"toy: on all" in Path("speed/ratios.svg").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("words", "fragments"),
-    [
-        (["--quick", "--full"], ["--quick and --full"]),
-        (["--output", "file"], ["--output file", "a folder"]),
-        (["--output", "folder"], ["--output folder", "other.json: not written by rnnbench speed"]),
-    ],
-)
-def test_wrong_words(
-    words: list[str],
-    fragments: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("file").touch()
-    Path("folder").mkdir()
-    Path("folder/other.json").write_text("{}", encoding="utf-8")
-    assert main(["speed", "scan", *words]) == 2
-    message = capsys.readouterr().err
-    assert all(fragment in message for fragment in fragments), message
-
-
 def measured(work: Any) -> Measured:
     found = work()
     assert isinstance(found, Measured)

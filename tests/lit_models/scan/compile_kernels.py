@@ -39,18 +39,6 @@ class Variant(NamedTuple):
     constants: dict[str, Any]
 
 
-class Usage(NamedTuple):
-    """What a compiled kernel uses, in the order of ``COLUMNS``: registers and spilled bytes of a thread."""
-
-    title: str
-    direction: str
-    rows: int
-    warps: int
-    registers: int
-    spilled_bytes: int
-    shared_bytes: int
-
-
 def variants(quick: bool) -> Iterator[Variant]:
     """Yield the main variants: each form and residual, sizes on chip and streamed, few and many sequences."""
 
@@ -117,8 +105,8 @@ def variants(quick: bool) -> Iterator[Variant]:
     yield from (gradients(*size) for size in sizes)
 
 
-def compile_variant(variant: Variant) -> Usage:
-    """Compile a variant and assemble it."""
+def compile_variant(variant: Variant) -> list[int]:
+    """Compile a variant, assemble it, and return its numbers in the order of ``COLUMNS``."""
     kernel, constants = variant.kernel, dict(variant.constants)
     warps = constants.pop("num_warps")
     # A stride of one is compiled in.
@@ -139,8 +127,7 @@ def compile_variant(variant: Variant) -> Usage:
     (registers,) = re.findall(r"Used (\d+) registers", report)
     ((stored, loaded),) = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
     rows = constants.get("ROWS", constants.get("BLOCK", 0))
-    spilled, shared = max(int(stored), int(loaded)), int(compiled.metadata.shared)
-    return Usage(variant.title, variant.direction, rows, warps, int(registers), spilled, shared)
+    return [rows, warps, int(registers), max(int(stored), int(loaded)), int(compiled.metadata.shared)]
 
 
 def assemble(ptx: str) -> str:
@@ -159,13 +146,13 @@ def main(quick: bool) -> int:
         return 2
     print(f"Kernels compiled for compute capability {CAPABILITY / 10}\n")
     print(f"| {' | '.join(COLUMNS)} |\n| --- | --- |{' ---: |' * (len(COLUMNS) - 2)}")
-    usages = []
+    used = []
     for variant in variants(quick):
-        usages.append(compile_variant(variant))
-        print(f"| {' | '.join(map(str, usages[-1]))} |", flush=True)
-    spilling = sum(usage.spilled_bytes > 0 for usage in usages)
-    most = max(usage.registers for usage in usages)
-    print(f"\n{len(usages)} kernels, at most {most} registers a thread, {spilling} of them spill")
+        used.append(compile_variant(variant))
+        print(f"| {' | '.join(map(str, (variant.title, variant.direction, *used[-1])))} |", flush=True)
+    _, _, registers, spilled, _ = zip(*used, strict=True)
+    spilling = sum(spills > 0 for spills in spilled)
+    print(f"\n{len(used)} kernels, at most {max(registers)} registers a thread, {spilling} of them spill")
     return 1 if spilling else 0
 
 
