@@ -5,15 +5,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: Characters of a message at most; what is longer lists what nobody reads.
+MOST_CHARACTERS = 2_000
+
 
 class UserError(Exception):
-    """A mistake in what the user gave. Its message is all that the command line prints, with exit code 2.
+    r"""A mistake in what the user gave. Its message is all that the command line prints, with exit code 2.
 
-    >>> from rnnbench.benchmark.config.suite import load_suite
-    >>> load_suite("quik")
+    What would control a terminal, or cannot be written, is shown as Python escapes it.
+
+    >>> raise UserError("unknown name '\x1b[31m\ud800'")
     Traceback (most recent call last):
-    rnnbench.benchmark.errors.UserError: unknown suite 'quik': did you mean quick? ...
+    rnnbench.benchmark.errors.UserError: unknown name '\x1b[31m\ud800'
     """
+
+    def __init__(self, message: str) -> None:
+        """Keep the message in characters that can be printed, and at most ``MOST_CHARACTERS`` of them."""
+        text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message[:MOST_CHARACTERS])
+        super().__init__(f"{text[: MOST_CHARACTERS - 1]}…" if len(message) > MOST_CHARACTERS else text)
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -25,9 +34,10 @@ def nearest(word: object, known: Iterable[str]) -> str:
     'known: GRU, LSTM'
     """
     names = list(dict.fromkeys(known))
+    word = str(word)[:100]
     listed = f"nown: {', '.join(names) or 'nothing'}"
     lowered = {name.lower(): name for name in reversed(names)}
-    close = difflib.get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)
     return f"did you mean {lowered[close[0]]}? K{listed}" if close else f"k{listed}"
 
 

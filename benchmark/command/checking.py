@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnnbench.benchmark.config.suite import find_suite, load_suite, suite_budgets, suite_files
-from rnnbench.benchmark.config.yaml_file import read_yaml
+from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.record import RecordError, read_record
 from rnnbench.leaderboard.schema import Record
@@ -63,7 +62,7 @@ def _suite_problems(given: str) -> Iterator[str]:
     """Yield what is wrong with a suite under any of its budgets, each message once."""
     seen: set[str] = set()
     try:
-        budgets = suite_budgets(read_yaml(find_suite(given)))
+        budgets = suite_budgets(given)
     except UserError as error:
         yield str(error)
         return

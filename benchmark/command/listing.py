@@ -8,7 +8,6 @@ from typing import Any
 
 from rnnbench.benchmark.config.specs import Kind, registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
-from rnnbench.benchmark.config.yaml_file import read_yaml
 from rnnbench.benchmark.measures import MEASURES, measure_class
 from rnnbench.lit_models.presets import PRESETS
 
@@ -36,13 +35,12 @@ def _classes(kind: Kind) -> list[dict[str, Any]]:
 
 def _measure(name: str) -> dict[str, Any]:
     cls = measure_class(name)
-    settings = {field.name: field.default for field in dataclasses.fields(cls)}
+    settings = {name: setting.default for name, setting in cls.model_fields.items()}
     return {"name": name, "summary": (cls.__doc__ or "").split("\n")[0], "settings": settings}
 
 
 def _suite(name: str) -> dict[str, Any]:
-    path = suite_files()[name]
-    suites = {budget: load_suite(name, budget) for budget in suite_budgets(read_yaml(path))}
+    suites = {budget: load_suite(name, budget) for budget in suite_budgets(name)}
     return {
         "name": name,
         "title": next(iter(suites.values())).title,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.benchmark.config.experiment import Config, Experiment
 from rnnbench.benchmark.config.specs import Kind, find_class
-from rnnbench.benchmark.config.type_check import describe, fits
+from rnnbench.benchmark.config.validation import fitted
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures.specs import build_measure
 
@@ -75,8 +75,8 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
             for truncation in _specs_of("FeedForwardTruncation", spec):
                 if truncation["k"] > steps:
                     raise UserError(
-                        f"k of FeedForwardTruncation is {truncation['k']}, but a sequence has {steps} steps: "
-                        f"from 1 to {steps} is allowed"
+                        f"k of FeedForwardTruncation must be at most {steps}, the steps of a sequence, "
+                        f"got {truncation['k']}"
                     )
             # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
             with torch.random.fork_rng(devices=[]):
@@ -117,7 +117,7 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
     ):
         shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         if shape != [2, size]:
-            raise UserError(f"{what}: the {name} of 2 sequences is {shape}: shape [2, {size}] is allowed")
+            raise UserError(f"{what}: the {name} of 2 sequences must have the shape [2, {size}], got {shape}")
 
 
 def _check_stability(recurrence: Recurrence, input_bound: float | None) -> None:
@@ -163,11 +163,11 @@ def _arguments(cls: Callable[..., Any], given: Mapping[str, Any], what: str) -> 
     arguments = {}
     for name, value in given.items():
         hint = hints.get(name, Any)
-        if not fits(value, hint):
-            raise UserError(f"{what}: {name} is {value!r}: {describe(hint)} is allowed")
-        if isinstance(value, Mapping) and "class_path" in value:
-            value = recurrence_factory(dict(value))
-        arguments[name] = tuple(value) if isinstance(value, list) and "list[" not in str(hint) else value
+        built = recurrence_factory(dict(value)) if isinstance(value, Mapping) and "class_path" in value else None
+        try:
+            arguments[name] = fitted(value, hint, name, built)
+        except ValueError as error:
+            raise UserError(f"{what}: {error}") from error
     return arguments
 
 

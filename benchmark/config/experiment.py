@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.leaderboard.schema import Published
 
 Config: TypeAlias = dict[str, Any]
 
@@ -23,15 +24,6 @@ NOT_IN_ID = ("task.init_args.data_dir", "task.init_args.eval_batch_size")
 #: Settings that came after records had been published, with their defaults: at these they do not enter an id, so that
 #: the ids of what was trained before there was such a setting stay.
 LATER_SETTINGS: dict[str, Any] = {"training.stability_input_bound": None}
-
-
-@dataclass(frozen=True)
-class Published:
-    """Where the published numbers of an experiment are found: source, and the names of task and model there."""
-
-    source: str
-    task: str
-    model: str
 
 
 @dataclass(frozen=True)
@@ -116,8 +108,7 @@ def recipe_of(config: Config) -> Recipe:
     Raises:
         ValueError: a setting is outside of what is allowed.
     """
-    training = config["training"]
-    return Recipe(**{**training, "betas": tuple(training["betas"])})
+    return Recipe(**config["training"])
 
 
 def config_id(config: Config, without: tuple[str, ...] = ()) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+
+from rnnbench.benchmark.config.validation import Count, Model
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["constant", "cosine"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Model):
     """The training settings of an experiment; all of them can change its result and so enter its id.
 
     Attributes:
@@ -29,53 +31,36 @@ class Recipe:
         validate_every: steps between evaluations; None for the end of each epoch.
         stability_input_bound: the largest absolute input for which an LSTM is kept stable (an ElmanRNN for all) by a
             projection after each optimiser step (``lit_models.stability``); None for no projection.
+
+    Raises:
+        ValidationError: a ``ValueError``; a setting is unknown, of the wrong type, or outside of what is allowed.
     """
 
     optimizer: OptimizerName = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
+    learning_rate: PositiveFloat = 1e-3
+    momentum: Decay = 0.9
+    weight_decay: NonNegativeFloat = 0.0
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = (0.9, 0.999)
     schedule: ScheduleName = "constant"
-    warmup_steps: int = 0
-    gradient_clip_norm: float | None = None
-    batch_size: int = 128
-    max_epochs: int | None = None
-    max_steps: int | None = None
-    validate_every: int | None = None
-    stability_input_bound: float | None = None
+    warmup_steps: NonNegativeInt = 0
+    gradient_clip_norm: PositiveFloat | None = None
+    batch_size: Count = 128
+    max_epochs: Count | None = None
+    max_steps: NonNegativeInt | None = None
+    validate_every: Count | None = None
+    stability_input_bound: PositiveFloat | None = None
 
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        least = {"batch_size": 1, "max_epochs": 1, "max_steps": 0, "validate_every": 1, "warmup_steps": 0}
-        for name, minimum in least.items():
-            value = getattr(self, name)
-            if value is not None and value < minimum:
-                raise ValueError(f"training.{name} is {value}: at least {minimum} is allowed")
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Recipe:
         if (self.max_epochs is None) == (self.max_steps is None):
-            raise ValueError("training needs either max_epochs or max_steps, not both and not neither")
-        if not self.learning_rate > 0:
-            raise ValueError(f"training.learning_rate is {self.learning_rate}: a positive number is allowed")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"training.momentum is {self.momentum}: from 0 to below 1 is allowed")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"training.betas is {list(self.betas)}: two numbers from 0 to below 1 are allowed")
-        if self.max_steps is not None and self.warmup_steps > self.max_steps:
-            raise ValueError(
-                f"training.warmup_steps is {self.warmup_steps}, more than max_steps: up to {self.max_steps} is allowed"
-            )
-        if self.weight_decay < 0:
-            raise ValueError(f"training.weight_decay is {self.weight_decay}: 0 or more is allowed")
-        if self.gradient_clip_norm is not None and not self.gradient_clip_norm > 0:
-            raise ValueError(
-                f"training.gradient_clip_norm is {self.gradient_clip_norm}: a positive number or null is allowed"
-            )
-        if self.stability_input_bound is not None and not 0 < self.stability_input_bound < math.inf:
-            raise ValueError(
-                f"training.stability_input_bound is {self.stability_input_bound}: "
-                "a finite positive number or null is allowed"
-            )
+            raise ValueError("training needs exactly one of max_epochs and max_steps")
+        for name in ("warmup_steps", "validate_every"):
+            value = getattr(self, name)
+            if value is not None and self.max_steps is not None and value > self.max_steps:
+                raise ValueError(f"training.{name} must be at most max_steps, {self.max_steps}, got {value}")
+        return self
+
+    @property
+    def of_model(self) -> dict[str, Any]:
+        """The settings that a ``LitSequenceModel`` takes by the same names; each member has its own learning rate."""
+        return self.model_dump(exclude={"learning_rate", "batch_size", "max_epochs", "max_steps", "validate_every"})

@@ -8,11 +8,12 @@ import inspect
 import json
 import os
 import sys
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rnnbench.benchmark.config.experiment import Config
-from rnnbench.benchmark.config.yaml_file import Section
-from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.config.section import Section, as_sections
+from rnnbench.benchmark.config.validation import Mapped, Model, validated
+from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules import registered_tasks
 from rnnbench.datamodules.source_scan import Argument, FoundClass
 from rnnbench.lit_models.presets import PRESETS, Preset
@@ -43,9 +44,9 @@ def find_preset(name: object, where: str) -> Preset:
         classes = registered("recurrence")
         form = "{class_path: NAME, init_args: {...}}"
         if isinstance(name, str) and name in classes:
-            raise UserError(f"{where}: '{name}' is a class, no preset: write {form.replace('NAME', name)}")
+            raise UserError(f"{where}: '{name}' is a class, not a preset: write {form.replace('NAME', name)}")
         hint = nearest(name, [*PRESETS, *classes])
-        raise UserError(f"{where}: unknown preset '{name}': {hint}. A class is written {form}")
+        raise UserError(f"{where}: unknown preset {shown(name)}: {hint}. A class is written {form}")
     return PRESETS[name]
 
 
@@ -62,7 +63,7 @@ def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
             return known[name]
         if module:
             return _imported(kind, module, name, where)
-    raise UserError(f"{where}: unknown {kind} '{class_path}': {nearest(class_path, known)}")
+    raise UserError(f"{where}: unknown {kind} {shown(class_path)}: {nearest(class_path, known)}")
 
 
 def search_current_folder() -> None:
@@ -83,14 +84,14 @@ def _imported(kind: Kind, module: str, name: str, where: str) -> FoundClass:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{where}: {kind} '{module}.{name}' cannot be imported: {reason}") from error
     if not isinstance(found, type) or _BASES[kind] not in {base.__name__ for base in found.__mro__}:
-        raise UserError(f"{where}: '{module}.{name}' is no {kind}: a class derived from {_BASES[kind]} is allowed")
+        raise UserError(f"{where}: '{module}.{name}' is not a {_BASES[kind]} subclass")
     missing = [
         method
         for method in dir(found)
         if getattr(inspect.getattr_static(found, method, None), "__isabstractmethod__", False)
     ]
     if missing:
-        raise UserError(f"{where}: '{module}.{name}' is abstract: a class that defines {', '.join(missing)} is allowed")
+        raise UserError(f"{where}: '{module}.{name}' is abstract: it must define {', '.join(missing)}")
     arguments = tuple(
         Argument(
             parameter.name,
@@ -103,16 +104,25 @@ def _imported(kind: Kind, module: str, name: str, where: str) -> FoundClass:
     return FoundClass(f"{module}.{name}", module, (found.__doc__ or "").split("\n")[0], arguments)
 
 
-def as_section(value: Any) -> Any:
-    """Return plain nested data with its mappings as sections (of no file) and its tuples as lists."""
-    if isinstance(value, dict):
-        section = Section(value)
-        section.update({key: as_section(inner) for key, inner in value.items()})
-        return section
-    return [as_section(inner) for inner in value] if isinstance(value, list | tuple) else value
+class ClassSpec(Model):
+    """A class and some arguments of its constructor, as written."""
+
+    key_name: ClassVar[str] = "key"
+
+    class_path: Any
+    init_args: Mapped = Section()
 
 
-def network_spec(value: object, where: str) -> tuple[Section, dict[str, Any]]:
+class PresetSpec(Model):
+    """A preset and arguments laid over its own, as written."""
+
+    key_name: ClassVar[str] = "key of a preset"
+
+    preset: Any
+    init_args: Mapped = Section()
+
+
+def network_spec(value: object, where: str) -> tuple[Section, Section]:
     """Return the recurrence of a network as written in a suite, and the training settings its preset asks for.
 
     Args:
@@ -122,19 +132,17 @@ def network_spec(value: object, where: str) -> tuple[Section, dict[str, Any]]:
     if isinstance(value, str):
         value = Section({"preset": value})
     if not isinstance(value, Section):
-        raise UserError(f"{where}: a mapping with class_path or preset, or a preset's name, is allowed, not {value!r}")
+        raise UserError(f"{where} must be a mapping with class_path or preset, or a preset's name, got {shown(value)}")
     if "preset" not in value:
-        return value, {}
-    value.check_keys(("preset", "init_args"), "key of a preset")
-    preset = find_preset(value["preset"], where)
-    recurrence: Section = as_section(dict(preset.recurrence))
-    return with_arguments(recurrence, value.section("init_args")), dict(preset.training)
+        return value, Section()
+    written = validated(PresetSpec, value, where)
+    preset = find_preset(written.preset, where)
+    return with_arguments(as_sections(preset.recurrence), written.init_args), as_sections(preset.training)
 
 
 def with_arguments(spec: Section, init_args: Section) -> Section:
     """Return a spec with more ``init_args`` laid over its own."""
-    wrapper = Section({"init_args": init_args})
-    return spec.merged(wrapper) if init_args else spec
+    return spec.merged(Section({"init_args": init_args})) if init_args else spec
 
 
 def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
@@ -151,10 +159,10 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
     if isinstance(spec, Section) and "preset" in spec and kind == "recurrence":
         spec, _ = network_spec(spec, where)
     if not isinstance(spec, Section) or "class_path" not in spec:
-        raise UserError(f"{where}: a mapping with class_path (and init_args) is allowed, not {spec!r}")
-    spec.check_keys(("class_path", "init_args"), "key")
-    found = find_class(kind, spec["class_path"], _at(spec, "class_path", where))
-    given = spec.section("init_args")
+        raise UserError(f"{where} must be a mapping with class_path (and init_args), got {shown(spec)}")
+    written = validated(ClassSpec, spec, where)
+    found = find_class(kind, written.class_path, _at(spec, "class_path", where))
+    given = written.init_args
     for name, hint in _GIVEN_ELSEWHERE[kind].items():
         if name in given:
             raise UserError(f"{_at(given, name, where)}: {name} is not an init_arg of {found.name} here: {hint}")
@@ -162,16 +170,15 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
     names = [argument.name for argument in arguments]
     for name in given:
         if name not in names:
-            raise UserError(f"{_at(given, name, where)}: {found.name} has no argument '{name}': {nearest(name, names)}")
+            at = _at(given, name, where)
+            raise UserError(f"{at}: {found.name} has no argument {shown(name)}: {nearest(name, names)}")
     init_args: Config = {}
     for argument in arguments:
         if argument.name in given:
             value = given[argument.name]
             nested = isinstance(value, Section) and ("class_path" in value or "preset" in value)
             inner_where = f"{_at(given, argument.name, where)}: {argument.name} of {found.name}"
-            init_args[argument.name] = (
-                resolve_spec("recurrence", value, inner_where) if nested else _given(value, inner_where)
-            )
+            init_args[argument.name] = resolve_spec("recurrence", value, inner_where) if nested else _plain(value)
         elif argument.default is None:
             raise UserError(f"{where}: {found.name} needs the argument '{argument.name}'")
         else:
@@ -189,19 +196,10 @@ def _default(text: str) -> Any:
     """Return a default from its source text; Ellipsis where it is no literal and so cannot be written in a record."""
     try:
         default = _plain(ast.literal_eval(text))
-        json.dumps(default)
+        json.dumps(default, allow_nan=False)
     except (ValueError, SyntaxError, TypeError):
         return Ellipsis
     return default
-
-
-def _given(value: Any, where: str) -> Any:
-    """Return a value as written, as plain data of which an id can be made."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError as error:
-        raise UserError(f"{where} is {value!r}: finite numbers are allowed") from error
-    return _plain(value)
 
 
 def _plain(value: Any) -> Any:
@@ -220,7 +218,7 @@ def argument_annotation(recurrence: Config, path: list[str], where: str) -> str:
         where: for messages.
     """
     if len(path) < 2 or path[0] != "init_args":
-        raise UserError(f"{where}: below a recurrence, init_args.ARGUMENT is allowed")
+        raise UserError(f"{where}: a setting of a recurrence must be recurrence.init_args.ARGUMENT")
     found = find_class("recurrence", recurrence["class_path"], where)
     value = recurrence["init_args"].get(path[1])
     if path[1] not in recurrence["init_args"]:
@@ -229,5 +227,5 @@ def argument_annotation(recurrence: Config, path: list[str], where: str) -> str:
     if len(path) == 2:
         return next(argument.annotation for argument in found.arguments if argument.name == path[1])
     if not isinstance(value, dict) or "class_path" not in value:
-        raise UserError(f"{where}: {path[1]} of {found.name} is {value!r} and has nothing inside")
+        raise UserError(f"{where}: {path[1]} of {found.name} is {shown(value)} and has nothing inside")
     return argument_annotation(value, path[2:], where)

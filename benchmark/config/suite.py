@@ -13,20 +13,16 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnbench.benchmark.config.experiment import MOST_INSTANCES, Experiment, Published
-from rnnbench.benchmark.config.options import BUDGETS
-from rnnbench.benchmark.config.resolve import Draft, Layer
-from rnnbench.benchmark.config.yaml_file import Section, read_yaml
-from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.overrides import drafted
+from rnnbench.benchmark.config.resolve import resolved
+from rnnbench.benchmark.config.suite_file import BudgetSettings, read_suite_file
+from rnnbench.benchmark.errors import UserError, nearest, shown
 
 FOLDER = Path(__file__).parents[1] / "suites"
 
-_SUITE_KEYS = (
-    *("title", "description", "source", "published", "instances", "seed"),
-    *("tasks", "networks", "leave_out", "training", "sweep", "measures", "overrides", "budgets"),
-)
-_BUDGET_KEYS = ("instances", "tasks", "networks", "training", "sweep", "measures", "overrides")
-_OVERRIDE_KEYS = ("tasks", "networks", "training", "task", "recurrence", "sweep", "measures")
+#: Experiments of a suite, and points of all their grids together, at most: what can still be listed.
+MOST_EXPERIMENTS, MOST_POINTS = 1_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -77,11 +73,13 @@ def find_suite(name_or_path: str) -> Path:
     raise UserError(f"unknown suite '{name_or_path}': {nearest(name_or_path, known)}")
 
 
-def suite_budgets(content: Section) -> list[str]:
-    """Return the names of the budgets of a suite's file; all of them where it distinguishes none."""
-    budgets = content.section("budgets")
-    budgets.check_keys(BUDGETS, "budget")
-    return [name for name in BUDGETS if name in budgets or not budgets]
+def suite_budgets(name_or_path: str | Path) -> list[str]:
+    """Return the names of the budgets that a suite distinguishes; all of them where it distinguishes none.
+
+    Raises:
+        UserError: as ``load_suite``.
+    """
+    return read_suite_file(find_suite(str(name_or_path))).budget_names
 
 
 def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
@@ -99,114 +97,22 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
     (2, 'ADD30/StackedRNN')
     """
     path = find_suite(str(name_or_path))
-    content = read_yaml(path)
-    content.check_keys(_SUITE_KEYS, "key of a suite")
-    known = suite_budgets(content)
-    if budget not in known:
-        raise UserError(f"{path}: unknown budget '{budget}': {nearest(budget, known)}")
-    chosen = content.section("budgets").section(budget)
-    chosen.check_keys(_BUDGET_KEYS, "key of a budget")
-    tasks, networks = content.section("tasks"), content.section("networks")
-    for key, section in (("tasks", tasks), ("networks", networks)):
-        if not section:
-            raise UserError(f"{path}: '{key}' is missing or empty: name at least one")
-        spelt: dict[str, str] = {}
-        for name in section:
-            other = spelt.setdefault(name.casefold(), name)
-            if other != name:
-                raise UserError(f"{section.at(name)}: '{name}' must differ from '{other}' in more than capitals")
-            if not name or set(name) & set("/*?[]\\"):
-                raise UserError(f"{section.at(name)}: the name '{name}' holds one of / * ? [ ] \\ or is empty")
-    base = Layer(content)
-    layers = [*_overrides(content, tasks, networks), Layer(chosen), *_overrides(chosen, tasks, networks)]
-    published = _published(content, tasks, networks)
-    left_out = _left_out(content, tasks, networks)
-    seed = _whole_number(content, "seed", 0, (0, 2**32 - 1))
+    file = read_suite_file(path)
+    if budget not in file.budget_names:
+        raise UserError(f"{path}: unknown budget {shown(budget)}: {nearest(budget, file.budget_names)}")
+    chosen = file.budgets.get(budget, BudgetSettings())
+    cells = [
+        (task, network)
+        for task, network in itertools.product(chosen.tasks or file.tasks, chosen.networks or file.networks)
+        if not any(block.hold(task, network) for block in file.leave_out)
+    ]
+    if len(cells) > MOST_EXPERIMENTS:
+        raise UserError(f"{path}: a suite must have at most {MOST_EXPERIMENTS:,} experiments, got {len(cells):,}")
     experiments = []
-    for task in _kept(chosen, "tasks", tasks):
-        for network in _kept(chosen, "networks", networks):
-            if (task, network) in left_out:
-                continue
-            draft = Draft(tasks, task, networks, network)
-            for layer in (base, Layer(draft.preset), *layers):
-                draft.lay(layer)
-            config, grid = draft.resolve(seed)
-            place = published.get((task, network))
-            experiments.append(Experiment(path.stem, budget, task, network, config, grid, place, draft.measures))
-    allowed = (1, MOST_INSTANCES)
-    instances = _whole_number(chosen, "instances", _whole_number(content, "instances", 1, allowed), allowed)
-    title, description, source = (_text(content, key) for key in ("title", "description", "source"))
-    return Suite(path.stem, title or path.stem, description, source, budget, instances, tuple(experiments), path)
-
-
-def _overrides(content: Section, tasks: Section, networks: Section) -> list[Layer]:
-    overrides = content.get("overrides") or []
-    if not isinstance(overrides, list):
-        raise UserError(f"{content.at('overrides')}: 'overrides' is {overrides!r}: a list is allowed")
-    layers = []
-    for override in overrides:
-        if not isinstance(override, Section):
-            raise UserError(f"{content.at('overrides')}: the override {override!r} is no mapping (key: value)")
-        override.check_keys(_OVERRIDE_KEYS, "key of an override")
-        layers.append(Layer(override, _kept(override, "tasks", tasks), _kept(override, "networks", networks)))
-    return layers
-
-
-def _left_out(content: Section, tasks: Section, networks: Section) -> set[tuple[str, str]]:
-    """Return the pairs of task and network that are no experiments."""
-    blocks = content.get("leave_out") or []
-    if not isinstance(blocks, list) or not all(isinstance(block, Section) for block in blocks):
-        raise UserError(f"{content.at('leave_out')}: 'leave_out' is {blocks!r}: a list of mappings is allowed")
-    pairs = set()
-    for block in blocks:
-        block.check_keys(("tasks", "networks"), "key of a block to leave out")
-        pairs |= set(itertools.product(_kept(block, "tasks", tasks), _kept(block, "networks", networks)))
-    return pairs
-
-
-def _kept(section: Section, key: str, known: Section) -> tuple[str, ...]:
-    """Return the names listed under ``key``, all known ones without such a list; in the order of the suite."""
-    if key not in section:
-        return tuple(known)
-    names = section[key]
-    if not isinstance(names, list) or not names:
-        raise UserError(f"{section.at(key)}: '{key}' is {names!r}: a list of names is allowed")
-    for name in names:
-        if not isinstance(name, str) or name not in known:
-            raise UserError(f"{section.at(key)}: unknown name '{name}' in '{key}': {nearest(name, known)}")
-    return tuple(name for name in known if name in names)
-
-
-def _published(content: Section, tasks: Section, networks: Section) -> dict[tuple[str, str], Published]:
-    if "published" not in content:
-        return {}
-    section = content.section("published")
-    section.check_keys(("source", "tasks", "networks"), "key of 'published'")
-    if not _text(section, "source"):
-        raise UserError(f"{content.at('published')}: 'published' needs a source")
-    renamed: dict[str, Section] = {}
-    for key, known in (("tasks", tasks), ("networks", networks)):
-        renamed[key] = section.section(key)
-        renamed[key].check_keys(known, f"name in 'published.{key}'")
-    source = _text(section, "source")
-    task_names = {task: _text(renamed["tasks"], task) or task for task in tasks}
-    models = {network: _text(renamed["networks"], network) or network for network in networks}
-    return {
-        (task, network): Published(source, task_names[task], models[network]) for task in tasks for network in networks
-    }
-
-
-def _text(section: Section, key: str) -> str:
-    value = section.get(key)
-    if value is not None and not isinstance(value, str):
-        raise UserError(f"{section.at(key)}: '{key}' is {value!r}: text is allowed")
-    return (value or "").strip()
-
-
-def _whole_number(section: Section, key: str, default: int, allowed: tuple[int, int]) -> int:
-    value, (least, most) = section.get(key, default), allowed
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise UserError(
-            f"{section.at(key)}: '{key}' is {value!r}: a whole number of at least {least} and at most {most} is allowed"
-        )
-    return value
+    for task, network in cells:
+        draft = drafted(file, chosen, task, network)
+        config, grid = resolved(draft, file)
+        published = file.published.of(task, network) if file.published else None
+        experiments.append(Experiment(path.stem, budget, task, network, config, grid, published, draft.measures))
+    title, instances = file.title or path.stem, chosen.instances or file.instances
+    return Suite(path.stem, title, file.description, file.source, budget, instances, tuple(experiments), path)

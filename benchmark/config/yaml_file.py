@@ -1,148 +1,196 @@
-"""Reading a YAML file strictly: lines are kept for messages, repeated keys are errors, ``1e-3`` is a number."""
+"""Reading a YAML file strictly: lines are kept for messages, and a value means what it looks like or is refused.
+
+Versions 1.1 and 1.2 of YAML read ``yes``, ``010``, ``1_000`` and ``1:30`` differently: none of them is guessed. What is
+read is text, true and false, null, decimal numbers that a double or 64 bits hold, lists and mappings; aliases and merge
+keys count as if they were written out.
+"""
 
 from __future__ import annotations
 
+import copy
+import math
 import re
-from collections.abc import Iterable
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.config.section import Section
+from rnnbench.benchmark.errors import UserError, shown
 
-_TAG = "tag:yaml.org,2002:"
+#: Bytes of a file at most: twenty times the largest shipped suite.
+MOST_BYTES = 100_000
+#: Values, and levels of lists and mappings within each other, at most; aliases count each time.
+MOST_VALUES, MOST_LEVELS = 20_000, 50
+#: Whole numbers are of 64 bits, as JSON's readers have them.
+MOST_INTEGER = 2**63 - 1
 
-
-class Section(dict[str, Any]):
-    """A mapping of a YAML file that knows where each of its keys was written.
-
-    Attributes:
-        lines: key to line, counted from 1; keys that were not read from a file are missing.
-        file: the file.
-    """
-
-    def __init__(self, content: dict[str, Any] | None = None, file: str = "") -> None:
-        """Start with ``content``, whose lines are kept if it is a section itself."""
-        super().__init__(content or {})
-        self.lines: dict[str, int] = dict(content.lines) if isinstance(content, Section) else {}
-        self.file: str = content.file if isinstance(content, Section) else file
-
-    def at(self, key: str) -> str:
-        """Return ``file, line n`` of a key, as far as it is known."""
-        return f"{self.file}, line {self.lines[key]}" if key in self.lines else self.file
-
-    def check_keys(self, allowed: Iterable[str], what: str) -> None:
-        """Raise a ``UserError`` that names the nearest allowed key if there is another one."""
-        allowed = list(allowed)
-        for key in self:
-            if key not in allowed:
-                raise UserError(f"{self.at(key)}: unknown {what} '{key}': {nearest(key, allowed)}")
-
-    def section(self, key: str) -> Section:
-        """Return the section under ``key``, an empty one if it is missing; a ``UserError`` if it is something else."""
-        value = self.get(key)
-        if value is None:
-            return Section(file=self.file)
-        if not isinstance(value, Section):
-            raise UserError(f"{self.at(key)}: '{key}' is {value!r}: a mapping (key: value) is allowed")
-        return value
-
-    def merged(self, update: dict[str, Any]) -> Section:
-        """Return a copy with ``update`` laid over it, sections within sections too."""
-        result = Section(self, self.file)
-        for key, value in update.items():
-            mine = result.get(key)
-            both = isinstance(mine, Section) and isinstance(value, Section)
-            result[key] = mine.merged(value) if isinstance(mine, Section) and both else value
-        if isinstance(update, Section):
-            result.lines |= update.lines
-            result.file = update.file or result.file
-        return result
-
-
-class _Loader(yaml.SafeLoader):
-    file = ""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (yaml.YAMLError, UserError):
-            raise
-        except Exception as error:
-            # PyYAML does not check what it converts: '!!int abc' and '0b_' end in whatever Python raises.
-            text = repr(node.value) if isinstance(node, yaml.ScalarNode) else "this"
-            what, line = node.tag.removeprefix(_TAG), node.start_mark.line + 1
-            raise UserError(f"{self.file}, line {line}: {text} cannot be read as YAML's '{what}'") from error
-
-    def construct_section(self, node: yaml.MappingNode) -> Section:
-        written: dict[object, int] = {}
-        for key_node, _ in node.value:
-            if key_node.tag == f"{_TAG}merge":
-                continue
-            key, line = self.construct_object(key_node), key_node.start_mark.line + 1
-            if not isinstance(key, str):
-                raise UserError(f"{self.file}, line {line}: the key {key!r} is not text: quote it")
-            if key in written:
-                raise UserError(f"{self.file}, line {line}: '{key}' is already given in line {written[key]}")
-            written[key] = line
-        self.flatten_mapping(node)
-        section = Section(file=self.file)
-        for key_node, value_node in node.value:
-            key = self.construct_object(key_node)
-            section[key] = self.construct_object(value_node, deep=True)
-            section.lines[key] = key_node.start_mark.line + 1
-        return section
-
-    def refuse(self, node: yaml.Node) -> Any:
-        what, line = node.tag.removeprefix(_TAG), node.start_mark.line + 1
-        raise UserError(f"{self.file}, line {line}: YAML's '{what}' is not allowed: write text, a number or a list")
-
-
-_Loader.add_constructor(f"{_TAG}map", _Loader.construct_section)
-# A suite has no use for these types, and its ids are made of JSON; a date without a tag is text.
-for _name in ("timestamp", "binary", "set", "omap", "pairs"):
-    _Loader.add_constructor(f"{_TAG}{_name}", _Loader.refuse)
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# YAML 1.1 wants a dot and a sign in 1.0e-3, so that 1e-3 would silently be text.
-_Loader.add_implicit_resolver(
-    f"{_TAG}float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+# 1e-3 is text to YAML 1.1, which wants a dot and a sign, and a number to YAML 1.2 and to everyone who reads it.
+_FLOAT = re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)")
+_NUMBER_OF_1_2 = re.compile(r"[-+]?0[0-9]+|0o[0-7]+")
+_RESOLVER_OF_1_1: Any = yaml.resolver.Resolver()
 
 
 def read_yaml(path: Path) -> Section:
     """Return the top mapping of a YAML file.
 
     Raises:
-        UserError: the file cannot be read, is not YAML (with line and column), or is not a mapping.
+        UserError: the file cannot be read or is too large, is not YAML, holds what is ambiguous or not allowed (with
+            its line), or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UserError(f"{path}: must be at most {MOST_BYTES:,} bytes long")
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text: {error}") from error
     try:
-        loader = _Loader(text)
+        value = _Builder(text, str(path)).document()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(f"{path}, line {line}: the character {chr(error.character)!r} is not allowed") from error
-    loader.file = str(path)
-    try:
-        content = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         begun = error.context_mark
         context = f" ({error.context} begun in line {begun.line + 1})" if error.context and begun else ""
         raise UserError(f"{path}{where}: not valid YAML: {error.problem or error.context}{context}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from error
-    except RecursionError as error:
-        raise UserError(f"{path}: is nested too deeply") from error
-    finally:
-        loader.dispose()
-    if not isinstance(content, Section):
+    if not isinstance(value, Section):
         raise UserError(f"{path}: holds no mapping (key: value) at its top")
-    return content
+    return value
+
+
+class _Builder:
+    """What the events of a YAML text mean, with a limit to how much they are."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._events: Any = yaml.SafeLoader(text)  # its parser alone
+        self._file = file
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._line = self._values = self._levels = 0
+
+    def document(self) -> Any:
+        """Return the only document's value; None for an empty file."""
+        self._next(yaml.StreamStartEvent)
+        if self._next(yaml.StreamEndEvent):
+            return None
+        self._next()  # the document's start
+        value = self._value()
+        self._next()
+        if not self._next(yaml.StreamEndEvent):
+            self._next()
+            raise self._error("a second document begins: exactly one is allowed")
+        return value
+
+    def _error(self, reason: str) -> UserError:
+        return UserError(f"{self._file}, line {self._line}: {reason}")
+
+    def _next(self, *kinds: type[yaml.Event]) -> Any:
+        """Return the next event and go on; None if it is of none of these kinds."""
+        try:
+            if kinds and not self._events.check_event(*kinds):
+                return None
+            event = self._events.get_event()
+        except (ValueError, OverflowError) as error:  # PyYAML does not check "\U00110000"
+            self._line = self._events.line + 1
+            raise self._error("an escape \\U stands for no character") from error
+        self._line = event.start_mark.line + 1
+        return event
+
+    def _value(self) -> Any:
+        if alias := self._next(yaml.AliasEvent):
+            if alias.anchor not in self._anchors:
+                raise self._error(f"the alias *{alias.anchor} has no anchor before it")
+            value, size = self._anchors[alias.anchor]
+            self._count(size)
+            return copy.deepcopy(value)
+        before, event = self._values, self._next()
+        self._count(1)
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise self._error(f"YAML's tag {tag} is not allowed: write the value alone")
+        if isinstance(event, yaml.ScalarEvent):
+            value = self._scalar(event)
+        else:
+            self._levels += 1
+            if self._levels > MOST_LEVELS:
+                raise self._error(f"is nested too deeply: at most {MOST_LEVELS} levels")
+            value = self._list() if isinstance(event, yaml.SequenceStartEvent) else self._section()
+            self._levels -= 1
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value, self._values - before
+        return value
+
+    def _count(self, more: int) -> None:
+        self._values += more
+        if self._values > MOST_VALUES:
+            raise self._error(f"must hold at most {MOST_VALUES:,} values, aliases written out")
+
+    def _list(self) -> list[Any]:
+        values = []
+        while not self._next(yaml.SequenceEndEvent):
+            values.append(self._value())
+        return values
+
+    def _section(self) -> Section:
+        own, merged = Section(file=self._file), Section(file=self._file)
+        while not self._next(yaml.MappingEndEvent):
+            event = self._events.peek_event()
+            is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.style is None
+            key, line = self._value(), self._line
+            if not isinstance(key, str):
+                raise self._error(f"a key must be text, in quotes if it looks like something else, got {shown(key)}")
+            if key in own.lines:
+                raise self._error(f"'{key}' is already given in line {own.lines[key]}")
+            own.lines[key] = line
+            if is_merge:
+                merged = self._merged(self._value())
+            else:
+                own[key] = self._value()
+        merged.lay(own)
+        return merged
+
+    def _merged(self, value: Any) -> Section:
+        merged = Section(file=self._file)
+        # The first of several is the strongest.
+        for section in reversed(value if isinstance(value, list) else [value]):
+            if not isinstance(section, Section):
+                raise self._error(f"'<<' must be a mapping or a list of mappings, got {shown(section)}")
+            merged.lay(section)
+        return merged
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        text = event.value
+        for character in text:
+            if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
+                raise self._error(f"the character {character!r} is not allowed in text")
+        return text if event.style is not None else self._plain(text)
+
+    def _plain(self, text: str) -> Any:
+        """Return what a scalar without quotes means."""
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            # The length first: to convert thousands of digits takes long, and Python refuses it.
+            if len(text) > 20 or abs(int(text)) > MOST_INTEGER:
+                raise self._error(f"{shown(text)} must be a whole number of at most 64 bits")
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            value = float(text)
+            if math.isinf(value) or (value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])):
+                raise self._error(f"{shown(text)} must be from 1e-307 to 1e308 in size, or 0")
+            return value
+        tag = _RESOLVER_OF_1_1.resolve(yaml.ScalarNode, text, (True, False)).rpartition(":")[2]
+        if tag in ("bool", "int", "float") or _NUMBER_OF_1_2.fullmatch(text):
+            form = "true or false" if tag == "bool" else "a finite decimal number without leading zeros"
+            raise self._error(f"{shown(text)} must be {form}, or in quotes if it is text")
+        return text

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
-from rnnbench.benchmark.config.yaml_file import read_yaml
 from rnnbench.benchmark.errors import UserError, nearest
 from rnnbench.benchmark.launchers.dry_run import print_costs, print_jobs, steps_of
 from rnnbench.benchmark.launchers.plan import Plan, largest_ensemble, make_plan
@@ -118,7 +117,7 @@ def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], i
 
 def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, Plan]:
     """Return the plans of the suite's other budgets, as far as the options choose anything of them."""
-    others = [name for name in suite_budgets(read_yaml(suite.path)) if name != suite.budget]
+    others = [name for name in suite_budgets(suite.path) if name != suite.budget]
     plans = {}
     for other in (load_suite(suite.path, name) for name in others):
         known = {name for e in other.experiments for name in (e.name, e.task, e.network)}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from rnnbench.benchmark.config.validation import Count, Model, must
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +22,16 @@ if TYPE_CHECKING:
 
 Moment = Literal["start", "end"]
 Number = float | int | str | None
+
+
+def _increasing(values: tuple[int, ...]) -> tuple[int, ...]:
+    if any(low >= high for low, high in itertools.pairwise(values)):
+        raise must("increasing")
+    return values
+
+
+#: Numbers of inputs that a truncation sees.
+Increasing = Annotated[tuple[Count, ...], Field(min_length=1, strict=False), AfterValidator(_increasing)]
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,7 @@ class Measured:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class MeasureOptions(ABC):
+class MeasureOptions(Model, ABC):
     """When a measure is taken and on how many sequences; a subclass adds settings of its own, and takes it.
 
     Attributes:
@@ -68,31 +82,20 @@ class MeasureOptions(ABC):
     #: Whether it looks at the sequences at all.
     uses_sequences: ClassVar[bool] = True
 
-    at: tuple[Moment, ...] = ("start",)
-    every_epochs: int | None = None
-    samples: int = 16
+    at: Annotated[tuple[Moment, ...], Field(strict=False)] = ("start",)
+    every_epochs: Count | None = None
+    samples: Count = 16
     split: Literal["val", "test"] = "test"
 
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
+    @model_validator(mode="after")
+    def _is_taken(self) -> MeasureOptions:
         if not self.at and self.every_epochs is None:
             raise ValueError("at is empty: name start, end or both, or give every_epochs")
         if len(set(self.at)) < len(self.at):
-            raise ValueError(f"at is {list(self.at)}: each moment is allowed once")
-        self.check_positive("every_epochs", "samples")
+            raise ValueError(f"at must name each moment once, got {list(self.at)}")
+        return self
 
-    def check_positive(self, *names: str) -> None:
-        """Raise a ValueError if one of these settings is neither None nor at least 1."""
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and not value >= 1:
-                raise ValueError(f"{name} is {value}: at least 1 is allowed")
-
-    def check(self, recurrence: Recurrence, task: Task) -> None:  # noqa: B027
+    def check(self, recurrence: Recurrence, task: Task) -> None:
         """Raise a ValueError, before any training, if these settings are impossible for a recurrence and a task."""
 
     @abstractmethod

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from rnnbench.benchmark.config.validation import Count
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
-@dataclass(frozen=True)
 class GradientFlow(MeasureOptions):
     """Norms of the gradients ∂L/∂h_t of every sequence's own loss by time (``lit_models.dynamics.gradient_flow``).
 
@@ -18,7 +16,7 @@ class GradientFlow(MeasureOptions):
         samples: number of sequences.
     """
 
-    samples: int = 64
+    samples: Count = 64
 
     def take(self, subject: Subject) -> Measured:
         """Return the slope of log ‖∂L/∂h_t‖₂ against T - t in nats per step, and the norms.

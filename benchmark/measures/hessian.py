@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from rnnbench.benchmark.config.validation import Count
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
-@dataclass(frozen=True)
 class Hessian(MeasureOptions):
     """Leading eigenvalues of the training loss's Hessian on fixed sequences (``hessian_spectrum``).
 
@@ -21,21 +20,10 @@ class Hessian(MeasureOptions):
         dtype: of the computation.
     """
 
-    samples: int = 100
-    count: int | None = 20
+    samples: Count = 100
+    count: Count | None = 20
     ggn: bool = True
     dtype: Literal["float64", "float32"] = "float64"
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        self.check_positive("count")
-        if self.dtype not in ("float64", "float32"):
-            raise ValueError(f"dtype is {self.dtype}: float64 or float32 is allowed")
 
     def take(self, subject: Subject) -> Measured:
         """Return the extreme eigenvalues and the loss, and the eigenvalues found."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import NonNegativeInt
+
+from rnnbench.benchmark.config.validation import Count
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 if TYPE_CHECKING:
@@ -19,37 +21,22 @@ if TYPE_CHECKING:
 POINTS = 100
 
 
-@dataclass(frozen=True)
 class Lyapunov(MeasureOptions):
     """Exponents in nats per step; finite-time exponents as in Dubinin & Effenberger 2024, figures 2B, 5B and B.1.
 
     Attributes:
         count: how many leading exponents; None for all, as many as the state has entries.
-        state_transient: steps that the state is walked first.
+        state_transient: steps that come before all others.
         tangent_transient: steps after those that turn tangent vectors to the exponents' directions.
         qr_every: most steps between orthonormalisations; ``auto`` leaves them to the condition of R alone.
         curve: whether to store the finite-time exponents of the first sequence, from its first step on.
     """
 
-    count: int | None = None
-    state_transient: int = 0
-    tangent_transient: int = 0
-    qr_every: int | Literal["auto"] = "auto"
+    count: Count | None = None
+    state_transient: NonNegativeInt = 0
+    tangent_transient: NonNegativeInt = 0
+    qr_every: Count | Literal["auto"] = "auto"
     curve: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        self.check_positive("count")
-        for name in ("state_transient", "tangent_transient"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: 0 or more is allowed")
-        if self.qr_every != "auto" and (isinstance(self.qr_every, str) or self.qr_every < 1):
-            raise ValueError(f"qr_every is {self.qr_every}: auto or at least 1 is allowed")
 
     def check(self, recurrence: Recurrence, task: Task) -> None:
         """Check the settings against the size of the state and the length of the sequences.
@@ -59,12 +46,12 @@ class Lyapunov(MeasureOptions):
         """
         if self.count is not None and self.count > recurrence.state_size:
             size = recurrence.state_size
-            raise ValueError(f"count is {self.count}: at most {size}, the size of the state, is allowed")
-        walked = self.state_transient + self.tangent_transient
-        if walked >= task.steps:
+            raise ValueError(f"count must be at most the size of the state, {size}, got {self.count}")
+        transient = self.state_transient + self.tangent_transient
+        if transient >= task.steps:
             raise ValueError(
-                f"state_transient and tangent_transient are {walked} together: less than the {task.steps} steps of a "
-                "sequence is allowed"
+                f"state_transient and tangent_transient together must be less than the {task.steps} steps of a "
+                f"sequence, got {transient}"
             )
 
     def take(self, subject: Subject) -> Measured:

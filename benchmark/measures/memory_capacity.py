@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from rnnbench.benchmark.config.validation import Count
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 #: Most delays that are looked at where their number is not set.
 MOST_DELAYS = 400
 
 
-@dataclass(frozen=True)
 class MemoryCapacity(MeasureOptions):
     """Explained variance of the input of every delay, and their sum (Jaeger 2002).
 
@@ -25,17 +24,8 @@ class MemoryCapacity(MeasureOptions):
 
     uses_sequences: ClassVar[bool] = False
 
-    delays: int | None = None
-    steps: int = 4000
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        self.check_positive("delays", "steps")
+    delays: Count | None = None
+    steps: Count = 4000
 
     def take(self, subject: Subject) -> Measured:
         """Return the capacity of every delay, summed over input features.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from rnnbench.benchmark.config.validation import Count
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
-@dataclass(frozen=True)
 class PolynomialDegree(MeasureOptions):
     """Degree of the recurrence's output at each of the first steps; 0 for bounded outputs.
 
@@ -22,17 +21,8 @@ class PolynomialDegree(MeasureOptions):
 
     uses_sequences: ClassVar[bool] = False
 
-    samples: int = 8
-    length: int = 4
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        self.check_positive("length")
+    samples: Count = 8
+    length: Count = 4
 
     def take(self, subject: Subject) -> Measured:
         """Return the degree at every step.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import ClassVar
+
+from pydantic import PositiveFloat
 
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
 
 
-@dataclass(frozen=True)
 class Stability(MeasureOptions):
     """The contraction constant of an ElmanRNN or LSTM, computed from its weights (``lit_models.contraction``).
 
@@ -20,17 +19,7 @@ class Stability(MeasureOptions):
 
     uses_sequences: ClassVar[bool] = False
 
-    input_bound: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        if not 0 < self.input_bound < math.inf:
-            raise ValueError(f"input_bound is {self.input_bound}: a finite positive number is allowed")
+    input_bound: PositiveFloat = 1.0
 
     def take(self, subject: Subject) -> Measured:
         """Return the constants.
@@ -46,7 +35,7 @@ class Stability(MeasureOptions):
         found = contraction(subject.network.recurrence, self.input_bound)
         if found is None:
             name = type(subject.network.recurrence).__name__
-            raise ValueError(f"recurrence is {name}, whose contraction is unknown: ElmanRNN and LSTM are allowed")
+            raise ValueError(f"recurrence must be an ElmanRNN or an LSTM, whose contraction is known, got {name}")
         return Measured(
             {
                 "contraction": found.constant,

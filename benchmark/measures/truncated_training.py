@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from pydantic import PositiveFloat
+
+from rnnbench.benchmark.config.validation import Count
+from rnnbench.benchmark.measures.base import Increasing, Measured, MeasureOptions, Subject
 
 if TYPE_CHECKING:
     from rnnbench.datamodules.task import Batch
 
 
-@dataclass(frozen=True)
 class TruncatedTraining(MeasureOptions):
     """Distance between the weights of a recurrent and a truncated network trained in parallel (Miller & Hardt 2019).
 
@@ -29,26 +30,11 @@ class TruncatedTraining(MeasureOptions):
         gradient_clip_norm: largest 2-norm of a gradient; None for no clipping.
     """
 
-    ks: tuple[int, ...] = (1, 2, 4, 8, 16)
-    steps: int = 50
-    learning_rate: float = 0.1
+    ks: Increasing = (1, 2, 4, 8, 16)
+    steps: Count = 50
+    learning_rate: PositiveFloat = 0.1
     decay: Literal["constant", "1/t"] = "constant"
-    gradient_clip_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        self.check_positive("steps")
-        if not self.ks or self.ks[0] < 1 or any(low >= high for low, high in itertools.pairwise(self.ks)):
-            raise ValueError(f"ks is {list(self.ks)}: increasing whole numbers of at least 1 are allowed")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate is {self.learning_rate}: a positive number is allowed")
-        if self.gradient_clip_norm is not None and not self.gradient_clip_norm > 0:
-            raise ValueError(f"gradient_clip_norm is {self.gradient_clip_norm}: a positive number or None is allowed")
+    gradient_clip_norm: PositiveFloat | None = None
 
     def take(self, subject: Subject) -> Measured:
         """Return the distances after every step.

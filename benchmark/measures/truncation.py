@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.config.validation import Count
+from rnnbench.benchmark.measures.base import Increasing, Measured, MeasureOptions, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 SMALL_ERROR = 0.01
 
 
-@dataclass(frozen=True)
 class Truncation(MeasureOptions):
     """Error of states and outputs at the last step, its bound, and the task's metric, against k (Miller & Hardt 2019).
 
@@ -24,20 +23,8 @@ class Truncation(MeasureOptions):
         ks: numbers of inputs, increasing; None for the powers of two below T, and T.
     """
 
-    samples: int = 64
-    ks: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: names the setting and what is allowed.
-        """
-        super().__post_init__()
-        if self.ks is not None:
-            increasing = all(low < high for low, high in itertools.pairwise(self.ks))
-            if not self.ks or self.ks[0] < 1 or not increasing:
-                raise ValueError(f"ks is {list(self.ks)}: increasing whole numbers of at least 1 are allowed")
+    samples: Count = 64
+    ks: Increasing | None = None
 
     def take(self, subject: Subject) -> Measured:
         """Return the curves over k, and the memory: the smallest k whose error is below 1 % of the state's norm.

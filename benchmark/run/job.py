@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnbench.benchmark.config.experiment import Experiment, Point, Published
+from pydantic import TypeAdapter
+
+from rnnbench.benchmark.config.experiment import Experiment, Point
 from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.store import record_path
 
 JOB_FILE = "job.yaml"
+_EXPERIMENT = TypeAdapter(Experiment)
 
 
 @dataclass(frozen=True, order=True)
@@ -99,7 +102,7 @@ class Job:
         import yaml
 
         content = {
-            "experiment": {**asdict(self.experiment), "grid": {k: list(v) for k, v in self.experiment.grid.items()}},
+            "experiment": _EXPERIMENT.dump_python(self.experiment, mode="json"),
             "members": [asdict(member) for member in self.members],
         }
         # Through JSON: what YAML would write as tuples or shared references becomes plain lists and values.
@@ -116,13 +119,9 @@ def load_job(path: Path, runs_dir: Path) -> Job:
     import yaml
 
     try:
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fields = dict(content["experiment"])
-        fields["grid"] = {key: tuple(values) for key, values in fields["grid"].items()}
-        fields["published"] = Published(**fields["published"]) if fields["published"] else None
-        # A run that was begun before there were measures goes on without.
-        fields["measures"] = tuple(fields.get("measures", ()))
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         members = tuple(Member(**member) for member in content["members"])
-        return Job(Experiment(**fields), members, runs_dir)
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        # A run that was begun before there were measures goes on without.
+        return Job(_EXPERIMENT.validate_python(content["experiment"]), members, runs_dir)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged or not a run's description ({error}); move it away to start anew") from error

@@ -19,7 +19,7 @@ from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memor
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import RecordError, read_record, summarise, write_record
-from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Published, Record
+from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Record
 from rnnbench.leaderboard.side_file import Arrays, array_name, side_path, write_arrays
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
@@ -144,7 +144,6 @@ def make_record(
     interval = point.recipe.validate_every or int(trainer.num_training_batches if trainer.global_step else 1)
     summary = summarise(curve, metrics, trainer.global_step, interval, diverged_at)
     commit, dirty = code_version()
-    published = experiment.published
     return Record(
         schema_version=1,
         experiment_id=member.experiment_id,
@@ -178,7 +177,7 @@ def make_record(
         },
         started_at=facts.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        published=Published(source=published.source, model=published.model, task=published.task) if published else None,
+        published=experiment.published,
         measures=measured(facts.measures, index),
         own_code=own_code(point.config),
     )

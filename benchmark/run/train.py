@@ -133,20 +133,12 @@ def build(job: Job, data_dir: Path | None) -> tuple[SequenceDataModule, LitSeque
     """Return the data module and the ensemble of a job, one factory and one learning rate per member."""
     data = build_data_module(job.experiment.config, data_dir)
     points = [job.point(member) for member in job.members]
-    recipe = points[0].recipe
     model = LitSequenceModel(
         recurrence=[recurrence_factory(point.config["recurrence"]) for point in points],
         task=data.task,
         instances=[member.instance for member in job.members],
-        optimizer=recipe.optimizer,
         learning_rate=[point.recipe.learning_rate for point in points],
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        betas=recipe.betas,
-        schedule=recipe.schedule,
-        warmup_steps=recipe.warmup_steps,
-        gradient_clip_norm=recipe.gradient_clip_norm,
-        stability_input_bound=recipe.stability_input_bound,
+        **points[0].recipe.of_model,
     )
     return data, model
 

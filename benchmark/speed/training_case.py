@@ -50,7 +50,7 @@ class TrainingCase:
             "class_path": "WCRNN",
             "init_args": {"hidden_size": self.units, "residual": "diagonal", "r": [0.9, 1.0]},
         }
-        length = {"batch_size": self.sequences, "max_steps": self.all_updates, "validate_every": self.all_updates + 1}
+        length = {"batch_size": self.sequences, "max_steps": self.all_updates, "validate_every": self.all_updates}
         path = write_suite(folder, {"task": task}, {"WCRNN": network}, self.instances, length)
         (job,) = make_plan(load_suite(path).experiments, tuple(range(self.instances)), folder).jobs
         job.folder.mkdir(parents=True)

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import random
 import signal
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +50,7 @@ def make_job(recipe: Recipe, runs_dir: Path) -> Job:
     config = {
         "task": TEXT if recipe is SCENARIOS["streams"] else ADDING,
         "recurrence": {"class_path": "LSTM", "init_args": {"hidden_size": 5}},
-        "training": asdict(recipe),
+        "training": recipe.model_dump(),
         "seed": 3,
     }
     # The last rate overflows: a frozen instance must survive kills too.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ def test_published_configurations_are_read_and_resolve_to_the_same_id_today() ->
 
 
 def test_later_settings_are_known_by_their_defaults(config: dict) -> None:
-    defaults = {f"training.{field.name}": field.default for field in fields(Recipe)}
+    defaults = {f"training.{name}": setting.default for name, setting in Recipe.model_fields.items()}
     for path, default in LATER_SETTINGS.items():
         assert default == defaults[path]
         assert get_setting(config, path) == default

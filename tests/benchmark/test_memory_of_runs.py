@@ -1,6 +1,6 @@
 """How many members a run is given: what is counted on short sequences, against what whole ensembles keep."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,7 @@ def experiment(recurrence: dict, task: str = "Adding", batch_size: int = 20, len
     config = {
         "task": {"class_path": task, "init_args": init_args[task]},
         "recurrence": recurrence,
-        "training": asdict(Recipe(batch_size=batch_size, max_steps=2)),
+        "training": Recipe(batch_size=batch_size, max_steps=2).model_dump(),
         "seed": 0,
     }
     return Experiment("memory", "smoke", task, "network", config, {})

@@ -1,7 +1,7 @@
 """What is still to be trained: records and unfinished runs as they lie in the runs folder."""
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ def experiment(**grid: tuple) -> Experiment:
     config = {
         "task": {"class_path": "Adding", "init_args": {"length": 4, "train_size": 32, "val_size": 8, "test_size": 8}},
         "recurrence": {"class_path": "GRU", "init_args": {"hidden_size": 3}},
-        "training": asdict(Recipe(batch_size=16, max_steps=2)),
+        "training": Recipe(batch_size=16, max_steps=2).model_dump(),
         "seed": 0,
     }
     return Experiment("plan", "smoke", "ADD4", "GRU", config, grid)

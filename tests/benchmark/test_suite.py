@@ -294,7 +294,7 @@ def test_cells_that_are_left_out_are_no_experiments(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("written", "message"),
-    [("{tasks: [COPY]}", "a list of mappings"), ("[COPY]", "a list of mappings"), ("[{tasks: [COP]}]", "COPY")],
+    [("{tasks: [COPY]}", "must be a list"), ("[COPY]", r"0 must be a mapping"), ("[{tasks: [COP]}]", "COPY")],
 )
 def test_impossible_blocks_to_leave_out_are_refused(path: Path, written: str, message: str) -> None:
     path.write_text(f"{SUITE}\nleave_out: {written}\n", encoding="utf-8")

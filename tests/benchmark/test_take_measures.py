@@ -1,6 +1,6 @@
 """Measures of dynamics in a run: they change nothing, survive interruptions, and may fail."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import lightning as L
 import numpy as np
@@ -25,7 +25,6 @@ from tests.lit_models import small_runs
 RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6, validate_every=2)
 
 
-@dataclass(frozen=True)
 class Probe(MeasureOptions):
     """Records what it was given, does what no measure should do, and fails where told to."""
 
@@ -68,11 +67,11 @@ def make_job(runs_dir, measures, instances=(0, 1), rates=(0.01,), recipe=RECIPE)
     config = {
         "task": {"class_path": "Adding", "init_args": sizes},
         "recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 4}},
-        "training": asdict(recipe),
+        "training": recipe.model_dump(),
         "seed": 1,
     }
     grid = {"training.learning_rate": rates}
-    experiment = Experiment("s", "smoke", "ADD6", "Elman", config, grid, None, resolve_measures(measures, "here"))
+    experiment = Experiment("s", "smoke", "ADD6", "Elman", config, grid, None, resolve_measures(measures))
     members = tuple(Member(point.id, instance) for instance in instances for point in experiment.points())
     return Job(experiment, members, runs_dir)
 
@@ -189,7 +188,9 @@ def test_a_measure_asked_for_too_late_says_so(tmp_path, monkeypatch):
 
 
 def test_a_run_of_no_steps_only_measures(tmp_path):
-    job = make_job(tmp_path, ["probe", "lyapunov"], recipe=replace(RECIPE, max_steps=0, validate_every=None))
+    job = make_job(
+        tmp_path, ["probe", "lyapunov"], recipe=RECIPE.model_copy(update={"max_steps": 0, "validate_every": None})
+    )
     record = records_of(job)[0]
     assert record.status == "finished"
     assert record.steps == 0

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import lightning as L
@@ -33,7 +33,7 @@ def job(tmp_path: Path) -> Job:
     config = {
         "task": {"class_path": "Adding", "init_args": {"length": 10, "train_size": 40, "val_size": 8, "test_size": 8}},
         "recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 3}},
-        "training": asdict(recipe),
+        "training": recipe.model_dump(),
         "seed": 0,
     }
     measures = resolve_measures([{"lyapunov": {"at": ["start", "end"], "samples": 2}}], "tiny")

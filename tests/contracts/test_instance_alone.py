@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def make_experiment(task: Config, recurrence: Config, training: Mapping[str, Any
     """One whose second grid point has a learning rate that overflows."""
     settings = {"learning_rate": 0.02, **training}
     recipe = Recipe(batch_size=8, max_steps=STEPS, validate_every=EVERY, **settings)
-    config = {"task": task, "recurrence": recurrence, "training": asdict(recipe), "seed": 1}
+    config = {"task": task, "recurrence": recurrence, "training": recipe.model_dump(), "seed": 1}
     return Experiment("alone", "smoke", "task", "network", config, {"training.learning_rate": (0.02, 1e200)})
 
 

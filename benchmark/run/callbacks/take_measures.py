@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -99,7 +99,7 @@ class TakeMeasures(L.Callback):
         self, trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions, moment: str
     ) -> Taken:
         step = trainer.global_step
-        settings = plain(asdict(options))
+        settings = plain(options.model_dump())
         reason = _obstacle(model, index, moment, step)
         if reason is not None:
             return Taken(step, reason, settings, {}, {})

@@ -58,9 +58,3 @@ def test_no_gradient_has_no_slope():
         "last_norm": 0.0,
         "ratio": None,
     }
-
-
-def test_bad_settings():
-    assert GradientFlow().samples == 64
-    with pytest.raises(ValueError, match="samples is 0: at least 1 is allowed"):
-        GradientFlow(samples=0)

@@ -51,16 +51,3 @@ def test_failures_are_raised(subject):
         subject.network.readout.bias.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="loss is nan"):
         Hessian(count=3).take(subject)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"count": 0}, "count is 0: at least 1 is allowed"),
-        ({"samples": 0}, "samples is 0: at least 1 is allowed"),
-        ({"dtype": "float16"}, "dtype is float16: float64 or float32 is allowed"),
-    ],
-)
-def test_bad_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Hessian(**settings)

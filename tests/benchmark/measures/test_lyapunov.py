@@ -110,18 +110,3 @@ def test_some_sequences_not_finite() -> None:
 def test_sequences_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="different lengths"):
         Lyapunov().take(subject(lstm(), lengths=torch.tensor([9, 3, 4, 5])))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"count": 0}, "count is 0: at least 1"),
-        ({"state_transient": -1}, "state_transient is -1: 0 or more"),
-        ({"tangent_transient": -1}, "tangent_transient is -1: 0 or more"),
-        ({"qr_every": 0}, "qr_every is 0: auto or at least 1"),
-        ({"samples": 0}, "samples is 0"),
-    ],
-)
-def test_bad_settings(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Lyapunov(**settings)

@@ -30,9 +30,3 @@ def test_the_number_of_delays_can_be_set():
 def test_a_state_too_large_for_the_steps_says_so():
     with pytest.raises(ValueError, match="steps × sequences must be at least 10 for a state of 4, got 9 × 1"):
         MemoryCapacity(steps=9).take(subject())
-
-
-@pytest.mark.parametrize(("settings", "message"), [({"delays": 0}, "delays is 0"), ({"steps": 0}, "steps is 0")])
-def test_bad_settings_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        MemoryCapacity(**settings)

@@ -34,8 +34,3 @@ def test_a_degree_that_has_not_settled_is_no_number():
     measured = PolynomialDegree(length=600).take(subject(PRODUCT))
     assert measured.arrays["settled"][-1] == 0
     assert math.isnan(measured.summary["degree"])
-
-
-def test_bad_settings_are_named():
-    with pytest.raises(ValueError, match="length is 0"):
-        PolynomialDegree(length=0)

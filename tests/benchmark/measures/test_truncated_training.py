@@ -37,19 +37,3 @@ def test_its_settings_reach_the_training():
     assert plain[0] == decayed[0]
     assert plain[1] != decayed[1]
     assert clipped[0] == pytest.approx(0.1 * 0.001)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"ks": ()}, "ks is"),
-        ({"ks": (4, 2)}, r"ks is \[4, 2\]"),
-        ({"ks": (0, 2)}, r"ks is \[0, 2\]"),
-        ({"steps": 0}, "steps is 0"),
-        ({"learning_rate": -0.1}, "learning_rate is -0.1"),
-        ({"gradient_clip_norm": 0.0}, "gradient_clip_norm is 0.0"),
-    ],
-)
-def test_bad_settings_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        TruncatedTraining(**settings)

@@ -1,0 +1,175 @@
+"""What may be written in a suite's file, as typed models: the suite, its budgets, its overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+
+from rnnbench.benchmark.config.experiment import MOST_INSTANCES
+from rnnbench.benchmark.config.options import BUDGETS
+from rnnbench.benchmark.config.section import Section
+from rnnbench.benchmark.config.validation import Mapped, Model, must, section, validated, wrong
+from rnnbench.benchmark.config.yaml_file import read_yaml
+from rnnbench.benchmark.errors import nearest, shown
+from rnnbench.benchmark.measures.specs import Spec, resolve_measures
+from rnnbench.leaderboard.schema import Published
+
+
+def _named(specs: Section) -> Section:
+    if not specs:
+        raise must("a mapping with at least one name")
+    spelt: dict[str, str] = {}
+    for name, spec in specs.items():
+        other = spelt.setdefault(name.casefold(), name)
+        if other != name:
+            raise wrong(f"{shown(name)} must differ from {shown(other)} in more than capitals", name)
+        if not name or set(name) & set("/*?[]\\"):
+            raise wrong(f"the name {shown(name)} must have a character, and none of / * ? [ ] \\", name)
+        if not isinstance(spec, Section | str):
+            raise wrong(f"{shown(name)} must be a mapping (key: value), got {shown(spec)}", name)
+    return specs
+
+
+def _known_names(info: ValidationInfo) -> list[str]:
+    """Return the names of the suite's tasks or networks, as the field is called."""
+    context: dict[str, list[str]] = info.context or {}
+    return context.get(info.field_name or "", [])
+
+
+def _check_names(names: Iterable[object], info: ValidationInfo) -> None:
+    for name in names:
+        if name not in (known := _known_names(info)):
+            raise wrong(f"unknown name {shown(name)} in '{info.field_name}': {nearest(name, known)}", name)
+
+
+def _chosen(names: object, info: ValidationInfo) -> tuple[str, ...]:
+    """Return the names of tasks or networks, as the field is called, in the order of the suite."""
+    if not isinstance(names, list) or not names:
+        raise must("a list of names")
+    _check_names(names, info)
+    return tuple(name for name in _known_names(info) if name in names)
+
+
+def _renamed(names: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    _check_names(names, info)
+    return names
+
+
+def _known_budgets(budgets: dict[str, BudgetSettings]) -> dict[str, BudgetSettings]:
+    for name in budgets:
+        if name not in BUDGETS:
+            raise wrong(f"unknown budget {shown(name)}: {nearest(name, BUDGETS)}", name)
+    return budgets
+
+
+def _null_is(empty: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: empty if value is None else value)
+
+
+Text = Annotated[str, _null_is(""), AfterValidator(str.strip)]
+Names = Annotated[tuple[str, ...] | None, PlainValidator(_chosen)]
+Renamed = Annotated[dict[str, str], BeforeValidator(section), AfterValidator(_renamed)]
+Instances = Annotated[int, Field(ge=1, le=MOST_INSTANCES)]
+
+
+class Cells(Model):
+    """Pairs of task and network: all of the tasks with all of the networks; those not given are all there are."""
+
+    key_name: ClassVar[str] = "key of a block to leave out"
+
+    tasks: Names = None
+    networks: Names = None
+
+    def hold(self, task: str, network: str) -> bool:
+        """Return whether a pair is one of them."""
+        return task in (self.tasks or [task]) and network in (self.networks or [network])
+
+
+class Settings(Model):
+    """Settings laid over those that came before; None where nothing is written.
+
+    Attributes:
+        training: some of the settings of a ``Recipe``.
+        sweep: dotted path to values; replaces the one before as a whole.
+        measures: measures of dynamics, defaults filled in; replace those before as a whole.
+    """
+
+    training: Mapped | None = None
+    sweep: Mapped | None = None
+    measures: Annotated[tuple[Spec, ...] | None, PlainValidator(resolve_measures)] = None
+
+
+class Override(Settings, Cells):
+    """Settings for some cells alone, of the task's and the recurrence's ``init_args`` too."""
+
+    key_name: ClassVar[str] = "key of an override"
+
+    task: Mapped = Field(default_factory=Section)
+    recurrence: Mapped = Field(default_factory=Section)
+
+
+Overrides = Annotated[list[Override], _null_is([])]
+
+
+class BudgetSettings(Settings, Cells):
+    """What a budget changes and chooses."""
+
+    key_name: ClassVar[str] = "key of a budget"
+
+    instances: Instances | None = None
+    overrides: Overrides = Field(default_factory=list)
+
+
+class PublishedNames(Model):
+    """Where the published numbers are, and what tasks and networks are called there if not as here."""
+
+    key_name: ClassVar[str] = "key of 'published'"
+
+    source: Annotated[Text, Field(min_length=1)]
+    tasks: Renamed = Field(default_factory=dict)
+    networks: Renamed = Field(default_factory=dict)
+
+    def of(self, task: str, network: str) -> Published:
+        """Return the place of a cell's number."""
+        return Published(
+            source=self.source, task=self.tasks.get(task) or task, model=self.networks.get(network) or network
+        )
+
+
+class SuiteFile(Settings):
+    """A suite's file."""
+
+    key_name: ClassVar[str] = "key of a suite"
+
+    title: Text = ""
+    description: Text = ""
+    source: Text = ""
+    published: PublishedNames | None = None
+    instances: Instances = 1
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    tasks: Annotated[Mapped, AfterValidator(_named)]
+    networks: Annotated[Mapped, AfterValidator(_named)]
+    leave_out: Annotated[list[Cells], _null_is([])] = Field(default_factory=list)
+    overrides: Overrides = Field(default_factory=list)
+    budgets: Annotated[
+        dict[str, Annotated[BudgetSettings, _null_is({})]], BeforeValidator(section), AfterValidator(_known_budgets)
+    ] = Field(default_factory=dict)
+
+    @property
+    def budget_names(self) -> list[str]:
+        """The budgets that the suite distinguishes; all there are where it distinguishes none."""
+        return [name for name in BUDGETS if name in self.budgets or not self.budgets]
+
+
+def read_suite_file(path: Path) -> SuiteFile:
+    """Return a suite's file.
+
+    Raises:
+        UserError: it cannot be read, or anything in it is not understood; with file and line.
+    """
+    content = read_yaml(path)
+    known = {key: list(content[key]) for key in ("tasks", "networks") if isinstance(content.get(key), dict)}
+    return validated(SuiteFile, content, context=known)
