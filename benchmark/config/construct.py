@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.specs import Kind, find_class
 from rnnbench.benchmark.config.validation import fitted
 from rnnbench.benchmark.errors import UserError
@@ -87,7 +88,7 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
                 with torch.device("meta"):  # a table of many words takes time to draw
                     _call(functools.partial(Network.of, recurrence, module.task), "network")
                 _check_measures(experiment, recurrence, module)
-            _check_stability(recurrence, point.recipe.stability_input_bound)
+            _check_stability(recurrence, point.recipe)
     except UserError as error:
         raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
     return module
@@ -120,14 +121,16 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
             raise UserError(f"{what}: the {name} of 2 sequences must have the shape [2, {size}], got {shape}")
 
 
-def _check_stability(recurrence: Recurrence, input_bound: float | None) -> None:
-    from rnnbench.lit_models.stability import stable_cells
+def _check_stability(recurrence: Recurrence, recipe: Recipe) -> None:
+    from rnnbench.lit_models.stability import forget_bound_for, stable_cells
 
-    if input_bound is not None:
+    if recipe.stability_input_bound is not None:
         try:
-            stable_cells(recurrence, input_bound)
+            forget_bound_for(recipe.stability_contraction, recipe.stability_forget_bound, prefix="stability_")
+            stable_cells(recurrence, recipe.stability_input_bound)
         except ValueError as error:
-            raise UserError(f"training.stability_input_bound is {input_bound}, but {error}") from error
+            bound = recipe.stability_input_bound
+            raise UserError(f"training.stability_input_bound is {bound}, but {error}") from error
 
 
 def _load(kind: Kind, class_path: str) -> Callable[..., Any]:

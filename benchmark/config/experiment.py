@@ -23,7 +23,11 @@ NOT_IN_ID = ("task.init_args.data_dir", "task.init_args.eval_batch_size")
 
 #: Settings that came after records had been published, with their defaults: at these they do not enter an id, so that
 #: the ids of what was trained before there was such a setting stay.
-LATER_SETTINGS: dict[str, Any] = {"training.stability_input_bound": None}
+LATER_SETTINGS: dict[str, Any] = {
+    "training.stability_input_bound": None,
+    "training.stability_contraction": 1.0,
+    "training.stability_forget_bound": None,
+}
 
 
 @dataclass(frozen=True)

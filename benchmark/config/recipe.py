@@ -31,6 +31,8 @@ class Recipe(Model):
         validate_every: steps between evaluations; None for the end of each epoch.
         stability_input_bound: the largest absolute input for which an LSTM is kept stable (an ElmanRNN for all) by a
             projection after each optimiser step (``lit_models.stability``); None for no projection.
+        stability_contraction: λ*, below which the contraction constant is kept.
+        stability_forget_bound: how far the forget gate of an LSTM may open then; None for 0.64 λ*.
 
     Raises:
         ValidationError: a ``ValueError``; a setting is unknown, of the wrong type, or outside of what is allowed.
@@ -49,6 +51,8 @@ class Recipe(Model):
     max_steps: NonNegativeInt | None = None
     validate_every: Count | None = None
     stability_input_bound: PositiveFloat | None = None
+    stability_contraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    stability_forget_bound: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Recipe:
@@ -58,6 +62,9 @@ class Recipe(Model):
             value = getattr(self, name)
             if value is not None and self.max_steps is not None and value > self.max_steps:
                 raise ValueError(f"training.{name} must be at most max_steps, {self.max_steps}, got {value}")
+        for name in ("stability_contraction", "stability_forget_bound"):
+            if self.stability_input_bound is None and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"training.{name} has no effect without stability_input_bound: give both or none")
         return self
 
     @property

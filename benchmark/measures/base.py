@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rnnbench.lit_models.recurrence import Recurrence
 
 Moment = Literal["start", "end"]
+#: A list in YAML.
+Moments = Annotated[tuple[Moment, ...], Field(strict=False)]
 Number = float | int | str | None
 
 
@@ -82,7 +84,7 @@ class MeasureOptions(Model, ABC):
     #: Whether it looks at the sequences at all.
     uses_sequences: ClassVar[bool] = True
 
-    at: Annotated[tuple[Moment, ...], Field(strict=False)] = ("start",)
+    at: Moments = ("start",)
     every_epochs: Count | None = None
     samples: Count = 16
     split: Literal["val", "test"] = "test"

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.measures import MEASURES
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Moments
 from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.run import train as training
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
@@ -28,7 +28,7 @@ RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6
 class Probe(MeasureOptions):
     """Records what it was given, does what no measure should do, and fails where told to."""
 
-    at: tuple[str, ...] = ("start", "end")
+    at: Moments = ("start", "end")
     samples: int = 5
     fail: str | None = None
 

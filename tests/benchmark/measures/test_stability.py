@@ -53,9 +53,10 @@ def test_a_recurrence_without_a_known_constant_is_refused() -> None:
         Stability().take(subject_of(GRU))
 
 
-def experiment_of(class_path: str, bound: float | None) -> Experiment:
+def experiment_of(class_path: str, bound: float | None, **settings: float) -> Experiment:
     sizes = {"length": 6, "train_size": 96, "val_size": 20, "test_size": 20, "fresh": False}
-    recipe = Recipe(learning_rate=0.1, batch_size=32, max_steps=6, validate_every=3, stability_input_bound=bound)
+    settings |= {"learning_rate": 0.1, "batch_size": 32, "max_steps": 6, "validate_every": 3}
+    recipe = Recipe(stability_input_bound=bound, **settings)
     config = {
         "task": {"class_path": "Adding", "init_args": sizes},
         "recurrence": {"class_path": class_path, "init_args": {"hidden_size": 4}},
@@ -83,6 +84,20 @@ def test_a_recurrence_that_cannot_be_kept_stable_is_refused_before_training() ->
     with pytest.raises(UserError, match=message):
         check_experiment(experiment_of("GRU", 1.0))
     check_experiment(experiment_of("GRU", None))
+
+
+def test_contraction_and_forget_gate_are_settings_of_a_recipe(tmp_path: Path) -> None:
+    experiment = experiment_of("LSTM", 1.0, stability_contraction=0.5, stability_forget_bound=0.2)
+    check_experiment(experiment)
+    job = Job(experiment, (Member(experiment.points()[0].id, 0),), tmp_path)
+    train(job, TrainOptions(accelerator="cpu"))
+    summary = read_record(job.record_path(job.members[0])).measures["stability"]["end"].summary
+    assert summary["contraction"] <= 0.5
+    assert summary["forget_bound"] <= 0.2
+    with pytest.raises(UserError, match=r"stability_forget_bound must be at most 0.99 of stability_contraction, 0.5"):
+        check_experiment(experiment_of("LSTM", 1.0, stability_contraction=0.5, stability_forget_bound=0.6))
+    with pytest.raises(ValueError, match="stability_contraction has no effect without stability_input_bound"):
+        experiment_of("LSTM", None, stability_contraction=0.5)
 
 
 @pytest.mark.parametrize("bound", [0.0, -1.0, math.inf, math.nan])
