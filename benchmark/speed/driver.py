@@ -107,7 +107,7 @@ def _compare(
         timings=timings,
         hardware=hardware,
         versions=versions,
-        outcomes=[] if quick else reach(report.targets, timings),
+        outcomes=[] if quick else evaluate_targets(report.targets, timings),
         left_out=left_out,
         note=report.note,
     )
@@ -143,7 +143,7 @@ def _timing(
     )
 
 
-def reach(targets: Sequence[Target], timings: Sequence[Timing]) -> list[Outcome]:
+def evaluate_targets(targets: Sequence[Target], timings: Sequence[Timing]) -> list[Outcome]:
     """Return what was found for targets, but for those whose contenders or references were all left out."""
     seconds = {timing.name: timing.median_seconds / timing.instances for timing in timings}
     outcomes = []

@@ -15,7 +15,7 @@ import torch
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS
 from rnnbench.benchmark.speed.contender import Comparison, Outcome, Report, Sample, Target, Timing, load_reports
-from rnnbench.benchmark.speed.driver import largest_difference, reach
+from rnnbench.benchmark.speed.driver import evaluate_targets, largest_difference
 from rnnbench.benchmark.speed.render import render
 
 #: Contenders of known cost: 0.2 s of the processor for four instances against 0.1 s for one, and 64 MB against 16 MB.
@@ -151,7 +151,7 @@ def timing(name: str, seconds: float, instances: int = 1) -> Timing:
 def test_targets_take_the_better_of_several_per_instance() -> None:
     timings = [timing("peer", 1.0), timing("two", 1.2, 2), timing("five", 2.0, 5)]
     bounds = Target(("two", "five"), ("peer",), 0.4), Target(("two",), ("peer", "five"), 1.4)
-    better, worse = reach(bounds, timings)
+    better, worse = evaluate_targets(bounds, timings)
     assert (better.value, better.met) == (pytest.approx(0.4), True)
     assert (worse.value, worse.met) == (pytest.approx(1.5), False)
 
@@ -159,14 +159,16 @@ def test_targets_take_the_better_of_several_per_instance() -> None:
 def test_growth_is_an_exponent_within_two_bounds() -> None:
     growth = Target(("large",), ("small",), largest=1.1, smallest=0.9, factor=10)
     for seconds, exponent, met in ((10.0, 1.0, True), (100.0, 2.0, False), (1.0, 0.0, False)):
-        (outcome,) = reach([growth], [timing("small", 1.0), timing("large", seconds)])
+        (outcome,) = evaluate_targets([growth], [timing("small", 1.0), timing("large", seconds)])
         assert outcome.value == pytest.approx(exponent)
         assert outcome.met is met
 
 
 def test_target_against_a_contender_left_out_is_left_out() -> None:
-    assert reach([Target(("ours",), ("absent",), 1.0)], [timing("ours", 1.0)]) == []
-    (outcome,) = reach([Target(("ours",), ("absent", "there"), 1.0)], [timing("ours", 1.0), timing("there", 2.0)])
+    assert evaluate_targets([Target(("ours",), ("absent",), 1.0)], [timing("ours", 1.0)]) == []
+    (outcome,) = evaluate_targets(
+        [Target(("ours",), ("absent", "there"), 1.0)], [timing("ours", 1.0), timing("there", 2.0)]
+    )
     assert outcome.value == 0.5
 
 
