@@ -15,7 +15,7 @@ from rnnbench.lit_models.scan.linear.convolution import Transition, kernel, scan
 class ConjugatePairs(StateSpaceBlock):
     """N state spaces x_t = Ā x_{t-1} + B̄ u_t, y_t = 2 Re(C x_t) of K/2 complex numbers each.
 
-    A subclass says what Ā and B̄ are; here are C and the time steps Δ, and the convolution.
+    A subclass defines Ā and B̄; here are C and the time steps Δ, and the convolution.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class ConjugatePairs(StateSpaceBlock):
         """
         super().__init__(input_size, hidden_size, state_dim, hidden_size * state_dim, norm)
         if state_dim % 2:
-            raise ValueError(f"state_dim is {state_dim}: it counts conjugate pairs, an even number is allowed")
+            raise ValueError(f"state_dim must be even, since its numbers are conjugate pairs, got {state_dim}")
         if not 0 < dt_min <= dt_max < math.inf:
-            raise ValueError(f"dt_min is {dt_min} and dt_max is {dt_max}: 0 < dt_min <= dt_max is allowed")
+            raise ValueError(f"dt_min and dt_max must be finite with 0 < dt_min <= dt_max, got {dt_min} and {dt_max}")
         self.log_dt = nn.Parameter(torch.empty(hidden_size).uniform_(math.log(dt_min), math.log(dt_max)))
         parts = torch.randn(2, hidden_size, state_dim // 2) / math.sqrt(2)
         self.c_real, self.c_imag = nn.Parameter(parts[0].clone()), nn.Parameter(parts[1].clone())

@@ -29,6 +29,10 @@ def hippo_legs_dplr(state_dim: int) -> tuple[Complex, Complex, Complex]:
 
     Args:
         state_dim: N, even.
+
+    >>> diagonal, low_rank, _ = hippo_legs_dplr(2)
+    >>> complex(diagonal[0].round(3)), complex(abs(low_rank[0]).round(3))
+    ((-0.5+0.866j), (1+0j))
     """
     matrix, enter = hippo_legs(state_dim)
     low_rank = np.sqrt(np.arange(state_dim) + 0.5)

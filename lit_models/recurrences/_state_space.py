@@ -26,15 +26,15 @@ class StateSpaceBlock(Recurrence):
     normalisation:
 
     * ``norm="pre"``: u_t = LN(e_t); ``norm="post"``: u_t = e_t;
-    * x_t = A x_{t-1} + B u_t and y_t = C x_t + d ∘ u_t: what a subclass gives, but for d;
-    * z_t = e_t + GLU(W GELU(y_t) + b), with W [2N, N]; ``pre`` puts out z_t, ``post`` LN(z_t).
+    * x_t = A x_{t-1} + B u_t and y_t = C x_t + d ∘ u_t, where A, B and C are a subclass's;
+    * z_t = e_t + GLU(W GELU(y_t) + b), with W [2N, N]; the output is z_t for ``pre``, LN(z_t) for ``post``.
 
     The state is [x_t, e_t]: e_t is carried since the output reads it, but no later state depends on it, so of the
     Lyapunov exponents N are -∞ and the others are those of the linear map.
     """
 
     def __init__(self, input_size: int, hidden_size: int, state_dim: int, latent_size: int, norm: str) -> None:
-        """Add what is around the state space.
+        """Add the block around the state space.
 
         Args:
             input_size: D.
@@ -126,7 +126,7 @@ class StateSpaceBlock(Recurrence):
         """Yield the inputs in one part, or without gradients in parts that take little memory."""
         if torch.is_grad_enabled():
             return iter([inputs])
-        return iter(inputs.split(max(64, MOST_ENTRIES // (inputs.shape[1] * self.hidden_size))))
+        return iter(inputs.split(max(64, MOST_ENTRIES // max(1, inputs.shape[1] * self.hidden_size))))
 
     def _driven(self, encoded: Tensor) -> Tensor:
         return self.norm(encoded) if self.norm_at == "pre" else encoded

@@ -24,12 +24,12 @@ class AntisymmetricRNN(Recurrence):
     setting. ε and γ are buffers. The state is h: S = N.
 
     Example:
-        Without diffusion and input, the coupling turns the state and keeps its length to first order in ε:
+        Without diffusion and input the state rotates, and keeps its length to first order in ε:
 
         >>> import torch
-        >>> turn = AntisymmetricRNN(1, 2, epsilon=0.001, gamma=0.0)
+        >>> rotation = AntisymmetricRNN(1, 2, epsilon=0.001, gamma=0.0)
         >>> start = torch.tensor([[0.3, 0.4]])
-        >>> round(turn.step(torch.zeros(1, 1), start).norm().item(), 3)
+        >>> round(rotation.step(torch.zeros(1, 1), start).norm().item(), 3)
         0.5
     """
 

@@ -21,6 +21,13 @@ class LSTM(Recurrence):
     the values of ``torch.nn.LSTMCell``. The state is [h, c]: S = 2N; the output is h.
 
     Example:
+        With all gates open and a candidate of 1, the cell counts the steps:
+
+        >>> counter = LSTM(1, 1)
+        >>> _ = [nn.init.zeros_(parameter) for parameter in counter.parameters()]
+        >>> _ = nn.init.constant_(counter.bias_ih, 100.0)
+        >>> counter(torch.zeros(3, 1, 1))[1].round(decimals=2).tolist()
+        [[1.0, 3.0]]
         >>> lstm = LSTM(input_size=1, hidden_size=47)
         >>> lstm.state_size, sum(p.numel() for p in lstm.parameters())
         (94, 9400)
@@ -78,6 +85,12 @@ class GRU(Recurrence):
     generator state, the values of ``torch.nn.GRUCell``. The state is h: S = N.
 
     Example:
+        Where all drives are 0 the update gate is ½, and the state halves:
+
+        >>> halving = GRU(1, 1)
+        >>> _ = [nn.init.zeros_(parameter) for parameter in halving.parameters()]
+        >>> halving(torch.zeros(3, 1, 1), torch.ones(1, 1))[0].flatten().tolist()
+        [0.5, 0.25, 0.125]
         >>> gru = GRU(input_size=2, hidden_size=8)
         >>> gru.state_size, tuple(gru.weight_ih.shape)
         (8, (24, 2))

@@ -64,9 +64,9 @@ class LRU(StateSpaceBlock, Recurrence):
         """
         super().__init__(input_size, hidden_size, state_dim, 2 * state_dim, norm="pre")
         if not 0 <= r_min < r_max <= 1:
-            raise ValueError(f"r_min is {r_min} and r_max is {r_max}: 0 <= r_min < r_max <= 1 is allowed")
+            raise ValueError(f"r_min and r_max must satisfy 0 <= r_min < r_max <= 1, got {r_min} and {r_max}")
         if not 0 < max_phase <= 2 * math.pi:
-            raise ValueError(f"max_phase is {max_phase}: above 0 to 2π is allowed")
+            raise ValueError(f"max_phase must be above 0 and at most 2π, got {max_phase}")
         # Exactly 0 or 1, drawn or rounded to, would be the logarithm of zero.
         tiny = torch.finfo(self.skip.dtype).eps
         squared_modulus = (torch.rand(state_dim) * (r_max**2 - r_min**2) + r_min**2).clamp(tiny, 1 - tiny)

@@ -19,10 +19,10 @@ class MIRNN(Recurrence):
 
     α, β₁, β₂ and b are trained, one number a unit. α = 0, β₁ = β₂ = 1 is an Elman network; it is also a CPRNN of rank
     N (Lizaire et al. 2024). W and U start from U(-1/√N, 1/√N), as PyTorch's cells do, b from zero: our choice, as are
-    the first values of α, β₁ and β₂, which the paper sets anew for each of its tasks. The state is h: S = N.
+    the first values of α, β₁ and β₂, which the paper sets for each of its tasks. The state is h: S = N.
 
     Example:
-        A single unit without activation that multiplies what it has seen, from h = 1:
+        A single unit without activation that multiplies its inputs, from h = 1:
 
         >>> import torch
         >>> product = MIRNN(1, 1, alpha=1.0, beta_1=0.0, beta_2=0.0, time_activation="identity")

@@ -23,7 +23,7 @@ class OrthogonalRNN(Recurrence):
 
     Q is a map of a skew-symmetric matrix A: exp(A) (expRNN), or Cayley's (I + A/2)(I - A/2)⁻¹ (scoRNN with D = I, so
     that Q only rotates). The trained ``recurrent_map.parametrizations.weight.original`` [N, N] gives A by its entries
-    below the diagonal, N(N-1)/2; the others are counted but do nothing
+    below the diagonal, N(N-1)/2; the others are counted but have no effect
     (``torch.nn.utils.parametrizations.orthogonal``).
 
     act is ``modrelu``, sign(a) max(|a| + b, 0) with the bias b inside (Arjovsky et al. 2016, Helfrich et al. 2018,
@@ -33,8 +33,8 @@ class OrthogonalRNN(Recurrence):
 
     Example:
         >>> import torch
-        >>> turn = OrthogonalRNN(1, 6)
-        >>> matrix = turn.recurrent_map.weight
+        >>> rotation = OrthogonalRNN(1, 6)
+        >>> matrix = rotation.recurrent_map.weight
         >>> torch.allclose(matrix @ matrix.T, torch.eye(6), atol=1e-6)
         True
     """

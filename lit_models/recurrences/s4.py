@@ -77,7 +77,7 @@ class S4(ConjugatePairs, Recurrence):
         check_at_least(1, num_ssms=num_ssms)
         super().__init__(input_size, hidden_size, state_dim, norm, dt_min, dt_max)
         if hidden_size % num_ssms:
-            raise ValueError(f"num_ssms is {num_ssms}: a divisor of hidden_size, {hidden_size}, is allowed")
+            raise ValueError(f"num_ssms must divide hidden_size, {hidden_size}, got {num_ssms}")
         diagonal, low_rank, enter = hippo_legs_dplr(state_dim)
         self.log_decay = self._repeated(np.full(state_dim // 2, math.log(0.5)), num_ssms)
         self.frequency = self._repeated(diagonal.imag, num_ssms)

@@ -29,7 +29,7 @@ class SecondOrderRNN(Recurrence):
     an input the block needs no decomposition. All weights start from U(-1/√N, 1/√N). The state is h: S = N.
 
     Example:
-        A single unit without activation that multiplies what it has seen, from h = 1:
+        A single unit without activation that multiplies its inputs, from h = 1:
 
         >>> import torch
         >>> product = SecondOrderRNN(1, 1, time_activation="identity")

@@ -16,7 +16,7 @@ from rnnbench.lit_models.scan.contract import keeps_definition
 class FeedForwardTruncation(Recurrence):
     """At every step, a recurrence restarted from its initial state k inputs ago (Miller & Hardt 2019).
 
-    Its state is the window of the last k inputs, oldest first, each with a flag that tells whether it has been seen:
+    Its state is the window of the last k inputs, oldest first, each with a flag whether it has been seen:
     S = k (D + 1). A step only shifts the window, so the state's dynamics are nilpotent: all Lyapunov exponents are -∞.
     The output runs the recurrence from its initial state over the inputs of the window; before k inputs have been
     seen, over those that have. With k at least the length of the sequence it equals the recurrence.
@@ -76,7 +76,7 @@ class FeedForwardTruncation(Recurrence):
         slots = self._all_slots(inputs, state)
         if lengths is None:
             return self._run_windows(slots[1:]), self._final(slots, None)
-        # Window e ends after e inputs; past its length a sequence's window stands still.
+        # Window e ends after e inputs; past its length a sequence's window is frozen.
         outputs = self._run_windows(slots)
         ends = torch.arange(1, len(inputs) + 1, device=inputs.device).unsqueeze(1).minimum(lengths)
         return outputs.gather(0, ends.unsqueeze(-1).expand(-1, -1, self.hidden_size)), self._final(slots, lengths)

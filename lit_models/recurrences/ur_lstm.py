@@ -27,6 +27,12 @@ class URLSTM(Recurrence):
     U(-1/√N, 1/√N), as PyTorch's. The state is [h, c]: S = 2N; the output is h.
 
     Example:
+        Where all drives are 0 the effective gate is ½, and the cell halves:
+
+        >>> halving = URLSTM(1, 1)
+        >>> _ = [nn.init.zeros_(parameter) for parameter in halving.parameters()]
+        >>> halving.step(torch.zeros(1, 1), torch.tensor([[0.0, 1.0]])).round(decimals=4).tolist()
+        [[0.23109999299049377, 0.5]]
         >>> network = URLSTM(input_size=1, hidden_size=48)
         >>> network.state_size, sum(p.numel() for p in network.parameters())
         (96, 9600)
@@ -63,11 +69,10 @@ class URLSTM(Recurrence):
     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
         """Return the next [h, c] [B, 2N]."""
         hidden, cell = state.chunk(2, -1)
-        drives = torch.addmm(projected, hidden, self.weight_hh.t()).chunk(4, -1)
-        forget, refine, read = (torch.sigmoid(drives[i]) for i in (0, 1, 3))
-        keep = effective_gate(forget, refine)
-        cell = keep * cell + (1 - keep) * torch.tanh(drives[2])
-        return torch.cat([read * torch.tanh(cell), cell], -1)
+        forget, refine, candidate, output = torch.addmm(projected, hidden, self.weight_hh.t()).chunk(4, -1)
+        gate = effective_gate(torch.sigmoid(forget), torch.sigmoid(refine))
+        cell = gate * cell + (1 - gate) * torch.tanh(candidate)
+        return torch.cat([torch.sigmoid(output) * torch.tanh(cell), cell], -1)
 
     def output(self, state: Tensor) -> Tensor:
         """Return h [B, N]."""
@@ -79,8 +84,8 @@ class URLSTM(Recurrence):
 
     def _rows(self) -> Tensor:
         rows = torch.cat([self.weight_hh, self.weight_ih, self.gate_biases().unsqueeze(1)], 1)
-        forget, refine, candidate, read = rows.chunk(4)
-        return torch.cat([refine, forget, read, candidate])
+        forget, refine, candidate, output = rows.chunk(4)
+        return torch.cat([refine, forget, output, candidate])
 
 
 def effective_gate(forget: Tensor, refine: Tensor) -> Tensor:

@@ -30,19 +30,19 @@ class WCRNN(Recurrence):
     * ``form="A"``: x_{t+1} = σ(R x_t) + γ σ(a_t), eq. 18;
     * ``form="B"``: x_{t+1} = σ(R x_t + γ a_t), eq. 19.
 
-    R is ``scalar`` r I; ``diagonal`` diag(r), eq. 17; ``rotation`` r T with T of 2×2 blocks that turn the units
-    (2i, 2i+1) by φ_i, eq. 16; ``rotation_diagonal`` T diag(r), first scaled and then turned; ``orthogonal`` r Q with Q
+    R is ``scalar`` r I; ``diagonal`` diag(r), eq. 17; ``rotation`` r T with T of 2×2 blocks that rotate the units
+    (2i, 2i+1) by φ_i, eq. 16; ``rotation_diagonal`` T diag(r), first scaled and then rotated; ``orthogonal`` r Q with Q
     uniform over the orthogonal group. r, φ and γ are not trained: R is held in the buffers ``residual_own`` and
     ``residual_cross`` [N] (R x = own ∘ x + cross ∘ x with the units of each pair swapped) or ``residual_dense``
     [N, N], and γ in ``gamma`` [N], so that the instances of an ensemble may differ in them. W and b are those of
     ``torch.nn.Linear``. The state is x: S = N.
 
     Example:
-        Without coupling the state only turns, here by a right angle:
+        Without coupling the state only rotates, here by a right angle:
 
         >>> import math, torch
-        >>> turn = WCRNN(1, 2, residual="rotation", phi=math.pi / 2, gamma=0.0)
-        >>> turn.step(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])).round().abs().tolist()
+        >>> rotation = WCRNN(1, 2, residual="rotation", phi=math.pi / 2, gamma=0.0)
+        >>> rotation.step(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])).round().abs().tolist()
         [[0.0, 1.0]]
     """
 
@@ -76,7 +76,7 @@ class WCRNN(Recurrence):
             activation: σ; ``identity`` is the paper's "no tanh".
 
         Raises:
-            ValueError: a size is not positive, an option is unknown, a value is not allowed or would have no effect.
+            ValueError: a size is not positive, an option is unknown, or a value is impossible or without effect.
         """
         super().__init__(input_size, hidden_size)
         check_choice("residual", residual, RESIDUALS)
@@ -85,13 +85,13 @@ class WCRNN(Recurrence):
         r_range, phi_range, gamma_range = _as_range("r", r), _as_range("phi", phi), _as_range("gamma", gamma)
         rotates = residual.startswith("rotation")
         if rotates and hidden_size % 2:
-            raise ValueError(f"hidden_size is {hidden_size}: residual {residual!r} needs an even number")
+            raise ValueError(f"hidden_size must be even for residual {residual!r}, got {hidden_size}")
         if not rotates and phi_range != (0.0, 0.0):
-            raise ValueError(f"phi is {phi}: residual {residual!r} has no angle, only 0 is allowed")
+            raise ValueError(f"phi must be 0 for residual {residual!r}, which has no angle, got {phi}")
         if not residual.endswith("diagonal") and r_range[0] != r_range[1]:
-            raise ValueError(f"r is {r}: residual {residual!r} has one strength, give a single number")
+            raise ValueError(f"r must be a single number for residual {residual!r}, got {r}")
         if gamma_range[0] < 0:
-            raise ValueError(f"gamma is {gamma}: 0 or more is allowed")
+            raise ValueError(f"gamma must be at least 0, got {gamma}")
         self.residual, self.form, self.activation = residual, form, activation
         self.input_map = nn.Linear(input_size, hidden_size)
         self.recurrent_map = nn.Linear(hidden_size, hidden_size)
@@ -130,13 +130,13 @@ class WCRNN(Recurrence):
     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
         """Return the next x [B, N]."""
         activate = ACTIVATIONS[self.activation]
-        coupling = torch.addmm(projected, state, self.recurrent_map.weight.t())
+        drive = torch.addmm(projected, state, self.recurrent_map.weight.t())
         residual = self.apply_residual(state)
         if self.form == "B":
-            return activate(torch.addcmul(residual, self.gamma, coupling))
+            return activate(torch.addcmul(residual, self.gamma, drive))
         if self.form == "A":
             residual = activate(residual)
-        return torch.addcmul(residual, self.gamma, activate(coupling))
+        return torch.addcmul(residual, self.gamma, activate(drive))
 
     def scan_kernel(self) -> KernelCall | None:
         """Return the kernel of residual networks, or of Elman networks; as in ``Recurrence.scan_kernel``."""
@@ -157,5 +157,5 @@ def _as_range(argument: str, value: float | Sequence[float]) -> tuple[float, flo
     """Return (low, high) of a number or a pair; raise ValueError where it is neither."""
     pair = (value, value) if isinstance(value, (int, float)) else tuple(value)
     if len(pair) != 2 or not all(math.isfinite(bound) for bound in pair) or pair[0] > pair[1]:
-        raise ValueError(f"{argument} is {value}: a finite number or a pair [low, high] with low <= high is allowed")
+        raise ValueError(f"{argument} must be a finite number or a pair [low, high] with low <= high, got {value}")
     return float(pair[0]), float(pair[1])

@@ -52,6 +52,22 @@ def test_unknown_options_are_refused(cls: type[Recurrence]) -> None:
 
 
 @for_each_class
+@pytest.mark.parametrize(("steps", "batch_size", "lengths"), [(0, 3, None), (4, 0, None), (4, 0, []), (4, 2, [0, 4])])
+def test_nothing_in_nothing_out(cls: type[Recurrence], steps: int, batch_size: int, lengths: list[int] | None) -> None:
+    """No step, no sequence, or no step of one sequence."""
+    recurrence = RecurrenceCase(cls, required_arguments(cls)).build()
+    state = recurrence.initial_state(batch_size)
+    inputs = torch.ones(steps, batch_size, recurrence.input_size, dtype=torch.float64)
+    for enabled in (True, False):
+        with torch.set_grad_enabled(enabled):
+            outputs, final = recurrence(inputs, state, None if lengths is None else torch.tensor(lengths).long())
+        assert outputs.shape == (steps, batch_size, recurrence.hidden_size)
+        assert final.shape == state.shape
+        if steps == 0 or lengths:
+            assert torch.equal(final[:1], state[:1])
+
+
+@for_each_class
 def test_docstring_has_a_worked_example(cls: type[Recurrence]) -> None:
     assert ">>>" in (cls.__doc__ or "")
 

@@ -287,16 +287,16 @@ def test_exponents_are_those_of_the_linear_map() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: S4D(1, 2, state_dim=3), "state_dim is 3.*even"),
+        (lambda: S4D(1, 2, state_dim=3), "state_dim must be even, .* got 3"),
         (lambda: S4(1, 2, state_dim=0), "state_dim must be at least 1, got 0"),
-        (lambda: S4(1, 2, dt_min=0.2), "dt_min is 0.2 and dt_max is 0.1"),
-        (lambda: S4D(1, 2, dt_min=0.0), "dt_min is 0.0"),
-        (lambda: S4(1, 4, num_ssms=3), "num_ssms is 3: a divisor of hidden_size, 4"),
+        (lambda: S4(1, 2, dt_min=0.2), "dt_min and dt_max must be finite .* got 0.2 and 0.1"),
+        (lambda: S4D(1, 2, dt_min=0.0), "dt_min and dt_max must be finite .* got 0.0 and 0.1"),
+        (lambda: S4(1, 4, num_ssms=3), "num_ssms must divide hidden_size, 4, got 3"),
         (lambda: S4(1, 4, num_ssms=0), "num_ssms must be at least 1, got 0"),
         (lambda: LRU(1, 2, state_dim=-1), "state_dim must be at least 1, got -1"),
-        (lambda: LRU(1, 2, r_min=0.9, r_max=0.8), "r_min is 0.9 and r_max is 0.8"),
-        (lambda: LRU(1, 2, r_max=1.1), "r_max is 1.1"),
-        (lambda: LRU(1, 2, max_phase=7.0), "max_phase is 7.0"),
+        (lambda: LRU(1, 2, r_min=0.9, r_max=0.8), "r_min and r_max must satisfy .* got 0.9 and 0.8"),
+        (lambda: LRU(1, 2, r_max=1.1), "r_min and r_max must satisfy .* got 0.0 and 1.1"),
+        (lambda: LRU(1, 2, max_phase=7.0), "max_phase must be above 0 and at most 2π, got 7.0"),
     ],
 )
 def test_impossible_arguments_are_refused(build: Callable[[], Recurrence], message: str) -> None:

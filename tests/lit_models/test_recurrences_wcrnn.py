@@ -147,16 +147,16 @@ def test_elman_with_identity_residual() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"gamma": -0.01}, r"gamma is -0.01: 0 or more"),
-        ({"gamma": (-0.1, 0.1)}, r"gamma is \(-0.1, 0.1\): 0 or more"),
-        ({"gamma": (0.5, 0.1)}, r"gamma is \(0.5, 0.1\): .*low <= high"),
-        ({"r": math.nan}, "r is nan: a finite number"),
-        ({"residual": "diagonal", "r": (1.0, 2.0, 3.0)}, r"r is \(1.0, 2.0, 3.0\): .* pair"),
-        ({"r": (0.9, 1.0)}, r"r is \(0.9, 1.0\): residual 'scalar' has one strength"),
-        ({"residual": "orthogonal", "r": (0.9, 1.0)}, "residual 'orthogonal' has one strength"),
-        ({"phi": 0.3}, "phi is 0.3: residual 'scalar' has no angle"),
-        ({"residual": "rotation", "phi": math.inf}, "phi is inf"),
-        ({"residual": "rotation", "hidden_size": 5}, "hidden_size is 5: .* even"),
+        ({"gamma": -0.01}, "gamma must be at least 0, got -0.01"),
+        ({"gamma": (-0.1, 0.1)}, r"gamma must be at least 0, got \(-0.1, 0.1\)"),
+        ({"gamma": (0.5, 0.1)}, r"gamma must be .* low <= high, got \(0.5, 0.1\)"),
+        ({"r": math.nan}, "r must be a finite number or a pair .* got nan"),
+        ({"residual": "diagonal", "r": (1.0, 2.0, 3.0)}, r"r must be .* a pair .* got \(1.0, 2.0, 3.0\)"),
+        ({"r": (0.9, 1.0)}, r"r must be a single number for residual 'scalar', got \(0.9, 1.0\)"),
+        ({"residual": "orthogonal", "r": (0.9, 1.0)}, "a single number for residual 'orthogonal'"),
+        ({"phi": 0.3}, "phi must be 0 for residual 'scalar', which has no angle, got 0.3"),
+        ({"residual": "rotation", "phi": math.inf}, "phi must be a finite number .* got inf"),
+        ({"residual": "rotation", "hidden_size": 5}, "hidden_size must be even for residual 'rotation', got 5"),
     ],
 )
 def test_impossible_values(arguments: dict[str, object], message: str) -> None:
