@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import logging
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnbench.datamodules.real_data import DataMissingError, FoundSplit, Origin, find_split
+from rnnbench.datamodules.image_decoding import ImageRefusedError, decode_image
+from rnnbench.datamodules.real_data import (
+    DataMissingError,
+    FoundSplit,
+    Origin,
+    data_folder,
+    expand_home,
+    find_split,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +33,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLASSES = 10
+DECODING = 2
+"""Version of ``decode_image``: what an older one decoded is not read."""
+ABANDONED = 24 * 3600.0
+"""Seconds after which a half-written cache file is taken for the rest of a process that was killed."""
+
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 def load_images(
@@ -30,8 +47,9 @@ def load_images(
 ) -> tuple[Tensor, Tensor]:
     """Return the images [size, *image_shape] uint8 and labels [size] int64 of one split.
 
-    What was decoded is kept in ``cache_folder()``, under a name that changes with the data. When the Hub cannot be
-    reached, the newest copy that was made from it before is used, with a message.
+    What was decoded is kept in ``cache_folder()``, under a name that other data do not get: it holds the content or
+    the Hub's revision, the columns, the shape and the version of the decoding. When the Hub cannot be reached, the
+    newest copy that was made from it before is used, with a warning.
 
     Args:
         origin: the data set; its first column holds the images, its second the labels.
@@ -40,21 +58,22 @@ def load_images(
         image_shape: (height, width) for gray images, (height, width, 3) for colour.
 
     Raises:
-        DataMissingError: the data cannot be had, or hold an image of another size or a label outside 0 to 9.
+        DataMissingError: the data cannot be had, or hold an image that ``decode_image`` refuses or a label outside 0
+            to 9.
     """
-    found = find_images(origin, split, data_dir)
-    path = found if isinstance(found, Path) else _cache_file(origin, split, found.key)
-    cached = _read_cache(path, image_shape)
-    if cached is None and isinstance(found, Path):
-        raise _damaged_copy(path, origin)
-    if cached is None:
-        cached = _decode(found, origin, image_shape)
-        _write_cache(path, *cached)
-    images, labels = cached
+    found = find_images(origin, split, data_dir, image_shape)
+    path = found if isinstance(found, Path) else _cache_file(origin, split, found.identify(), image_shape)
+    arrays = path and _read_cache(path, image_shape)
+    if arrays is None and isinstance(found, Path):
+        raise _damaged_copy(found, origin)
+    if arrays is None:
+        arrays = _decode(found, image_shape)
+        _write_cache(path, *arrays)
+    images, labels = arrays
     return torch.from_numpy(images), torch.from_numpy(labels)
 
 
-def find_images(origin: Origin, split: str, data_dir: str | None) -> FoundSplit | Path:
+def find_images(origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...]) -> FoundSplit | Path:
     """Return where a split is, without decoding it: the split itself, or a copy in the cache of one out of reach.
 
     Raises:
@@ -63,28 +82,27 @@ def find_images(origin: Origin, split: str, data_dir: str | None) -> FoundSplit 
     try:
         return find_split(origin, split, data_dir)
     except DataMissingError as error:
-        if data_dir or os.environ.get("RNNBENCH_DATA"):
-            raise
-        copies = sorted(cache_folder().glob(_cache_file(origin, split, "hub-*").name), key=lambda p: p.stat().st_mtime)
+        folder, pattern = cache_folder(), _cache_name(origin, split, "hub-*", image_shape)
+        copies = [] if folder is None or data_folder(data_dir) else sorted(folder.glob(pattern), key=_modified)
         if not copies:
             raise
         logger.warning("%s. Using the copy %s", error, copies[-1])
         return copies[-1]
 
 
-def count_images(origin: Origin, split: str, data_dir: str | None) -> int:
+def count_images(origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...]) -> int:
     """Return the number of images of a split, without decoding them.
 
     Raises:
         DataMissingError: the data cannot be had.
     """
-    found = find_images(origin, split, data_dir)
+    found = find_images(origin, split, data_dir, image_shape)
     if not isinstance(found, Path):
-        return found.rows
+        return found.size
     try:
         with np.load(found, allow_pickle=False) as file:
             return len(file["labels"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise _damaged_copy(found, origin) from error
 
 
@@ -92,33 +110,55 @@ def _damaged_copy(path: Path, origin: Origin) -> DataMissingError:
     return DataMissingError(f"{path}, the only copy of {origin.hub} at hand, is damaged: delete it and go online")
 
 
-def cache_folder() -> Path:
-    """Return the folder of decoded images: RNNBENCH_CACHE, else ``~/.cache/rnnbench``."""
-    return Path(os.environ.get("RNNBENCH_CACHE") or "~/.cache/rnnbench").expanduser()
+def cache_folder() -> Path | None:
+    """Return the folder of decoded images: RNNBENCH_CACHE, else ``~/.cache/rnnbench``; None without a home directory.
+
+    An empty RNNBENCH_CACHE counts as none.
+    """
+    try:
+        return expand_home(os.environ.get("RNNBENCH_CACHE") or "~/.cache/rnnbench")
+    except RuntimeError:
+        return None
 
 
-def _cache_file(origin: Origin, split: str, key: str) -> Path:
-    return cache_folder() / f"{origin.folder}-{split}-{key}.npz"
+def _cache_name(origin: Origin, split: str, source: str, image_shape: tuple[int, ...]) -> str:
+    kind = hashlib.sha256(repr((list(origin.columns), image_shape, DECODING)).encode()).hexdigest()[:8]
+    return f"{origin.folder.replace('/', '-')}-{split}-{source}-{kind}.npz"
 
 
-def _read_cache(path: Path, image_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+def _cache_file(origin: Origin, split: str, source: str, image_shape: tuple[int, ...]) -> Path | None:
+    folder = cache_folder()
+    return folder and folder / _cache_name(origin, split, source, image_shape)
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _read_cache(path: Path, image_shape: tuple[int, ...]) -> _Arrays | None:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             images, labels = file["images"], file["labels"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         logger.warning("The decoded images in %s cannot be read (%s); they are decoded again", path, error)
         return None
     whole = images.shape == (len(labels), *image_shape) and (images.dtype, labels.dtype) == (np.uint8, np.int64)
     return (images, labels) if whole else None
 
 
-def _write_cache(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    # Written beside its place and moved there whole: two processes that do so at once write the same.
+def _write_cache(path: Path | None, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    if path is None:
+        logger.warning("There is no home directory: decoded images are kept if RNNBENCH_CACHE names a folder")
+        return
+    # Written under another name and then moved, whole: two processes that do so at once write the same.
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for rest in path.parent.glob("*.tmp"):
+            if time.time() - _modified(rest) > ABANDONED:
+                rest.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
             np.savez(file, images=images, labels=labels)
@@ -129,30 +169,30 @@ def _write_cache(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _decode(found: FoundSplit, origin: Origin, image_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    from PIL import Image
-
-    images = np.empty((found.rows, *image_shape), np.uint8)
-    labels = np.empty(found.rows, np.int64)
-    mode = "RGB" if len(image_shape) == 3 else "L"
-    for row, (encoded, label) in enumerate(_rows(found.read(), *origin.columns)):
+def _decode(found: FoundSplit, image_shape: tuple[int, ...]) -> _Arrays:
+    images = np.empty((found.size, *image_shape), np.uint8)
+    labels = np.empty(found.size, np.int64)
+    for row, (encoded, label) in enumerate(_rows(found)):
         where = f"row {row} of {found.where}"
+        if encoded is None:
+            raise DataMissingError(f"{where} is not an image: it holds nothing in column '{found.columns[0]}'")
         try:
-            with Image.open(io.BytesIO(encoded)) as image:
-                pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-        except (OSError, TypeError, ValueError) as error:
-            raise DataMissingError(f"{where} is not an image that can be decoded ({error})") from error
-        if pixels.shape != image_shape:
-            raise DataMissingError(f"{where} must be an image of shape {image_shape}, got {pixels.shape}")
+            images[row] = decode_image(encoded, image_shape)
+        except ImageRefusedError as error:
+            raise DataMissingError(f"{where} {error}") from error
         if label is None or not 0 <= label < CLASSES:
             raise DataMissingError(f"{where}: the label must be from 0 to {CLASSES - 1}, got {label}")
-        images[row], labels[row] = pixels, label
+        labels[row] = label
     return images, labels
 
 
-def _rows(tables: Iterator[pa.Table], image: str, label: str) -> Iterator[tuple[bytes, int]]:
-    for table in tables:
-        encoded = (chunk.field("bytes") for chunk in table.column(image).chunks)
-        yield from zip(
-            (item for chunk in encoded for item in chunk.to_pylist()), table.column(label).to_pylist(), strict=True
-        )
+def _rows(found: FoundSplit) -> Iterator[tuple[bytes | None, int | None]]:
+    image, label = found.columns
+    for table in found.tables():
+        encoded = (item for chunk in table.column(image).chunks for item in _bytes(chunk).to_pylist())
+        yield from zip(encoded, table.column(label).to_pylist(), strict=True)
+
+
+def _bytes(chunk: pa.Array) -> pa.Array:
+    # flatten() carries the nulls of the structs over to their fields.
+    return chunk.flatten()[chunk.type.get_field_index("bytes")] if hasattr(chunk, "field") else chunk

@@ -98,13 +98,13 @@ class _ImageSequences(SequenceDataModule):
             ValueError: ``val_size`` leaves no training image.
         """
         super().check_available()
-        find_images(self.origin, "test", self.data_dir)
+        find_images(self.origin, "test", self.data_dir, self.image_shape)
 
     def split_size(self, split: str) -> int:
         """Return the number of images of a split, without decoding them."""
         if split == "test":
-            return count_images(self.origin, "test", self.data_dir)
-        rows = count_images(self.origin, "train", self.data_dir)
+            return count_images(self.origin, "test", self.data_dir, self.image_shape)
+        rows = count_images(self.origin, "train", self.data_dir, self.image_shape)
         self._check_val_size(rows)
         return self.val_size if split == "val" else rows - self.val_size
 
@@ -153,7 +153,7 @@ class SequentialMNIST(_ImageSequences):
     [0, 512, 256, 768]
     """
 
-    origin = Origin("mnist", "ylecun/mnist", {"image": "image", "label": "class"})
+    origin = Origin("mnist", "ylecun/mnist", {"image": "image", "label": "class"}, {"train": 60000, "test": 10000})
     image_shape = (28, 28)
 
     def __init__(
@@ -205,7 +205,7 @@ class SequentialCIFAR10(_ImageSequences):
     ('sCIFAR10-gray', 3)
     """
 
-    origin = Origin("cifar10", "uoft-cs/cifar10", {"img": "image", "label": "class"})
+    origin = Origin("cifar10", "uoft-cs/cifar10", {"img": "image", "label": "class"}, {"train": 50000, "test": 10000})
     image_shape = (32, 32, 3)
 
     def __init__(

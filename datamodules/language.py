@@ -11,14 +11,13 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.loader import SequenceSource
-from rnnbench.datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Metric, MetricName, Task, Tokens
 from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
 from rnnbench.datamodules.vocabulary import published_vocabulary
 
 END_OF_LINE = "<eos>"
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
 class _LanguageModelling(SequenceDataModule):
@@ -79,12 +78,6 @@ class _LanguageModelling(SequenceDataModule):
             carries_state=True,
         )
 
-    def _tokens(self) -> dict[str, Tensor]:
-        """Return the tokens of each split."""
-        keys = tuple(find_split(self.origin, split, self.data_dir).key for split in SPLITS.values())
-        published = self.published_size
-        return _read_tokens(self.origin, self.by_words, published, self.vocabulary_size, self.data_dir, keys)
-
     @property
     def by_words(self) -> bool:
         """Whether tokens are words rather than characters."""
@@ -97,7 +90,8 @@ class _LanguageModelling(SequenceDataModule):
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constant scores: the training split's frequencies."""
-        tokens = self._tokens()
+        found = find_splits(self.origin, self.data_dir)
+        tokens = _read_tokens(found, self.by_words, self.published_size, self.vocabulary_size)
         sources: dict[str, SequenceSource] = {split: TokenSource(part, self.bptt) for split, part in tokens.items()}
         entries = self.task.output_size
         counts = tokens["train"][1:].bincount(minlength=entries).double()
@@ -180,7 +174,11 @@ class WikiText2(_LanguageModelling):
     """
 
     origin = Origin(
-        "wikitext-2-v1", "Salesforce/wikitext", {"text": "text"}, ("train", "validation", "test"), "wikitext-2-v1"
+        "wikitext-2-v1",
+        "Salesforce/wikitext",
+        {"text": "text"},
+        {"train": 36718, "validation": 3760, "test": 4358},
+        "wikitext-2-v1",
     )
 
     def __init__(
@@ -247,7 +245,7 @@ class Shakespeare(_LanguageModelling):
     ('Shakespeare', 66, 66, 6.04)
     """
 
-    origin = Origin("tiny_shakespeare", None, {"text": "text"}, ("train", "validation", "test"))
+    origin = Origin("tiny_shakespeare", None, {"text": "text"}, dict.fromkeys(SPLITS.values()))
 
     def __init__(
         self,
@@ -291,19 +289,15 @@ def text_tokens(rows: list[str], by_words: bool) -> list[str] | str:
 
 
 @functools.lru_cache(maxsize=8)
-def _read_tokens(
-    origin: Origin, by_words: bool, published: int, size: int | None, data_dir: str | None, keys: tuple[str, ...]
-) -> dict[str, Tensor]:
-    # The keys change whenever the data do: runs of one suite share what was read once.
-    texts, places = {}, {}
-    for split, name in SPLITS.items():
-        rows, places[split] = read_rows(origin, name, data_dir)
-        texts[split] = text_tokens([text for (text,) in rows], by_words)
+def _read_tokens(splits: tuple[FoundSplit, ...], by_words: bool, published: int, size: int | None) -> dict[str, Tensor]:
+    # Runs of one suite share what was read once; other data are another key.
+    texts = {}
+    for split, found in zip(SPLITS, splits, strict=True):
+        texts[split] = text_tokens([text for (text,) in found.values()], by_words)
         if len(texts[split]) < 2:
-            unit = "words" if by_words else "characters"
             raise DataMissingError(
-                f"rows 0 to {len(rows) - 1} of {places[split]} hold {len(texts[split])} {unit} together: at least 2, "
-                "an input and its target, are needed"
+                f"rows 0 to {found.size - 1} of {found.where} must hold 2 {'words' if by_words else 'characters'} "
+                f"together, an input and its target, got {len(texts[split])}"
             )
-    vocabulary = published_vocabulary(texts["train"], size, published, places["train"])
+    vocabulary = published_vocabulary(texts["train"], size, published, splits[0].where)
     return {split: vocabulary.numbers(text) for split, text in texts.items()}

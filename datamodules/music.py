@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.loader import SequenceSource
-from rnnbench.datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task
@@ -20,17 +20,13 @@ from rnnbench.datamodules.task import Metric, Task
 KEYS = 88
 LOWEST, HIGHEST = 21, 108
 """MIDI numbers of the piano's keys."""
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
-#: Of each collection: its task's name, and the frames of its longest piece.
+#: Of each collection: its task's name, the frames of its longest piece, and the pieces of its splits.
 COLLECTIONS = {
-    "jsb_chorales": ("JSB", 160),
-    "musedata": ("MuseData", 4273),
-    "nottingham": ("Nottingham", 1793),
-    "piano_midi": ("Piano-midi", 3857),
-}
-_ORIGINS = {
-    name: Origin(f"music/{name}", None, {"notes": "notes"}, ("train", "validation", "test")) for name in COLLECTIONS
+    "jsb_chorales": ("JSB", 160, (229, 76, 77)),
+    "musedata": ("MuseData", 4273, (524, 135, 124)),
+    "nottingham": ("Nottingham", 1793, (694, 173, 170)),
+    "piano_midi": ("Piano-midi", 3857, (87, 12, 25)),
 }
 
 
@@ -95,9 +91,9 @@ class Music(SequenceDataModule):
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constant scores."""
-        origin = _ORIGINS[self.collection]
-        keys = tuple(find_split(origin, split, self.data_dir).key for split in SPLITS.values())
-        sources = _read_pieces(origin, self.max_frames, self.data_dir, keys)
+        rows = dict(zip(SPLITS.values(), COLLECTIONS[self.collection][2], strict=True))
+        origin = Origin(f"music/{self.collection}", None, {"notes": "notes"}, rows)
+        sources = _read_pieces(find_splits(origin, self.data_dir), self.max_frames)
         count = len(sources["train"].targets)
         # At least half an occurrence each way: no constant may give a key no chance at all.
         frequency = sources["train"].targets.double().mean(0).clamp(0.5 / count, 1 - 0.5 / count)
@@ -115,15 +111,13 @@ def piano_roll(frames: list[list[int]]) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4)
-def _read_pieces(
-    origin: Origin, max_frames: int, data_dir: str | None, keys: tuple[str, ...]
-) -> dict[str, RaggedSource]:
-    # The keys change whenever the data do: runs of one suite share what was read once.
+def _read_pieces(splits: tuple[FoundSplit, ...], max_frames: int) -> dict[str, RaggedSource]:
+    # Runs of one suite share what was read once; other data are another key.
     sources = {}
-    for split, name in SPLITS.items():
-        rows, where = read_rows(origin, name, data_dir)
+    for split, found in zip(SPLITS, splits, strict=True):
+        rows = found.values()
         for number, (frames,) in enumerate(rows):
-            _check_piece(frames, max_frames, f"row {number} of {where}")
+            _check_piece(frames, max_frames, f"row {number} of {found.where}")
         rolls = [piano_roll(frames) for (frames,) in rows]
         inputs, targets = torch.cat([roll[:-1] for roll in rolls]), torch.cat([roll[1:] for roll in rolls])
         sources[split] = RaggedSource(inputs, targets, torch.tensor([len(roll) - 1 for roll in rolls]))

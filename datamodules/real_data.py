@@ -1,28 +1,32 @@
-"""Where real data come from: a folder of Parquet files, or the Hugging Face Hub; through the ``datasets`` library."""
+"""Where real data come from: a folder of Parquet files, or the Hugging Face Hub."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.datamodules.parquet_columns import ColumnKind, column_mistake
 
 if TYPE_CHECKING:
-    import datasets
     import pyarrow as pa
 
-ColumnKind = Literal["image", "class", "text", "words", "notes"]
-"""Encoded images (``bytes`` of an image file), class numbers, text, lists of words, or lists of lists of notes."""
+logger = logging.getLogger(__name__)
+
+SPLITS = {"train": "train", "val": "validation", "test": "test"}
+"""Names of the files of data sets that come with all three splits."""
 
 HUB_TIMEOUT = 5.0
 """Seconds to wait for the Hub to answer at all. Asked once, before ``datasets`` would retry for half a minute."""
 
 
 class DataMissingError(ValueError):
-    """Real data that cannot be had, or are not what they should be; the message says how to get them."""
+    """Real data that cannot be had, or that break a rule; the message says which, and how to get them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,38 +37,68 @@ class Origin:
         folder: its folder under ``data_dir``, with one file ``<split>.parquet`` a split.
         hub: its name on the Hugging Face Hub; None where it is not there in this form.
         columns: what each needed column holds (``ColumnKind``).
-        splits: names of its splits.
+        rows: of each split the published number of rows, of which others are warned, or None where any will do.
         hub_config: which configuration of the Hub's data set is meant.
     """
 
     folder: str
     hub: str | None
     columns: dict[str, ColumnKind]
-    splits: tuple[str, ...] = ("train", "test")
+    rows: dict[str, int | None]
     hub_config: str | None = None
 
     @property
     def files(self) -> str:
         """The files of all splits below ``data_dir``, for messages."""
-        *first, last = (f"{self.folder}/{split}.parquet" for split in self.splits)
+        *first, last = (f"{self.folder}/{split}.parquet" for split in self.rows)
         return f"{', '.join(first)} and {last}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoundSplit:
-    """A split that was found, its columns checked, its rows not read yet.
+    """A split that was found, its columns checked, its rows not read yet. Equal to another one that holds the same.
 
     Attributes:
         where: path or name, for messages.
-        key: changes whenever the data do.
-        rows: number of rows, at least 1.
-        read: yields its rows as Arrow tables.
+        size: number of rows, at least 1.
+        columns: names of the columns that are read.
+        tables: yields its rows as Arrow tables.
+        identify: returns a text that differs for different data; it may read the whole file, once.
     """
 
     where: str
-    key: str
-    rows: int
-    read: Callable[[], Iterator[pa.Table]]
+    size: int
+    columns: tuple[str, ...]
+    tables: Callable[[], Iterator[pa.Table]] = field(repr=False)
+    identify: Callable[[], str] = field(repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both hold the same data."""
+        return isinstance(other, FoundSplit) and self.identify() == other.identify()
+
+    def __hash__(self) -> int:
+        """Return a hash of the data."""
+        return hash(self.identify())
+
+    def values(self) -> list[tuple[Any, ...]]:
+        """Return all rows as plain Python values, one entry a column.
+
+        Raises:
+            DataMissingError: the file is damaged, or a row holds nothing in a column; the message names the row.
+        """
+        rows: list[tuple[Any, ...]] = []
+        for table in self.tables():
+            rows += zip(*(table.column(name).to_pylist() for name in self.columns), strict=True)
+        for number, row in enumerate(rows):
+            if None in row:
+                column = self.columns[row.index(None)]
+                raise DataMissingError(f"row {number} of {self.where} holds nothing in column '{column}'")
+        return rows
+
+
+def find_splits(origin: Origin, data_dir: str | None) -> tuple[FoundSplit, ...]:
+    """Find all splits, in the order of ``origin.rows``; see ``find_split``."""
+    return tuple(find_split(origin, split, data_dir) for split in origin.rows)
 
 
 def find_split(origin: Origin, split: str, data_dir: str | None) -> FoundSplit:
@@ -76,15 +110,55 @@ def find_split(origin: Origin, split: str, data_dir: str | None) -> FoundSplit:
     Raises:
         DataMissingError: no such file; a damaged or empty one; a missing column; or the Hub cannot be reached.
     """
-    folder = data_dir or os.environ.get("RNNBENCH_DATA")
-    if folder:
-        return _in_folder(origin, split, Path(folder).expanduser())
-    if origin.hub is None:
+    folder = data_folder(data_dir)
+    if folder is None and origin.hub is None:
         raise DataMissingError(
             f"{origin.folder} is not on the Hugging Face Hub in the form that is needed: give data_dir or "
-            f"RNNBENCH_DATA a folder that holds {origin.files} (docs/data.md lists their columns)"
+            f"RNNBENCH_DATA a folder that holds {origin.files} (the README says with which columns)"
         )
-    return _on_hub(origin, split)
+    found = _on_hub(origin, split) if folder is None else _in_folder(origin, split, folder)
+    published = origin.rows[split]
+    if published is not None and found.size != published:
+        _warn_once(f"{found.where} has {found.size} rows, not the published {published}: scores are not comparable")
+    return found
+
+
+def data_folder(data_dir: str | None) -> Path | None:
+    """Return the folder that ``data_dir``, else RNNBENCH_DATA, names; None if neither does.
+
+    Raises:
+        DataMissingError: the name is empty (an empty RNNBENCH_DATA counts as none), a file, or needs a home directory
+            that does not exist.
+    """
+    source = "RNNBENCH_DATA" if data_dir is None else "data_dir"
+    name = (os.environ.get("RNNBENCH_DATA") or None) if data_dir is None else str(data_dir)
+    if name is None:
+        return None
+    try:
+        folder = expand_home(name)
+    except RuntimeError as error:
+        raise DataMissingError(f"{source} must name a folder, got {name!r}: {error}") from error
+    if not name or folder.is_file():
+        raise DataMissingError(f"{source} must name a folder, got {f'the file {name}' if name else 'an empty name'}")
+    return folder.absolute()
+
+
+def expand_home(name: str) -> Path:
+    """Return a path whose leading ``~`` is the home directory, as in a shell, unless something has just this name.
+
+    Raises:
+        RuntimeError: there is no home directory.
+
+    >>> expand_home("data/~1 [v2]::a*").as_posix()
+    'data/~1 [v2]::a*'
+    """
+    path = Path(name)
+    return path if path.exists() else path.expanduser()
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)
 
 
 def _in_folder(origin: Origin, split: str, folder: Path) -> FoundSplit:
@@ -95,26 +169,38 @@ def _in_folder(origin: Origin, split: str, folder: Path) -> FoundSplit:
     layout = f"give data_dir or RNNBENCH_DATA a folder that holds {origin.files}"
     if origin.hub:
         layout += f", or leave both out to download {origin.hub} from the Hugging Face Hub"
+
+    def tables() -> Iterator[pa.Table]:
+        # From the opened file: Arrow and datasets take some characters of a path for more than themselves.
+        with path.open("rb") as file:
+            try:
+                for batch in pq.ParquetFile(file).iter_batches(1000, columns=list(origin.columns)):
+                    yield pa.Table.from_batches([batch])
+            except (OSError, pa.ArrowException) as error:
+                raise DataMissingError(f"{path} cannot be read as Parquet ({error}): {layout}") from error
+
     try:
-        footer, schema, stat = pq.read_metadata(path), pq.read_schema(path), path.stat()
-    except FileNotFoundError as error:
-        raise DataMissingError(f"{path} does not exist: {layout}") from error
+        if not path.is_file():
+            raise DataMissingError(f"{path} {'is not a file' if path.exists() else 'does not exist'}: {layout}")
+        stat = path.stat()
+        with path.open("rb") as file:
+            footer = pq.ParquetFile(file)
+            schema, rows = footer.schema_arrow, footer.metadata.num_rows
     except (OSError, pa.ArrowException) as error:
         raise DataMissingError(f"{path} cannot be read as Parquet ({error}): {layout}") from error
-    _check_columns(origin, schema, footer.num_rows, str(path))
-    key = hashlib.sha256(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:16]
+    _check_rows(origin, schema, rows, str(path))
+    identify = functools.partial(_content_hash, path, stat.st_size, stat.st_mtime_ns)
+    return FoundSplit(str(path), rows, tuple(origin.columns), tables, identify)
 
-    def read() -> Iterator[pa.Table]:
-        import datasets
 
-        # Streamed, and with a cache that is gone at the end: otherwise datasets first writes a copy of the whole file.
-        with tempfile.TemporaryDirectory() as cache:
-            rows = datasets.load_dataset(
-                "parquet", data_files={split: str(path)}, split=split, streaming=True, cache_dir=cache
-            )
-            yield from _tables(origin, rows)
-
-    return FoundSplit(str(path), key, footer.num_rows, read)
+@functools.lru_cache(maxsize=64)
+def _content_hash(path: Path, size: int, modified: int) -> str:
+    # Size and time alone are the same for two files that rsync or a container image put in the same place.
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
 
 
 def _on_hub(origin: Origin, split: str) -> FoundSplit:
@@ -122,76 +208,35 @@ def _on_hub(origin: Origin, split: str) -> FoundSplit:
     from huggingface_hub import HfApi
 
     where = f"{origin.hub} ({split}) of the Hugging Face Hub"
-    advice = (
-        f"connect to the network once, or give data_dir (or the environment's RNNBENCH_DATA) a folder that holds "
-        f"{origin.files}"
-    )
     revision = None
     try:
         if not datasets.config.HF_HUB_OFFLINE:
-            revision = HfApi().dataset_info(origin.hub, timeout=HUB_TIMEOUT).sha
+            revision = HfApi().dataset_info(str(origin.hub), timeout=HUB_TIMEOUT).sha
         # Offline by choice: what datasets has kept from an earlier download will do.
         configuration = [origin.hub_config] if origin.hub_config else []
         rows = datasets.load_dataset(origin.hub, *configuration, split=split, revision=revision)
     except Exception as error:  # the Hub's client raises another library's errors, a different one each major version
-        raise DataMissingError(f"{where} cannot be had ({type(error).__name__}: {error}): {advice}") from error
-    _check_columns(origin, rows.features.arrow_schema, len(rows), where)
-    return FoundSplit(where, f"hub-{revision or rows._fingerprint}", len(rows), lambda: _tables(origin, rows))
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DataMissingError(
+            f"{where} cannot be had ({reason}): connect to the network once, or give data_dir (or the environment's "
+            f"RNNBENCH_DATA) a folder that holds {origin.files}"
+        ) from error
+    _check_rows(origin, rows.features.arrow_schema, len(rows), where)
+
+    def tables() -> Iterator[pa.Table]:
+        selected = rows.select_columns(list(origin.columns))
+        for name, kind in origin.columns.items():
+            if kind == "image":  # decoded by us, all at once, not row by row
+                selected = selected.cast_column(name, datasets.Image(decode=False))
+        return selected.with_format("arrow").iter(batch_size=1000)
+
+    return FoundSplit(where, len(rows), tuple(origin.columns), tables, lambda: f"hub-{revision or rows._fingerprint}")
 
 
-def _tables(origin: Origin, rows: datasets.Dataset | datasets.IterableDataset) -> Iterator[pa.Table]:
-    import datasets
-
-    rows = rows.select_columns(list(origin.columns))
+def _check_rows(origin: Origin, schema: pa.Schema, rows: int, where: str) -> None:
     for name, kind in origin.columns.items():
-        if kind == "image":  # decoded by us, all at once, not row by row
-            rows = rows.cast_column(name, datasets.Image(decode=False))
-    return rows.with_format("arrow").iter(batch_size=1000)
-
-
-def _check_columns(origin: Origin, schema: pa.Schema, rows: int, where: str) -> None:
-    import pyarrow as pa
-
-    def is_image(kind: pa.DataType) -> bool:
-        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-            kind = kind.field("bytes").type
-        return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-    def is_text(kind: pa.DataType) -> bool:
-        return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-    def list_of(inner: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-        return lambda kind: (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and inner(kind.value_type)
-
-    expected = {
-        "image": (is_image, "encoded images (binary, or a struct with a binary field 'bytes')"),
-        "class": (pa.types.is_integer, "class numbers (integers)"),
-        "text": (is_text, "text (strings)"),
-        "words": (list_of(is_text), "lists of words (lists of strings)"),
-        "notes": (list_of(list_of(pa.types.is_integer)), "a list of notes a step (lists of lists of integers)"),
-    }
-    for name, kind in origin.columns.items():
-        if name not in schema.names:
-            raise DataMissingError(f"{where} has no column '{name}': it has {', '.join(schema.names) or 'none'}")
-        accepts, what = expected[kind]
-        if not accepts(schema.field(name).type):
-            raise DataMissingError(f"column '{name}' of {where} is {schema.field(name).type}: it should hold {what}")
+        mistake = column_mistake(schema, name, kind)
+        if mistake:
+            raise DataMissingError(f"{where}: {mistake}")
     if rows == 0:
         raise DataMissingError(f"{where} is empty")
-
-
-def read_rows(origin: Origin, split: str, data_dir: str | None) -> tuple[list[tuple[Any, ...]], str]:
-    """Return all rows of a split as plain Python values, one entry a column, and where they came from.
-
-    Raises:
-        DataMissingError: as ``find_split``, or a row holds nothing in a column; the message names the row.
-    """
-    found = find_split(origin, split, data_dir)
-    rows: list[tuple[Any, ...]] = []
-    for table in found.read():
-        rows += zip(*(table.column(name).to_pylist() for name in origin.columns), strict=True)
-    for number, row in enumerate(rows):
-        for name, value in zip(origin.columns, row, strict=True):
-            if value is None:
-                raise DataMissingError(f"row {number} of {found.where} holds nothing in column '{name}'")
-    return rows, found.where

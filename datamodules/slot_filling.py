@@ -11,13 +11,12 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.loader import SequenceSource
-from rnnbench.datamodules.real_data import DataMissingError, Origin, find_split, read_rows
+from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task, Tokens
 from rnnbench.datamodules.vocabulary import published_vocabulary
 
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 WORDS = 868
 """Different words of the training split, and the unknown one."""
 
@@ -85,7 +84,7 @@ class ATIS(SequenceDataModule):
 
     fixed_splits: ClassVar[bool] = True
     origin: ClassVar[Origin] = Origin(
-        "atis", None, {"tokens": "words", "tags": "words"}, ("train", "validation", "test")
+        "atis", None, {"tokens": "words", "tags": "words"}, {"train": 4478, "validation": 500, "test": 893}
     )
 
     def __init__(
@@ -134,8 +133,8 @@ class ATIS(SequenceDataModule):
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constants score."""
-        keys = tuple(find_split(self.origin, split, self.data_dir).key for split in SPLITS.values())
-        sources = _read_sentences(self.origin, self.vocabulary_size, self.max_length, self.data_dir, keys)
+        found = find_splits(self.origin, self.data_dir)
+        sources = _read_sentences(found, self.vocabulary_size, self.max_length)
         train, test = sources["train"].targets, sources["test"].targets
         counts = train.bincount(minlength=len(LABELS)).double().clamp(min=0.5)
         cross_entropy = -(counts / counts.sum()).log()[test].mean().item()
@@ -166,17 +165,15 @@ def best_constant(targets: Tensor) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _read_sentences(
-    origin: Origin, size: int | None, max_length: int, data_dir: str | None, keys: tuple[str, ...]
-) -> dict[str, RaggedSource]:
-    # The keys change whenever the data do: runs of one suite share what was read once.
-    rows, places = {}, {}
-    for split, name in SPLITS.items():
-        rows[split], places[split] = read_rows(origin, name, data_dir)
+def _read_sentences(splits: tuple[FoundSplit, ...], size: int | None, max_length: int) -> dict[str, RaggedSource]:
+    # Runs of one suite share what was read once; other data are another key.
+    rows = {}
+    for split, found in zip(SPLITS, splits, strict=True):
+        rows[split] = found.values()
         for number, (words, tags) in enumerate(rows[split]):
-            _check_sentence(words, tags, max_length, f"row {number} of {places[split]}")
+            _check_sentence(words, tags, max_length, f"row {number} of {found.where}")
     training = (word for words, _ in rows["train"] for word in words)
-    vocabulary = published_vocabulary(training, size, WORDS, places["train"])
+    vocabulary = published_vocabulary(training, size, WORDS, splits[0].where)
     numbers = {label: number for number, label in enumerate(LABELS)}
     sources = {}
     for split, sentences in rows.items():

@@ -49,27 +49,27 @@ BAD = {
     "missing column": (
         "Music",
         lambda folder: write(folder, "music/jsb_chorales", TRAIN, pieces=pa.array([PIECE], NOTES)),
-        ["jsb_chorales/train.parquet has no column 'notes'", "it has pieces"],
+        ["jsb_chorales/train.parquet: there must be one column 'notes', got pieces"],
     ),
     "missing tags": (
         "ATIS",
         lambda folder: write(folder, "atis", TEST, tokens=pa.array([["to"]], STRINGS)),
-        ["atis/test.parquet has no column 'tags'", "it has tokens"],
+        ["atis/test.parquet: there must be one column 'tags', got tokens"],
     ),
     "wrong type of notes": (
         "Music",
         lambda folder: write(folder, "music/jsb_chorales", TEST, notes=pa.array([[60, 62]], pa.list_(pa.int32()))),
-        ["column 'notes' of", "test.parquet", "list<", "a list of notes a step"],
+        ["test.parquet: column 'notes' must hold a list of notes a step", "got list<"],
     ),
     "wrong type of tokens": (
         "ATIS",
         lambda folder: write(folder, "atis", TRAIN, tokens=pa.array(["to"]), tags=pa.array([["O"]], STRINGS)),
-        ["column 'tokens' of", "train.parquet is string", "lists of words"],
+        ["train.parquet: column 'tokens' must hold lists of words", "got string"],
     ),
     "wrong type of text": (
         "Words",
         lambda folder: write(folder, "wikitext-2-v1", TRAIN, text=pa.array([1, 2])),
-        ["column 'text' of", "train.parquet is int64", "text (strings)"],
+        ["train.parquet: column 'text' must hold text (strings), got int64"],
     ),
     "empty split of music": ("Music", music(TRAIN, []), ["train.parquet is empty"]),
     "empty split of requests": ("ATIS", requests("validation"), ["validation.parquet is empty"]),
@@ -104,12 +104,12 @@ BAD = {
     "text of one word": (
         "Words",
         lambda folder: write_lines(folder, TEST, [""]),
-        ["rows 0 to 0 of", "test.parquet hold 1 words together", "at least 2"],
+        ["rows 0 to 0 of", "test.parquet must hold 2 words together", "got 1"],
     ),
     "text of no characters": (
         "Chars",
         lambda folder: write_lines(folder, TRAIN, ["", ""], "tiny_shakespeare"),
-        ["rows 0 to 1 of", "train.parquet hold 0 characters together", "at least 2"],
+        ["rows 0 to 1 of", "train.parquet must hold 2 characters together", "got 0"],
     ),
     "row of nothing": (
         "Words",
