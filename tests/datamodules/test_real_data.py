@@ -1,18 +1,22 @@
 import logging
 import os
+import pwd
+import shutil
 import subprocess
 import sys
 import threading
+import time
 import types
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from rnnbench.datamodules import SequentialCIFAR10, SequentialMNIST
+from rnnbench.datamodules import Music, SequentialCIFAR10, SequentialMNIST, image_tensors, real_data
 from rnnbench.datamodules.image_tensors import load_images
-from rnnbench.datamodules.real_data import DataMissingError
+from rnnbench.datamodules.real_data import DataMissingError, Origin
 from tests.datamodules.small_images import TEST, make_pixels, png, write_split
 
 MNIST = SequentialMNIST.origin
@@ -39,46 +43,115 @@ def test_a_missing_folder_says_where_to_point(tmp_path):
         SequentialCIFAR10(data_dir=str(tmp_path)).check_available()
 
 
-def test_a_missing_file(image_dir):
-    (image_dir / "mnist/test.parquet").unlink()
-    fails(image_dir, r"mnist/test\.parquet does not exist")
+def write_labels(image_dir, **columns):
+    write_split(image_dir, "mnist", "train", 40, **columns)
+
+
+def damage_pages(path):
+    """The footer stays whole: what is damaged is seen when rows are read."""
+    content = path.read_bytes()
+    path.write_bytes(content[:200] + bytes(2000) + content[2200:])
+
+
+MISTAKES = {
+    "no file": (lambda path: path.unlink(), r"mnist/train\.parquet does not exist", True),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), r"mnist/train\.parquet is not a file", True),
+    "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), r"mnist/train\.parquet is not a file", True),
+    "no Parquet": (lambda path: path.write_bytes(b"not Parquet at all"), "cannot be read as Parquet", True),
+    "damaged pages": (damage_pages, r"train\.parquet (cannot be read as Parquet|.*image)", False),
+    "no column": (
+        lambda path: write_labels(path.parents[1], label=None),
+        r"train\.parquet: there must be one column 'label', got image",
+        True,
+    ),
+    "labels of text": (
+        lambda path: write_labels(path.parents[1], label=pa.array(["seven"] * 40)),
+        r"column 'label' must hold class numbers \(integers\), got string",
+        True,
+    ),
+    "lists for images": (
+        lambda path: write_labels(path.parents[1], image=pa.array([[1, 2]] * 40)),
+        "column 'image' must hold encoded images .*, got list",
+        True,
+    ),
+    "two columns of one name": (
+        lambda path: pq.write_table(
+            pa.table([pq.read_table(path)[i] for i in (0, 1, 1)], ["image", *["label"] * 2]), path
+        ),
+        "must be one column 'label', got image, label, label",
+        True,
+    ),
+    "no row": (lambda path: write_split(path.parents[1], "mnist", "train", 0), r"train\.parquet is empty", True),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message", "early"), MISTAKES.values(), ids=MISTAKES)
+def test_a_file_that_is_not_what_it_should_be(image_dir, spoil, message, early):
+    spoil(image_dir / "mnist/train.parquet")
+    fails(image_dir, message, early)
+
+
+NAMES = [
+    "data [v2]",
+    "run::3",
+    "a*b?",
+    "~x",
+    "a~1",
+    "#1",
+    " two  words ",
+    "Größe",
+    "-rf",
+    "file:x",
+    "s3:",
+    "%41",
+    "{a,b}",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_is_literal(tmp_path, monkeypatch, name):
+    write_split(tmp_path / "aXbY", "mnist", "test", 2)  # what the pattern a*b? would find
+    write_split(tmp_path / name, "mnist", "test", 3)
+    monkeypatch.chdir(tmp_path)
+    for folder in (str(tmp_path / name), name):
+        assert len(load(folder)[0]) == 3
+
+
+@pytest.fixture
+def no_home(monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
 
 
 def test_the_environment_names_the_folder(image_dir, monkeypatch):
-    monkeypatch.setenv("RNNBENCH_DATA", str(image_dir))
-    data = SequentialMNIST(val_size=10, batch_size=8)
-    data.check_available()
-    data.setup()
-    other = data_module(image_dir)
-    other.setup()
-    assert data.fingerprint() == other.fingerprint()
+    monkeypatch.chdir(image_dir.parent)
+    monkeypatch.setenv("HOME", str(image_dir.parent))
+    expected = load(image_dir)[0]
+    for name in (image_dir, image_dir.name, f"~/{image_dir.name}"):
+        monkeypatch.setenv("RNNBENCH_DATA", str(name))
+        assert torch.equal(load_images(MNIST, "test", None, (28, 28))[0], expected)
+    monkeypatch.setenv("RNNBENCH_DATA", "")
+    with pytest.raises(DataMissingError, match=r"jsb_chorales is not on the Hugging Face Hub .*: give data_dir"):
+        Music().check_available()
 
 
-def test_a_file_that_is_no_parquet(image_dir):
-    (image_dir / "mnist/train.parquet").write_bytes(b"not Parquet at all")
-    fails(image_dir, "cannot be read as Parquet")
+def test_a_name_that_is_no_folder_is_refused(image_dir, monkeypatch, no_home):
+    for name, message in (
+        (image_dir / "mnist/test.parquet", r"RNNBENCH_DATA must name a folder, got the file .*test\.parquet"),
+        ("~/data", "RNNBENCH_DATA must name a folder, got '~/data': .*home"),
+    ):
+        monkeypatch.setenv("RNNBENCH_DATA", str(name))
+        with pytest.raises(DataMissingError, match=message):
+            SequentialMNIST().check_available()
+    with pytest.raises(DataMissingError, match="data_dir must name a folder, got an empty name"):
+        SequentialMNIST(data_dir="").check_available()
 
 
-def test_a_missing_column(image_dir):
-    write_split(image_dir, "mnist", "train", 40, label=None)
-    fails(image_dir, r"train\.parquet: there must be one column 'label', got image")
-
-
-@pytest.mark.parametrize(
-    ("column", "values", "message"),
-    [
-        ("label", pa.array(["seven"] * 40), r"column 'label' must hold class numbers \(integers\), got string"),
-        ("image", pa.array([[1, 2]] * 40), "column 'image' must hold encoded images .*, got list"),
-    ],
-)
-def test_a_column_of_another_type(image_dir, column, values, message):
-    write_split(image_dir, "mnist", "train", 40, **{column: values})
-    fails(image_dir, message)
-
-
-def test_an_empty_split(image_dir):
-    write_split(image_dir, "mnist", "test", 0)
-    fails(image_dir, r"test\.parquet is empty")
+def test_another_number_of_rows_than_published_is_warned_of_once(image_dir, caplog):
+    for _ in range(2):
+        load(image_dir)
+    (warning,) = caplog.messages
+    assert warning.endswith("test.parquet has 12 rows, not the published 10000: scores are not comparable")
 
 
 def image_column(*encoded):
@@ -109,8 +182,6 @@ def test_images_may_be_plain_bytes(image_dir):
 
 
 def count_decoding(monkeypatch):
-    from rnnbench.datamodules import image_tensors
-
     calls, decode = [], image_tensors._decode
     monkeypatch.setattr(image_tensors, "_decode", lambda *args: calls.append(args) or decode(*args))
     return calls
@@ -125,10 +196,28 @@ def test_images_are_decoded_once(image_dir, cache_dir, monkeypatch):
     assert [path.suffix for path in cache_dir.iterdir()] == [".npz"]
 
 
-def test_a_changed_file_is_decoded_again(image_dir):
-    before = load(image_dir)[0]
-    write_split(image_dir, "mnist", "test", TEST + 1)
-    assert len(load(image_dir)[0]) == len(before) + 1
+def test_other_data_in_the_same_place_of_the_same_size_and_time_are_decoded_again(image_dir, tmp_path, monkeypatch):
+    path = image_dir / "mnist/test.parquet"
+    first, before = load(image_dir), path.stat()
+    write_split(image_dir, "mnist", "test", TEST, label=pa.array([1, 0, *np.arange(2, TEST) % 10]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    real_data._content_hash.cache_clear()  # as in another process
+    assert not torch.equal(load(image_dir)[1], first[1])
+    # The same data elsewhere are not.
+    decoded = count_decoding(monkeypatch)
+    shutil.copytree(image_dir, tmp_path / "moved")
+    load(tmp_path / "moved")
+    assert not decoded
+
+
+def test_columns_and_shapes_of_one_file_have_caches_of_their_own(image_dir):
+    other = Origin("mnist", None, {"label": "class", "image": "image"}, MNIST.rows)
+    names = {
+        image_tensors._cache_file(origin, "test", "abc", shape)
+        for origin, shape in ((MNIST, (28, 28)), (MNIST, (28, 28, 3)), (other, (28, 28)))
+    }
+    assert len(names) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 a torn archive"])
@@ -150,12 +239,20 @@ def test_an_unwritable_cache_costs_time_only(image_dir, tmp_path, monkeypatch, c
     assert "cannot be kept in" in caplog.text
 
 
-def test_the_cache_of_datasets_is_not_needed_for_a_folder(image_dir, tmp_path, monkeypatch):
-    import datasets
-
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file" / "cache")
+def test_without_a_home_directory_nothing_is_kept(image_dir, monkeypatch, no_home, caplog):
+    monkeypatch.setenv("RNNBENCH_CACHE", "")
     assert len(load(image_dir)[0]) == TEST
+    assert "There is no home directory" in caplog.text
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(image_dir, cache_dir):
+    cache_dir.mkdir()
+    for name, age in (("old.tmp", 25 * 3600), ("new.tmp", 60)):
+        (cache_dir / name).write_bytes(b"half")
+        os.utime(cache_dir / name, (time.time() - age,) * 2)
+    load(image_dir)
+    assert {path.suffix for path in cache_dir.iterdir()} == {".npz", ".tmp"}
+    assert not (cache_dir / "old.tmp").exists()
 
 
 def test_a_full_disk_leaves_no_rest(image_dir, cache_dir, monkeypatch, caplog):
@@ -227,7 +324,7 @@ def test_without_the_hub_an_earlier_copy_is_used(hub, cache_dir, caplog):
     hub.revision = None
     (newest,) = cache_dir.iterdir()
     for name, age in (("aaa", 100), ("zzz", 50)):
-        older = cache_dir / f"mnist-test-hub-{name}.npz"
+        older = cache_dir / newest.name.replace("abc123", name)
         older.write_bytes(b"")
         os.utime(older, (newest.stat().st_mtime - age,) * 2)
     with caplog.at_level(logging.WARNING):
