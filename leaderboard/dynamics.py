@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.schema import Measure, Record
 from rnnbench.leaderboard.side_file import Arrays
 from rnnbench.leaderboard.store import Problem, path_of, read_side_arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: By network: the arrays of one measure at one moment, by their short names, of each instance that has them.
 Series = dict[str, list[Arrays]]
@@ -19,18 +24,13 @@ _AXES: dict[str, dict[str, str]] = {
     "lyapunov": {"exponents": "bs", "curve_steps": "p", "curve": "pq"},
     "hessian": {"eigenvalues": "k", "ggn_eigenvalues": "g"},
     "gradient_flow": {"norm_inf": "t", "norm_2": "t"},
-    "truncation": {
-        "ks": "k",
-        "state_error": "k",
-        "state_error_max": "k",
-        "output_error": "k",
-        "bound": "k",
-        "metric": "k",
-    },
+    "truncation": dict.fromkeys(("ks", "state_error", "state_error_max", "output_error", "bound", "metric"), "k"),
     "memory_capacity": {"delays": "p", "capacity": "p"},
     "polynomial_degree": {"steps": "t", "degree": "t"},
     "truncated_training": {"ks": "k", "distance": "kn"},
 }
+# Those of them that lie along a horizontal axis: delays and steps from 0 on, numbers of inputs from 1 on.
+_PLACES = {"curve_steps": 0, "delays": 0, "steps": 0, "ks": 1}
 
 
 class SideFiles:
@@ -72,11 +72,20 @@ def _misshapen(arrays: Arrays, record: Record) -> str:
                 array = arrays.get(f"{measure}/{moment}/{name}")
                 if array is None:
                     continue
+                what = ""
                 fits = array.ndim == len(axes) and array.size > 0 and array.dtype.kind in "fiu"
                 if not fits or any(lengths.setdefault(a, n) != n for a, n in zip(axes, array.shape, strict=True)):
-                    what = f"shape {array.shape} and type {array.dtype}"
-                    return f"{measure}/{moment}/{name} beside it cannot be drawn: it has {what}"
+                    what = f"it has shape {array.shape} and type {array.dtype}"
+                elif name in _PLACES and not _increases(array, _PLACES[name]):
+                    what = f"its values must increase from at least {_PLACES[name]}"
+                if what:
+                    return f"{measure}/{moment}/{name} beside it cannot be drawn: {what}"
     return ""
+
+
+def _increases(array: NDArray[Any], least: int) -> bool:
+    values = array.tolist()
+    return bool(least <= values[0] and values[-1] < 2**53 and all(a < b for a, b in pairwise(values)))
 
 
 def measures(column: Column) -> list[str]:
@@ -114,7 +123,7 @@ def moment_text(moment: str) -> str:
     return {"start": "before training", "end": "after training"}.get(moment, moment)
 
 
-def taken(column: Column, measure: str, moment: str) -> list[tuple[str, Record, Measure]]:
+def measurements(column: Column, measure: str, moment: str) -> list[tuple[str, Record, Measure]]:
     """Return a measure of every network and instance that has it, failed or not; also of those that diverged later."""
     return [
         (network, record, record.measures[measure][moment])
@@ -127,7 +136,7 @@ def taken(column: Column, measure: str, moment: str) -> list[tuple[str, Record, 
 def series(column: Column, side_files: SideFiles, measure: str, moment: str, needed: Sequence[str]) -> Series:
     """Return the arrays of a measure by network, of the instances that have all the needed ones."""
     found: Series = {}
-    for network, record, one in taken(column, measure, moment):
+    for network, record, one in measurements(column, measure, moment):
         if one.status == "finished":
             arrays = side_files.arrays(record, measure, moment)
             if all(name in arrays for name in needed):
@@ -158,7 +167,7 @@ def failures(board: Board) -> list[Failure]:
     for column in board.columns:
         for moment in moments(column):
             for measure in measures(column):
-                for network, record, one in taken(column, measure, moment):
+                for network, record, one in measurements(column, measure, moment):
                     if one.reason is not None:
                         key = column.task, network, measure, moment, one.reason
                         found.setdefault(key, []).append(record.instance)
@@ -172,7 +181,9 @@ def scalar_residual(record: Record) -> float | None:
         return None
     settings = recurrence.get("init_args")
     r = settings.get("r") if isinstance(settings, Mapping) else None
-    return abs(float(r)) if isinstance(r, (int, float)) and not isinstance(r, bool) and r != 0 else None
+    if not isinstance(r, (int, float)) or isinstance(r, bool) or not 0 < abs(r) < 1e100:
+        return None
+    return abs(float(r))
 
 
 def trained(board: Board) -> Board | None:

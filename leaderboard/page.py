@@ -8,17 +8,18 @@ from pathlib import Path
 
 from rnnbench.leaderboard.board import Board, boards
 from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure, dynamics_figures
-from rnnbench.leaderboard.drawing.figure_style import CREATOR
-from rnnbench.leaderboard.drawing.learning_curves import figure_names, learning_curves
+from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
+from rnnbench.leaderboard.drawing.learning_curves import learning_curves
 from rnnbench.leaderboard.dynamics import SideFiles, has_measures, trained
-from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.literature import Literature
-from rnnbench.leaderboard.statistics import place
+from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, find_records
 from rnnbench.leaderboard.tables.dynamics_table import dynamics, failed_lines
 from rnnbench.leaderboard.tables.markdown import escape, render_table
 from rnnbench.leaderboard.tables.notes import Notes, remarks
 from rnnbench.leaderboard.tables.scores import tables
+from rnnbench.leaderboard.text import printable
 
 PAGE = "LEADERBOARD.md"
 FIGURES = "figures"
@@ -38,6 +39,7 @@ Made from records by `rnnbench leaderboard`; not written by hand.
 - Penn Treebank, the papers' character task, is absent, because its text is not free. Shakespeare and WikiText-2 are
   columns of their own, and no published number of another text stands in them.
 """
+_LARGEST_FIGURE = 64 * 2**20
 _HOW_DRAWN = (
     "Lines are means over instances (of exponents also over sequences), bands their range; finite-time exponents are "
     "those of one sequence of the first instance."
@@ -76,22 +78,26 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
     records, unreadable = find_records(records_root)
-    cells, unplaced = place(records)
+    cells, unplaced = select_cells(records)
     side_files = SideFiles(records_root)
     literature = Literature()
     sections: list[str] = []
     # By folder and name.
     figures: dict[str, dict[str, bytes]] = {FIGURES: {}, DYNAMICS: {}}
+    taken: dict[str, set[str]] = {FIGURES: set(), DYNAMICS: set()}
     count = 0
     for board in boards(cells):
         learned = trained(board)
-        names = figure_names(learned, figures[FIGURES]) if learned else []
-        for name, column in zip(names, learned.columns if learned else (), strict=True):
-            # Of the whole board, whose rows give the colours.
-            figures[FIGURES][name] = learning_curves(board, column)
-        drawn = dynamics_figures(board, side_files, figures[DYNAMICS])
-        figures[DYNAMICS].update({figure.name: figure.image for figure in drawn})
-        text, made = _section(board, learned, literature, names, drawn)
+        columns = learned.columns if learned else ()
+        # Of the whole board, whose rows give the colours.
+        curves = {
+            new_name(taken[FIGURES], board.suite, board.budget, column.task): learning_curves(board, column)
+            for column in columns
+        }
+        drawn = dynamics_figures(board, side_files, taken[DYNAMICS])
+        figures[FIGURES] |= curves
+        figures[DYNAMICS] |= {figure.name: figure.image for figure in drawn}
+        text, made = _section(board, learned, literature, list(curves), drawn)
         sections.append(text)
         count += made
     damaged = (*unreadable, *side_files.problems)
@@ -161,11 +167,20 @@ def _spaced(lines: Sequence[str]) -> list[str]:
 def _not_placed(problems: Sequence[Problem]) -> list[str]:
     if not problems:
         return []
-    lines = [f"- `{problem.path.as_posix()}`: {escape(problem.reason)}" for problem in problems]
+    paths = [printable(problem.path.as_posix()).replace("`", "'") for problem in problems]
+    lines = [f"- `{path}`: {escape(problem.reason)}" for path, problem in zip(paths, problems, strict=True)]
     return ["## Not placed", "", *lines, ""]
 
 
 def _remove_stale(folder: Path, keep: Collection[str]) -> None:
+    kept = {name.casefold() for name in keep}
     for path in folder.glob("*.svg"):
-        if path.name not in keep and CREATOR.encode() in path.read_bytes():
+        if path.name.casefold() not in kept and _is_ours(path):
             path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return CREATOR.encode() in read_file(path, _LARGEST_FIGURE)
+    except (FileError, FileNotFoundError):
+        return False

@@ -38,25 +38,6 @@ class Summary(NamedTuple):
     minimal_performance: MinimalPerformance | None
 
 
-def _best(values: Sequence[float | None], metric: MetricInfo) -> int | None:
-    """Return the index of the best value, the first of equals; None if there is no value."""
-    best: int | None = None
-    best_value = 0.0
-    for index, value in enumerate(values):
-        if value is not None and (best is None or metric.better(value, best_value)):
-            best, best_value = index, value
-    return best
-
-
-def _reach(
-    curve: Sequence[CurvePoint], values: Sequence[float | None], metric: MetricInfo, threshold: float, steps: int
-) -> tuple[int, bool]:
-    for point, value in zip(curve, values, strict=True):
-        if value is not None and not metric.better(threshold, value):
-            return point.step, False
-    return steps, True
-
-
 def summarise(
     curve: Sequence[CurvePoint],
     metrics: Sequence[MetricInfo],
@@ -76,41 +57,57 @@ def summarise(
         diverged_at: the step at which the instance diverged.
     """
     curve = [point for point in curve if diverged_at is None or point.step < diverged_at]
-    ranked = metrics[0]
-    best = _best([point.val.get(ranked.name) for point in curve], ranked)
-    best_test: dict[str, float | None] = {}
-    for metric in metrics:
-        values = [point.test.get(metric.name) for point in curve]
-        index = _best(values, metric)
-        best_test[metric.name] = None if index is None else values[index]
-
-    reached: MinimalPerformance | None = None
-    for metric in metrics:
-        threshold = metric.minimal_performance
-        if threshold is not None:
-            on_val = _reach(curve, [point.val.get(metric.name) for point in curve], metric, threshold, steps)
-            on_test = _reach(curve, [point.test.get(metric.name) for point in curve], metric, threshold, steps)
-            reached = MinimalPerformance(
-                metric=metric.name,
-                threshold=threshold,
-                interval=interval,
-                val_iterations=on_val[0],
-                val_censored=on_val[1],
-                test_iterations=on_test[0],
-                test_censored=on_test[1],
-            )
-            break
-
-    names = [metric.name for metric in metrics]
+    best = _best([point.val.get(metrics[0].name) for point in curve], metrics[0])
+    tests = {metric.name: [point.test.get(metric.name) for point in curve] for metric in metrics}
+    best_of_test = {metric.name: _best(tests[metric.name], metric) for metric in metrics}
     return Summary(
         best_step=None if best is None else curve[best].step,
         scores=Scores(
-            val={name: None if best is None else curve[best].val.get(name) for name in names},
-            test={name: None if best is None else curve[best].test.get(name) for name in names},
+            val={name: None if best is None else curve[best].val.get(name) for name in tests},
+            test={name: None if best is None else curve[best].test.get(name) for name in tests},
         ),
-        best_test=best_test,
-        minimal_performance=reached,
+        best_test={name: None if index is None else tests[name][index] for name, index in best_of_test.items()},
+        minimal_performance=_minimal_performance(curve, metrics, steps, interval),
     )
+
+
+def _best(values: Sequence[float | None], metric: MetricInfo) -> int | None:
+    """Return the index of the best value, the first of equals; None if there is no value."""
+    best: tuple[int, float] | None = None
+    for index, value in enumerate(values):
+        if value is not None and (best is None or metric.better(value, best[1])):
+            best = index, value
+    return None if best is None else best[0]
+
+
+def _minimal_performance(
+    curve: Sequence[CurvePoint], metrics: Sequence[MetricInfo], steps: int, interval: int
+) -> MinimalPerformance | None:
+    for metric in metrics:
+        threshold = metric.minimal_performance
+        if threshold is not None:
+            name = metric.name
+            val = _first_step(curve, [point.val.get(name) for point in curve], metric, threshold)
+            test = _first_step(curve, [point.test.get(name) for point in curve], metric, threshold)
+            return MinimalPerformance(
+                metric=name,
+                threshold=threshold,
+                interval=interval,
+                val_iterations=steps if val is None else val,
+                val_censored=val is None,
+                test_iterations=steps if test is None else test,
+                test_censored=test is None,
+            )
+    return None
+
+
+def _first_step(
+    curve: Sequence[CurvePoint], values: Sequence[float | None], metric: MetricInfo, threshold: float
+) -> int | None:
+    for point, value in zip(curve, values, strict=True):
+        if value is not None and not metric.better(threshold, value):
+            return point.step
+    return None
 
 
 def comparable(record: Record) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -35,6 +36,8 @@ def plain(value: Any) -> Any:
 def _plain(value: Any, depth: int) -> Any:
     if depth > _DEEPEST:
         raise ValueError(f"settings must be nested at most {_DEEPEST} deep")
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError("numbers must be at most 1.8e308 in size")
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -213,7 +216,7 @@ class Record(_Model):
     parameters: Count
     state_size: Count
     steps: Count
-    seconds_per_step: Annotated[float, Field(ge=0)]
+    seconds_per_step: Annotated[float, Field(ge=0, le=1e9)]
     peak_memory_bytes: Count
     data_fingerprint: str
     code: CodeVersion

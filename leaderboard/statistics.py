@@ -77,7 +77,7 @@ class Cell:
         return statistic(value(record) for record in self.finished)
 
 
-def place(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
+def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
     """Choose what each cell (suite, budget, task, network) shows.
 
     Of several configurations (families) in a cell, the one that finished last is shown. Of the points of its sweep,

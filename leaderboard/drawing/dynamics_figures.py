@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.leaderboard.board import Board, Column, boards
-from rnnbench.leaderboard.drawing.figure_style import as_svg, plain_text
+from rnnbench.leaderboard.drawing.figure_style import as_svg, new_name, plain_text
 from rnnbench.leaderboard.dynamics import (
     Failure,
     Series,
@@ -21,8 +21,8 @@ from rnnbench.leaderboard.dynamics import (
     trained_cells,
 )
 from rnnbench.leaderboard.files import write_atomically
-from rnnbench.leaderboard.statistics import place
-from rnnbench.leaderboard.store import Problem, find_records, safe_name
+from rnnbench.leaderboard.statistics import select_cells
+from rnnbench.leaderboard.store import Problem, find_records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,17 +96,14 @@ class DynamicsFigure:
     image: bytes
 
 
-def dynamics_figures(board: Board, side_files: SideFiles, taken: Collection[str] = ()) -> list[DynamicsFigure]:
-    """Draw all figures of a board's dynamics; their names differ from those taken."""
-    figures: list[DynamicsFigure] = []
+def dynamics_figures(board: Board, side_files: SideFiles, taken: set[str]) -> list[DynamicsFigure]:
+    """Draw all figures of a board's dynamics; their names differ from those taken, and are noted as taken."""
+    figures = []
     for column in board.columns:
         drawn = [*_combined(board, column, side_files), *_single(board, column, side_files)]
         for suffix, caption, combined, image in drawn:
-            stem = f"{safe_name(board.suite)}-{board.budget}-{safe_name(column.task)}-{suffix}"
-            # Equal where a task ranks by two metrics, or where names differ only in characters unsafe for files.
-            while f"{stem}.svg" in {*(figure.name for figure in figures), *taken}:
-                stem += "_"
-            figures.append(DynamicsFigure(f"{stem}.svg", column.task, caption, combined, image))
+            name = new_name(taken, board.suite, board.budget, column.task, suffix)
+            figures.append(DynamicsFigure(name, column.task, caption, combined, image))
     return figures
 
 
@@ -123,7 +120,7 @@ def _single(board: Board, column: Column, side_files: SideFiles) -> list[_Drawn]
                 caption = f"{name} {moment_text(moment)}"
                 title = f"{column.task} ({board.suite}, budget {board.budget}), {moment_text(moment)}"
                 image = as_svg(_drawing(board, column, title, filled))
-                drawn.append((f"{safe_name(moment)}-{kind}", caption, False, image))
+                drawn.append((f"{moment}-{kind}", caption, False, image))
     return drawn
 
 
@@ -217,20 +214,16 @@ def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
     records, unreadable = find_records(records_root)
-    cells, unplaced = place([record for record in records if not suites or record.suite in suites])
+    cells, unplaced = select_cells([record for record in records if not suites or record.suite in suites])
     side_files = SideFiles(records_root)
-    figures: dict[str, bytes] = {}
-    failed: list[Failure] = []
-    shown = boards(cells)
-    for board in shown:
-        figures.update({figure.name: figure.image for figure in dynamics_figures(board, side_files, figures)})
-        failed += failures(board)
-    for name, image in figures.items():
-        write_atomically(output / name, image)
+    shown, taken = boards(cells), set[str]()
+    figures = [figure for board in shown for figure in dynamics_figures(board, side_files, taken)]
+    for figure in figures:
+        write_atomically(output / figure.name, figure.image)
     return FiguresReport(
-        tuple(output / name for name in figures),
+        tuple(output / figure.name for figure in figures),
         any(has_measures(board) for board in shown),
-        tuple(failed),
+        tuple(failure for board in shown for failure in failures(board)),
         tuple(unplaced),
         (*unreadable, *side_files.problems),
     )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from rnnbench.leaderboard.store import safe_name
+from rnnbench.leaderboard.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +62,9 @@ def as_svg(draw: Callable[[], Figure]) -> bytes:
     """Draw a figure in our style, whatever the reader's own, and return it as SVG; the same bytes on all processors."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Whoever shows the figure has fonts of its own.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         # A reader's own matplotlibrc must not change the bytes.
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -96,7 +102,21 @@ def _rounded(number: re.Match[str]) -> str:
     return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".")
 
 
+def new_name(taken: set[str], *parts: str) -> str:
+    """Return the name of a figure's file, made of parts, and note it as taken; all differ in more than capitals.
+
+    >>> taken: set[str] = set()
+    >>> [new_name(taken, "quick", "cpu", task) for task in ("Digits", "digits", "Digits")]
+    ['quick-cpu-Digits.svg', 'quick-cpu-digits_.svg', 'quick-cpu-Digits__.svg']
+    """
+    stem = "-".join(safe_name(part) for part in parts)
+    while stem.casefold() in taken:
+        stem += "_"
+    taken.add(stem.casefold())
+    return f"{stem}.svg"
+
+
 def plain_text(name: str) -> str:
-    """Keep a name from being read as a formula, or from being left out of the legend."""
-    name = name.replace("$", r"\$")
+    """Keep a name from being read as a formula, from breaking the file, or from being left out of the legend."""
+    name = printable(name).replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name

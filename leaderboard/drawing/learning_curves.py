@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
 from rnnbench.leaderboard.statistics import Cell, Statistic, statistic
-from rnnbench.leaderboard.store import safe_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,18 +41,6 @@ def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
         [min(by_step[step]) for step in steps],
         [max(by_step[step]) for step in steps],
     )
-
-
-def figure_names(board: Board, taken: Collection[str] = ()) -> list[str]:
-    """Return a file name for each column's figure, all different and none of those taken."""
-    names: list[str] = []
-    for column in board.columns:
-        stem = f"{safe_name(board.suite)}-{board.budget}-{safe_name(column.task)}"
-        # Equal where a task ranks by two metrics, or where names differ only in characters unsafe for files.
-        while f"{stem}.svg" in {*names, *taken}:
-            stem += "_"
-        names.append(f"{stem}.svg")
-    return names
 
 
 def learning_curves(board: Board, column: Column) -> bytes:

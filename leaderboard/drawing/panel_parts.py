@@ -43,7 +43,7 @@ class Legend:
     def handles(self, board: Board) -> list[Line2D]:
         """Return the entries, networks in the order of the board."""
         drawn = [
-            _handle(look(index), "\n".join([network, *self.remarks[network]]))
+            _handle(look(index), "\n".join(plain_text(line) for line in (network, *self.remarks[network])))
             for index, network in enumerate(board.networks)
             if network in self.remarks
         ]
@@ -59,7 +59,7 @@ def _handle(drawn: Look, label: str) -> Line2D:
         marker=drawn.marker,
         markersize=4,
         linewidth=1.4,
-        label=plain_text(label),
+        label=label,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.dynamics import failures, moment_text, moments, taken
+from rnnbench.leaderboard.dynamics import failures, measurements, moment_text, moments
 from rnnbench.leaderboard.schema import Measure
 from rnnbench.leaderboard.statistics import statistic
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
@@ -43,7 +43,7 @@ def dynamics(board: Board) -> Table:
         for moment in moments(column)
         if moment in ("start", "end")
         for number in numbers
-        if any(number.key in one.summary for _, _, one in taken(column, number.measure, moment))
+        if any(number.key in one.summary for _, _, one in measurements(column, number.measure, moment))
     ]
     rows = [[escape(network), *(_cell(*place, network) for place in shown)] for network in board.networks]
     headings = [
@@ -75,7 +75,7 @@ def failed_lines(board: Board) -> list[str]:
 
 
 def _cell(column: Column, moment: str, number: _Number, network: str) -> str:
-    measures = [one for name, _, one in taken(column, number.measure, moment) if name == network]
+    measures = [one for name, _, one in measurements(column, number.measure, moment) if name == network]
     finished = [one for one in measures if one.status == "finished"]
     values = [one.summary.get(number.key) for one in finished]
     summary = statistic(value for value in values if isinstance(value, (int, float)))

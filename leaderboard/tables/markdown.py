@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rnnbench.leaderboard.text import printable
+
 NOTHING = "–"
 LINE = "<br>"
 
@@ -26,7 +28,7 @@ def escape(text: str) -> str:
     >>> print(escape("a|b*c<d"))
     a\|b\*c&lt;d
     """
-    text = re.sub(r"([\\|*`\[\]])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\|*`\[\]])", r"\\\1", printable(text))
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 

@@ -3,6 +3,7 @@ import random
 import re
 import subprocess
 import sys
+from xml.dom import minidom
 
 import pytest
 
@@ -290,6 +291,55 @@ def test_odd_records_make_a_page_too(tmp_path, records):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
     assert row(page, "*best possible*")
     assert len(list((tmp_path / "out" / "figures").glob("*.svg"))) == 1
+
+
+def test_characters_that_steer_a_terminal_or_a_page_are_shown_as_escapes(tmp_path):
+    odd = "a\x00b\x1b[2J\u202ec\ud800"
+    wide = make_record(network="漢字", hardware={odd: odd})
+    page = page_of(tmp_path, make_record(network=odd, task=odd), wide, make_record(status="interrupted", instance=7))
+    assert all(char.isprintable() or char == "\n" for char in page)
+    assert r"a\\x00b\\x1b\[2J\\u202ec\\ud800" in page
+    for figure in (tmp_path / "out" / "figures").iterdir():
+        assert any(name in minidom.parse(str(figure)).toxml() for name in ("漢字", r"a\x00b"))  # noqa: S318
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": {"recurrence": {"class_path": "WCRNN", "init_args": {"r": 10**300}}}},
+        {"lr": [[1]], "grid": ([[1]], None)},
+        {"seconds_per_step": 5e-324, "peak_memory_bytes": 2**63 - 1, "parameters": 2**63 - 1},
+        {"finished_at": "0001-01-01T00:00:00+23:59"},
+        {"hardware": {"cores": None, "list": [{}]}},
+    ],
+)
+def test_records_with_odd_values_make_a_page(tmp_path, changes):
+    assert row(page_of(tmp_path, make_record(**changes)), "LSTM")
+
+
+def test_two_names_never_share_a_figure(tmp_path):
+    records = [make_record(task=task, suite=suite) for suite in ("q", "q-cpu-a") for task in ("a", "A", "a b", "a_b")]
+    page_of(tmp_path, *records)
+    names = [path.name.casefold() for path in (tmp_path / "out" / "figures").iterdir()]
+    assert len(names) == len(set(names)) == len(records)
+
+
+def test_what_is_no_file_among_old_figures_is_left_alone(tmp_path):
+    figures = tmp_path / "out" / "figures"
+    figures.mkdir(parents=True)
+    os.mkfifo(figures / "pipe.svg")
+    (figures / "folder.svg").mkdir()
+    page_of(tmp_path, make_record())
+    assert len(list(figures.iterdir())) == 3
+
+
+@pytest.mark.parametrize("taken", ["LEADERBOARD.md", "figures/quick-cpu-sMNIST.svg"])
+def test_an_output_that_cannot_be_written_is_named(tmp_path, taken):
+    (tmp_path / "out" / taken).mkdir(parents=True)
+    with pytest.raises(IsADirectoryError) as caught:
+        page_of(tmp_path, make_record())
+    assert caught.value.filename == str(tmp_path / "out" / taken)
+    assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
 def test_no_records_make_an_empty_page(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnbench.leaderboard.statistics import Statistic, place, statistic
+from rnnbench.leaderboard.statistics import Statistic, select_cells, statistic
 from tests.leaderboard.factory import RMSE, make_record
 
 GRID = (0.1, 0.01)
@@ -40,7 +40,7 @@ def sweep(lr, val, test, **changes):
 def test_the_grid_is_chosen_on_validation_not_on_test():
     good_val = [sweep(0.01, 0.8, 0.5, instance=i) for i in range(2)]
     good_test = [sweep(0.1, 0.7, 0.9, instance=i) for i in range(2)]
-    (cell,), problems = place(good_test + good_val)
+    (cell,), problems = select_cells(good_test + good_val)
     assert cell.records == tuple(good_val)
     assert cell.points == 2
     assert problems == []
@@ -49,19 +49,19 @@ def test_the_grid_is_chosen_on_validation_not_on_test():
 def test_the_grid_is_chosen_by_the_mean_and_in_the_direction_of_the_metric():
     low_mean = [sweep(0.1, v, v, instance=i, metrics=(RMSE,)) for i, v in enumerate((0.2, 0.3))]
     one_best = [sweep(0.01, v, v, instance=i, metrics=(RMSE,)) for i, v in enumerate((0.1, 0.9))]
-    (cell,), _ = place(one_best + low_mean)
+    (cell,), _ = select_cells(one_best + low_mean)
     assert cell.records == tuple(low_mean)
 
 
 def test_a_point_with_a_diverged_instance_loses_against_one_without():
     unstable = [sweep(0.1, 0.99, 0.99), sweep(0.1, 0.99, 0.99, instance=1, diverged_at=500)]
     stable = [sweep(0.01, 0.3, 0.3), sweep(0.01, 0.3, 0.3, instance=1)]
-    (cell,), _ = place(unstable + stable)
+    (cell,), _ = select_cells(unstable + stable)
     assert cell.records == tuple(stable)
 
 
 def test_an_instance_without_a_value_counts_as_diverged():
-    (cell,), _ = place([sweep(0.1, None, None), sweep(0.01, 0.3, 0.3)])
+    (cell,), _ = select_cells([sweep(0.1, None, None), sweep(0.01, 0.3, 0.3)])
     assert cell.first.point == {"training.learning_rate": 0.01}
 
 
@@ -69,19 +69,19 @@ def test_the_family_that_finished_last_is_shown():
     # 02:00 at +02:00 is earlier than 01:30 in UTC.
     old = make_record(family_id="f2", finished_at="2025-01-01T02:00:00+02:00")
     new = make_record(family_id="f1", finished_at="2025-01-01T01:30:00Z")
-    (cell,), (problem,) = place([old, new])
+    (cell,), (problem,) = select_cells([old, new])
     assert cell.records == (new,)
     assert problem.path.as_posix() == "quick/cpu/sMNIST/LSTM"
     assert problem.reason == "1 record of family f2: superseded by family f1, which finished later"
 
 
 def test_interrupted_records_are_not_placed():
-    cells, (problem,) = place([make_record(status="interrupted")])
+    cells, (problem,) = select_cells([make_record(status="interrupted")])
     assert cells == []
     assert problem.reason == "interrupted"
 
 
 def test_instances_come_by_number():
     records = [make_record(instance=i) for i in (10, 2, 0)]
-    (cell,), _ = place(records)
+    (cell,), _ = select_cells(records)
     assert [record.instance for record in cell.records] == [0, 2, 10]
