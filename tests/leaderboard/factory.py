@@ -64,7 +64,7 @@ def make_record(
         **summarise(curve, infos, steps, 100, diverged_at)._asdict(),
         **changes,
     }
-    key = f"{fields['family_id']}{fields['network']}{fields['task']}{lr}".encode(errors="surrogatepass")
+    key = f"{fields['family_id']}{fields['network']}{fields['task']}{lr}".encode()
     fields.setdefault("experiment_id", key.hex())
     return Record(**fields)
 
