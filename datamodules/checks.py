@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
+import sys
 from collections.abc import Iterable
 from numbers import Real
 
+LARGEST = 2**63 - 1
+"""What the size of a tensor can hold."""
+LARGEST_NUMBER = sys.float_info.max
+
 
 def check_at_least(minimum: int, **arguments: int) -> None:
-    """Check that every argument is an integer (not a bool) of at least ``minimum``.
+    """Check that every argument is an integer (not a bool) of at least ``minimum`` that 64 bits hold.
 
     Raises:
         ValueError: names the first that is not.
@@ -23,6 +29,8 @@ def check_at_least(minimum: int, **arguments: int) -> None:
             raise ValueError(f"{name} must be an integer, got {value!r}")
         if value < minimum:
             raise ValueError(f"{name} must be at least {minimum}, got {value}")
+        if value > LARGEST:
+            raise ValueError(f"{name} must be at most {LARGEST}, got a number of {value.bit_length()} bits")
 
 
 def check_number(
@@ -37,12 +45,29 @@ def check_number(
     Traceback (most recent call last):
     ValueError: beta must be at least 0 and at most 1, got 1.5
     """
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) <= LARGEST_NUMBER:
+        raise ValueError(f"{name} must be a finite number, got {value!r:.50}")
     if not (value > above and low <= value <= high):
         bounds = {"above": above, "at least": low, "at most": high}
         words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
         raise ValueError(f"{name} must be {words}, got {value}")
+
+
+def check_memory(what: str, size: int) -> None:
+    """Check that ``size`` bytes are not more than this machine's memory; of 1 TiB where that is not known.
+
+    Raises:
+        ValueError: they are.
+
+    >>> check_memory("the embedding", 2**60)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: the embedding must fit in ... GB of memory, got 1.15e+09 GB: choose smaller sizes
+    """
+    known = hasattr(os, "sysconf")  # not on Windows
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 2**40
+    if size > memory:
+        limit, wanted = (f"{value / 1e9:.3g} GB" for value in (memory, size))
+        raise ValueError(f"{what} must fit in {limit} of memory, got {wanted}: choose smaller sizes")
 
 
 def check_flags(**arguments: bool) -> None:

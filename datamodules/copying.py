@@ -33,7 +33,7 @@ class CopyMemory(SyntheticDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences.
         test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
+        fresh: draw the training sequences anew each epoch; False for a fixed set.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
@@ -65,6 +65,7 @@ class CopyMemory(SyntheticDataModule):
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(1, delay=delay)
         self.delay = delay
+        self.check_sequences_fit((delay + 2 * SYMBOLS) * (ALPHABET + 2))
 
     @property
     def task(self) -> Task:
@@ -107,7 +108,7 @@ class DelayedCopy(SyntheticDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences.
         test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
+        fresh: draw the training sequences anew each epoch; False for a fixed set.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
@@ -144,6 +145,7 @@ class DelayedCopy(SyntheticDataModule):
         self.delay = delay
         self.width = width
         self.length = length
+        self.check_sequences_fit(2 * length * width)
 
     @property
     def task(self) -> Task:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.checks import check_at_least, check_choice, check_flags
 from rnnbench.datamodules.image_tensors import CLASSES, count_images, find_images, load_images
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import Origin
@@ -219,6 +219,7 @@ class SequentialCIFAR10(_ImageSequences):
     ) -> None:
         """Check and store the settings."""
         super().__init__(data_dir, val_size, batch_size, eval_batch_size, seed)
+        check_flags(color=color)
         self.color = color
 
     @property

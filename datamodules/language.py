@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.checks import check_at_least, check_choice, check_flags
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Metric, MetricName, Task, Tokens
 from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
-from rnnbench.datamodules.vocabulary import published_vocabulary
+from rnnbench.datamodules.vocabulary import check_embedding, published_vocabulary
 
 END_OF_LINE = "<eos>"
 
@@ -41,10 +41,8 @@ class _LanguageModelling(SequenceDataModule):
         """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, bptt=bptt, eval_streams=eval_streams)
-        if embedding_size is not None:
-            check_at_least(1, embedding_size=embedding_size)
-        if vocabulary_size is not None:
-            check_at_least(2, vocabulary_size=vocabulary_size)
+        check_embedding(embedding_size, vocabulary_size, self.published_size)
+        check_flags(tied=tied)
         if tied and embedding_size is None:
             raise ValueError("tied must be False without an embedding_size: only an embedding's weights can be tied")
         self.bptt = bptt

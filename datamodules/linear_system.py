@@ -33,7 +33,7 @@ class LinearSystem(SyntheticDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences.
         test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
+        fresh: draw the training sequences anew each epoch; False for a fixed set.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the system, of the data and their order.
@@ -68,10 +68,12 @@ class LinearSystem(SyntheticDataModule):
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(1, order=order, width=width, length=length)
         check_number("spectral_radius", spectral_radius, above=0)
-        self.spectral_radius = spectral_radius
+        self.spectral_radius = float(spectral_radius)
         self.order = order
         self.width = width
         self.length = length
+        system = order * (2 * order + width + 1) + width * length**2
+        self.check_sequences_fit(length * (width + 1), more=8 * system)
         if not all(matrix.isfinite().all() for matrix in self.system()):
             raise ValueError(
                 f"spectral_radius must be smaller, got {spectral_radius}: over {length} steps its powers are beyond "

@@ -13,6 +13,8 @@ from rnnbench.datamodules.synthetic import SyntheticDataModule
 from rnnbench.datamodules.task import Metric, Task
 
 KINDS = ("power", "product", "monomial", "sine")
+LARGEST_DEGREE = 1000
+LARGEST_MONOMIAL = 28
 
 
 class Polynomial(SyntheticDataModule):
@@ -40,7 +42,7 @@ class Polynomial(SyntheticDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences.
         test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
+        fresh: draw the training sequences anew each epoch; False for a fixed set.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
@@ -81,11 +83,19 @@ class Polynomial(SyntheticDataModule):
                 f"length must be at least {self.unscored + 1}, the first step with a target for kind {kind!r}, degree "
                 f"{degree} and delay {delay}, got {length}"
             )
+        if kind == "monomial" and degree > LARGEST_MONOMIAL:
+            raise ValueError(
+                f"degree must be at most {LARGEST_MONOMIAL} for kind 'monomial', got {degree}: the variance of its "
+                "targets is beyond single precision"
+            )
+        if degree > LARGEST_DEGREE:
+            raise ValueError(f"degree must be at most {LARGEST_DEGREE}, got {degree}")
         self.kind = kind
         self.degree = degree
         self.delay = delay
         self.length = length
         self.width = width
+        self.check_sequences_fit(2 * length * width)
 
     @property
     def task(self) -> Task:

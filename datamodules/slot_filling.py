@@ -15,7 +15,7 @@ from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit,
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task, Tokens
-from rnnbench.datamodules.vocabulary import published_vocabulary
+from rnnbench.datamodules.vocabulary import check_embedding, published_vocabulary
 
 WORDS = 868
 """Different words of the training split, and the unknown one."""
@@ -100,10 +100,7 @@ class ATIS(SequenceDataModule):
         """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, max_length=max_length)
-        if embedding_size is not None:
-            check_at_least(1, embedding_size=embedding_size)
-        if vocabulary_size is not None:
-            check_at_least(2, vocabulary_size=vocabulary_size)
+        check_embedding(embedding_size, vocabulary_size, WORDS)
         self.embedding_size = embedding_size
         self.vocabulary_size = vocabulary_size
         self.max_length = max_length

@@ -42,7 +42,7 @@ class StateTracking(SyntheticDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences.
         test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
+        fresh: draw the training sequences anew each epoch; False for a fixed set.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
@@ -82,7 +82,9 @@ class StateTracking(SyntheticDataModule):
         if kind == "parity" and width != 1:
             raise ValueError(f"width must be 1 for kind 'parity', which has one sign a step, got {width}")
         if kind == "temporal_product":
-            if window is None or not 1 <= window <= length:
+            if window is not None:
+                check_at_least(1, window=window)
+            if window is None or window > length:
                 raise ValueError(f"window must be from 1 to {length} (length) for kind {kind!r}, got {window}")
         elif window is not None:
             raise ValueError(f"window must be left out for kind {kind!r}, got {window}: 'temporal_product' has one")
@@ -91,6 +93,7 @@ class StateTracking(SyntheticDataModule):
         self.window = window
         self.width = width
         self._variance: float | None = None
+        self.check_sequences_fit(2 * length * width)
 
     @property
     def task(self) -> Task:

@@ -7,10 +7,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.checks import check_at_least, check_flags, check_memory
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.datamodules.sources import FixedSource, FreshSource
+from rnnbench.datamodules.sources import BLOCK, FixedSource, FreshSource
 
 
 class SyntheticDataModule(SequenceDataModule):
@@ -23,7 +23,7 @@ class SyntheticDataModule(SequenceDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences, always a fixed set.
         test_size: test sequences, always a fixed set.
-        fresh: draw new training sequences each epoch; otherwise they are a fixed set, shuffled each epoch.
+        fresh: draw the training sequences anew each epoch; otherwise they are a fixed set, shuffled each epoch.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
@@ -57,8 +57,23 @@ class SyntheticDataModule(SequenceDataModule):
         """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, train_size=train_size, val_size=val_size, test_size=test_size)
+        check_flags(fresh=fresh)
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
         self.fresh = fresh
+
+    def check_sequences_fit(self, numbers: int, more: int = 0) -> None:
+        """Check that what is held at a time fits in memory: the fixed sequences, a block of fresh ones, the order.
+
+        Args:
+            numbers: numbers of one sequence, its inputs and targets together.
+            more: other bytes that the task holds.
+
+        Raises:
+            ValueError: it does not.
+        """
+        train, *fixed = self.sizes.values()
+        held = sum(fixed) + (BLOCK if self.fresh else train)
+        check_memory(f"the sequences of {type(self).__name__}", 4 * numbers * held + 8 * train + more)
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -83,5 +98,5 @@ class SyntheticDataModule(SequenceDataModule):
         return FreshSource(self.sample, self.sizes[split], ("data", type(self).__name__, split, self.seed))
 
     def train_dataloader(self) -> SequenceLoader:
-        """Return the training batches: fresh ones as they are drawn, fixed ones in a new order each epoch."""
+        """Return the training batches: fresh ones as they are drawn, fixed ones in an order drawn anew each epoch."""
         return self._loader("train", self.batch_size, None if self.fresh else self.seed)

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from rnnbench.datamodules.checks import check_at_least, check_memory
 from rnnbench.datamodules.real_data import DataMissingError
 
 UNKNOWN = "<unk>"
@@ -50,6 +51,17 @@ class Vocabulary:
     def numbers(self, tokens: Sequence[str] | str) -> Tensor:
         """Return the numbers of words or characters [size]; 0 for those that are not known."""
         return torch.tensor([self._numbers.get(token, 0) for token in tokens], dtype=torch.int64)
+
+
+def check_embedding(embedding_size: int | None, vocabulary_size: int | None, published: int) -> None:
+    """Check the sizes of a task whose inputs are tokens: at least two entries, and vectors that fit in memory.
+
+    Raises:
+        ValueError: they are too small or too large.
+    """
+    check_at_least(2, vocabulary_size=published if vocabulary_size is None else vocabulary_size)
+    check_at_least(1, embedding_size=1 if embedding_size is None else embedding_size)
+    check_memory("the embedding", 4 * (vocabulary_size or published) * (embedding_size or 1))
 
 
 def published_vocabulary(training: Iterable[str], size: int | None, published: int, where: str) -> Vocabulary:

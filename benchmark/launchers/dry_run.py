@@ -38,7 +38,7 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
 
     Args:
         plans: of every budget, by its name.
-        options: of the command; workers, devices and the backend of the scans are used.
+        options: of the command; workers, devices and how recurrences are walked are used.
     """
     from rnnbench.benchmark.config.construct import build_data_module
     from rnnbench.benchmark.launchers.estimate import Estimator, makespan

@@ -55,7 +55,7 @@ class Estimator:
     count; starting up, loading data and measures of dynamics are left out.
 
     Args:
-        scan: backend of the scans.
+        scan: how recurrences are walked.
         checkpoint_every: steps whose activations are kept at a time; None for all.
     """
 

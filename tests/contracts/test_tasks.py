@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import math
 
 import pytest
 import torch
@@ -52,6 +53,35 @@ def test_every_argument_has_a_default_and_is_documented(name):
         assert f"\n    {argument.name}: " in documented, argument.name
     assert ">>>" in documented
     assert [argument.name for argument in TASKS[name].arguments][-3:] == ["batch_size", "eval_batch_size", "seed"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_argument_takes_what_it_cannot_mean(name):
+    for argument in TASKS[name].arguments:
+        kind = argument.annotation.split(" | ")[0]
+        values = {"int": (-1, True, 1.5, "2", 10**40), "float": (-1.0, 0.0, True, "2", math.nan, 10**400)}
+        for value in values.get(kind, (1, "no", 2.5) if kind != "str" else ()):
+            message = rf"(unknown |{argument.name}|the embedding|the sequences of).* must |unknown {argument.name}"
+            with pytest.raises(ValueError, match=message):
+                load(name)(**{argument.name: value})
+
+
+HUGE = {
+    "Adding": ("length", "train_size", "test_size"),
+    "CopyMemory": ("delay",),
+    "DelayedCopy": ("length", "width"),
+    "Polynomial": ("length", "width"),
+    "StateTracking": ("length",),
+    "LinearSystem": ("length", "order", "width"),
+    "Shakespeare": ("embedding_size", "vocabulary_size"),
+    "ATIS": ("embedding_size", "vocabulary_size"),
+}
+
+
+@pytest.mark.parametrize(("name", "argument"), [(name, argument) for name in HUGE for argument in HUGE[name]])
+def test_sizes_beyond_memory_are_refused_at_once(name, argument):
+    with pytest.raises(ValueError, match=rf"(the sequences of {name}|the embedding) must fit in .* GB of memory"):
+        load(name)(**{argument: 10**13})
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if "data_dir" in {a.name for a in TASKS[name].arguments}])
