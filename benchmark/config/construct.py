@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.experiment import Config, Experiment, Point
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.specs import Kind, find_class
 from rnnbench.benchmark.config.validation import fitted
@@ -18,7 +18,13 @@ from rnnbench.benchmark.measures.specs import build_measure
 
 if TYPE_CHECKING:
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+    from rnnbench.datamodules.task import Task
     from rnnbench.lit_models.recurrence import Recurrence
+
+#: Parameters of a recurrence at most, and tensors that hold them: eight times those of the papers' largest.
+MOST_PARAMETERS, MOST_TENSORS = 2**28, 2_000
+#: From so many parameters on they are not drawn, which may take minutes, to check that they could be.
+LARGE = 2**23
 
 
 def build_data_module(config: Config, data_dir: str | Path | None = None) -> SequenceDataModule:
@@ -64,42 +70,71 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
     Raises:
         UserError: a value is of the wrong type or impossible; names task, network and argument.
     """
-    import torch
-
-    from rnnbench.lit_models.network import Network
-
     try:
         module = build_data_module(experiment.config, data_dir)
-        steps = module.task.steps
         for point in experiment.points():
-            spec = point.config["recurrence"]
-            for truncation in _specs_of("FeedForwardTruncation", spec):
-                if truncation["k"] > steps:
-                    raise UserError(
-                        f"k of FeedForwardTruncation must be at most {steps}, the steps of a sequence, "
-                        f"got {truncation['k']}"
-                    )
-            # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
-            with torch.random.fork_rng(devices=[]):
-                recurrence = _call(
-                    functools.partial(recurrence_factory(spec), module.task.input_size), spec["class_path"]
-                )
-                _check_step(recurrence, module.task.input_size, spec["class_path"])
-                with torch.device("meta"):  # a table of many words takes time to draw
-                    _call(functools.partial(Network.of, recurrence, module.task), "network")
-                _check_measures(experiment, recurrence, module)
-            _check_stability(recurrence, point.recipe)
+            _check_point(point, experiment.measures, module.task)
     except UserError as error:
         raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
     return module
 
 
-def _check_measures(experiment: Experiment, recurrence: Recurrence, module: SequenceDataModule) -> None:
-    for spec in experiment.measures:
+def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
+    import torch
+
+    from rnnbench.lit_models.network import Network
+
+    spec = point.config["recurrence"]
+    what = spec["class_path"]
+    for truncation in _specs_of("FeedForwardTruncation", spec):
+        if isinstance(truncation["k"], int) and truncation["k"] > task.steps:
+            steps = f"{task.steps}, the steps of a sequence"
+            raise UserError(f"k of FeedForwardTruncation must be at most {steps}, got {truncation['k']}")
+    # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
+    with torch.random.fork_rng(devices=[]):
+        recurrence = _sized(functools.partial(recurrence_factory(spec), task.input_size), what)
+        _check_step(recurrence, task.input_size, what)
+        with torch.device("meta"):  # a table of many words takes time to draw
+            _call(functools.partial(Network.of, recurrence, task), "network")
+    for measure in measures:
         try:
-            build_measure(spec).check(recurrence, module.task)
+            build_measure(measure).check(recurrence, task)
         except ValueError as error:
-            raise UserError(f"measure {spec['measure']}: {error}") from error
+            raise UserError(f"measure {measure['measure']}: {error}") from error
+    _check_stability(recurrence, point.recipe)
+
+
+def _sized(build: Callable[[], Recurrence], what: str) -> Recurrence:
+    """Return a recurrence, one that is large without the values of its parameters.
+
+    Raises:
+        UserError: it cannot be built, or is beyond any use; this is found before memory is asked for.
+    """
+    import torch
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    numbers = tensors = 0
+
+    def count(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
+        nonlocal numbers, tensors
+        numbers += 0 if parameter is None else parameter.numel()
+        tensors += 1
+        if numbers > MOST_PARAMETERS or tensors > MOST_TENSORS:
+            most = f"{MOST_PARAMETERS:,} parameters in {MOST_TENSORS:,} tensors"
+            raise UserError(f"{what} must have at most {most}, got more: its sizes are too large")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        with torch.device("meta"):
+            large = build()
+    except UserError:
+        raise
+    except (Exception, SystemExit):
+        numbers = 0  # what cannot be built there, or at all, is built in memory below, and says why it cannot
+    finally:
+        hook.remove()
+    found: Recurrence = large if numbers > LARGE else _call(build, what)
+    return found
 
 
 def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
@@ -107,7 +142,8 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
     import torch
 
     try:
-        with torch.no_grad():
+        parameters = list(recurrence.parameters())
+        with torch.no_grad(), torch.device(parameters[0].device if parameters else "cpu"):
             state = recurrence.step(torch.zeros(2, input_size), recurrence.initial_state(2))
             output = recurrence.output(state)
     except (Exception, SystemExit) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
@@ -37,6 +37,8 @@ class Recipe(Model):
     Raises:
         ValidationError: a ``ValueError``; a setting is unknown, of the wrong type, or outside of what is allowed.
     """
+
+    key_name: ClassVar[str] = "setting of training"
 
     optimizer: OptimizerName = "adam"
     learning_rate: PositiveFloat = 1e-3

@@ -135,7 +135,7 @@ def network_spec(value: object, where: str) -> tuple[Section, Section]:
         raise UserError(f"{where} must be a mapping with class_path or preset, or a preset's name, got {shown(value)}")
     if "preset" not in value:
         return value, Section()
-    written = validated(PresetSpec, value, where)
+    written = validated(PresetSpec, value, where.rpartition(": ")[2])
     preset = find_preset(written.preset, where)
     return with_arguments(as_sections(preset.recurrence), written.init_args), as_sections(preset.training)
 
@@ -160,7 +160,7 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
         spec, _ = network_spec(spec, where)
     if not isinstance(spec, Section) or "class_path" not in spec:
         raise UserError(f"{where} must be a mapping with class_path (and init_args), got {shown(spec)}")
-    written = validated(ClassSpec, spec, where)
+    written = validated(ClassSpec, spec, where.rpartition(": ")[2])
     found = find_class(kind, written.class_path, _at(spec, "class_path", where))
     given = written.init_args
     for name, hint in _GIVEN_ELSEWHERE[kind].items():

@@ -22,242 +22,137 @@ training: {learning_rate: 1e-3, batch_size: 16, max_steps: 4}
 budgets:
   cpu: {instances: 2}
 """
-# name: (what is replaced, by what, fragments of the message)
+# name: what is replaced -> by what -> fragments of the message
+_TABLE = r"""
+suite_key: training: -> trainin: -> line 7 | unknown key of a suite 'trainin' | did you mean training?
+budget_key: {instances: 2} -> {instanes: 2} -> line 9 | 'instanes' | did you mean instances?
+budget_name:   cpu: ->   cpuu: -> line 9 | unknown budget 'cpuu' | did you mean cpu?
+training_key: max_steps: 4 -> max_step: 4 -> line 7 | 'max_step' | did you mean max_steps?
+task_class: Adding -> Ading -> line 3 | unknown task 'Ading' | did you mean Adding?
+recurrence_class: class_path: LSTM -> class_path: LTSM -> line 5 | 'LTSM' | did you mean LSTM?
+argument: {hidden_size: 3} -> {hiden_size: 3} -> line 5 | no argument 'hiden_size' | did you mean hidden_size?
+missing_argument: {hidden_size: 3} -> {} -> line 5 | LSTM needs the argument 'hidden_size'
+preset: {class_path: LSTM, init_args: {hidden_size: 3}} -> WCRNN_bst -> line 5 | did you mean WCRNN_best?
+override_name: budgets: -> overrides: [{networks: [LSMT], training: {max_steps: 1}}]\nbudgets: -> line 8 | unknown
+    name 'LSMT' | did you mean LSTM?
+override_argument: budgets: -> overrides: [{recurrence: {gama: 0.1}, networks: [WC]}]\nbudgets: -> line 8 | WCRNN has
+    no argument 'gama' | did you mean gamma?
+user_class: class_path: LSTM -> class_path: nowhere.LSTM -> line 5 | nowhere.LSTM | cannot be imported
+no_recurrence: class_path: LSTM -> class_path: collections.OrderedDict -> line 5 | is not a Recurrence subclass
+malformed: max_steps: 4} -> max_steps: 4 -> line 8, column 8 | not valid YAML | begun in line 7
+tab:   cpu:  -> \tcpu:  -> line 9, column 1 | not valid YAML
+twice:   WC: ->   LSTM: -> line 6 | 'LSTM' is already given in line 5
+capitals:   WC: ->   lstm: -> line 6 | 'lstm' must differ from 'LSTM' in more than capitals
+slash:   WC: ->   W/C: -> line 6 | 'W/C'
+list_for_mapping: training: {learning_rate: 1e-3, batch_size: 16, max_steps: 4} -> training: [1] -> line 7 | mapping
+instances_zero: {instances: 2} -> {instances: 0} -> line 9 | budgets.cpu.instances must be at least 1, got 0
+batch_in_task: {length: 10, -> {batch_size: 10, -> line 3 | batch_size | training.batch_size
+length_zero: length: 10 -> length: 0 -> ADD/LSTM | length must be at least 2, got 0
+length_text: length: 10 -> length: ten -> ADD/LSTM | length must be a whole number, got 'ten'
+gamma_negative: gamma: 0.01 -> gamma: -0.01 -> ADD/WC | gamma is -0.01 | 0 or more
+choice: gamma: 0.01 -> form: C -> ADD/WC | form must be 'linear', 'A' or 'B', got 'C'
+hidden_zero: hidden_size: 3 -> hidden_size: 0 -> ADD/LSTM | hidden_size is 0
+rank_zero: class_path: LSTM, init_args: {hidden_size: 3 -> class_path: SecondOrderRNN, init_args: {hidden_size: 3,
+    rank: 0 -> ADD/LSTM | rank must be at least 1, got 0
+k_beyond_length: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k:
+    11, recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k of FeedForwardTruncation must be at most 10 | got 11
+batch_beyond_data: batch_size: 16 -> batch_size: 501 -> ADD/LSTM | training.batch_size must be at most the train_size,
+    500, got 501
+rate_negative: learning_rate: 1e-3 -> learning_rate: -1e-3 -> line 7 | ADD/LSTM: training.learning_rate must be above
+    0, got -0.001
+rate_text: learning_rate: 1e-3 -> learning_rate: fast -> line 7 | training.learning_rate must be a number, got 'fast'
+rate_infinite: learning_rate: 1e-3 -> learning_rate: .inf -> line 7 | '.inf' must be a finite decimal number
+optimizer: learning_rate: 1e-3 -> optimizer: adamm -> line 7 | optimizer must be 'sgd', 'adam' or 'adamw', got 'adamm'
+no_end: , max_steps: 4 ->  -> no_end.yaml: ADD/LSTM: training needs exactly one of max_epochs and max_steps
+sweep_size: budgets: -> sweep: {recurrence.init_args.hidden_size: [3, 4]}\nbudgets: -> line 8 | hidden_size is int |
+    can be swept
+sweep_batch: budgets: -> sweep: {training.batch_size: [3, 4]}\nbudgets: -> line 8 | training.learning_rate
+sweep_value: budgets: -> sweep: {training.learning_rate: [0.1, 0]}\nbudgets: -> line 8 | sweep of
+    training.learning_rate | must be above 0, got 0
+sweep_empty: budgets: -> sweep: {training.learning_rate: []}\nbudgets: -> line 8 | a list of values
+preset_like_a_class: {class_path: LSTM, init_args: {hidden_size: 3}} -> LTSM -> line 5 | unknown preset 'LTSM' | did
+    you mean LSTM? | {class_path: NAME, init_args: {...}}
+class_as_preset: {class_path: LSTM, init_args: {hidden_size: 3}} -> LSTM -> line 5 | 'LSTM' is a class, not a preset |
+    {class_path: LSTM, init_args: {...}}
+preset_list: {class_path: LSTM, init_args: {hidden_size: 3}} -> {preset: [a]} -> line 5 | unknown preset
+hidden_nan: hidden_size: 3 -> hidden_size: .nan -> line 5 | '.nan' must be a finite
+hidden_set: hidden_size: 3 -> hidden_size: !!set {a} -> line 5 | YAML's tag !!set is not allowed
+hidden_binary: hidden_size: 3 -> hidden_size: !!binary aGk= -> line 5 | YAML's tag !!binary is not allowed
+hidden_beyond_memory: hidden_size: 3 -> hidden_size: 1000000000000000 -> ADD/LSTM | LSTM must have at most 268,435,456
+    parameters
+layer_no_spec: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {},
+    num_layers: 2}} -> ADD/LSTM | layer must be a mapping with class_path and init_args, got {}
+override_list_name: budgets: -> overrides: [{networks: [[a]]}]\nbudgets: -> line 8 | unknown name ['a'] in 'networks'
+override_mapping_name: budgets: -> overrides: [{tasks: [{}]}]\nbudgets: -> line 8 | unknown name {} in 'tasks'
+instances_many: {instances: 2} -> {instances: 10000000000000} -> line 9 | at most 10000
+seed_many: title: Mine -> title: Mine\nseed: 4294967296 -> line 2 | seed must be at most 4294967295, got 4294967296
+binary_number: title: Mine -> title: 0b_ -> line 1 | '0b_' must be a finite decimal number
+int_tag: hidden_size: 3 -> hidden_size: !!int abc -> line 5 | YAML's tag !!int is not allowed
+measure: budgets: -> measures: [lyapunof]\nbudgets: -> line 8 | 'lyapunof' | did you mean lyapunov?
+measure_no_list: budgets: -> measures: lyapunov\nbudgets: -> line 8 | measures must be a list, got 'lyapunov'
+measure_setting: budgets: -> measures: [{lyapunov: {smaples: 3}}]\nbudgets: -> line 8 | measure lyapunov: unknown
+    setting 'smaples' | did you mean samples?
+measure_type: budgets: -> measures: [{hessian: {samples: many}}]\nbudgets: -> line 8 | measure hessian: samples must
+    be a whole number, got 'many'
+measure_value: {instances: 2} -> {measures: [{lyapunov: {samples: 0}}]} -> line 9 | samples must be at least 1, got 0
+measure_moment: {instances: 2} -> {measures: [{truncation: {at: [begin]}}]} -> line 9 | at.0 must be 'start' or 'end',
+    got 'begin'
+measure_twice_then: {instances: 2} -> {measures: [{truncation: {at: [end, end]}}]} -> line 9 | at must name each
+    moment once, got ['end', 'end']
+measure_indented: budgets: -> measures:\n  - lyapunov:\n    samples: 4\nbudgets: -> line 8 | is not a measure |
+    settings indented below it
+measure_too_late: max_steps: 4} -> max_epochs: 2}\nmeasures: [{stability: {at: [], every_epochs: 3}}] -> ADD/LSTM |
+    every_epochs of stability must be at most max_epochs, 2, got 3
+measure_count: budgets: -> measures: [{lyapunov: {count: 7}}]\nbudgets: -> ADD/LSTM | measure lyapunov: count must be
+    at most the size of the state, 6, got 7
+measure_transient: budgets: -> measures: [{lyapunov: {state_transient: 10}}]\nbudgets: -> ADD/LSTM | less than the 10
+    steps
+measure_never: {instances: 2} -> {measures: [{truncation: {at: []}}]} -> line 9 | at is empty
+measure_twice: {instances: 2} -> {measures: [stability, stability]} -> line 9 | measure stability is named twice
+measure_samples: budgets: -> measures: [stability, {lyapunov: {samples: 1000000}}]\nbudgets: -> ADD/LSTM | samples of
+    lyapunov must be at most the test_size, 2000, got 1000000
+measure_two_in_one: {instances: 2} -> {measures: [{stability: {}, hessian: {}}]} -> line 9 | is not a measure
+betas: learning_rate: 1e-3 -> betas: [0.9, 1] -> ADD/LSTM | training.betas.1 must be below 1, got 1
+warmup: learning_rate: 1e-3 -> warmup_steps: 5 -> ADD/LSTM | warmup_steps must be at most max_steps, 4, got 5
+no_data: train_size: 500 -> train_size: 0 -> ADD/LSTM | train_size must be at least 1, got 0
+abstract_recurrence: class_path: LSTM -> class_path: rnnbench.lit_models.recurrence.Recurrence -> line 5 | is abstract
+    | advance
+abstract_task: class_path: Adding -> class_path: rnnbench.datamodules.sequence_data_module.SequenceDataModule -> line
+    3 | is abstract | make_sources, task
+published_name: budgets: -> published: {source: x, tasks: {AD: y}}\nbudgets: -> line 8 | did you mean ADD?
+validate_never: max_steps: 4 -> max_steps: 4, validate_every: 5 -> ADD/LSTM | training.validate_every must be at most
+    max_steps, 4, got 5
+k_text: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k: x,
+    recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k must be a whole number, got 'x'
+layers_many: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {preset:
+    LSTM_47}, num_layers: 100000}} -> ADD/LSTM | StackedRNN must have at most
+training_name: max_steps: 4} -> max_steps: 4}\ninstances: yes -> line 8 | 'yes' must be true or false, or in quotes
+escape:   WC: ->   "W\\e[31m": -> line 6 | the character '\\x1b' is not allowed in text
+"""
+
+
+def _cases(table: str) -> dict[str, tuple[str, str, list[str]]]:
+    cases = {}
+    for line in table.strip().replace("\n    ", " ").splitlines():
+        name, _, case = line.partition(": ")
+        old, new, message = (part.encode().decode("unicode_escape") for part in case.split(" -> "))
+        cases[name] = (old, new, message.split(" | "))
+    return cases
+
+
 BAD = {
-    "suite_key": ("training:", "trainin:", ["line 7", "unknown key of a suite 'trainin'", "did you mean training?"]),
-    "budget_key": ("{instances: 2}", "{instanes: 2}", ["line 9", "'instanes'", "did you mean instances?"]),
-    "budget_name": ("  cpu:", "  cpuu:", ["line 9", "unknown budget 'cpuu'", "did you mean cpu?"]),
-    "training_key": ("max_steps: 4", "max_step: 4", ["line 7", "'max_step'", "did you mean max_steps?"]),
-    "task_class": ("Adding", "Ading", ["line 3", "unknown task 'Ading'", "did you mean Adding?"]),
-    "recurrence_class": ("class_path: LSTM", "class_path: LTSM", ["line 5", "'LTSM'", "did you mean LSTM?"]),
-    "argument": (
-        "{hidden_size: 3}",
-        "{hiden_size: 3}",
-        ["line 5", "no argument 'hiden_size'", "did you mean hidden_size?"],
-    ),
-    "missing_argument": ("{hidden_size: 3}", "{}", ["line 5", "LSTM needs the argument 'hidden_size'"]),
-    "preset": ("{class_path: LSTM, init_args: {hidden_size: 3}}", "WCRNN_bst", ["line 5", "did you mean WCRNN_best?"]),
-    "override_name": (
-        "budgets:",
-        "overrides: [{networks: [LSMT], training: {max_steps: 1}}]\nbudgets:",
-        ["line 8", "unknown name 'LSMT'", "did you mean LSTM?"],
-    ),
-    "override_argument": (
-        "budgets:",
-        "overrides: [{recurrence: {gama: 0.1}, networks: [WC]}]\nbudgets:",
-        ["line 8", "WCRNN has no argument 'gama'", "did you mean gamma?"],
-    ),
-    "user_class": ("class_path: LSTM", "class_path: nowhere.LSTM", ["line 5", "nowhere.LSTM", "cannot be imported"]),
-    "no_recurrence": (
-        "class_path: LSTM",
-        "class_path: collections.OrderedDict",
-        ["line 5", "is not a Recurrence subclass"],
-    ),
-    "malformed": ("max_steps: 4}", "max_steps: 4", ["line 8, column 8", "not valid YAML", "begun in line 7"]),
-    "tab": ("  cpu: ", "\tcpu: ", ["line 9, column 1", "not valid YAML"]),
-    "twice": ("  WC:", "  LSTM:", ["line 6", "'LSTM' is already given in line 5"]),
-    "capitals": ("  WC:", "  lstm:", ["line 6", "'lstm' must differ from 'LSTM' in more than capitals"]),
+    **_cases(_TABLE),
     "no_mapping": (GOOD, "just text\n", ["holds no mapping"]),
-    "no_tasks": (
-        "tasks:\n  ADD: {class_path: Adding, init_args: {length: 10, train_size: 500}}\n",
-        "",
-        ["tasks is missing"],
-    ),
-    "slash": ("  WC:", "  W/C:", ["line 6", "'W/C'"]),
-    "list_for_mapping": (
-        "training: {learning_rate: 1e-3, batch_size: 16, max_steps: 4}",
-        "training: [1]",
-        ["line 7", "mapping"],
-    ),
-    "instances_zero": (
-        "{instances: 2}",
-        "{instances: 0}",
-        ["line 9", "budgets.cpu.instances must be at least 1, got 0"],
-    ),
-    "batch_in_task": ("{length: 10,", "{batch_size: 10,", ["line 3", "batch_size", "training.batch_size"]),
-    "length_zero": ("length: 10", "length: 0", ["ADD/LSTM", "length must be at least 2, got 0"]),
-    "length_text": ("length: 10", "length: ten", ["ADD/LSTM", "length must be a whole number, got 'ten'"]),
-    "gamma_negative": ("gamma: 0.01", "gamma: -0.01", ["ADD/WC", "gamma is -0.01", "0 or more"]),
-    "choice": ("gamma: 0.01", "form: C", ["ADD/WC", "form must be 'linear', 'A' or 'B', got 'C'"]),
-    "hidden_zero": ("hidden_size: 3", "hidden_size: 0", ["ADD/LSTM", "hidden_size is 0"]),
-    "rank_zero": (
-        "class_path: LSTM, init_args: {hidden_size: 3",
-        "class_path: SecondOrderRNN, init_args: {hidden_size: 3, rank: 0",
-        ["ADD/LSTM", "rank must be at least 1, got 0"],
-    ),
-    "k_beyond_length": (
-        "{class_path: LSTM, init_args: {hidden_size: 3}}",
-        "{class_path: FeedForwardTruncation, init_args: {k: 11, recurrence: {preset: LSTM_47}}}",
-        ["ADD/LSTM", "k of FeedForwardTruncation must be at most 10", "got 11"],
-    ),
-    "batch_beyond_data": (
-        "batch_size: 16",
-        "batch_size: 501",
-        ["ADD/LSTM", "training.batch_size must be at most the train_size, 500, got 501"],
-    ),
-    "rate_negative": (
-        "learning_rate: 1e-3",
-        "learning_rate: -1e-3",
-        ["line 7", "ADD/LSTM: training.learning_rate must be above 0, got -0.001"],
-    ),
-    "rate_text": (
-        "learning_rate: 1e-3",
-        "learning_rate: fast",
-        ["line 7", "training.learning_rate must be a number, got 'fast'"],
-    ),
-    "rate_infinite": (
-        "learning_rate: 1e-3",
-        "learning_rate: .inf",
-        ["line 7", "'.inf' must be a finite decimal number"],
-    ),
-    "optimizer": (
-        "learning_rate: 1e-3",
-        "optimizer: adamm",
-        ["line 7", "optimizer must be 'sgd', 'adam' or 'adamw', got 'adamm'"],
-    ),
-    "no_end": (", max_steps: 4", "", ["no_end.yaml: ADD/LSTM: training needs exactly one of max_epochs and max_steps"]),
-    "sweep_size": (
-        "budgets:",
-        "sweep: {recurrence.init_args.hidden_size: [3, 4]}\nbudgets:",
-        ["line 8", "hidden_size is int", "can be swept"],
-    ),
-    "sweep_batch": ("budgets:", "sweep: {training.batch_size: [3, 4]}\nbudgets:", ["line 8", "training.learning_rate"]),
-    "sweep_value": (
-        "budgets:",
-        "sweep: {training.learning_rate: [0.1, 0]}\nbudgets:",
-        ["line 8", "sweep of training.learning_rate", "must be above 0, got 0"],
-    ),
-    "sweep_empty": ("budgets:", "sweep: {training.learning_rate: []}\nbudgets:", ["line 8", "a list of values"]),
-    "preset_like_a_class": (
-        "{class_path: LSTM, init_args: {hidden_size: 3}}",
-        "LTSM",
-        ["line 5", "unknown preset 'LTSM'", "did you mean LSTM?", "{class_path: NAME, init_args: {...}}"],
-    ),
-    "class_as_preset": (
-        "{class_path: LSTM, init_args: {hidden_size: 3}}",
-        "LSTM",
-        ["line 5", "'LSTM' is a class, not a preset", "{class_path: LSTM, init_args: {...}}"],
-    ),
-    "preset_list": ("{class_path: LSTM, init_args: {hidden_size: 3}}", "{preset: [a]}", ["line 5", "unknown preset"]),
-    "hidden_nan": ("hidden_size: 3", "hidden_size: .nan", ["line 5", "'.nan' must be a finite"]),
-    "hidden_set": ("hidden_size: 3", "hidden_size: !!set {a}", ["line 5", "YAML's tag !!set is not allowed"]),
-    "hidden_binary": ("hidden_size: 3", "hidden_size: !!binary aGk=", ["line 5", "YAML's tag !!binary is not allowed"]),
-    "hidden_beyond_memory": ("hidden_size: 3", "hidden_size: 1000000000000000", ["ADD/LSTM", "LSTM cannot be built"]),
-    "layer_no_spec": (
-        "{class_path: LSTM, init_args: {hidden_size: 3}}",
-        "{class_path: StackedRNN, init_args: {layer: {}, num_layers: 2}}",
-        ["ADD/LSTM", "layer must be a mapping with class_path and init_args, got {}"],
-    ),
-    "override_list_name": (
-        "budgets:",
-        "overrides: [{networks: [[a]]}]\nbudgets:",
-        ["line 8", "unknown name ['a'] in 'networks'"],
-    ),
-    "override_mapping_name": (
-        "budgets:",
-        "overrides: [{tasks: [{}]}]\nbudgets:",
-        ["line 8", "unknown name {} in 'tasks'"],
-    ),
-    "instances_many": ("{instances: 2}", "{instances: 10000000000000}", ["line 9", "at most 10000"]),
-    "seed_many": (
-        "title: Mine",
-        "title: Mine\nseed: 4294967296",
-        ["line 2", "seed must be at most 4294967295, got 4294967296"],
-    ),
+    "no_tasks": (GOOD[GOOD.index("tasks") : GOOD.index("networks")], "", ["tasks is missing"]),
     "nul_byte": ("Mine", "\0", ["line 1", "the character '\\x00' is not allowed"]),
-    "binary_number": ("title: Mine", "title: 0b_", ["line 1", "'0b_' must be a finite decimal number"]),
-    "int_tag": ("hidden_size: 3", "hidden_size: !!int abc", ["line 5", "YAML's tag !!int is not allowed"]),
-    "too_deep": ("title: Mine", f"title: {'[' * 5000}", ["nested too deeply"]),
-    "measure": ("budgets:", "measures: [lyapunof]\nbudgets:", ["line 8", "'lyapunof'", "did you mean lyapunov?"]),
-    "measure_no_list": (
+    "too_deep": ("title: Mine", f"title: {'[' * 5000}", ["line 1", "nested too deeply"]),
+    "too_long": ("title: Mine", f"title: {'x' * 100_000}", ["must be at most 100,000 bytes long"]),
+    "rate_beyond_float": ("1e-3", f"1{'0' * 400}", ["line 7", "must be a whole number of at most 64 bits"]),
+    "points_many": (
         "budgets:",
-        "measures: lyapunov\nbudgets:",
-        ["line 8", "measures must be a list, got 'lyapunov'"],
+        f"sweep: {{training.learning_rate: {list(range(1, 1002))}}}\nbudgets:",
+        ["line 8", "ADD/LSTM: sweep must have at most 1,000 points"],
     ),
-    "measure_setting": (
-        "budgets:",
-        "measures: [{lyapunov: {smaples: 3}}]\nbudgets:",
-        ["line 8", "measure lyapunov: unknown setting 'smaples'", "did you mean samples?"],
-    ),
-    "measure_type": (
-        "budgets:",
-        "measures: [{hessian: {samples: many}}]\nbudgets:",
-        ["line 8", "measure hessian: samples must be a whole number, got 'many'"],
-    ),
-    "measure_value": (
-        "{instances: 2}",
-        "{measures: [{lyapunov: {samples: 0}}]}",
-        ["line 9", "samples must be at least 1, got 0"],
-    ),
-    "measure_moment": (
-        "{instances: 2}",
-        "{measures: [{truncation: {at: [begin]}}]}",
-        ["line 9", "at.0 must be 'start' or 'end', got 'begin'"],
-    ),
-    "measure_twice_then": (
-        "{instances: 2}",
-        "{measures: [{truncation: {at: [end, end]}}]}",
-        ["line 9", "at must name each moment once, got ['end', 'end']"],
-    ),
-    "measure_indented": (
-        "budgets:",
-        "measures:\n  - lyapunov:\n    samples: 4\nbudgets:",
-        ["line 8", "is not a measure", "settings indented below it"],
-    ),
-    "measure_too_late": (
-        "max_steps: 4}",
-        "max_epochs: 2}\nmeasures: [{stability: {at: [], every_epochs: 3}}]",
-        ["ADD/LSTM", "every_epochs of stability must be at most max_epochs, 2, got 3"],
-    ),
-    "measure_count": (
-        "budgets:",
-        "measures: [{lyapunov: {count: 7}}]\nbudgets:",
-        ["ADD/LSTM", "measure lyapunov: count must be at most the size of the state, 6, got 7"],
-    ),
-    "measure_transient": (
-        "budgets:",
-        "measures: [{lyapunov: {state_transient: 10}}]\nbudgets:",
-        ["ADD/LSTM", "less than the 10 steps"],
-    ),
-    "measure_never": ("{instances: 2}", "{measures: [{truncation: {at: []}}]}", ["line 9", "at is empty"]),
-    "measure_twice": (
-        "{instances: 2}",
-        "{measures: [stability, stability]}",
-        ["line 9", "measure stability is named twice"],
-    ),
-    "measure_samples": (
-        "budgets:",
-        "measures: [stability, {lyapunov: {samples: 1000000}}]\nbudgets:",
-        ["ADD/LSTM", "samples of lyapunov must be at most the test_size, 2000, got 1000000"],
-    ),
-    "measure_two_in_one": (
-        "{instances: 2}",
-        "{measures: [{stability: {}, hessian: {}}]}",
-        ["line 9", "is not a measure"],
-    ),
-    "betas": ("learning_rate: 1e-3", "betas: [0.9, 1]", ["ADD/LSTM", "training.betas.1 must be below 1, got 1"]),
-    "warmup": (
-        "learning_rate: 1e-3",
-        "warmup_steps: 5",
-        ["ADD/LSTM", "warmup_steps must be at most max_steps, 4, got 5"],
-    ),
-    "rate_beyond_float": (
-        "learning_rate: 1e-3",
-        f"learning_rate: 1{'0' * 400}",
-        ["line 7", "must be a whole number of at most 64 bits"],
-    ),
-    "no_data": ("train_size: 500", "train_size: 0", ["ADD/LSTM", "train_size must be at least 1, got 0"]),
-    "abstract_recurrence": (
-        "class_path: LSTM",
-        "class_path: rnnbench.lit_models.recurrence.Recurrence",
-        ["line 5", "is abstract", "advance"],
-    ),
-    "abstract_task": (
-        "class_path: Adding",
-        "class_path: rnnbench.datamodules.sequence_data_module.SequenceDataModule",
-        ["line 3", "is abstract", "make_sources, task"],
-    ),
-    "published_name": ("budgets:", "published: {source: x, tasks: {AD: y}}\nbudgets:", ["line 8", "did you mean ADD?"]),
 }
 CELLS = """
 import torch

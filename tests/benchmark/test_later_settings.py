@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,9 +17,16 @@ from rnnbench.benchmark.config.experiment import (
     recipe_of,
     set_setting,
 )
+from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.config.suite import load_suite, suite_files
 
+SHIPPED = {
+    **{"adding": "63c68ede7a3a", "copy": "8c233114397c", "coupling": "e5323782c02a", "digits": "4c9a6f170b74"},
+    **{"dynamics": "9a440345173a", "language": "0728924f93cc", "music": "971f9a31679f", "polynomial": "2ce86816551b"},
+    **{"psmnist": "4386a5ba2e97", "quick": "ec53d694f385", "scifar10": "e773745d047c", "slots": "1676b0cb8a78"},
+    **{"smnist": "0414dcee5159", "table1": "df845c40f49f", "table2": "5ec325de8b07"},
+}
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 
 
@@ -33,6 +41,21 @@ def test_the_id_of_every_published_record_follows_from_its_configuration() -> No
     for path in paths:
         record = json.loads(path.read_text())
         assert config_id(record["config"]) == record["experiment_id"], path
+
+
+def test_shipped_suites_resolve_to_the_ids_of_before() -> None:
+    """A suite that is edited on purpose gives its new hash; published records of it must stay (test_versions)."""
+    found = {}
+    for name in suite_files():
+        resolved = [
+            [budget, suite.instances, e.name, [p.id for p in e.points()], e.published and e.published.model_dump()]
+            + [spec["settings"] for spec in e.measures]
+            for budget in BUDGETS
+            for suite in [load_suite(name, budget)]
+            for e in suite.experiments
+        ]
+        found[name] = hashlib.sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()[:12]
+    assert found == SHIPPED
 
 
 def test_published_configurations_are_read_and_resolve_to_the_same_id_today() -> None:
