@@ -49,7 +49,7 @@ instances_zero: {instances: 2} -> {instances: 0} -> line 9 | budgets.cpu.instanc
 batch_in_task: {length: 10, -> {batch_size: 10, -> line 3 | batch_size | training.batch_size
 length_zero: length: 10 -> length: 0 -> ADD/LSTM | length must be at least 2, got 0
 length_text: length: 10 -> length: ten -> ADD/LSTM | length must be a whole number, got 'ten'
-gamma_negative: gamma: 0.01 -> gamma: -0.01 -> ADD/WC | gamma is -0.01 | 0 or more
+gamma_negative: gamma: 0.01 -> gamma: -0.01 -> ADD/WC | gamma must be at least 0, got -0.01
 choice: gamma: 0.01 -> form: C -> ADD/WC | form must be 'linear', 'A' or 'B', got 'C'
 hidden_zero: hidden_size: 3 -> hidden_size: 0 -> ADD/LSTM | hidden_size is 0
 rank_zero: class_path: LSTM, init_args: {hidden_size: 3 -> class_path: SecondOrderRNN, init_args: {hidden_size: 3,

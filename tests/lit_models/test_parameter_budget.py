@@ -61,7 +61,7 @@ def test_budget_too_small(name: str, smallest: int) -> None:
 
 
 def test_a_mistake_in_the_arguments_is_passed_on() -> None:
-    with pytest.raises(ValueError, match="can be built: gamma is -1: 0 or more"):
+    with pytest.raises(ValueError, match="can be built: gamma must be at least 0, got -1"):
         hidden_size_for(1000, lambda size: WCRNN(1, size, gamma=-1))
 
 
