@@ -68,7 +68,7 @@ def required_arguments(cls: Callable[..., Any], given: Mapping[str, Any] | None 
 
 def _hints(cls: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+        return typing.get_type_hints(cls.__init__)
     except (NameError, AttributeError, TypeError, SyntaxError):
         # A user's class may import the names of its annotations for type checkers alone.
         return {}
@@ -226,7 +226,7 @@ def instances_learn_apart(case: RecurrenceCase) -> None:
     """Networks of an ensemble give what each gives alone, gradients too."""
     instances, inputs = [case.build(seed) for seed in range(3)], case.inputs
     Ensemble(instances)
-    parameters, buffers = stack_module_state(instances)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(instances)
     skeleton = copy.deepcopy(instances[0]).to("meta")
     for lengths in (None, _LENGTHS):
 

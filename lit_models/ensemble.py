@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+N = TypeVar("N", bound=nn.Module)
 
-class Ensemble(nn.Module):
+
+class Ensemble(nn.Module, Generic[N]):
     """M networks as one module whose parameters and buffers are stacks [M, ...].
 
     The stacks take the places of the first network's own tensors, so the names in ``state_dict`` are the network's.
@@ -29,7 +31,7 @@ class Ensemble(nn.Module):
     torch.Size([5, 7, 3])
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[N]) -> None:
         """Stack the networks' parameters and buffers; the networks themselves stay as they are."""
         super().__init__()
         if not networks:
@@ -37,7 +39,7 @@ class Ensemble(nn.Module):
         for network in networks[1:]:
             _check_alike(networks[0], network)
         self.size = len(networks)
-        self.network = copy.deepcopy(networks[0])
+        self.network: N = copy.deepcopy(networks[0])
         stacks: dict[int, Tensor] = {}
         others = [dict(_named_tensors(network)) for network in networks]
         for name, tensor in _named_tensors(self.network):
@@ -76,7 +78,7 @@ class Ensemble(nn.Module):
             return tuple(r.unsqueeze(0) for r in results) if isinstance(results, tuple) else results.unsqueeze(0)
         return torch.vmap(call)(stacks, *own)
 
-    def instance(self, index: int) -> nn.Module:
+    def instance(self, index: int) -> N:
         """Return a copy of one instance as a network of its own.
 
         Raises:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -18,6 +19,8 @@ from rnnbench.lit_models.carried_state import CarriedStates
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.instance_optimisation import (
     InstanceStep,
+    OptimizerName,
+    ScheduleName,
     along_instances,
     check_training_settings,
     clip_and_mask,
@@ -39,13 +42,6 @@ SPLITS = ("val", "test")
 
 class LitSequenceModel(L.LightningModule):
     """Trains M instances of one network at once, each as if it were alone.
-
-    >>> import functools
-    >>> from rnnbench.datamodules.adding import Adding
-    >>> from rnnbench.lit_models.recurrences.gated import LSTM
-    >>> model = LitSequenceModel(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, instances=range(3))
-    >>> model(torch.zeros(5, 20, 2)).shape, model.parameter_count, model.state_size
-    (torch.Size([3, 5, 1]), 393, 16)
 
     Args:
         recurrence: makes the recurrence from the input size; a sequence of them, one per instance, for a sweep over
@@ -76,28 +72,35 @@ class LitSequenceModel(L.LightningModule):
         best_weights: for each tensor of the ensemble, the stack of every instance's values at its best validation.
 
     Raises:
-        ValueError: the lengths of ``recurrence``, ``instances`` and ``learning_rate`` differ, or a setting is unknown
-            or impossible.
+        ValueError: the lengths of ``recurrence``, ``instances`` and ``learning_rate`` differ, or a setting is unknown,
+            impossible or without effect.
 
     >>> import functools
     >>> from rnnbench.datamodules.adding import Adding
     >>> from rnnbench.lit_models.recurrences.gated import LSTM
     >>> model = LitSequenceModel(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, instances=range(5))
-    >>> model(torch.zeros(3, 20, 2)).shape
-    torch.Size([5, 3, 1])
+    >>> model(torch.zeros(3, 20, 2)).shape, model.parameter_count, model.state_size
+    (torch.Size([5, 3, 1]), 393, 16)
     """
+
+    learning_rates: Tensor
+    alive: Tensor
+    diverged_at: Tensor
+    best_value: Tensor
+    loss_sum: Tensor
+    loss_steps: Tensor
 
     def __init__(
         self,
         recurrence: RecurrenceFactory | Sequence[RecurrenceFactory],
         task: Task,
         instances: Sequence[int] = (0,),
-        optimizer: Literal["sgd", "adam", "adamw"] = "adam",
+        optimizer: OptimizerName = "adam",
         learning_rate: float | Sequence[float] = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
-        schedule: Literal["constant", "cosine"] = "constant",
+        schedule: ScheduleName = "constant",
         warmup_steps: int = 0,
         gradient_clip_norm: float | None = None,
         stability_input_bound: float | None = None,
@@ -178,7 +181,7 @@ class LitSequenceModel(L.LightningModule):
         # In place: assigning a buffer costs more than the sum.
         self.loss_sum.add_(loss)
         self.loss_steps.add_(1)
-        interval = self.trainer.log_every_n_steps
+        interval = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it
         if interval and self.global_step % interval == 0:
             # self.log takes time even for what is not written.
             self.log("train_loss", loss[self.alive].mean(), prog_bar=True)
@@ -216,7 +219,7 @@ class LitSequenceModel(L.LightningModule):
         self.diverged_at.copy_(torch.where(newly, step, self.diverged_at))
         self.alive.logical_and_(~newly)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimiser over the stacked parameters and, if rates are to change, their schedule per step.
 
         Raises:
@@ -244,7 +247,7 @@ class LitSequenceModel(L.LightningModule):
             if trainer.max_steps < 0:
                 raise ValueError("max_steps or max_epochs of the Trainer must be given for schedule 'cosine'")
             return trainer.max_steps
-        batches, limit = len(trainer.datamodule.train_dataloader()), trainer.limit_train_batches
+        batches, limit = len(trainer.datamodule.train_dataloader()), trainer.limit_train_batches  # type: ignore[attr-defined]
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         total = trainer.max_epochs * -(-batches // trainer.accumulate_grad_batches)
         return min(total, trainer.max_steps) if trainer.max_steps >= 0 else total
@@ -314,7 +317,7 @@ class LitSequenceModel(L.LightningModule):
 
     def _collect(self, split: str) -> dict[str, Tensor]:
         # torchmetrics makes a scalar of the one value of a single instance.
-        scores = {metric.metric.name: torch.atleast_1d(metric.compute()) for metric in self._metrics[split]}
+        scores: dict[str, Tensor] = {m.metric.name: torch.atleast_1d(m.compute()) for m in self._metrics[split]}
         for metric in self._metrics[split]:
             metric.reset()
         return scores

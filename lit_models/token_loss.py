@@ -36,7 +36,10 @@ def summed_cross_entropy(
     >>> summed_cross_entropy(torch.zeros(1, 4, 3), zero, zero[..., 0], torch.tensor([0, 1, 1, 0])).exp().round().item()
     16.0
     """
-    return _SummedCrossEntropy.apply(hidden, weight, bias, targets, valid, torch.is_grad_enabled())
+    total: Tensor = _SummedCrossEntropy.apply(  # type: ignore[no-untyped-call]  # torch's apply is not annotated
+        hidden, weight, bias, targets, valid, torch.is_grad_enabled()
+    )
+    return total
 
 
 class _SummedCrossEntropy(Function):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -90,9 +91,11 @@ def split_batch(batch: Batch, dtype: torch.dtype, chunk: int) -> list[Batch]:
     size = len(batch.inputs)
     if size < 1:
         raise ValueError("batch must hold at least 1 sequence, got 0")
-    given = (batch.inputs, batch.targets, batch.lengths)
-    dtypes = [dtype if part is not None and part.is_floating_point() else None for part in given]
-    # Copies: what was made in inference mode cannot be differentiated.
-    parts = [p if p is None else p.detach().to(to or p.dtype, copy=True) for p, to in zip(given, dtypes, strict=True)]
-    starts = range(0, size, chunk)
-    return [Batch(*(None if part is None else part[at : at + chunk] for part in parts)) for at in starts]
+
+    def parts(values: Tensor) -> Sequence[Tensor]:
+        # Copies: what was made in inference mode cannot be differentiated.
+        return values.detach().to(dtype=dtype if values.is_floating_point() else None, copy=True).split(chunk)
+
+    inputs, targets = parts(batch.inputs), parts(batch.targets)
+    lengths = [None] * len(inputs) if batch.lengths is None else parts(batch.lengths)
+    return [Batch(*each) for each in zip(inputs, targets, lengths, strict=True)]

@@ -32,8 +32,8 @@ def tangent_products(recurrence: Recurrence, projected: Tensor, state: Tensor, t
     >>> tangent_products(linear, torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([[[1.0, 0.0]]])).tolist()
     [[[0.0, 3.0]]]
     """
-    following, transposed = vjp(lambda value: recurrence.advance(projected, value), state)
-    _, product = vjp(lambda cotangent: transposed(cotangent)[0], torch.zeros_like(following))
+    following, transposed = vjp(lambda value: recurrence.advance(projected, value), state)[:2]
+    product = vjp(lambda cotangent: transposed(cotangent)[0], torch.zeros_like(following))[1]
     return vmap(lambda tangent: product(tangent)[0])(tangents)
 
 

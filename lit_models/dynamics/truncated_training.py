@@ -16,7 +16,6 @@ from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.dynamics.truncation import check_horizons
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import loss_quantity, scored_sum
-from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 
@@ -114,14 +113,13 @@ class _Learner:
             raise ValueError("network must have a parameter that requires a gradient, but all are frozen")
         if k is not None:
             self.network.recurrence = FeedForwardTruncation.of(self.network.recurrence, k)
-        self.truncated = k is not None
 
     def weights(self) -> Tensor:
         return parameters_to_vector(self.parameters).detach()
 
     @torch.enable_grad()
     def update(self, task: Task, batch: Batch, rate: float, clip: float | None) -> None:
-        loss = _loss(task, self._outputs(batch), batch)
+        loss = _loss(task, self.network(batch.inputs, batch.lengths), batch)
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         if clip is not None:
             norm = torch.stack([each.norm() for each in gradients]).norm()
@@ -129,15 +127,6 @@ class _Learner:
         with torch.no_grad():
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 parameter.sub_(rate * gradient)
-
-    def _outputs(self, batch: Batch) -> Tensor:
-        recurrence, readout = self.network.recurrence, self.network.readout
-        encoded = self.network.encoder(batch.inputs.transpose(0, 1))
-        # The loop of the base class, not a fast path; a truncation has a forward of its own.
-        scan = FeedForwardTruncation if self.truncated else Recurrence
-        if self.network.readout_at == "last":
-            return readout(scan.forward_last(recurrence, encoded, lengths=batch.lengths)[0])
-        return readout(scan.forward(recurrence, encoded, lengths=batch.lengths)[0]).transpose(0, 1)
 
 
 def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:

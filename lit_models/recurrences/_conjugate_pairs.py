@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
+from rnnbench.lit_models.scan.contract import Scanned
 from rnnbench.lit_models.scan.linear.convolution import Transition, kernel, scan_chunks
 
 
@@ -66,12 +67,12 @@ class ConjugatePairs(StateSpaceBlock):
         real, imaginary = self._features(latent)
         return 2 * (self.c_real * real - self.c_imag * imaginary).sum(-1)
 
-    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> tuple[Tensor | None, Tensor]:
+    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> Scanned:
         """Convolve with the kernel, as in ``StateSpaceBlock.respond``."""
         transition, enter = self.discretised()
         start = torch.cat(self._features(latent), -1)
         read, final = scan_chunks(transition, enter, self._leave_row(), driven, start, keep_outputs)
-        return read, _flat(final)
+        return driven.new_empty(0) if read is None else read, _flat(final)
 
     def decay_latent(self, latent: Tensor, steps: Tensor, most: int) -> Tensor:
         """Return Ā^steps x, as in ``StateSpaceBlock.decay_latent``."""

@@ -64,8 +64,8 @@ class StateSpaceBlock(Recurrence):
         """Return C x [B, N] of x [B, latent]."""
 
     @abstractmethod
-    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> tuple[Tensor | None, Tensor]:
-        """Return C x_t for all t [T, B, N] (None without ``keep_outputs``) and x_T, of u [T, B, N] and x_0."""
+    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> Scanned:
+        """Return C x_t for all t [T, B, N] (an empty tensor without ``keep_outputs``) and x_T, of u and x_0."""
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return e [..., N] of inputs [..., D]."""
@@ -102,7 +102,7 @@ class StateSpaceBlock(Recurrence):
         encoded = self.project(inputs)
         read, latent = self.respond(self._driven(encoded), state[..., : -self.hidden_size], keep_outputs)
         final = torch.cat([latent, encoded[-1]], -1)
-        return inputs.new_empty(0) if read is None else self._leave(read, encoded), final
+        return self._leave(read, encoded) if keep_outputs else read, final
 
     def _respond_to(self, inputs: Tensor, state: Tensor, lengths: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor]:
         latent, before = state[..., : -self.hidden_size], state[..., -self.hidden_size :]

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
+from rnnbench.lit_models.scan.contract import Scanned
 from rnnbench.lit_models.scan.linear.convolution import DiagonalTransition
 from rnnbench.lit_models.scan.linear.diagonal import diagonal_scan
 
@@ -91,13 +92,13 @@ class LRU(StateSpaceBlock, Recurrence):
         """Return Re(C x) [B, N] of x [B, 2K]."""
         return functional.linear(latent, torch.cat([self.c_real, -self.c_imag], -1))
 
-    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> tuple[Tensor | None, Tensor]:
+    def respond(self, driven: Tensor, latent: Tensor, keep_outputs: bool) -> Scanned:
         """Scan over time, as in ``StateSpaceBlock.respond``."""
         start = torch.complex(*latent.chunk(2, -1))
         states = torch.view_as_real(diagonal_scan(self.eigenvalues(), self._enter(driven), start))
         final = states[-1].transpose(-1, -2).flatten(-2)
         if not keep_outputs:
-            return None, final
+            return driven.new_empty(0), final
         interleaved = torch.stack([self.c_real, -self.c_imag], -1).flatten(-2)
         return functional.linear(states.flatten(-2), interleaved), final
 

@@ -33,6 +33,11 @@ class MIRNN(Recurrence):
         [2.0, 6.0, -6.0]
     """
 
+    alpha: nn.Parameter
+    beta_1: nn.Parameter
+    beta_2: nn.Parameter
+    bias: nn.Parameter
+
     def __init__(
         self,
         input_size: int,

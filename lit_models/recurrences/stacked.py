@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,8 @@ class StackedRNN(Recurrence):
             layers.append(layer(layers[-1].hidden_size))
         super().__init__(input_size, layers[-1].hidden_size, sum(each.state_size for each in layers))
         self.depth_activation = depth_activation
-        self.layers = nn.ModuleList(layers)
+        # torch does not say of what modules a list is.
+        self.layers = cast("Sequence[Recurrence]", nn.ModuleList(layers))
 
     def initial_state(self, batch_size: int) -> Tensor:
         """Return the layers' initial states, joined [B, S]."""

@@ -14,7 +14,6 @@ from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Batch
 from rnnbench.leaderboard.schema import plain
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
-from rnnbench.lit_models.network import Network
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _obstacle(model: LitSequenceModel, index: int, moment: str, step: int) -> st
 
 def _subject(trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions) -> Subject:
     data: SequenceDataModule = trainer.datamodule  # type: ignore[attr-defined]
-    network: Network = model.ensemble.instance(index).eval()  # type: ignore[assignment]
+    network = model.ensemble.instance(index).eval()
     batch = data.samples(options.split, options.samples if options.uses_sequences else 1)
     device = next(network.readout.parameters()).device
     lengths = None if batch.lengths is None else batch.lengths.to(device)
