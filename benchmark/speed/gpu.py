@@ -114,7 +114,7 @@ def build_graph(case: SequenceCase) -> Callable[[], Measured]:
     """Prepare a CUDA graph of the plain loop, with its backward pass."""
     _need_gpu()
     work = training(case.network(0), case, "loop")
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
@@ -158,7 +158,7 @@ def _timed(work: Work, result: Result | None = None) -> Callable[[], Measured]:
             work()
             seconds = time.perf_counter() - begin
             return Measured(result or {}, seconds, seconds)
-        start, end = torch.cuda.Event(True), torch.cuda.Event(True)  # type: ignore[no-untyped-call]
+        start, end = torch.cuda.Event(True), torch.cuda.Event(True)
         torch.cuda.synchronize()
         start.record()
         for _ in range(_STEPS):

@@ -30,6 +30,7 @@ from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Batch
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.network import Network
 
 _Fit = Callable[[Job, SequenceDataModule, LitSequenceModel, L.Callback], None]
 
@@ -60,7 +61,7 @@ class Stopwatch(L.Callback):
         """Count a step of the Trainer's."""
         self.step_done()
 
-    def measured(self, ensemble: Ensemble) -> Measured:
+    def measured(self, ensemble: Ensemble[Network]) -> Measured:
         """Return the time of the steps, with the weights that they led to."""
         weights = {name: value.detach().double().numpy() for name, value in ensemble.named_parameters()}
         process, wall = (end - begin for begin, end in zip(self._began, self._ended, strict=True))
@@ -80,7 +81,7 @@ def build_bare(case: TrainingCase) -> Callable[[], Result | Measured]:
     return work
 
 
-def train_bare(ensemble: Ensemble, root: bool, batches: list[Batch], step_done: Callable[[], None]) -> None:
+def train_bare(ensemble: Ensemble[Network], root: bool, batches: list[Batch], step_done: Callable[[], None]) -> None:
     """Train on batches in turn, by the root of the mean squared error, or the cross-entropy at the last step."""
     parameters = list(ensemble.parameters())
     optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)

@@ -62,7 +62,7 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     write_arrays(Path(path), compared)
     ready = {"set_up_seconds": set_up, "first_call_seconds": first_call}
     package = {} if contender.package is None else {contender.package: importlib.metadata.version(contender.package)}
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    used = torch.cuda.is_initialized()
     device = torch.device("cuda" if used else "cpu")
     _answer(answers, {**ready, "hardware": hardware(device, 1), "versions": {**versions(), **package}})
     del compared
