@@ -305,6 +305,23 @@ def test_a_failure_of_training_ends_the_runs_as_failed(job, monkeypatch) -> None
     assert [log.exit_code for log in read_logs(job)] == [1, 1]
 
 
+def test_another_run_s_variables_and_empty_ones_do_not_reach_the_mirror(job, monkeypatch, capfd) -> None:
+    others = {
+        "WANDB_SWEEP_ID": "abcd1234",
+        "WANDB_RUN_ID": "fixed001",
+        "WANDB_RUN_GROUP": "theirs",
+        "WANDB_NAME": "one",
+    }
+    for name, value in {**others, "WANDB_MODE": "", "WANDB_DIR": " "}.items():
+        monkeypatch.setenv(name, value)
+    records = train(job, "offline")
+    for log, record in zip(read_logs(job), records, strict=True):
+        assert log.run.run_group == "tiny/smoke/ADD10/Elman"
+        assert_mirrors(log, record)
+    error = capfd.readouterr().err
+    assert error.count("each has a run outside the sweep") == len(error.splitlines()) == 1
+
+
 def test_ids_are_those_of_the_records(job, tmp_path) -> None:
     from dataclasses import replace
 

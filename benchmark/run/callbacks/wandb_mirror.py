@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 #: What a run goes on as when it cannot be opened.
 _FALLBACK: dict[WandbMode, WandbMode] = {"online": "offline", "offline": "off"}
 
+#: Variables of a sweep's agent, or of whoever started this process within a run of theirs: they would give every
+#: instance the same id, name or group.
+_OF_ANOTHER_RUN = (
+    *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP"),
+    *("WANDB_JOB_TYPE", "WANDB_TAGS", "WANDB_NOTES"),
+)
+
+_LONGEST_REASON = 300
+
 #: Exit codes as Weights & Biases understands them: finished, failed, killed.
 _FINISHED, _FAILED, _KILLED = 0, 1, 255
 
@@ -41,7 +50,7 @@ _SETTINGS: dict[str, Any] = {
     "init_timeout": 15.0,
     "label_disable": True,
     "save_code": False,
-    # Without messages wandb does not ask for a key either. What matters of them is told in one line.
+    # Without messages wandb does not ask for a key either. What matters of them is printed in one line.
     "silent": True,
     # Workers share the folder: a link to the latest run would be fought over.
     "symlink": False,
@@ -62,7 +71,7 @@ class WandbMirror(L.Callback):
     missing. Offline, the folder that wandb writes can not go on: the new one takes the whole curve and replaces those
     of the same id, so that whatever is uploaded is complete and holds no point twice.
 
-    Whatever wandb does wrong is told on stderr, and training goes on: from online to offline, from there without.
+    Whatever wandb does wrong is reported on stderr, and training goes on: from online to offline, from there without.
 
     Args:
         job: what is trained.
@@ -117,12 +126,12 @@ class WandbMirror(L.Callback):
                     self._runs[index] = self._init(member, model)
             except ImportError as error:
                 self.mode = "off"
-                _tell(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
+                _report(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
             except Exception as error:
                 # wandb's errors share no base class (Error, OSError, its mailbox's, pydantic's for a wrong setting).
                 failed, self.mode = self.mode, _FALLBACK[self.mode]
                 how = "without it" if self.mode == "off" else f"offline, in {self._folder}; `wandb sync` sends it"
-                _tell(f"{self.job.name}: {failed} is not possible ({_first_line(error)}). Training goes on {how}")
+                _report(f"{self.job.name}: {failed} is not possible ({_reason(error)}). Training goes on {how}")
                 self._close_service()
 
     def _close_service(self) -> None:
@@ -134,11 +143,10 @@ class WandbMirror(L.Callback):
             wandb.teardown(exit_code=_FAILED)
         except (Exception, SystemExit) as error:
             # It exits with the code of a service that failed.
-            _tell(f"{self.job.name}: its service does not end ({_first_line(error)})")
+            _report(f"{self.job.name}: its service does not end ({_reason(error)})")
 
     def _init(self, member: Member, model: LitSequenceModel) -> wandb.Run:
-        # Errors of wandb itself are told here, not to its makers.
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        _clean_environment()
         import wandb
 
         wandb.setup(wandb.Settings(**_SETTINGS))
@@ -171,7 +179,7 @@ class WandbMirror(L.Callback):
         except Exception as error:
             run = self._runs.pop(index)
             where = f"what it holds is in {Path(run.dir).parent}; `wandb sync` sends it"
-            _tell(f"{self.job.name}: run {run.id} is given up ({_first_line(error)}); {where}")
+            _report(f"{self.job.name}: run {run.id} is given up ({_reason(error)}); {where}")
             return False
         return True
 
@@ -183,7 +191,21 @@ class WandbMirror(L.Callback):
                 try:
                     shutil.rmtree(folder)
                 except OSError as error:
-                    _tell(f"cannot remove {folder} ({error}); remove it before `wandb sync`")
+                    _report(f"cannot remove {folder} ({error}); remove it before `wandb sync`")
+
+
+def _clean_environment() -> None:
+    """Leave in the environment what wandb may take from it: where and for whom, not which run."""
+    # Errors of wandb itself are reported here, not to its makers.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    if "WANDB_SWEEP_ID" in os.environ:
+        _report(
+            "started by a sweep's agent, whose one run cannot hold several instances: each has a run outside the sweep"
+        )
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        # An empty value is one that wandb refuses, where whoever set it wanted none.
+        if name in _OF_ANOTHER_RUN or not os.environ[name].strip():
+            del os.environ[name]
 
 
 def run_id(job: Job, member: Member) -> str:
@@ -254,9 +276,11 @@ def _log(run: wandb.Run, rows: Sequence[dict[str, Any]]) -> None:
             run.log(row, step=row["step"], commit=True)
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _reason(error: BaseException) -> str:
+    """Return what an error says, in one line: pydantic names the wrong setting in its second."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
 
 
-def _tell(message: str) -> None:
+def _report(message: str) -> None:
     print(f"Weights & Biases: {message}", file=sys.stderr, flush=True)
