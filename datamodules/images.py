@@ -15,7 +15,7 @@ from rnnbench.datamodules.image_tensors import CLASSES, count_images, find_image
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import Origin
 from rnnbench.datamodules.seeds import named_generator
-from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import FixedSource
 from rnnbench.datamodules.task import Metric, Task
 
@@ -107,6 +107,12 @@ class _ImageSequences(SequenceDataModule):
         rows = count_images(self.origin, "train", self.data_dir, self.image_shape)
         self._check_val_size(rows)
         return self.val_size if split == "val" else rows - self.val_size
+
+    @property
+    def published_sizes(self) -> Sizes:
+        """What the published images leave for training, and their test split."""
+        train, test = (self.origin.rows[split] or 0 for split in ("train", "test"))
+        return Sizes(train - self.val_size, self.val_size, test, self.task.steps)
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits."""

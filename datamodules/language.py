@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from rnnbench.datamodules.checks import check_at_least, check_choice, check_flags
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
-from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.task import Metric, MetricName, Task, Tokens
 from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
 from rnnbench.datamodules.vocabulary import check_embedding, published_vocabulary
@@ -85,6 +86,17 @@ class _LanguageModelling(SequenceDataModule):
     def published_size(self) -> int:
         """Entries of the whole vocabulary, the unknown one included."""
         raise NotImplementedError
+
+    @property
+    @abstractmethod
+    def published_tokens(self) -> tuple[int, int, int]:
+        """Tokens of the splits train, val and test."""
+
+    @property
+    def published_sizes(self) -> Sizes:
+        """What the published tokens give, a sequence for each ``bptt`` of them."""
+        train, val, test = (tokens // self.bptt for tokens in self.published_tokens)
+        return Sizes(train, val, test, self.bptt)
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constant scores: the training split's frequencies."""
@@ -215,6 +227,11 @@ class WikiText2(_LanguageModelling):
         """Entries of the whole vocabulary, the unknown one included."""
         return 33278 if self.by_words else 284
 
+    @property
+    def published_tokens(self) -> tuple[int, int, int]:
+        """Words or characters of the splits."""
+        return (2_088_628, 217_646, 245_569) if self.by_words else (10_754_535, 1_117_594, 1_252_084)
+
 
 class Shakespeare(_LanguageModelling):
     """Predict the next character of Shakespeare's plays, the "tiny" collection of Karpathy 2015.
@@ -271,6 +288,11 @@ class Shakespeare(_LanguageModelling):
     def published_size(self) -> int:
         """Entries of the whole vocabulary, the unknown one included."""
         return 66
+
+    @property
+    def published_tokens(self) -> tuple[int, int, int]:
+        """Characters of the splits."""
+        return 1_003_788, 55_756, 55_850
 
 
 def text_tokens(rows: list[str], by_words: bool) -> list[str] | str:

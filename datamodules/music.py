@@ -13,7 +13,7 @@ from torch import Tensor
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
-from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task
 
@@ -21,12 +21,13 @@ KEYS = 88
 LOWEST, HIGHEST = 21, 108
 """MIDI numbers of the piano's keys."""
 
-#: Of each collection: its task's name, the frames of its longest piece, and the pieces of its splits.
+#: Of each collection: its task's name, the frames of its longest piece, the pieces of its splits and
+#: their mean frames.
 COLLECTIONS = {
-    "jsb_chorales": ("JSB", 160, (229, 76, 77)),
-    "musedata": ("MuseData", 4273, (524, 135, 124)),
-    "nottingham": ("Nottingham", 1793, (694, 173, 170)),
-    "piano_midi": ("Piano-midi", 3857, (87, 12, 25)),
+    "jsb_chorales": ("JSB", 160, Sizes(229, 76, 77, 59.3)),
+    "musedata": ("MuseData", 4273, Sizes(524, 135, 124, 466.9)),
+    "nottingham": ("Nottingham", 1793, Sizes(694, 173, 170, 253.4)),
+    "piano_midi": ("Piano-midi", 3857, Sizes(87, 12, 25, 871.5)),
 }
 
 
@@ -89,9 +90,14 @@ class Music(SequenceDataModule):
         name = COLLECTIONS[self.collection][0]
         return Task(name, KEYS, KEYS, self.max_frames - 1, "every", "frame_nll", metrics)
 
+    @property
+    def published_sizes(self) -> Sizes:
+        """Pieces of the collection's splits."""
+        return COLLECTIONS[self.collection][2]
+
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constant scores."""
-        rows = dict(zip(SPLITS.values(), COLLECTIONS[self.collection][2], strict=True))
+        rows = dict(zip(SPLITS.values(), COLLECTIONS[self.collection][2][:3], strict=True))
         origin = Origin(f"music/{self.collection}", None, {"notes": "notes"}, rows)
         sources = _read_pieces(find_splits(origin, self.data_dir), self.max_frames)
         count = len(sources["train"].targets)

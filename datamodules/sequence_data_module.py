@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import lightning as L
 import torch
@@ -15,6 +15,15 @@ from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.datamodules.task import Batch, Task
+
+
+class Sizes(NamedTuple):
+    """Sequences of each split, and the mean number of steps of a training sequence."""
+
+    train: int
+    val: int
+    test: int
+    mean_steps: float
 
 
 class SequenceDataModule(L.LightningDataModule):
@@ -84,6 +93,15 @@ class SequenceDataModule(L.LightningDataModule):
         """Return the mean number of steps of a training sequence; of unequal ones that are not loaded, the largest."""
         lengths = getattr(self._sources.get("train"), "lengths", None)
         return float(self.task.steps if lengths is None else lengths.double().mean())
+
+    def split_sizes(self) -> Sizes:
+        """Return the sizes of the splits, maybe without loading them."""
+        return Sizes(*map(self.split_size, ("train", "val", "test")), self.mean_steps())
+
+    @property
+    def published_sizes(self) -> Sizes | None:
+        """About the sizes that the published data have, for plans without them; None where no data are needed."""
+        return None
 
     def setup(self, stage: str | None = None) -> None:
         """Load or generate the splits, once."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
-from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task, Tokens
 from rnnbench.datamodules.vocabulary import check_embedding, published_vocabulary
@@ -127,6 +127,12 @@ class ATIS(SequenceDataModule):
             tokens=tokens,
             labels=LABELS,
         )
+
+    @property
+    def published_sizes(self) -> Sizes:
+        """Sentences of the splits."""
+        train, val, test = (self.origin.rows[name] or 0 for name in SPLITS.values())
+        return Sizes(train, val, test, 11.3)
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constants score."""

@@ -13,7 +13,7 @@ from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.run.job import Job
 
 if TYPE_CHECKING:
-    from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+    from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 
 
 def steps_of(job: Job, module: SequenceDataModule) -> int:
@@ -24,24 +24,66 @@ def steps_of(job: Job, module: SequenceDataModule) -> int:
     return (recipe.max_epochs or 1) * module.steps_per_epoch()
 
 
-def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule]) -> None:
-    """Print one line for each run that a plan would train."""
+class KnownSizes:
+    """The sizes of data modules: of their data or, where these are missing, the published ones.
+
+    Attributes:
+        missing: why data are missing, by class and task; asked for once, since a search may try a network.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.missing: dict[tuple[type, str], str] = {}
+
+    def of(self, module: SequenceDataModule) -> Sizes:
+        """Return the sizes of the splits.
+
+        Raises:
+            ValueError: the data are there and do not suit the module, or are missing and no sizes are published.
+        """
+        from rnnbench.datamodules.real_data import DataMissingError
+
+        key, published = (type(module), module.task.name), module.published_sizes
+        if key not in self.missing:
+            try:
+                return module.split_sizes()
+            except DataMissingError as error:
+                if published is None:
+                    raise
+                self.missing[key] = str(error)
+        assert published is not None  # noqa: S101
+        return published
+
+    def steps_of(self, job: Job, module: SequenceDataModule) -> int:
+        """Return the optimiser steps of a run."""
+        sizes, recipe = self.of(module), job.point(job.members[0]).recipe
+        if recipe.max_steps is None and (type(module), module.task.name) in self.missing:
+            return (recipe.max_epochs or 1) * -(-sizes.train // module.batch_size)
+        return steps_of(job, module)
+
+
+def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule], sizes: KnownSizes) -> None:
+    """Print one line for each run that a plan would train, and which data are missing."""
+    for reason in sizes.missing.values():
+        print(f"note: {reason}\nIt is planned with the published sizes of these data", file=sys.stderr)
     print(f"{'run':<64} {'steps':>9} {'T':>6}  experiment ids")
     for job in plan.jobs:
         ids = ", ".join(dict.fromkeys(member.experiment_id for member in job.members))
         going_on = " (goes on)" if job.checkpoint.exists() else ""
-        print(f"{job.name:<64} {steps_of(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
+        print(f"{job.name:<64} {sizes.steps_of(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
 
 
-def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
+def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSizes) -> None:
     """Print what is still to be done under each budget: runs, records, optimiser steps and estimated hours.
 
     Args:
         plans: of every budget, by its name.
-        options: of the command; workers, devices and how recurrences are walked are used.
+        options: of the command; workers, devices and the backend of the scans are used.
+        sizes: of the data, or of those that are published.
     """
     from rnnbench.benchmark.config.construct import build_data_module
-    from rnnbench.benchmark.launchers.estimate import Estimator, makespan
+    from rnnbench.benchmark.launchers.estimate import Estimator
+    from rnnbench.benchmark.launchers.progress import makespan
 
     print("timing a few short steps of each kind of run (a minute or two) ...", file=sys.stderr, flush=True)
     estimator = Estimator(options.scan, options.checkpoint_every)
@@ -51,8 +93,9 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions) -> None:
         for job in plan.jobs:
             module = build_data_module(job.experiment.config, options.data_dir)
             try:
-                steps += steps_of(job, module)
-                seconds.append(estimator.seconds(job, module, steps_of(job, module)) / options.devices)
+                of_job = sizes.steps_of(job, module)
+                seconds.append(estimator.seconds(job, module, of_job, sizes.of(module)) / options.devices)
+                steps += of_job
             except ValueError as error:
                 raise UserError(f"suite {job.experiment.suite} ({budget}), {job.experiment.name}: {error}") from error
         hours = makespan(seconds, workers if options.devices == 1 else 1) / 3600

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import heapq
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,11 +14,11 @@ import torch
 from rnnbench.benchmark.config.construct import recurrence_factory
 from rnnbench.benchmark.config.options import CheckpointEvery, ScanName
 from rnnbench.benchmark.run.job import Job
-from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.instance_optimisation import unit_rate_optimizer
-from rnnbench.lit_models.lit_sequence_model import SPLITS, make_network
+from rnnbench.lit_models.lit_sequence_model import make_network
 from rnnbench.lit_models.parameter_budget import count_parameters
 from rnnbench.lit_models.scan.policy import use_backend
 
@@ -69,8 +68,8 @@ class Estimator:
         """Number of kinds of runs that were timed."""
         return len(self._rates)
 
-    def seconds(self, job: Job, module: SequenceDataModule, steps: int) -> float:
-        """Return the seconds that one worker trains and evaluates a run of so many steps."""
+    def seconds(self, job: Job, module: SequenceDataModule, steps: int, sizes: Sizes) -> float:
+        """Return the seconds that one worker trains and evaluates a run of so many steps, on data of such sizes."""
         recipe, task = job.point(job.members[0]).recipe, module.task
         shapes = [task.input_size, task.output_size, task.readout, module.batch_size, len(job.members)]
         key = json.dumps([job.experiment.config["recurrence"], shapes, recipe.optimizer])
@@ -79,22 +78,10 @@ class Estimator:
                 self._rates[key] = _measure(job, module)
         rates = self._rates[key]
         evaluations = (recipe.max_epochs or 1) if recipe.validate_every is None else -(-steps // recipe.validate_every)
-        batches = sum(module.split_size(split) for split in SPLITS) / module.batch_size
-        length = module.mean_steps()
+        batches = (sizes.val + sizes.test) / module.batch_size
+        length = sizes.mean_steps
         training = steps * (rates.training.at(length) + rates.optimiser)
         return training + (evaluations if steps else 1) * batches * rates.scoring.at(length)
-
-
-def makespan(durations: Sequence[float], workers: int) -> float:
-    """Return when the last of some runs ends, the longest begun first, each on the first worker that is free.
-
-    >>> makespan([3.0, 2.0, 2.0], workers=2)
-    4.0
-    """
-    free = [0.0] * workers
-    for duration in sorted(durations, reverse=True):
-        heapq.heapreplace(free, free[0] + duration)
-    return max(free)
 
 
 @contextmanager

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 
 from tqdm import tqdm
 
 from rnnbench.benchmark.run.job import Job
+
+#: Seconds of training that must have been seen before an end is named.
+_SECONDS_TO_JUDGE = 5.0
 
 
 def steps_done(job: Job) -> int:
@@ -19,6 +24,18 @@ def steps_done(job: Job) -> int:
     except (OSError, ValueError):
         # Not begun, or being written at this moment; if it cannot be read at all, the run itself will say so.
         return 0
+
+
+def makespan(durations: Sequence[float], workers: int) -> float:
+    """Return when the last of some runs ends, the longest begun first, each on the first worker that is free.
+
+    >>> makespan([3.0, 2.0, 2.0], workers=2)
+    4.0
+    """
+    free = [0.0] * max(1, min(workers, len(durations)))
+    for duration in sorted(durations, reverse=True):
+        heapq.heapreplace(free, free[0] + duration)
+    return max(free)
 
 
 class SuiteBar:
@@ -34,6 +51,11 @@ class SuiteBar:
         self._work = work
         self._steps = steps
         self._left = set(work)
+        # What was done before this command says nothing about the speed of this one, nor does starting up.
+        self._before = {job: steps_done(job) for job in work}
+        self._first: dict[Job, tuple[float, int]] = {}
+        self._latest: dict[Job, tuple[float, int]] = {}
+        self._together = 1
         interval = 0.5 if sys.stderr.isatty() else 30.0
         self._bar = tqdm(
             total=sum(work.values()),
@@ -42,9 +64,6 @@ class SuiteBar:
             file=sys.stderr,
             dynamic_ncols=True,
         )
-        # What was done before this command says nothing about the speed of this one.
-        self._before = self._done()
-        self._began = datetime.now()
         self.update()
 
     def __enter__(self) -> SuiteBar:
@@ -60,25 +79,46 @@ class SuiteBar:
     def finish(self, job: Job, message: str) -> None:
         """Count a job as ended, and print a line above the bar."""
         self._left.discard(job)
+        if job in self._first:
+            self._latest[job] = time.monotonic(), self._steps[job]
         if message:
             self._bar.write(message, file=sys.stderr)
         self.update()
 
     def update(self) -> None:
         """Show how far the running jobs are."""
-        done = self._done()
-        self._bar.set_postfix_str(f"{len(self._left)} of {len(self._work)} runs left, {self._end(done)}", refresh=False)
+        done = sum(self._work[job] for job in self._work if job not in self._left)
+        for job in self._left:
+            steps = min(steps_done(job), self._steps[job])
+            done += self._work[job] * steps / self._steps[job]
+            if steps > self._before[job]:
+                self._latest[job] = time.monotonic(), steps
+                self._first.setdefault(job, self._latest[job])
+        self._together = max(self._together, len(self._left & self._first.keys()))
+        self._bar.set_postfix_str(f"{len(self._left)} of {len(self._work)} runs left, {self._end()}", refresh=False)
         self._bar.n = min(done, self._bar.total)
         self._bar.update(0)
 
-    def _done(self) -> float:
-        part = sum(self._work[job] * min(1.0, steps_done(job) / self._steps[job]) for job in self._left)
-        return part + sum(work for job, work in self._work.items() if job not in self._left)
+    def seconds_left(self) -> float | None:
+        """Return the estimated seconds until the last job ends; None if too little of any was seen."""
+        seconds = {job: self._latest[job][0] - start for job, (start, _) in self._first.items()}
+        share = {job: (self._latest[job][1] - steps) / self._steps[job] for job, (_, steps) in self._first.items()}
+        work = sum(self._work[job] * share[job] for job in share)
+        if sum(seconds.values()) < _SECONDS_TO_JUDGE or not work:
+            return None
+        remaining = []
+        for job in self._left:
+            # A run's own pace once it is known; until then that of all others, by the work of a step.
+            whole = self._work[job] * sum(seconds.values()) / work
+            if seconds.get(job, 0.0) >= _SECONDS_TO_JUDGE and share[job]:
+                whole = seconds[job] / share[job]
+            done = self._latest.get(job, (0.0, self._before[job]))[1]
+            remaining.append(whole * (1 - min(done / self._steps[job], 1)))
+        return makespan(remaining, self._together)
 
-    def _end(self, done: float) -> str:
-        elapsed = (datetime.now() - self._began).total_seconds()
-        progress = done - self._before
-        if progress <= 0 or elapsed < 1:
+    def _end(self) -> str:
+        seconds = self.seconds_left()
+        if seconds is None:
             return "end not known yet"
-        end = datetime.now() + timedelta(seconds=elapsed * (self._bar.total - done) / progress)
+        end = datetime.now() + timedelta(seconds=seconds)
         return f"ends about {end:%H:%M}" if end.date() == datetime.now().date() else f"ends about {end:%d %b %H:%M}"

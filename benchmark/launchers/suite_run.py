@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
 from rnnbench.benchmark.errors import UserError, nearest
-from rnnbench.benchmark.launchers.dry_run import print_costs, print_jobs, steps_of
+from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
 from rnnbench.benchmark.launchers.plan import Plan, largest_ensemble, make_plan
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rnnbench.benchmark.config.experiment import Experiment
-    from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+    from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 #: What a command ends with, the first that applies: a fault of ours, what the user can fix, what is left to do.
 _EXIT_CODES = {"failed": 1, "refused": 2, "left": 3}
 
@@ -47,10 +47,11 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
         return 2 if plan.problems else 0
     if not options.dry_run:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
-    modules = _check(plan, built)
-    if options.dry_run:
-        print_jobs(plan, modules)
-        print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options)
+    sizes = KnownSizes() if options.dry_run else None
+    modules = _check(plan, built, sizes)
+    if sizes is not None:
+        print_jobs(plan, modules, sizes)
+        print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options, sizes)
         return 2 if plan.problems else 0
     exit_code = _train(plan, modules, options)
     left = plan_of(suite, options)
@@ -148,27 +149,27 @@ class _Built:
         return members_that_fit(experiment, self.module(experiment), self._options)
 
 
-def _check(plan: Plan, built: _Built) -> dict[Job, SequenceDataModule]:
-    """Build every experiment without its data, and see that the data can be had."""
+def _check(plan: Plan, built: _Built, sizes: KnownSizes | None) -> dict[Job, SequenceDataModule]:
+    """Build every experiment without its data, and see that the data can be had, or their sizes where those will do."""
     modules = {}
     for job in plan.jobs:
-        modules[job] = built.module(job.experiment)
+        module = modules[job] = built.module(job.experiment)
         try:
-            modules[job].check_available()
-            _check_samples(job, modules[job])
+            if sizes is None:
+                module.check_available()
+            _check_samples(job, module.split_sizes() if sizes is None else sizes.of(module))
         except ValueError as error:
             raise UserError(f"suite {job.experiment.suite}, {job.experiment.name}: {error}") from error
     return modules
 
 
-def _check_samples(job: Job, module: SequenceDataModule) -> None:
+def _check_samples(job: Job, sizes: Sizes) -> None:
     for spec in job.experiment.measures:
         samples, split = spec["settings"]["samples"], spec["settings"]["split"]
-        size = module.split_size(split)
+        size = getattr(sizes, split)
         if measure_class(spec["measure"]).uses_sequences and samples > size:
-            raise UserError(
-                f"suite {job.experiment.suite}, {job.experiment.name}: samples of {spec['measure']} is {samples}: "
-                f"at most {size}, all of split '{split}', is allowed"
+            raise ValueError(
+                f"samples of {spec['measure']} must be at most {size}, all of split '{split}', got {samples}"
             )
 
 

@@ -11,8 +11,9 @@ import torch
 from rnnbench.benchmark.config.construct import build_data_module
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
-from rnnbench.benchmark.launchers import estimate
-from rnnbench.benchmark.launchers.estimate import Estimator, makespan
+from rnnbench.benchmark.launchers import estimate, progress
+from rnnbench.benchmark.launchers.estimate import Estimator
+from rnnbench.benchmark.launchers.progress import SuiteBar, makespan
 from rnnbench.benchmark.launchers.suite_run import plan_of, run_suite
 
 SUITE = """
@@ -25,7 +26,7 @@ networks:
   CoRNN: {class_path: CoRNN, init_args: {hidden_size: 4}}
 training: {batch_size: 16, max_steps: 10, validate_every: 4}
 budgets:
-  smoke: {networks: [LSTM], training: {max_steps: 2}}
+  smoke: {networks: [LSTM], training: {max_steps: 2, validate_every: 2}}
   cpu: {sweep: {training.learning_rate: [0.1, 0.01]}}
   paper: {instances: 3, training: {max_epochs: 1000}}
 """
@@ -83,8 +84,9 @@ def test_seconds_scale_with_steps_length_and_evaluations(path: Path, monkeypatch
     job = next(j for j in plan_of(load_suite(path, "cpu"), RunOptions(runs_dir=path.parent / "runs")).jobs)
     module = build_data_module(job.experiment.config)
     # Length 8, evaluations after steps 4, 8 and 10, each of 32 sequences: two batches.
-    assert Estimator("auto").seconds(job, module, 10) == 10 * (1 + 8 * 0.5 + 2) + 3 * 2 * (0.25 + 8 * 0.125)
-    assert Estimator("auto").seconds(job, module, 0) == 2 * (0.25 + 8 * 0.125)
+    sizes, estimator = module.split_sizes(), Estimator("auto")
+    assert estimator.seconds(job, module, 10, sizes) == 10 * (1 + 8 * 0.5 + 2) + 3 * 2 * (0.25 + 8 * 0.125)
+    assert estimator.seconds(job, module, 0, sizes) == 2 * (0.25 + 8 * 0.125)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,51 @@ def test_runs_go_to_whichever_worker_is_free() -> None:
     assert makespan([5.0, 1.0, 1.0, 1.0], 2) == 5.0
     assert makespan([2.0, 2.0, 2.0], 1) == 6.0
     assert makespan([], 3) == 0.0
+    assert makespan([1.0, 2.0], 10**11) == 2.0
+
+
+def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = plan_of(load_suite(path, "paper"), RunOptions(runs_dir=path.parent / "runs")).jobs
+    now, steps = [0.0], {job: 0 for job in jobs}
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "steps_done", steps.__getitem__)
+    # The second one costs twice as much by its work, and in truth as much as the first.
+    bar = SuiteBar({jobs[0]: 100.0, jobs[1]: 200.0}, dict.fromkeys(jobs, 100))
+    for now[0], steps[jobs[0]] in ((60.0, 1), (62.0, 3)):
+        bar.update()
+    assert bar.seconds_left() is None
+    now[0], steps[jobs[0]] = 70.0, 11
+    bar.update()
+    assert bar.seconds_left() == pytest.approx(89 + 200)
+    now[0] = 159.0
+    bar.finish(jobs[0], "")
+    for now[0], steps[jobs[1]] in ((200.0, 1), (210.0, 11)):
+        bar.update()
+    assert bar.seconds_left() == pytest.approx(89)
+
+
+@pytest.mark.parametrize("name", ["music", "smnist"])
+def test_without_their_data_runs_are_planned_with_published_sizes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr(Estimator, "seconds", lambda self, job, module, steps, sizes: 1.0 * steps + sizes.train)
+    options = RunOptions(budget="paper", dry_run=True, runs_dir=tmp_path / "runs", instances=(0,), workers=10**11)
+    assert run_suite(load_suite(name, "paper"), options) == 0
+    captured = capsys.readouterr()
+    assert "It is planned with the published sizes of these data" in captured.err
+    assert int(costs(captured.out)["paper"][2].replace(",", "")) > 0
+
+
+@pytest.mark.needs_data
+@pytest.mark.parametrize("name", ["music", "language", "slots", "smnist", "scifar10"])
+def test_published_sizes_are_those_of_the_data(name: str) -> None:
+    for experiment in load_suite(name, "paper").experiments:
+        module = build_data_module(experiment.config)
+        module.setup()
+        assert tuple(module.published_sizes) == pytest.approx(tuple(module.split_sizes()), rel=1e-2)
 
 
 def test_large_networks_are_timed_by_few_short_ones(path: Path) -> None:

@@ -149,7 +149,7 @@ def test_more_samples_than_a_split_has_are_refused_before_training(folder, monke
     (folder / "digits.yaml").write_text(suite, encoding="utf-8")
     monkeypatch.chdir(folder)
     assert main(["run", "digits.yaml"]) == 2
-    assert "samples of lyapunov is 301: at most 300, all of split 'test', is allowed" in capsys.readouterr().err
+    assert "samples of lyapunov must be at most 300, all of split 'test', got 301" in capsys.readouterr().err
     assert not list((folder / "runs" / "digits").rglob("*.json"))
 
 
