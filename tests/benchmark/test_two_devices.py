@@ -249,5 +249,5 @@ def test_a_device_that_fails_ends_the_run_with_its_message(tmp_path, devices):
 
 def test_more_devices_than_gpus_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(local, "_gpu_count", lambda: 1)
-    with pytest.raises(UserError, match="--devices is 2: from 1 to 1 are allowed"):
+    with pytest.raises(UserError, match="--devices must be from 1 to 1, the GPUs here, got 2"):
         next(local.run_jobs([], TrainOptions(devices=2), None, lambda: None))

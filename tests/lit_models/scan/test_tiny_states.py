@@ -35,7 +35,7 @@ BUILDERS = {
 }
 
 
-def walk(
+def scan_by(
     scan: BackendName, recurrence: Recurrence, inputs: torch.Tensor, state: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """Outputs, the final state, and the gradients of inputs, state, buffers and parameters by their names."""
@@ -60,9 +60,9 @@ def test_as_exact_as_the_loop(name: str, size: float, batch: int, scan: BackendN
             if "bias" in key and key != "forget_bias":
                 parameter.zero_()
     inputs, state = size * torch.randn(20, batch, INPUTS), size * torch.randn(batch, single.state_size)
-    exact = walk("loop", copy.deepcopy(single).double(), inputs.double(), state.double())
+    exact = scan_by("loop", copy.deepcopy(single).double(), inputs.double(), state.double())
     assert exact["outputs"].abs().max() < 10 * size
-    by_loop, found = (walk(each, copy.deepcopy(single), inputs.clone(), state.clone()) for each in ("loop", scan))
+    by_loop, found = (scan_by(each, copy.deepcopy(single), inputs.clone(), state.clone()) for each in ("loop", scan))
     for key, right in exact.items():
         error, of_loop = ((each[key] - right).norm() / right.norm() for each in (found, by_loop))
         assert error <= 3 * of_loop + 1e-6, key
