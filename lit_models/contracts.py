@@ -109,8 +109,8 @@ def _close(found: Any, expected: Any, message: str, atol: float = 1e-12, rtol: f
         torch.testing.assert_close(found, expected, atol=atol, rtol=rtol)
     except AssertionError as error:
         text = " ".join(str(error).split())
-        largest = re.search(r"Greatest absolute difference: (\S+)", text)
-        raise BrokenContract(f"{message}: " + (f"by up to {largest[1]}" if largest else text)) from error
+        largest = re.search(r"Greatest absolute difference: ([-+.\de]+)", text)
+        raise BrokenContract(f"{message}: " + (f"by up to {float(largest[1]):.2g}" if largest else text)) from error
 
 
 def _shape(found: Tensor, expected: tuple[int, ...], what: str) -> None:

@@ -1,11 +1,14 @@
-"""``rnnbench check``: everything that is wrong with suite files and records, found without training."""
+"""``rnnbench check``: everything that is wrong with suites, records, recurrences and tasks, found without training."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from rnnbench.benchmark.config.specs import registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.record import RecordError, read_record
@@ -13,24 +16,28 @@ from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
 
-def check_paths(paths: list[str]) -> int:
-    """Check suites (names or files), records and folders of records; print each one's verdict.
+def check_all(things: Sequence[str], init_args: Mapping[str, Any]) -> int:
+    """Check suites (names or files), records, folders of records and classes; print each one's verdict.
+
+    Args:
+        things: paths, names of suites, and names or dotted import paths of recurrences and tasks.
+        init_args: constructor arguments of the classes.
 
     Returns:
         0 if all are good, otherwise 2.
     """
     problems = 0
-    for path in paths:
-        found = list(_problems(path))
+    for thing in things:
+        found = list(_problems(thing, init_args))
         for problem in found:
             print(f"error: {problem}", file=sys.stderr)
         if not found:
-            print(f"{path}: good")
+            print(f"{thing}: good")
         problems += len(found)
     return 2 if problems else 0
 
 
-def _problems(given: str) -> Iterator[str]:
+def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
     path = Path(given)
     if path.is_dir():
         records, problems = find_records(path)
@@ -48,8 +55,12 @@ def _problems(given: str) -> Iterator[str]:
             yield f"{path}: no such file"
     elif path.suffix in (".yaml", ".yml") or path.is_file() or given in suite_files():
         yield from _suite_problems(given)
+    elif given in registered("recurrence") or given in registered("task") or re.fullmatch(r"\w+(\.\w+)+", given):
+        from rnnbench.benchmark.command.check_class import class_problems
+
+        yield from class_problems(given, init_args)
     else:
-        yield f"{path}: neither a suite (.yaml), a record (.json), a folder of records, nor the name of a suite"
+        yield f"{path}: neither a suite, a record (.json), a folder of records, nor a recurrence or task (module.Class)"
 
 
 def _arrays_problem(path: Path, record: Record) -> Iterator[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
+
+import yaml
 
 from rnnbench import __version__
+from rnnbench.benchmark.command.streams import output_problem, prepare_streams, print_error
 from rnnbench.benchmark.config.experiment import MOST_INSTANCES
 from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
 from rnnbench.benchmark.errors import UserError, message_of, nearest
@@ -19,6 +21,10 @@ from rnnbench.benchmark.speed import REPORTS
 
 RUNS_DIR = Path("runs")
 RECORDS_DIR = Path("leaderboard/records")
+_RECORDS_HELP = f"folder of records (default: {RECORDS_DIR}, or the published ones that came with rnnbench)"
+_LARGEST = 1_000_000
+# The other commands do nothing but print.
+_WRITES_FILES = ("run", "publish", "leaderboard", "figures", "fit")
 _SECTIONS = ("tasks", "recurrences", "measures", "suites")
 _LIGHTNING = {
     "fit": "train one network with any Trainer option (LightningCLI; see fit --help)",
@@ -40,35 +46,47 @@ class _Parser(argparse.ArgumentParser):
         self.options += action.option_strings
         return action
 
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        # argparse passes over what cannot be written.
+        (file or sys.stderr).write(message)
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}\n{self.format_usage().strip()}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if given and given[0] in _LIGHTNING:
-            from rnnbench.benchmark.command import lightning_cli
+    """Run a command.
 
-            return lightning_cli.main(given)
-        return _run_command(given)
+    Returns:
+        0; 2 for a mistake of the user's, or output that cannot be written; 130 when interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    code, message = 0, ""
+    try:
+        prepare_streams(needs_output=not given or given[0] not in _WRITES_FILES)
+        code = _run_command(given)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever reads the output has seen enough, as `head` does; what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        message = str(error)
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
-        print(f"error: {message_of(error)}", file=sys.stderr)
+        message = message_of(error)
     except KeyboardInterrupt:
         print(MESSAGE, file=sys.stderr)
-        return EXIT_CODE
-    return 2
+        code = EXIT_CODE
+    except SystemExit as end:  # --help and --version
+        code = int(end.code or 0)
+    # Where standard output is at fault, that is the reason of an OSError too.
+    message = output_problem() or message
+    if message:
+        print_error(message)
+    return 2 if message else code
 
 
 def _run_command(given: list[str]) -> int:
+    if given and given[0] in _LIGHTNING:
+        from rnnbench.benchmark.command import lightning_cli
+
+        return lightning_cli.main(given)
     parser, commands = _build_parsers()
     word = next((word for word in given if not word.startswith("-")), None)
     if word is None and not {"-h", "--help", "--version"} & set(given):
@@ -100,8 +118,11 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb.add_argument("section", nargs="?", type=_one_of("section", _SECTIONS), help=" | ".join(_SECTIONS))
     verb.add_argument("--json", action="store_true", help="as JSON")
 
-    verb = add("check", _check, "validate suite files, records and folders of records")
-    verb.add_argument("paths", nargs="+", metavar="PATH", help="SUITE, file.yaml, record.json or a folder of records")
+    verb = add("check", _check, "validate suites, records, and recurrences or tasks by the contracts that all keep")
+    verb.add_argument(
+        "things", nargs="+", metavar="THING", help="SUITE, file.yaml, record.json, a folder of records, or module.Class"
+    )
+    verb.add_argument("--init-args", type=_mapping, metavar="YAML", help="constructor arguments, '{hidden_size: 8}'")
 
     verb = add("run", _run, "train what is missing of a suite; running again goes on")
     _add_suite(verb)
@@ -127,7 +148,7 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     verb.add_argument("--replace", action="store_true", help="overwrite published records that differ")
 
     verb = add("leaderboard", _leaderboard, "write the leaderboard from records")
-    verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
+    verb.add_argument("--records-dir", type=Path, metavar="DIR", help=_RECORDS_HELP)
     verb.add_argument("--output", type=Path, default=Path("leaderboard/LEADERBOARD.md"), metavar="PATH")
 
     verb = add("speed", _speed, "time ways to do the same work side by side, once their results agree")
@@ -145,7 +166,7 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     )
 
     verb = add("figures", _figures, "draw the dynamics that records hold")
-    verb.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR", help="published records, or runs")
+    verb.add_argument("--records-dir", type=Path, metavar="DIR", help=_RECORDS_HELP)
     verb.add_argument("--output", type=Path, default=Path("leaderboard/figures/dynamics"), metavar="DIR")
     verb.add_argument(
         "--suite", nargs="+", action="extend", default=[], metavar="NAME", help="which suites (default: all)"
@@ -183,9 +204,19 @@ def _one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is given: a whole number of at least 1 is allowed")
+    if not text.isdecimal() or len(text) > len(str(_LARGEST)) or not 1 <= int(text) <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {_LARGEST}, got '{text}'")
     return int(text)
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"must be a mapping such as {{hidden_size: 8}}, got '{text}'")
+    return value
 
 
 def _segment(text: str) -> int | str:
@@ -203,9 +234,9 @@ def _instances(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise argparse.ArgumentTypeError(f"'{text}' is given: instances such as 3, 0-4 or 0,2 are allowed")
-        if int(last or first) >= MOST_INSTANCES:
-            raise argparse.ArgumentTypeError(f"'{text}' is given: instances from 0 to {MOST_INSTANCES - 1} are allowed")
+            raise argparse.ArgumentTypeError(f"must be instances such as 3, 0-4 or 0,2, got '{text}'")
+        if len(last or first) > 9 or int(last or first) >= MOST_INSTANCES:
+            raise argparse.ArgumentTypeError(f"must be instances from 0 to {MOST_INSTANCES - 1}, got '{text}'")
         chosen.update(range(int(first), int(last or first) + 1))
     return tuple(sorted(chosen))
 
@@ -218,9 +249,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.command.checking import check_paths
+    from rnnbench.benchmark.command.checking import check_all
 
-    return check_paths(options.paths)
+    return check_all(options.things, options.init_args or {})
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -253,21 +284,29 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _run_options(options: argparse.Namespace) -> RunOptions:
-    if options.runs_dir.exists() and not options.runs_dir.is_dir():
-        raise UserError(f"--runs-dir {options.runs_dir}: is a file; a folder is allowed")
+    if options.runs_dir.exists():
+        _check_folder("--runs-dir", options.runs_dir)
     names = [field.name for field in dataclasses.fields(RunOptions) if hasattr(options, field.name)]
     return RunOptions(**{**{name: getattr(options, name) for name in names}, "only": tuple(options.only)})
 
 
-def _is_file(path: Path) -> str:
-    return ": it is a file" if path.exists() else ""
+def _check_folder(option: str, path: Path) -> None:
+    if not path.is_dir():
+        raise UserError(f"{option} {path}: {'is a file; a folder is needed' if path.exists() else 'no such folder'}")
+
+
+def _records_dir(options: argparse.Namespace) -> Path:
+    from rnnbench.leaderboard.store import shipped_records
+
+    folder: Path = options.records_dir or (RECORDS_DIR if RECORDS_DIR.is_dir() else shipped_records())
+    _check_folder("--records-dir", folder)
+    return folder
 
 
 def _publish(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.publishing import publish
 
-    if not options.runs_dir.is_dir():
-        raise UserError(f"--runs-dir {options.runs_dir}: no such folder{_is_file(options.runs_dir)}")
+    _check_folder("--runs-dir", options.runs_dir)
     report = publish(options.runs_dir, options.records_dir, options.replace)
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
@@ -284,11 +323,9 @@ def _leaderboard(options: argparse.Namespace) -> int:
     folder: Path = options.output
     if folder.suffix == ".md":
         if folder.name != PAGE:
-            raise UserError(f"--output {folder}: a folder, or a path that ends in {PAGE}, is allowed")
+            raise UserError(f"--output {folder}: must be a folder, or a path that ends in {PAGE}")
         folder = folder.parent
-    if not options.records_dir.is_dir():
-        raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
-    report = write_leaderboard(options.records_dir, folder)
+    report = write_leaderboard(_records_dir(options), folder)
     for problem in report.problems:
         print(f"not placed: {problem}", file=sys.stderr)
     print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
@@ -306,15 +343,14 @@ def _figures(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.dynamics import moment_text
     from rnnbench.leaderboard.store import find_records
 
-    if not options.records_dir.is_dir():
-        raise UserError(f"--records-dir {options.records_dir}: no such folder{_is_file(options.records_dir)}")
-    if options.output.exists() and not options.output.is_dir():
-        raise UserError(f"--output {options.output}: is a file; a folder is allowed")
-    known = {record.suite for record in find_records(options.records_dir)[0]}
+    records_dir = _records_dir(options)
+    if options.output.exists():
+        _check_folder("--output", options.output)
+    known = {record.suite for record in find_records(records_dir)[0]}
     for suite in options.suite:
         if suite not in known:
-            raise UserError(f"--suite {suite}: no record in {options.records_dir} is of it: {nearest(suite, known)}")
-    report = write_figures(options.records_dir, options.output, options.suite)
+            raise UserError(f"--suite {suite}: no record in {records_dir} is of it: {nearest(suite, known)}")
+    report = write_figures(records_dir, options.output, options.suite)
     for path in report.written:
         print(path)
     for failure in report.failed:
@@ -324,7 +360,7 @@ def _figures(options: argparse.Namespace) -> int:
         print(f"not drawn: {problem}", file=sys.stderr)
     if not report.measured:
         print(
-            f"no record in {options.records_dir} holds measures of dynamics: run a suite that names some under "
+            f"no record in {records_dir} holds measures of dynamics: run a suite that names some under "
             "'measures:', such as dynamics"
         )
     return 2 if report.damaged else 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,7 +27,19 @@ from rnnbench.lit_models.recurrences import registered_recurrences
 _NOISE = (
     *("Does not validate against", "Subtypes:", "Errors:", "Given value", "Expected a path but"),
     *("Expected a <class 'NoneType'>", "Expected a <class 'collections.abc.Sequence'>"),
+    *("Not a valid subclass of", "Subclass types expect one of", "a class path (str)", "a dict with"),
 )
+#: Our own code that only hands on what Lightning is given.
+_DOOR = ("rnnbench.benchmark.command.", "rnnbench.benchmark.run.lean_trainer")
+_LONGEST_MESSAGE = 600
+#: The least values of Trainer options that Lightning does not check, or divides by.
+_LEAST = {
+    **{"max_epochs": -1, "max_steps": -1, "num_sanity_val_steps": -1},
+    **{"min_epochs": 0, "min_steps": 0, "log_every_n_steps": 0},
+    **{"check_val_every_n_epoch": 1, "accumulate_grad_batches": 1},
+}
+#: What torch says of tensors beyond the memory, or beyond any.
+_TOO_LARGE = ("can't allocate memory", "out of memory", "Overflow when unpacking long", "size calculation overflowed")
 
 
 class _Parser(LightningArgumentParser):
@@ -57,8 +71,13 @@ class _SequenceCLI(LightningCLI):
         Raises:
             UserError: an argument is wrong, or the checkpoint is damaged.
         """
-        super().parse_arguments(parser, args)
-        given = self.config[self.config["subcommand"]].get("ckpt_path")
+        try:
+            super().parse_arguments(parser, args)
+        except UnicodeDecodeError as error:
+            raise UserError(f"--config: not text in UTF-8: {error}") from error
+        config = self.config[self.config["subcommand"]]
+        _check_options(config)
+        given = config.get("ckpt_path")
         # The other words are Lightning's own, for checkpoints that it looks for itself.
         self._checkpoint = None if given in (None, "best", "last", "hpc", "registry") else Path(given)
         if self._checkpoint is not None:
@@ -75,10 +94,43 @@ class _SequenceCLI(LightningCLI):
             self.datamodule.check_available()
             if self._checkpoint is not None:
                 check_checkpoint(self._checkpoint, self.model)
-            if self.trainer.gradient_clip_val:
-                raise ValueError("trainer.gradient_clip_val clips all instances together: use model.gradient_clip_norm")
         except ValueError as error:
             raise UserError(_readable(str(error), self.parser)) from error
+
+
+def _check_options(config: Any) -> None:
+    """Refuse options that Lightning would take in silence, or fail at later."""
+    trainer, seed = config["trainer"], config.get("seed_everything")
+    for name, least in _LEAST.items():
+        if isinstance(trainer[name], int) and trainer[name] < least:
+            raise UserError(f"trainer.{name} must be at least {least}, got {trainer[name]}")
+    if trainer["val_check_interval"] in (0, 0.0):
+        raise UserError("trainer.val_check_interval must be positive, got 0")
+    if trainer["gradient_clip_val"]:
+        raise UserError("trainer.gradient_clip_val clips all instances together: use model.gradient_clip_norm")
+    # Lightning starts as many processes as it is told to.
+    most, devices = 4 * (os.cpu_count() or 1), str(trainer["devices"])
+    if devices.isdecimal() and int(devices) > most:
+        raise UserError(f"trainer.devices must be at most {most}, four for each processor, got {devices}")
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise UserError(f"seed_everything must be from 0 to {2**32 - 1}, got {seed}")
+
+
+def _refusal(error: Exception) -> str:
+    """Return what Lightning, jsonargparse or torch refuse of what was given; nothing where our own code fails.
+
+    None of our functions is on the way to a refusal, but for the command itself; or torch's optimisers check their
+    settings, or sizes are beyond the memory.
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(part in text for part in _TOO_LARGE):
+        return f"the sizes given are too large for the memory: {text[:200]}"
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = any(name.startswith("rnnbench.") and not name.startswith(_DOOR) for name in modules)
+    if ours and not (isinstance(error, ValueError) and modules[-1].startswith("torch.optim.")):
+        return ""
+    bare = isinstance(error, (ArithmeticError, LookupError, AttributeError, AssertionError)) or not text
+    return f"{type(error).__name__}: {text}"[:_LONGEST_MESSAGE] if bare else text[:_LONGEST_MESSAGE]
 
 
 def _task_of(data: SequenceDataModule) -> Task:
@@ -89,6 +141,7 @@ def _readable(message: str, parser: LightningArgumentParser) -> str:
     """Return what jsonargparse says of one mistake, without its search through all types that it was not."""
     lines = dict.fromkeys(line.strip(" -") for line in message.splitlines())
     kept = " ".join(line for line in lines if line and not line.startswith(_NOISE))
+    kept = kept if len(kept) <= _LONGEST_MESSAGE else f"{kept[:_LONGEST_MESSAGE]} ..."
     if "did you mean" in kept:
         # A nested parser's error comes by once more.
         return kept
@@ -120,15 +173,22 @@ def main(arguments: Sequence[str]) -> int:
     # Classes go by their short names on the command line once they are imported.
     for found in [*registered_tasks().values(), *registered_recurrences().values()]:
         importlib.import_module(found.module)
-    _SequenceCLI(
-        LitSequenceModel,
-        SequenceDataModule,
-        subclass_mode_data=True,
-        trainer_class=LeanTrainer,
-        save_config_kwargs={"overwrite": True},
-        parser_class=_Parser,
-        auto_configure_optimizers=False,
-        # LightningCLI warns of arguments that are given to it and to the process.
-        args=None if list(arguments) == sys.argv[1:] else list(arguments),
-    )
+    try:
+        _SequenceCLI(
+            LitSequenceModel,
+            SequenceDataModule,
+            subclass_mode_data=True,
+            trainer_class=LeanTrainer,
+            save_config_kwargs={"overwrite": True},
+            parser_class=_Parser,
+            auto_configure_optimizers=False,
+            # LightningCLI warns of arguments that are given to it and to the process.
+            args=None if list(arguments) == sys.argv[1:] else list(arguments),
+        )
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        if not (message := _refusal(error)):
+            raise
+        raise UserError(message) from error
     return 0

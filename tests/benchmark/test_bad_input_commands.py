@@ -40,11 +40,13 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("run quick --instances -1", ["--instances"]),
         ("run quick --instances 0-999999999999", ["--instances", "0-999999999999", "from 0 to 9999"]),
         ("status quick --instances 4-2", ["--instances", "'4-2'", "0-4"]),
-        ("run quick --workers 0", ["--workers", "'0'", "at least 1"]),
+        ("run quick --workers 0", ["--workers", "'0'", "from 1 to"]),
+        (f"run quick --workers {'9' * 5000}", ["--workers", "from 1 to 1000000"]),
+        (f"run quick --instances {'9' * 5000}", ["--instances", "from 0 to 9999"]),
         ("run quick --scan lop", ["--scan", "unknown scan 'lop'", "did you mean loop?"]),
-        ("run quick --checkpoint-every 0", ["--checkpoint-every", "'0'", "at least 1"]),
-        ("run quick --checkpoint-every sqrt", ["--checkpoint-every", "'sqrt'", "at least 1", "auto"]),
-        ("run quick --devices two", ["--devices", "'two'", "at least 1"]),
+        ("run quick --checkpoint-every 0", ["--checkpoint-every", "'0'", "from 1 to"]),
+        ("run quick --checkpoint-every sqrt", ["--checkpoint-every", "'sqrt'", "from 1 to", "auto"]),
+        ("run quick --devices two", ["--devices", "'two'", "from 1 to"]),
         ("run quick --only Digit", ["--only Digit", "did you mean Digits?"]),
         ("run", ["SUITE"]),
         ("status quik", ["did you mean quick?"]),
@@ -76,7 +78,7 @@ def test_as_a_user_would(tmp_path: Path) -> None:
 def test_runs_dir_that_is_a_file(verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept", encoding="utf-8")
     assert main([verb, "quick", "--runs-dir", "file"]) == 2
-    assert capsys.readouterr().err == "error: --runs-dir file: is a file; a folder is allowed\n"
+    assert capsys.readouterr().err == "error: --runs-dir file: is a file; a folder is needed\n"
     assert (tmp_path / "file").read_text(encoding="utf-8") == "kept"
 
 

@@ -72,7 +72,7 @@ def test_fit_then_test_with_the_configuration_it_wrote(
         (FIT + "--model.recurrence LSTM --model.recurrence.hiden_size 3", ["did you mean hidden_size"]),
         (FIT + "--trainer.max_step 3", ["unknown option '--trainer.max_step'", "did you mean --trainer.max_steps?"]),
         (FIT + "--model.optimzer sgd", ["unknown option '--model.optimzer'", "did you mean --model.optimizer?"]),
-        (FIT + "--data.length 0", ["length is 0", "at least 2"]),
+        (FIT + "--data.length 0", ["length must be at least 2, got 0"]),
         (FIT + "--model.recurrence.num_layers 0", ["num_layers must be at least 1, got 0"]),
         (FIT + "--trainer.gradient_clip_val 1", ["use model.gradient_clip_norm"]),
         (FIT.replace("Adding --data.length 8", "SequentialMNIST --data.data_dir nowhere"), ["train_size"]),
@@ -83,6 +83,103 @@ def test_mistakes(rnnbench, words: str, fragments: list[str], capsys: pytest.Cap
     message = capsys.readouterr().err
     assert message.splitlines()[-1].startswith("error: ")
     assert all(fragment in message for fragment in fragments), message
+
+
+REFUSED = {
+    "--trainer.max_steps -5": "trainer.max_steps must be at least -1, got -5",
+    "--trainer.devices 0": "`Trainer(devices='0')` value is not a valid input",
+    "--trainer.devices 99999999": "trainer.devices must be at most",
+    "--trainer.val_check_interval 100": "`val_check_interval` (100) must be less than or equal to the number of",
+    "--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=val_loss": "`val_loss` which is not available",
+    "--trainer.profiler nonsense": "it can only be one of",
+    "--ckpt_path best": '(ckpt_path="best")` is set but `ModelCheckpoint` is not configured',
+    "--model.recurrence.hidden_size 1000000000": "the sizes given are too large for the memory",
+    "--seed_everything -1": "seed_everything must be from 0 to 4294967295, got -1",
+    "--config binary.yaml": "--config: not text in UTF-8",
+}
+SLOWLY_REFUSED = [
+    *("max_epochs -3", "min_epochs -3", "min_steps -3", "max_steps 1.5", "max_time nonsense", "max_time 00:00:00:-5"),
+    *("devices -1", "devices -7", "devices []", "devices abc", "accelerator tpu", "accelerator nonsense"),
+    *("accelerator mps", "num_nodes 0", "num_nodes -1", "strategy nonsense", "strategy fsdp", "strategy deepspeed"),
+    *("precision 17", "precision transformer-engine", "plugins nonsense", "plugins [1]"),
+    *("limit_train_batches -1", "limit_train_batches 1.5", "limit_train_batches 0.0000001", "limit_train_batches nan"),
+    *("limit_val_batches -0.5", "limit_val_batches 7.5", "overfit_batches -1", "overfit_batches 2.5"),
+    *("val_check_interval -1", "val_check_interval 0", "val_check_interval 1.5", "check_val_every_n_epoch 0"),
+    *("check_val_every_n_epoch -1", "check_val_every_n_epoch null --trainer.val_check_interval 0.5"),
+    *("log_every_n_steps -1", "num_sanity_val_steps -2", "fast_dev_run -1", "accumulate_grad_batches 0"),
+    *("accumulate_grad_batches -1", "accumulate_grad_batches 1.5", "gradient_clip_val -1"),
+    *("gradient_clip_algorithm nonsense", "deterministic nonsense", "benchmark maybe", "inference_mode 7"),
+    *(
+        "callbacks nonsense",
+        "callbacks EarlyStopping",
+        "callbacks+=LearningRateMonitor",
+        "callbacks+=DeviceStatsMonitor",
+    ),
+    *("callbacks+=ModelCheckpoint --trainer.callbacks.save_top_k=-5", "logger nonsense", "logger CSVLogger"),
+    *("default_root_dir /dev/null", "default_root_dir /proc/x --trainer.enable_checkpointing true"),
+    *("reload_dataloaders_every_n_epochs -1", "use_distributed_sampler 3", "detect_anomaly 5"),
+    "barebones true --trainer.enable_checkpointing true",
+]
+SLOWLY_REFUSED = [f"--trainer.{words}" for words in SLOWLY_REFUSED] + [
+    *(
+        "--ckpt_path hpc",
+        "--ckpt_path registry",
+        "--ckpt_path nowhere.ckpt",
+        "--ckpt_path .",
+        "--ckpt_path binary.yaml",
+    ),
+    *("--seed_everything 4294967296", "--seed_everything x", "--weights_only maybe", "--optimizer Adam"),
+    *("--model.weight_decay -1", "--model.weight_decay nan", "--model.optimizer sgd --model.momentum -1"),
+    *("--model.betas [2,3]", "--model.betas [0.9]", "--model.warmup_steps -5", "--model.learning_rate -1"),
+    *("--model.learning_rate inf", "--model.learning_rate [0.1,0.2]", "--model.instances []", "--model.instances 3"),
+    *("--model.gradient_clip_norm nan", "--model.gradient_clip_norm -1", "--model.stability_input_bound -1"),
+    *("--model.recurrence.hidden_size -3", "--model.recurrence.hidden_size 99999999999999999999"),
+    *("--model.recurrence StackedRNN", "--model.recurrence os.path.join", "--model.recurrence torch.nn.LSTM"),
+    *("--data.seed -1", "--data.batch_size 0", "--data.batch_size 1000000", "--data.train_size 100000000000"),
+    *("--data.length 100000000000", "--data.length 1e3", "--data.eval_batch_size 0"),
+    *("--config nowhere.yaml", "--config .", "--config deep.yaml", "--config list.yaml", "--config cut.yaml"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        *(pytest.param(words, message, id=words) for words, message in REFUSED.items()),
+        *(pytest.param(words, "", id=words, marks=pytest.mark.slow) for words in SLOWLY_REFUSED),
+    ],
+)
+def test_what_lightning_jsonargparse_or_torch_refuse_is_one_line(
+    rnnbench, words: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    contents = {"deep": b"[" * 5000 + b"]" * 5000, "list": b"[1, 2]", "cut": b"a: [1\nb: {", "binary": b"\xca\xfe\x80"}
+    for name, content in contents.items():
+        (tmp_path / f"{name}.yaml").write_bytes(content)
+    small = "--model.recurrence LSTM --model.recurrence.hidden_size 4 --trainer.max_epochs 1 --trainer.logger false "
+    quiet = "--trainer.enable_progress_bar false --trainer.enable_model_summary false --trainer.accelerator cpu "
+    writes = "" if "enable_checkpointing" in words else "--trainer.enable_checkpointing false "
+    sizes = " ".join(FIT.split()[: FIT.split().index("--model.recurrence")]) + " "
+    assert rnnbench(*(sizes + small + quiet + writes + words).split()) == 2
+    error = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+    assert message in error
+    assert len(error) < 700
+
+
+def test_a_fault_of_ours_keeps_its_traceback(rnnbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr("rnnbench.lit_models.lit_sequence_model.training_loss", broken)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        rnnbench(*FIT.split(), "--trainer.accelerator", "cpu")
+
+
+def test_class_in_the_current_folder_is_found(rnnbench, tmp_path: Path) -> None:
+    cell = "from rnnbench import ElmanRNN\n\n\nclass OwnCell(ElmanRNN):\n    pass\n"
+    (tmp_path / "cell_of_a_user.py").write_text(cell, encoding="utf-8")
+    words = FIT.replace("StackedRNN --model.recurrence.layer LSTM", "cell_of_a_user.OwnCell")
+    words = words.replace("layer.hidden_size", "hidden_size").replace("--model.recurrence.num_layers 2 ", "")
+    assert rnnbench(*words.split(), "--trainer.accelerator", "cpu") == 0
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")

@@ -1,0 +1,77 @@
+"""``rnnbench check module.Class``: the contracts over a class of a user's own package, and what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnbench.benchmark.command.cli import main
+
+CELLS = """
+import torch
+from rnnbench import Adding, Recurrence
+
+
+class LabCell(Recurrence):
+    def __init__(self, input_size: int, hidden_size: int, mixes: bool = False, layer: Recurrence = None):
+        super().__init__(input_size, hidden_size)
+        self.weight = torch.nn.Parameter(torch.randn(hidden_size, input_size))
+        self.mixes = mixes
+
+    def advance(self, projected, state):
+        following = torch.tanh(0.5 * state + projected @ self.weight.t())
+        return following - following.mean(0, keepdim=True) if self.mixes else following
+
+
+class Whole(LabCell):
+    def __init__(self, input_size: int, shape: list):
+        super().__init__(input_size, *shape)
+
+
+class Sums(Adding):
+    @property
+    def task(self):
+        return super().task
+"""
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package in the current folder, of a name of its own, since modules stay imported."""
+    name = f"lab{next(_numbers)}"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "cells.py").write_text(CELLS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return name
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        ("PACKAGE.cells.LabCell --init-args {mixes: false}", 0, "PACKAGE.cells.LabCell: good"),
+        ("PACKAGE.cells.LabCell --init-args {mixes: no, layer: {class_path: GRU, init_args: {hidden_size: 2}}}", 0, ""),
+        ("PACKAGE.cells.LabCell", 2, "LabCell with mixes=True: sequences of a batch act on each other"),
+        ("PACKAGE.cells.Whole", 2, "no value is known for the required argument shape"),
+        ("PACKAGE.cells.Whole --init-args {shape: [3]}", 0, "PACKAGE.cells.Whole: good"),
+        ("PACKAGE.cells.Sums --init-args {length: 10}", 0, "PACKAGE.cells.Sums: good"),
+        ("PACKAGE.cells.Nothing", 2, "cannot be imported: AttributeError"),
+        ("PACKAGE.nothing.Cell", 2, "cannot be imported: ModuleNotFoundError"),
+        ("os.path.join", 2, "is neither a Recurrence subclass nor a SequenceDataModule subclass"),
+        ("GRU LTSM", 2, "LTSM: neither a suite"),
+        ("GRU --init-args [8]", 2, "must be a mapping such as {hidden_size: 8}, got '[8]'"),
+        ("GRU --init-args {a", 2, "not valid YAML"),
+        ("GRU --init-args {hiden_size: 8}", 2, "unexpected keyword argument 'hiden_size'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_verdict(package: str, words: str, code: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    things, _, given = words.replace("PACKAGE", package).partition(" --init-args ")
+    assert main(["check", *things.split(), *(["--init-args", given] if given else [])]) == code
+    captured = capsys.readouterr()
+    assert text.replace("PACKAGE", package) in (captured.err if code else captured.out)
+    assert "Traceback" not in captured.err
