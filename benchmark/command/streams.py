@@ -7,35 +7,36 @@ import io
 import os
 import sys
 
+_closed: set[str] = set()
+
+
+def open_closed_streams() -> None:
+    """Open standard streams that a service has closed: the next file that is opened would take their place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is the one that is closed.
+            opened = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(opened, True)
+            setattr(sys, name, os.fdopen(opened, "r" if descriptor == 0 else "w", closefd=False))
+            _closed.add(name)
+
 
 def prepare_streams(needs_output: bool) -> None:
-    """Print what a terminal's encoding lacks as question marks, and give closed streams a place to write to.
+    """Print what a terminal's encoding lacks as question marks, and see that what is to be printed has a place.
 
     Args:
         needs_output: whether a command would do nothing without standard output.
 
     Raises:
-        OSError: standard output is closed, and needed.
+        OSError: standard output was closed, and is needed.
     """
-    closed = sys.stdout is None
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        if getattr(sys, name) is None:
-            # Otherwise the next file that is opened becomes this stream, and what is printed goes into it.
-            _send_nowhere(number)
-            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
-        stream = getattr(sys, name)
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    if closed and needs_output:
+    if "stdout" in _closed and needs_output:
         raise OSError("standard output is closed: give it a file or a pipe")
-
-
-def _send_nowhere(number: int) -> None:
-    opened = os.open(os.devnull, os.O_WRONLY)
-    if opened != number:
-        os.dup2(opened, number)
-        os.close(opened)
-    os.set_inheritable(number, True)
 
 
 def output_problem() -> str:
@@ -43,7 +44,9 @@ def output_problem() -> str:
     try:
         sys.stdout.flush()
     except OSError as error:
-        _send_nowhere(sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
         return f"standard output cannot be written: {error.strerror}"
     return ""
 
