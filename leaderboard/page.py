@@ -29,13 +29,13 @@ _HOW_TO_READ = """# Leaderboard
 Made from records by `rnnbench leaderboard`; not written by hand.
 
 - A score is the test value at the best validation value of the ranked metric; ↓ smaller is better, ↑ larger is better.
-- `mean ± sd (n)`: mean and sample standard deviation over the n instances that did not diverge. `diverged n/m`: n of m
-  instances diverged; such a row is never the best. `–`: there is no record.
+- `mean ± sd (n)`: mean and sample standard deviation over the n instances that did not diverge. Diverged runs are
+  marked: with `diverged n/m`, n of m instances diverged, and the row is never the best. Missing cells: `–`, no record.
 - All means in bold read the same when rounded; differences smaller than the deviations mean little.
-- Where a setting was swept, its point was chosen on the validation split, one with diverged instances behind one
-  without.
+- Where a setting was swept, its point was chosen on the validation split; points with diverged instances come last.
 - `published`: as printed in the source, under that source's protocol and budget; only numbers that were checked. The
-  budgets `smoke` and `cpu` train far shorter than the papers did: a gap to a published value is no failed reproduction.
+  budgets `smoke` and `cpu` train far shorter than the papers did: a gap to a published value is not a failed
+  reproduction.
 - Penn Treebank, the papers' character task, is absent, because its text is not free. Shakespeare and WikiText-2 are
   columns of their own, and no published number of another text stands in them.
 """
@@ -68,7 +68,7 @@ class LeaderboardReport:
 
 
 def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
-    """Write ``LEADERBOARD.md`` and the figures in ``figures/`` and ``figures/dynamics/``; remove stale ones of ours.
+    """Write ``LEADERBOARD.md`` and the figures in ``figures/`` and ``figures/dynamics/``; remove outdated ones of ours.
 
     Args:
         records_root: folder of records; read only.
@@ -104,13 +104,13 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     problems = sorted([*damaged, *unplaced], key=lambda problem: (problem.path.parts, problem.reason))
     page = "\n".join([_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *_not_placed(problems)])
 
-    # Figures first and stale ones last, so that the page never links to one that is missing.
+    # Figures first, outdated ones last, so that the page never links to one that is missing.
     for folder, images in figures.items():
         for name, image in images.items():
             write_atomically(output / folder / name, image)
     write_atomically(output / PAGE, page.encode())
     for folder, images in figures.items():
-        _remove_stale(output / folder, keep=images.keys())
+        _remove_outdated(output / folder, keep=images.keys())
     drawings = sum(len(images) for images in figures.values())
     return LeaderboardReport(output / PAGE, len(records), count, drawings, tuple(problems), damaged)
 
@@ -130,14 +130,10 @@ def _section(
     said = [*notes.lines(), *(f"- {line}" for line in (*remarks(board, literature), *failed_lines(board)))]
     if said:
         # A blank line between footnotes keeps them apart in Markdown.
-        parts += ["### Notes", "", *_spaced(said), ""]
+        parts += ["### Notes", "", *(line if line.startswith("- ") else f"{line}\n" for line in said), ""]
     if learned:
-        parts += [
-            "### Learning curves",
-            "",
-            "Validation value of the ranked metric: mean and range over finished instances.",
-            "",
-        ]
+        caption = "Validation value of the ranked metric: mean and range over finished instances."
+        parts += ["### Learning curves", "", caption, ""]
         for name, column in zip(curve_files, learned.columns, strict=True):
             parts += [f"![Learning curves of {escape(column.task)}]({FIGURES}/{name})", ""]
     return "\n".join([*parts, *_figures_of_dynamics(dynamics_files)]), len(made)
@@ -157,13 +153,6 @@ def _figures_of_dynamics(figures: Sequence[DynamicsFigure]) -> list[str]:
     return parts
 
 
-def _spaced(lines: Sequence[str]) -> list[str]:
-    spaced: list[str] = []
-    for line in lines:
-        spaced += [line] if line.startswith("- ") else [line, ""]
-    return spaced
-
-
 def _not_placed(problems: Sequence[Problem]) -> list[str]:
     if not problems:
         return []
@@ -172,7 +161,7 @@ def _not_placed(problems: Sequence[Problem]) -> list[str]:
     return ["## Not placed", "", *lines, ""]
 
 
-def _remove_stale(folder: Path, keep: Collection[str]) -> None:
+def _remove_outdated(folder: Path, keep: Collection[str]) -> None:
     kept = {name.casefold() for name in keep}
     for path in folder.glob("*.svg"):
         if path.name.casefold() not in kept and _is_ours(path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, look
 from rnnbench.leaderboard.drawing.learning_curves import curve
@@ -48,8 +49,7 @@ def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
         axes.set_yscale("log")
     axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=_CHANCE)
     sheet.legend.refer("chance", REFERENCE, _CHANCE)
-    axes.set_xlabel("optimiser steps")
-    axes.set_ylabel(f"test {metric.display.axis}")
+    axes.set(xlabel="optimiser steps", ylabel=f"test {metric.display.axis}")
 
 
 def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -74,16 +74,8 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
         if infinite:
             # One triangle for each would be a bar.
             shown = ranks[~finite][:: max(1, infinite // 25)]
-            axes.plot(
-                shown,
-                np.zeros(len(shown)),
-                color=drawn.colour,
-                linestyle="none",
-                marker="v",
-                markersize=3.5,
-                clip_on=False,
-                transform=axes.get_xaxis_transform(),
-            )
+            at_axis: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+            axes.plot(shown, 0 * shown, "v", color=drawn.colour, markersize=3.5, **at_axis)
     if not anything:
         axes.set_yticks([])
     rank_axis(axes)
@@ -113,16 +105,13 @@ def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
         if r is not None:
             axes.axhline(float(np.log(r)), color="black", linewidth=1.0, linestyle=_RESIDUAL)
             sheet.legend.refer("log r of the residual", "black", _RESIDUAL)
-    axes.set_xlabel("time step")
-    axes.set_ylabel("finite-time exponent (nats per step)")
+    axes.set(xlabel="time step", ylabel="finite-time exponent (nats per step)")
 
 
 def hessian(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the magnitudes of the Hessian's eigenvalues by rank; open markers where they are negative."""
     _rank_plot(axes, sheet, series, "eigenvalues")
-    sheet.legend.references["negative eigenvalue"] = Line2D(
-        [], [], color=REFERENCE, linestyle="none", marker="o", markerfacecolor="white", label="negative eigenvalue"
-    )
+    sheet.legend.refer("negative eigenvalue", REFERENCE, "none", marker="o", markerfacecolor="white")
     axes.set_ylabel("|eigenvalue| of the Hessian (loss)")
 
 
@@ -139,8 +128,7 @@ def gradient_norms(axes: Axes, sheet: Sheet, series: Series) -> None:
         points = spread(rows.shape[1])
         sheet.legend.add(network, *log_lines(axes, points + 1, rows[:, points], drawn, "gradients drawn"))
     log_axis(axes)
-    axes.set_xlabel("time step")
-    axes.set_ylabel("‖∂L/∂hₜ‖∞ (loss per unit of state)")
+    axes.set(xlabel="time step", ylabel="‖∂L/∂hₜ‖∞ (loss per unit of state)")
 
 
 def truncation_error(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -163,9 +151,7 @@ def truncation_error(axes: Axes, sheet: Sheet, series: Series) -> None:
     log_axis(axes)
     if least is not None:
         axes.set_ylim(least / 10, 3 * max(np.nanmax(np.asarray(line.get_ydata())) for line in axes.get_lines()))
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel("inputs seen, k (time steps)")
-    axes.set_ylabel("state error ‖hₜ − hₜᵏ‖ (units of state)")
+    _inputs_seen(axes, "state error ‖hₜ − hₜᵏ‖ (units of state)")
 
 
 def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -173,14 +159,11 @@ def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
     shown = sheet.column.metric.display
     for network, drawn, instances in sheet.each(series):
         rows = shown.scale * stack(instances, "metric")
-        if np.isfinite(rows).all():
+        finite = bool(np.isfinite(rows).all())
+        sheet.legend.add(network, "" if finite else "metric not finite")
+        if finite:
             mean_line(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
-            sheet.legend.add(network)
-        else:
-            sheet.legend.add(network, "metric not finite")
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel("inputs seen, k (time steps)")
-    axes.set_ylabel(shown.axis)
+    _inputs_seen(axes, shown.axis)
 
 
 def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -189,11 +172,10 @@ def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, "capacity")
         features = max(features, float(rows.max()))
-        total = float(rows.sum(axis=1).mean())
         mean_line(axes, instances[0]["delays"][: rows.shape[1]], rows, drawn)
-        sheet.legend.add(network, f"sum {total:.4g}")
-    axes.set_xlabel("delay (time steps)")
-    axes.set_ylabel("explained variance (fraction" + (", sum over inputs)" if features > 1.0001 else ")"))
+        sheet.legend.add(network, f"sum {rows.sum(axis=1).mean():.4g}")
+    over = ", sum over inputs" if features > 1.0001 else ""
+    axes.set(xlabel="delay (time steps)", ylabel=f"explained variance (fraction{over})")
 
 
 def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -202,8 +184,7 @@ def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
         rows = stack(instances, "degree")
         mean_line(axes, instances[0]["steps"][: rows.shape[1]], rows, drawn, every=True)
         sheet.legend.add(network)
-    axes.set_xlabel("time step")
-    axes.set_ylabel("degree of the output in the inputs")
+    axes.set(xlabel="time step", ylabel="degree of the output in the inputs")
 
 
 def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -214,9 +195,7 @@ def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
         sheet.legend.add(network, *log_lines(axes, instances[0]["ks"][:count], rows, drawn, every=True))
         say_zeros(sheet, rows)
     log_axis(axes)
-    axes.set_xscale("log", base=2)
-    axes.set_xlabel("inputs seen, k (time steps)")
-    axes.set_ylabel("‖w − wᵏ‖₂ after the last step (units of weight)")
+    _inputs_seen(axes, "‖w − wᵏ‖₂ after the last step (units of weight)")
 
 
 def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -238,6 +217,11 @@ def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
     axes.set_ylabel("‖w − wᵏ‖₂ (units of weight)")
 
 
+def _inputs_seen(axes: Axes, label: str) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="inputs seen, k (time steps)", ylabel=label)
+
+
 def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str) -> None:
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, name)
@@ -248,15 +232,7 @@ def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str) -> None:
         negative = (rows < 0).mean(axis=0) > 0.5
         for which, face in ((~negative, drawn.colour), (negative, "white")):
             shown = which & np.isfinite(height) & (height > 0)
-            axes.plot(
-                ranks[shown],
-                height[shown],
-                color=drawn.colour,
-                linestyle="none",
-                marker=drawn.marker,
-                markersize=3.5,
-                markerfacecolor=face,
-                markeredgewidth=0.8,
-            )
+            markers: dict[str, Any] = {"marker": drawn.marker, "markersize": 3.5, "markerfacecolor": face}
+            axes.plot(ranks[shown], height[shown], color=drawn.colour, linestyle="none", markeredgewidth=0.8, **markers)
     log_axis(axes)
     rank_axis(axes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
@@ -78,15 +78,8 @@ def _draw_cell(axes: Axes, cell: Cell, network: str, index: int) -> list[float]:
     diverged = f" (diverged {cell.diverged}/{len(cell.records)})" if cell.diverged else ""
     shown = curve(cell)
     marker = "o" if len(shown.steps) == 1 else ""
-    axes.plot(
-        shown.steps,
-        shown.mean,
-        color=drawn.colour,
-        linestyle=drawn.dashes,
-        linewidth=1.6,
-        marker=marker,
-        label=plain_text(network + diverged),
-    )
+    line: dict[str, Any] = {"color": drawn.colour, "linestyle": drawn.dashes, "linewidth": 1.6}
+    axes.plot(shown.steps, shown.mean, **line, marker=marker, label=plain_text(network + diverged))
     if len(cell.finished) > 1:
         axes.fill_between(shown.steps, shown.low, shown.high, color=drawn.colour, alpha=0.12, linewidth=0)
     return shown.low

@@ -32,9 +32,9 @@ class Legend:
         known = self.remarks.setdefault(network, [])
         known += [remark for remark in remarks if remark and remark not in known]
 
-    def refer(self, name: str, colour: str, dashes: Any) -> None:
-        """Name a line that is no network's."""
-        self.references[name] = Line2D([], [], color=colour, linestyle=dashes, linewidth=1.0, label=name)
+    def refer(self, name: str, colour: str, dashes: Any, **look: Any) -> None:
+        """Name a line or marker that does not belong to a network."""
+        self.references[name] = Line2D([], [], color=colour, linestyle=dashes, **{"linewidth": 1.0, **look}, label=name)
 
     def say(self, remark: str) -> None:
         """Add a line of text that belongs to no network."""
@@ -51,16 +51,8 @@ class Legend:
 
 
 def _handle(drawn: Look, label: str) -> Line2D:
-    return Line2D(
-        [],
-        [],
-        color=drawn.colour,
-        linestyle=drawn.dashes,
-        marker=drawn.marker,
-        markersize=4,
-        linewidth=1.4,
-        label=label,
-    )
+    line: dict[str, Any] = {"color": drawn.colour, "linestyle": drawn.dashes, "linewidth": 1.4}
+    return Line2D([], [], **line, marker=drawn.marker, markersize=4, label=label)
 
 
 @dataclass(frozen=True)
@@ -134,16 +126,9 @@ def draw_line(
     """Draw a line in the look of its network, with a marker now and then or, with ``every``, at each point."""
     # About six markers a line tell networks apart without colour; few points have one each.
     spacing = 1 if every else max(1, len(x) // 6)
-    axes.plot(
-        x,
-        y,
-        color=drawn.colour,
-        linestyle=linestyle or drawn.dashes,
-        linewidth=linewidth,
-        marker=drawn.marker if marker is None else marker,
-        markersize=4,
-        markevery=slice(spacing // 2, None, spacing),
-    )
+    line: dict[str, Any] = {"color": drawn.colour, "linestyle": linestyle or drawn.dashes, "linewidth": linewidth}
+    shape = drawn.marker if marker is None else marker
+    axes.plot(x, y, **line, marker=shape, markersize=4, markevery=slice(spacing // 2, None, spacing))
 
 
 def draw_band(axes: Axes, x: NDArray[Any], rows: Floats, drawn: Look) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.dynamics import failures, measurements, moment_text, moments
@@ -12,8 +12,7 @@ from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
 from rnnbench.leaderboard.tables.values import measured
 
 
-@dataclass(frozen=True)
-class _Number:
+class _Number(NamedTuple):
     heading: str
     measure: str
     key: str
@@ -35,7 +34,9 @@ _NUMBERS = (
 
 def dynamics(board: Board) -> Table:
     """Return the numbers that any instance of a board has: a column for each task, moment and number."""
-    numbers = [number for number in _NUMBERS if not (number.measure == "truncation" and _repeats(board, number))]
+    # The measure of stability gives the same contraction as that of truncation.
+    repeated = any("stability" in record.measures for cell in board.cells for record in cell.records)
+    numbers = [n for n in _NUMBERS if not (repeated and (n.measure, n.key) == ("truncation", "contraction"))]
     shown = [
         (column, moment, number)
         for column in board.columns
@@ -57,13 +58,6 @@ def dynamics(board: Board) -> Table:
     )
 
 
-def _repeats(board: Board, number: _Number) -> bool:
-    """Return whether the measure of that name says the same as this number."""
-    return any("stability" in record.measures for cell in board.cells for record in cell.records) and (
-        number.key == "contraction"
-    )
-
-
 def failed_lines(board: Board) -> list[str]:
     """Return a line for each measure that failed, with its reason."""
     return [
@@ -79,12 +73,13 @@ def _cell(column: Column, moment: str, number: _Number, network: str) -> str:
     finished = [one for one in measures if one.status == "finished"]
     values = [one.summary.get(number.key) for one in finished]
     summary = statistic(value for value in values if isinstance(value, (int, float)))
-    lines = [measured(summary)] if summary else []
     infinite = sum(_minus_infinite(one, number) for one in finished)
-    undefined = sum(value is None for value in values) - infinite
-    # A table that says nothing of them would read as if the mean were over all.
-    lines += [f"{text} ({count})" for text, count in (("−∞", infinite), ("undefined", undefined)) if count]
-    lines += [f"failed {len(measures) - len(finished)}/{len(measures)}"] if len(finished) < len(measures) else []
+    undefined, failed = values.count(None) - infinite, len(measures) - len(finished)
+    lines = [measured(summary)] if summary else []
+    # Without these the mean would read as if it were over all.
+    lines += [f"−∞ ({infinite})"] if infinite else []
+    lines += [f"undefined ({undefined})"] if undefined else []
+    lines += [f"failed {failed}/{len(measures)}"] if failed else []
     return LINE.join(lines) or NOTHING
 
 

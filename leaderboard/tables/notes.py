@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rnnbench.leaderboard.board import Board
@@ -48,84 +49,53 @@ class Notes:
         return self._texts.index(text) + 1
 
 
-def remarks(board: Board, literature: Literature) -> list[str]:
-    """Return what else is to be said of a board, one line each."""
-    return [
-        *_untrained(board),
-        *_sweeps(board),
-        *_data(board),
-        *_missing_numbers(board, literature),
-        *_dirty(board),
-        *_intervals(board),
-        *_hardware(board),
-    ]
+def remarks(board: Board, literature: Literature) -> Iterator[str]:
+    """Yield what else is to be said of a board, one line each."""
+    cells = board.cells
+    untrained = [_name(cell) for cell in cells if cell.first.steps == 0]
+    if untrained:
+        every = len(untrained) == len(cells)
+        yield "Untrained: measured only." if every else f"Untrained, measured only: {'; '.join(untrained)}."
+    yield from _sweeps(cells)
+    for column in board.columns:
+        data_sets = {record.data_fingerprint for cell in column.cells.values() for record in cell.records}
+        if len(data_sets) > 1:
+            differ = f"not all rows were measured on the same data ({len(data_sets)} data sets)"
+            yield f"{escape(column.task)}: {differ}."
+    missing: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.first.published and not literature.find(cell.first.published):
+            missing.setdefault(cell.first.published.source, []).append(_name(cell))
+    for source, names in missing.items():
+        yield f"{escape(source)} has no verified number for {'; '.join(names)}."
+    dirty = [_name(cell) for cell in cells if any(record.code.dirty for record in cell.records)]
+    if dirty:
+        shown = "all of them" if len(dirty) == len(cells) else "; ".join(dirty)
+        yield f"Measured with changes in the code that were not committed: {shown}."
+    reached = [record.minimal_performance for cell in cells for record in cell.records if record.steps]
+    intervals = sorted({performance.interval for performance in reached if performance})
+    if intervals:
+        yield f"Minimal performance was looked for every {', '.join(map(str, intervals))} steps."
+    for machine in sorted({_machine(record.hardware) for cell in cells for record in cell.records if record.hardware}):
+        yield f"Measured on {machine}."
 
 
-def _untrained(board: Board) -> list[str]:
-    names = [_name(cell) for cell in board.cells if cell.first.steps == 0]
-    if not names:
-        return []
-    if len(names) == len(board.cells):
-        return ["Untrained: measured only."]
-    return [f"Untrained, measured only: {'; '.join(names)}."]
-
-
-def _sweeps(board: Board) -> list[str]:
-    """One line for each network and grid, with what was chosen on each task."""
+def _sweeps(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield a line for each network and grid, with what was chosen on each task."""
     chosen: dict[tuple[str, str, str], list[str]] = {}
-    for cell in board.cells:
+    for cell in cells:
         grid, point = cell.first.grid, cell.first.point
         if grid:
-            settings = [f"{escape(name)} from {', '.join(map(_json, grid[name]))}" for name in sorted(grid)]
+            settings = "; ".join(f"{escape(name)} from {', '.join(map(_json, grid[name]))}" for name in sorted(grid))
             values = ", ".join(_json(point[name]) for name in sorted(grid))
             size = math.prod(len(values) for values in grid.values())
             partly = f" ({cell.points} of {size} points measured)" if cell.points < size else ""
             # Without training there is nothing to choose by.
             how = "chosen on validation" if cell.first.steps else "one point shown, without a choice"
-            key = escape(cell.first.network), "; ".join(settings), how
+            key = escape(cell.first.network), settings, how
             chosen.setdefault(key, []).append(f"{values} on {escape(cell.first.task)}{partly}")
-    return [f"{network}, {grid}; {how}: {'; '.join(tasks)}." for (network, grid, how), tasks in chosen.items()]
-
-
-def _data(board: Board) -> list[str]:
-    lines = []
-    for column in board.columns:
-        fingerprints = {record.data_fingerprint for cell in column.cells.values() for record in cell.records}
-        if len(fingerprints) > 1:
-            lines.append(
-                f"{escape(column.task)}: not all rows were measured on the same data ({len(fingerprints)} data sets)."
-            )
-    return lines
-
-
-def _missing_numbers(board: Board, literature: Literature) -> list[str]:
-    missing: dict[str, list[str]] = {}
-    for cell in board.cells:
-        published = cell.first.published
-        if published and not literature.find(published):
-            missing.setdefault(published.source, []).append(_name(cell))
-    return [f"{escape(source)} has no verified number for {'; '.join(names)}." for source, names in missing.items()]
-
-
-def _dirty(board: Board) -> list[str]:
-    names = [_name(cell) for cell in board.cells if any(record.code.dirty for record in cell.records)]
-    if not names:
-        return []
-    shown = "all of them" if len(names) == len(board.cells) else "; ".join(names)
-    return [f"Measured with changes in the code that were not committed: {shown}."]
-
-
-def _intervals(board: Board) -> list[str]:
-    trained = [record for cell in board.cells for record in cell.records if record.steps]
-    intervals = {record.minimal_performance.interval for record in trained if record.minimal_performance}
-    if not intervals:
-        return []
-    return [f"Minimal performance was looked for every {', '.join(map(str, sorted(intervals)))} steps."]
-
-
-def _hardware(board: Board) -> list[str]:
-    machines = {_machine(record.hardware) for cell in board.cells for record in cell.records if record.hardware}
-    return [f"Measured on {machine}." for machine in sorted(machines)]
+    for (network, grid_text, how), tasks in chosen.items():
+        yield f"{network}, {grid_text}; {how}: {'; '.join(tasks)}."
 
 
 def _machine(hardware: dict[str, Any]) -> str:
