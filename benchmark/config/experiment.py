@@ -6,7 +6,7 @@ import copy
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -129,32 +129,23 @@ def config_id(config: Config, without: tuple[str, ...] = ()) -> str:
     >>> config_id({"seed": 1, "training": {}}) == config_id({"training": {}, "seed": 1.0})
     True
     """
-    counted = copy.deepcopy(config)
-    for path in (*NOT_IN_ID, *without):
-        section, key = _section(counted, path)
-        section.pop(key, None)
-    for path, default in LATER_SETTINGS.items():
-        section, key = _section(counted, path)
-        if section.get(key) == default:
-            section.pop(key, None)
-    text = json.dumps(_canonical(counted), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        _canonical(config, {*NOT_IN_ID, *without}), sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _section(config: Config, path: str) -> tuple[Config, str]:
-    """Return the part of a configuration that holds a dotted path, empty if there is none, and the path's last key."""
-    *parents, last = path.split(".")
-    section: Config = config
-    for key in parents:
-        section = section.get(key, {})
-    return section, last
-
-
-def _canonical(value: Any) -> Any:
+def _canonical(value: Any, left_out: Collection[str], path: str = "") -> Any:
+    """Return a part of a configuration as it enters an id; ``path`` leads to it."""
     if isinstance(value, Mapping):
-        return {str(key): _canonical(inner) for key, inner in value.items()}
+        inside = {str(key): (f"{path}.{key}".lstrip("."), inner) for key, inner in value.items()}
+        return {
+            key: _canonical(inner, left_out, place)
+            for key, (place, inner) in inside.items()
+            if place not in left_out and not (place in LATER_SETTINGS and inner == LATER_SETTINGS[place])
+        }
     if isinstance(value, list | tuple):
-        return [_canonical(inner) for inner in value]
+        return [_canonical(inner, left_out, path) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -49,7 +49,14 @@ def resolved(draft: Draft, file: SuiteFile) -> tuple[Config, Grid]:
     for path, values in grid.items():
         set_setting(config, path, values[0])
     where = f"{file.tasks.file}: {cell}"
-    _check_size(config, "train_size", "training.batch_size", config["training"]["batch_size"], where)
+    training = config["training"]
+    _check_size(config, "train_size", "training.batch_size", training["batch_size"], where)
+    size, epochs = config["task"]["init_args"].get("train_size"), training["max_epochs"]
+    if isinstance(size, int) and epochs and training["validate_every"]:
+        steps = epochs * -(-size // training["batch_size"])
+        if training["validate_every"] > steps:
+            every = training["validate_every"]
+            raise UserError(f"{where}: training.validate_every must be at most {steps}, all steps, got {every}")
     for spec in draft.measures:
         _check_taken(config, spec, where)
         if measure_class(spec["measure"]).uses_sequences:

@@ -97,6 +97,8 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
     (2, 'ADD30/StackedRNN')
     """
     path = find_suite(str(name_or_path))
+    if not path.name.isprintable():
+        raise UserError(f"suite file {shown(path.name)}: its name must be of printable characters")
     file = read_suite_file(path)
     if budget not in file.budget_names:
         raise UserError(f"{path}: unknown budget {shown(budget)}: {nearest(budget, file.budget_names)}")

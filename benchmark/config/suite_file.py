@@ -26,8 +26,8 @@ def _named(specs: Section) -> Section:
         other = spelt.setdefault(name.casefold(), name)
         if other != name:
             raise wrong(f"{shown(name)} must differ from {shown(other)} in more than capitals", name)
-        if not name or set(name) & set("/*?[]\\"):
-            raise wrong(f"the name {shown(name)} must have a character, and none of / * ? [ ] \\", name)
+        if not name or not name.isprintable() or set(name) & set("/*?[]\\"):
+            raise wrong(f"the name {shown(name)} must be of printable characters, without / * ? [ ] \\", name)
         if not isinstance(spec, Section | str):
             raise wrong(f"{shown(name)} must be a mapping (key: value), got {shown(spec)}", name)
     return specs

@@ -43,6 +43,7 @@ malformed: max_steps: 4} -> max_steps: 4 -> line 8, column 8 | not valid YAML | 
 tab:   cpu:  -> \tcpu:  -> line 9, column 1 | not valid YAML
 twice:   WC: ->   LSTM: -> line 6 | 'LSTM' is already given in line 5
 capitals:   WC: ->   lstm: -> line 6 | 'lstm' must differ from 'LSTM' in more than capitals
+newline:   WC: ->   "W\\n": -> line 6 | the name 'W\\n' must be of printable characters
 slash:   WC: ->   W/C: -> line 6 | 'W/C'
 list_for_mapping: training: {learning_rate: 1e-3, batch_size: 16, max_steps: 4} -> training: [1] -> line 7 | mapping
 instances_zero: {instances: 2} -> {instances: 0} -> line 9 | budgets.cpu.instances must be at least 1, got 0
@@ -122,6 +123,7 @@ abstract_task: class_path: Adding -> class_path: rnnbench.datamodules.sequence_d
 published_name: budgets: -> published: {source: x, tasks: {AD: y}}\nbudgets: -> line 8 | did you mean ADD?
 validate_never: max_steps: 4 -> max_steps: 4, validate_every: 5 -> ADD/LSTM | training.validate_every must be at most
     max_steps, 4, got 5
+validate_late: max_steps: 4 -> max_epochs: 2, validate_every: 65 -> ADD/LSTM | must be at most 64, all steps, got 65
 k_text: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k: x,
     recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k must be a whole number, got 'x'
 layers_many: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {preset:
