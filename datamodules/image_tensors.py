@@ -63,14 +63,13 @@ def load_images(
     """
     found = find_images(origin, split, data_dir, image_shape)
     path = found if isinstance(found, Path) else _cache_file(origin, split, found.identify(), image_shape)
-    arrays = path and _read_cache(path, image_shape)
-    if arrays is None and isinstance(found, Path):
-        raise _damaged_copy(found, origin)
+    arrays = _read_cache(path, image_shape) if path else None
     if arrays is None:
+        if isinstance(found, Path):
+            raise _damaged_copy(found, origin)
         arrays = _decode(found, image_shape)
         _write_cache(path, *arrays)
-    images, labels = arrays
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    return torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1])
 
 
 def find_images(origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...]) -> FoundSplit | Path:

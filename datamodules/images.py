@@ -69,7 +69,7 @@ class SequentialDigits(SequenceDataModule):
         pixels, labels = load_digits(return_X_y=True)
         inputs, targets = torch.from_numpy(pixels.astype(np.uint8))[..., None], torch.from_numpy(labels).long()
         order = torch.randperm(len(targets), generator=named_generator("split", "digits", self.seed))
-        parts = zip(("train", "val", "test"), order.split([1297, 200, 300]), strict=True)
+        parts = zip(("train", "val", "test"), torch.split(order, [1297, 200, 300]), strict=True)
         return {split: FixedSource(inputs[part], targets[part], scale=16.0) for split, part in parts}
 
 
@@ -238,7 +238,7 @@ class SequentialCIFAR10(_ImageSequences):
     def sequences(self, images: Tensor) -> Tensor:
         """Return images [size, 32, 32, 3] as sequences [size, 1024, 3], or [size, 1024, 1] in gray."""
         pixels = images.reshape(-1, 1024, 3)
-        return pixels if self.color else torch.cat([_luma(part) for part in pixels.split(5000)])
+        return pixels if self.color else torch.cat([_luma(part) for part in torch.split(pixels, 5000)])
 
 
 def pixel_order(permutation: str, size: int = 784) -> Tensor:

@@ -6,12 +6,12 @@ import functools
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice, check_flags
-from rnnbench.datamodules.loader import SequenceSource
+from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.task import Metric, MetricName, Task, Tokens
@@ -103,6 +103,11 @@ class _LanguageModelling(SequenceDataModule):
         found = find_splits(self.origin, self.data_dir)
         tokens = _read_tokens(found, self.by_words, self.published_size, self.vocabulary_size)
         sources: dict[str, SequenceSource] = {split: TokenSource(part, self.bptt) for split, part in tokens.items()}
+        targets = len(tokens["train"]) - 1
+        if self.batch_size > targets:
+            raise ValueError(
+                f"batch_size must be at most {targets}, the training split's targets, got {self.batch_size} streams"
+            )
         entries = self.task.output_size
         counts = tokens["train"][1:].bincount(minlength=entries).double()
         # Half an occurrence for what never occurs in training: no constant may give it no chance at all.
@@ -116,34 +121,25 @@ class _LanguageModelling(SequenceDataModule):
         return len(self.train_dataloader())
 
     def _check_batch(self, sequences: int) -> None:
-        if self._sources:
-            targets = len(self._sources["train"].tokens) - 1
-            if self.batch_size > targets:
-                raise ValueError(
-                    f"batch_size must be at most {targets}, the training split's targets, got {self.batch_size} streams"
-                )
-
-    def setup(self, stage: str | None = None) -> None:
-        """Load the splits, once."""
-        super().setup(stage)
-        self._check_batch(0)
+        """Pass: a batch holds streams, whose number ``make_sources`` checks, not the pieces of a source."""
 
     def train_dataloader(self) -> StreamLoader:
         """Return the training split in ``batch_size`` streams, from its start in each epoch."""
         return self._streams("train", self.batch_size, self.bptt, whole=False)
 
-    def val_dataloader(self) -> list[StreamLoader]:
+    def val_dataloader(self) -> list[SequenceLoader]:
         """Return the validation split and, beside it, the test split, in ``eval_streams`` streams each."""
         steps = max(1, self.eval_batch_size // self.eval_streams)
         return [self._streams(split, self.eval_streams, steps, whole=True) for split in ("val", "test")]
 
-    def test_dataloader(self) -> StreamLoader:
+    def test_dataloader(self) -> SequenceLoader:
         """Return the test split in ``eval_streams`` streams."""
         return self.val_dataloader()[1]
 
     def _streams(self, split: str, streams: int, steps: int, whole: bool) -> StreamLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return StreamLoader(self._sources[split], streams, steps, whole, rank, world_size)
+        source = cast(TokenSource, self._sources[split])
+        return StreamLoader(source, streams, steps, whole, rank, world_size)
 
 
 class WikiText2(_LanguageModelling):

@@ -126,7 +126,7 @@ def bucket_by_length(order: Tensor, lengths: Tensor, batch_size: int, generator:
     >>> bucket_by_length(torch.arange(5), lengths, 2, torch.Generator().manual_seed(0)).tolist()
     [1, 3, 4, 2, 0]
     """
-    pools = order.split(POOL * batch_size)
+    pools = torch.split(order, POOL * batch_size)
     order = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools])
     whole = len(order) // batch_size
     shuffled = torch.randperm(whole, generator=generator)

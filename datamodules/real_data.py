@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Origin:
     folder: str
     hub: str | None
     columns: dict[str, ColumnKind]
-    rows: dict[str, int | None]
+    rows: Mapping[str, int | None]
     hub_config: str | None = None
 
     @property
@@ -228,7 +228,7 @@ def _on_hub(origin: Origin, split: str) -> FoundSplit:
         for name, kind in origin.columns.items():
             if kind == "image":  # decoded by us, all at once, not row by row
                 selected = selected.cast_column(name, datasets.Image(decode=False))
-        return selected.with_format("arrow").iter(batch_size=1000)
+        yield from selected.with_format("arrow").iter(batch_size=1000)
 
     return FoundSplit(where, len(rows), tuple(origin.columns), tables, lambda: f"hub-{revision or rows._fingerprint}")
 

@@ -133,7 +133,8 @@ class SequenceDataModule(L.LightningDataModule):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Return the batch on the device; Lightning's own search for the tensors in it takes a part of a short step."""
-        return Batch(*(None if tensor is None else tensor.to(device) for tensor in batch))
+        inputs, targets, lengths = batch
+        return Batch(inputs.to(device), targets.to(device), None if lengths is None else lengths.to(device))
 
     def samples(self, split: str, count: int) -> Batch:
         """Return sequences of a split to measure a network on: drawn once, the same whenever asked for.
