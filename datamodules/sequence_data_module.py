@@ -96,7 +96,8 @@ class SequenceDataModule(L.LightningDataModule):
 
     def split_sizes(self) -> Sizes:
         """Return the sizes of the splits, maybe without loading them."""
-        return Sizes(*map(self.split_size, ("train", "val", "test")), self.mean_steps())
+        train, val, test = (self.split_size(split) for split in ("train", "val", "test"))
+        return Sizes(train, val, test, self.mean_steps())
 
     @property
     def published_sizes(self) -> Sizes | None:
