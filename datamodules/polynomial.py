@@ -42,7 +42,7 @@ class Polynomial(SyntheticDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences.
         test_size: test sequences.
-        fresh: draw the training sequences anew each epoch; False for a fixed set.
+        fresh: draw new training sequences each epoch; False for a fixed set.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.

@@ -23,7 +23,7 @@ class SyntheticDataModule(SequenceDataModule):
         train_size: training sequences of one epoch.
         val_size: validation sequences, always a fixed set.
         test_size: test sequences, always a fixed set.
-        fresh: draw the training sequences anew each epoch; otherwise they are a fixed set, shuffled each epoch.
+        fresh: draw new training sequences each epoch; otherwise they are a fixed set, shuffled each epoch.
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
@@ -98,5 +98,5 @@ class SyntheticDataModule(SequenceDataModule):
         return FreshSource(self.sample, self.sizes[split], ("data", type(self).__name__, split, self.seed))
 
     def train_dataloader(self) -> SequenceLoader:
-        """Return the training batches: fresh ones as they are drawn, fixed ones in an order drawn anew each epoch."""
+        """Return the training batches: fresh ones as they are drawn, fixed ones in a new order each epoch."""
         return self._loader("train", self.batch_size, None if self.fresh else self.seed)

@@ -104,7 +104,7 @@ class Task:
         target_variance: variance of a target over the scored steps, the denominator of ``normalized_mse``.
         tokens: for inputs that are tokens, how the network sees them; None for numbers.
         carries_state: whether each sequence of a batch goes on where the same row of the batch before stopped, so that
-            the network's state is carried over; the first batch of an epoch starts anew.
+            the network's state is carried over; the first batch of an epoch starts from the initial state.
         labels: names of the K classes, for ``slot_f1``.
 
     >>> error = Metric("mse", "min", chance=1.0, best=0.0)

@@ -69,7 +69,7 @@ def find_suite(name_or_path: str) -> Path:
             raise UserError(f"suite file {path}: no such file; as the name of a suite: {nearest(path.stem, known)}")
         return path
     if path.is_dir():
-        raise UserError(f"suite {path}: is a folder; the name of a suite or a YAML file is allowed (see list suites)")
+        raise UserError(f"suite {path}: must be the name of a suite (see list suites) or a YAML file, got a folder")
     raise UserError(f"unknown suite '{name_or_path}': {nearest(name_or_path, known)}")
 
 

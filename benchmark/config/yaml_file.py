@@ -88,7 +88,7 @@ class _Builder:
         self._next()
         if not self._next(yaml.StreamEndEvent):
             self._next()
-            raise self._error("a second document begins: exactly one is allowed")
+            raise self._error("a second document begins; a file must hold exactly one")
         return value
 
     def _error(self, reason: str) -> UserError:

@@ -54,7 +54,7 @@ class Estimator:
     count; starting up, loading data and measures of dynamics are left out.
 
     Args:
-        scan: how recurrences are walked.
+        scan: backend of the scans.
         checkpoint_every: steps whose activations are kept at a time; None for all.
     """
 

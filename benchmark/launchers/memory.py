@@ -32,7 +32,7 @@ _FLOAT = 4
 _COPIES = 4
 #: A kept tensor's gradient is as large as itself, and an evaluation holds a layer's inputs beside its outputs.
 _TWICE = 2
-#: As many sequences as fill the vectors of compiled walks: of fewer, tensors are kept in other ways.
+#: As many sequences as fill the vectors of compiled kernels: of fewer, tensors are kept in other ways.
 _SEQUENCES, _LENGTHS = (16, 32), (16, 32)
 
 
@@ -60,14 +60,14 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     """Return about how many bytes one more member of a run takes.
 
     Weights with all that is as large as they are (``_COPIES`` and the optimiser's moments), and the larger of two: what
-    is kept for the way back, with as much again for its gradients, and the inputs and outputs of a layer in evaluation.
+    is kept for the backward pass, with as much again for its gradients, and a layer's inputs and outputs in evaluation.
     """
     point = experiment.points()[0]
     task, recipe = module.task, point.recipe
     network = make_network(recurrence_factory(point.config["recurrence"]), task, 0)
-    with use_backend(_walk_that_counts(options)):
-        kept = kept_for_way_back(network, task)
-    # Compiled walks fill whole vectors.
+    with use_backend(_backend_that_counts(options)):
+        kept = kept_for_backward(network, task)
+    # Compiled kernels fill whole vectors.
     sequences = padded_length(-(-module.batch_size // options.devices), _FLOAT)
     segment = segment_length(task.steps, options.checkpoint_every)
     learning = kept(sequences, segment or task.steps)
@@ -79,7 +79,7 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     return weights + _TWICE * max(learning, scoring)
 
 
-def _walk_that_counts(options: RunOptions) -> ScanName:
+def _backend_that_counts(options: RunOptions) -> ScanName:
     """Return the scan that keeps on the CPU what a run's keeps; kernels on a GPU keep what those in PyTorch do."""
     if options.scan == "loop":
         return "loop"
@@ -90,10 +90,10 @@ def _moments(recipe: Recipe) -> int:
     return (1 if recipe.momentum else 0) if recipe.optimizer == "sgd" else 2
 
 
-def kept_for_way_back(network: Network, task: Task) -> Callable[[int, int], float]:
-    """Return a function of sequences and steps: the bytes that autograd keeps from the way forward to that back.
+def kept_for_backward(network: Network, task: Task) -> Callable[[int, int], float]:
+    """Return a function of sequences and steps: the bytes that autograd keeps from the forward to the backward pass.
 
-    A few short sequences are walked and what is kept of them counted, so this holds for any recurrence and scan. It
+    A few short sequences are scanned and what is kept of them counted, so this holds for any recurrence and scan. It
     is taken as a multiple of the sequences plus a constant, each growing linearly with the steps.
     """
     lengths = [min(length, task.steps) for length in _LENGTHS]

@@ -44,18 +44,18 @@ def main(descriptor: int) -> int:
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    told = Noted()
+    interrupted = Noted()
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         # A terminal sends Ctrl-C to every process. This one ends when the launcher says so, and only once.
-        if told.is_set:
-            told.is_set = False
+        if interrupted.is_set:
+            interrupted.is_set = False
             raise KeyboardInterrupt
 
     for number in SIGNALS:
         signal.signal(number, interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_receive, args=(connection, inbox, told), daemon=True).start()
+    threading.Thread(target=_receive, args=(connection, inbox, interrupted), daemon=True).start()
     try:
         while (message := inbox.get()) != END:
             function, arguments = pickle.loads(message)  # noqa: S301
@@ -65,7 +65,7 @@ def main(descriptor: int) -> int:
     return 0
 
 
-def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes], told: Noted) -> None:
+def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes], interrupted: Noted) -> None:
     """Hand on what comes, and end this process if the launcher is gone: an orphan would keep the lock of a run."""
     while True:
         try:
@@ -73,7 +73,7 @@ def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes], told: Note
         except (EOFError, OSError):
             os._exit(1)
         if message == INTERRUPT:
-            told.is_set = True
+            interrupted.is_set = True
             # To the main thread, which may be waiting for a task.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         else:

@@ -124,4 +124,4 @@ def load_job(path: Path, runs_dir: Path) -> Job:
         # A run that was begun before there were measures goes on without.
         return Job(_EXPERIMENT.validate_python(content["experiment"]), members, runs_dir)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: damaged or not a run's description ({error}); move it away to start anew") from error
+        raise UserError(f"{path}: damaged or not a run's description ({error}); move it away to start again") from error

@@ -12,7 +12,7 @@ from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers import machine, memory
-from rnnbench.benchmark.launchers.memory import kept_for_way_back, member_bytes, members_that_fit
+from rnnbench.benchmark.launchers.memory import kept_for_backward, member_bytes, members_that_fit
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
 from rnnbench.benchmark.launchers.suite_run import plan_of, run_suite
 from rnnbench.benchmark.run.job import Job, Member
@@ -62,14 +62,14 @@ def bytes_kept_by(ensemble: Ensemble, inputs: torch.Tensor) -> int:
 
 @pytest.mark.parametrize("task", ["Adding", "DelayedCopy"])
 @pytest.mark.parametrize("name", CELLS)
-def test_what_is_foretold_is_what_an_ensemble_keeps(name: str, task: str) -> None:
+def test_what_is_estimated_is_what_an_ensemble_keeps(name: str, task: str) -> None:
     one = experiment(CELLS[name], task)
     module, factory = build_data_module(one.config), recurrence_factory(CELLS[name])
-    foretold = kept_for_way_back(make_network(factory, module.task, 0), module.task)(32, 60)
+    estimated = kept_for_backward(make_network(factory, module.task, 0), module.task)(32, 60)
     ensemble = Ensemble([make_network(factory, module.task, instance) for instance in range(3)])
     found = bytes_kept_by(ensemble, torch.rand(32, 60, module.task.input_size))
     # The scan of a diagonal state space keeps a little more than a linear share of each step.
-    assert 3 * foretold == pytest.approx(found, rel=0.15)
+    assert 3 * estimated == pytest.approx(found, rel=0.15)
 
 
 def members(one: Experiment, gigabytes: float, monkeypatch: pytest.MonkeyPatch, **options: object) -> int:
@@ -81,7 +81,7 @@ def test_large_networks_share_a_run_with_fewer(monkeypatch: pytest.MonkeyPatch) 
     suite = load_suite("table2", "paper")
     small, large = (next(e for e in suite.experiments if e.name == f"sMNIST/{row}") for row in ("LSTM", "UR-LSTM"))
     assert members(small, 8, monkeypatch) == LARGEST_ENSEMBLE
-    # Of 1,024 units: the scan keeps about 6 T·B·N numbers, and as much on the way back.
+    # Of 1,024 units: the scan keeps about 6 T·B·N numbers, and as much in the backward pass.
     each = 12 * 784 * 128 * 1024 * 4 / GIGABYTE
     assert members(large, 1, monkeypatch) == 1
     assert members(large, 3.3 * each, monkeypatch) == 3

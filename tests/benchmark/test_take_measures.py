@@ -26,7 +26,7 @@ RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6
 
 
 class Probe(MeasureOptions):
-    """Records what it was given, does what no measure should do, and fails where told to."""
+    """Records what it was given, does what no measure should do, and fails on request."""
 
     at: Moments = ("start", "end")
     samples: int = 5
@@ -201,28 +201,28 @@ def test_a_run_of_no_steps_only_measures(tmp_path):
 
 
 class _Numbers(Logger):
-    """Keeps what it is told."""
+    """Keeps what is logged."""
 
     name, version = "numbers", 0
 
     def __init__(self):
-        self.told = {}
+        self.logged = {}
 
     def log_metrics(self, metrics, step=None):
-        self.told |= {name: step for name in metrics}
+        self.logged |= {name: step for name in metrics}
 
     def log_hyperparams(self, *given):
         pass
 
 
-def test_any_trainer_takes_them_and_its_loggers_are_told():
+def test_any_trainer_takes_them_and_logs_them():
     data = small_runs.adding()
     model = LitSequenceModel(small_runs.ELMAN, data.task, instances=(0, 1))
     callback, logger = TakeMeasures({"probe": Probe()}), _Numbers()
     small_runs.fit(model, data, steps=3, validate_every=3, callbacks=[callback], logger=logger, log_every_n_steps=1)
     assert [set(taken["probe"]) for taken in callback.taken] == [{"start", "end"}] * 2
-    assert logger.told["probe/start/loss/1"] == 0
-    assert logger.told["probe/end/loss/0"] == 3
+    assert logger.logged["probe/start/loss/1"] == 0
+    assert logger.logged["probe/end/loss/0"] == 3
 
 
 def test_measures_are_kept_in_the_file_of_a_run(tmp_path):

@@ -222,7 +222,7 @@ def test_going_on_online_sends_what_the_server_does_not_have(job, monkeypatch, k
     opened = []
 
     def init(**settings):
-        # The server knows nothing of a run that starts anew.
+        # The server knows nothing of a run that starts again.
         opened.append(_ServerRun(settings, known if settings["resume"] else 0))
         return opened[-1]
 

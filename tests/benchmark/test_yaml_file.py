@@ -42,7 +42,7 @@ REFUSED = {
     "*x": "the alias *x has no anchor before it",
     "&x [*x]": "the alias *x has no anchor before it",
     "[" * 60: "is nested too deeply: at most 50 levels",
-    "1\n---\nb: 2": "a second document begins: exactly one is allowed",
+    "1\n---\nb: 2": "a second document begins; a file must hold exactly one",
 }
 
 

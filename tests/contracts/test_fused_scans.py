@@ -1,4 +1,4 @@
-"""Every registered recurrence's fused scan is the loop over its step; where it has none, both walk the loop."""
+"""Every registered recurrence's hand-derived scan equals the loop over its step; without one, the loop runs."""
 
 import functools
 from collections.abc import Callable

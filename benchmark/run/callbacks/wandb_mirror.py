@@ -161,7 +161,7 @@ class WandbMirror(L.Callback):
             config=run_config(self.job, member, model),
             mode="online" if self.mode == "online" else "offline",
             reinit="create_new",
-            # A run that starts anew replaces what is there under its id.
+            # A run that starts again replaces what is there under its id.
             resume="allow" if self.mode == "online" and model.curve else None,
         )
         run.define_metric("step", hidden=True)

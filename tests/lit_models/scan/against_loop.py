@@ -16,7 +16,7 @@ def both(compute):
     with use_backend("loop"):
         expected = compute()
     with (
-        mock.patch("rnnbench.lit_models.scan.dispatch.scan_loop", side_effect=AssertionError("walked the loop")),
+        mock.patch("rnnbench.lit_models.scan.dispatch.scan_loop", side_effect=AssertionError("ran the loop")),
         use_backend("eager"),
     ):
         found = compute()

@@ -1,4 +1,4 @@
-"""Convolution chunk by chunk against the state space walked step by step."""
+"""Convolution chunk by chunk against the state space stepped through."""
 
 import functools
 
@@ -25,7 +25,7 @@ def as_matrix(decay: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.cat([real, -imaginary], -1), torch.cat([imaginary, real], -1)], -2)
 
 
-def walk(matrix, enter, leave, inputs, state):
+def step_through(matrix, enter, leave, inputs, state):
     outputs = []
     for step in inputs.unbind(0):
         state = torch.einsum("hij,bhj->bhi", matrix, state) + enter * step.unsqueeze(-1)
@@ -35,14 +35,14 @@ def walk(matrix, enter, leave, inputs, state):
 
 @pytest.mark.parametrize("kind", ["diagonal", "dense"])
 @pytest.mark.parametrize("steps", [1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 37])
-def test_equals_the_walk(kind: str, steps: int) -> None:
+def test_equals_the_steps(kind: str, steps: int) -> None:
     decay = make_decay().requires_grad_()
     enter, leave = (draw(FEATURES, 2 * PAIRS, seed=seed).requires_grad_() for seed in (3, 4))
     inputs, state = draw(steps, BATCH, FEATURES, seed=5), draw(BATCH, FEATURES, 2 * PAIRS, seed=6)
     wanted = [decay, enter, leave, inputs.requires_grad_(), state.requires_grad_()]
     transition = DiagonalTransition(decay) if kind == "diagonal" else DenseTransition(as_matrix(decay))
     found = scan_chunks(transition, enter, leave, inputs, state, keep_outputs=True)
-    expected = walk(as_matrix(decay), enter, leave, inputs, state)
+    expected = step_through(as_matrix(decay), enter, leave, inputs, state)
     close(found, expected)
     gradients = [
         torch.autograd.grad(
@@ -60,6 +60,7 @@ def test_kernel_is_the_response_to_an_impulse() -> None:
     decay, enter, leave = make_decay(), draw(FEATURES, 2 * PAIRS, seed=3), draw(FEATURES, 2 * PAIRS, seed=4)
     impulse = torch.zeros(200, 1, FEATURES, dtype=torch.float64)
     impulse[0] = 1
-    expected = walk(as_matrix(decay), enter, leave, impulse, torch.zeros(1, FEATURES, 2 * PAIRS, dtype=torch.float64))
+    state = torch.zeros(1, FEATURES, 2 * PAIRS, dtype=torch.float64)
+    expected = step_through(as_matrix(decay), enter, leave, impulse, state)
     for transition in (DiagonalTransition(decay), DenseTransition(as_matrix(decay))):
         close(kernel(transition, enter, leave, 200), expected[0][:, 0].t())

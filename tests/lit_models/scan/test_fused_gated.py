@@ -129,7 +129,7 @@ def test_gradients_within_and_around_vmap(cell):
 
 
 def stored_by(cell, monkeypatch):
-    """Return a list that fills with the numbers of elements which each forward walk keeps."""
+    """Return a list that fills with the numbers of elements which each forward pass keeps."""
     kept = []
 
     class Watched(WALKS[cell]):

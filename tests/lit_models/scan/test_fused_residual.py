@@ -214,10 +214,10 @@ def test_little_is_stored(build: Build, last: bool, name: BackendName) -> None:
 def test_nothing_is_stored_without_gradients() -> None:
     shapes = [(40, 1, 2, 1), (3, 2, 4), (3, 4, 4), (3, 4, 1), (3, 4), (3, 4), (3, 4)]
     inputs, state, *weights = map(torch.ones, shapes)
-    walk = ResidualKernel("linear")
-    *_, nothing = walk.forward(inputs, state, [*weights, None, None], store=False, keep_outputs=False)
+    kernel = ResidualKernel("linear")
+    *_, nothing = kernel.forward(inputs, state, [*weights, None, None], store=False, keep_outputs=False)
     assert nothing == []
-    *_, stored = walk.forward(inputs, state, [*weights, None, None], store=True, keep_outputs=False)
+    *_, stored = kernel.forward(inputs, state, [*weights, None, None], store=True, keep_outputs=False)
     assert [len(each) for each in stored] == [3, 40]
 
 

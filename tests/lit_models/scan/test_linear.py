@@ -50,11 +50,11 @@ def test_equals_the_loop(kind: str, steps: int, batch: int, units: int, seed: in
     close(values_and_gradients(diagonal_scan, *arguments), values_and_gradients(loop, *arguments))
 
 
-def test_both_ways_of_walking_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_scans_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     for name in ("_one_by_one", "_in_blocks"):
-        walk = getattr(diagonal, name)
-        monkeypatch.setattr(diagonal, name, lambda *given, name=name, walk=walk: (seen.append(name), walk(*given)))
+        scan = getattr(diagonal, name)
+        monkeypatch.setattr(diagonal, name, lambda *given, name=name, scan=scan: (seen.append(name), scan(*given)))
     for batch in (1, 400):
         diagonal_scan(torch.ones(3), torch.ones(100, batch, 3), torch.zeros(batch, 3))
     assert seen[0] == "_in_blocks"
@@ -99,7 +99,7 @@ def test_jacobians_forward_and_reverse_agree() -> None:
 def test_single_precision_on_the_unit_circle_over_many_steps(batch: int) -> None:
     decay = unit(draw(torch.complex64, 20))
     inputs, state = draw(torch.complex64, 5_000, batch, 20), draw(torch.complex64, batch, 20)
-    # The modulus that rounding leaves counts over this length: both walk with the same eigenvalues.
+    # The modulus that rounding leaves counts over this length: both scan with the same eigenvalues.
     exact = diagonal_scan(*(value.to(torch.complex128) for value in (decay, inputs, state)))
     found = diagonal_scan(decay, inputs, state)
     assert (found - exact).abs().max() <= 1e-4 * exact.abs().max()

@@ -41,7 +41,7 @@ def short_chunks(monkeypatch):
     monkeypatch.setattr(plan, "_FULL", 1)
 
 
-def walk_residual(setting, inputs, state, weights):
+def loop_residual(setting, inputs, state, weights):
     """The definition, in plain operations: outputs [T, M, N, B] and the final state [M, B, N]."""
     weight, input_weight, bias, gamma, own, cross, dense = weights
     act, outputs = ACTIVATIONS[setting.activation], []
@@ -59,7 +59,7 @@ def walk_residual(setting, inputs, state, weights):
     return torch.stack(outputs).mT, state
 
 
-def walk_lstm(inputs, state, weights):
+def loop_lstm(inputs, state, weights):
     (weight,), (hidden, cell), outputs = weights, state.chunk(2, -1), []
     for s in inputs.unbind(0):
         s = s.expand(len(weight), -1, -1)
@@ -79,12 +79,12 @@ def cotangents(outputs, final):
     )
 
 
-def by_loop(walk, dtype, inputs, state, weights, last):
+def by_loop(loop, dtype, inputs, state, weights, last):
     """Values and all gradients of the loop, computed in ``dtype``."""
     inputs, state, *weights = (
         None if each is None else each.to(dtype).requires_grad_() for each in (inputs, state, *weights)
     )
-    outputs, final = walk(inputs, state, weights)
+    outputs, final = loop(inputs, state, weights)
     by_outputs, by_final = (each.to(dtype) for each in cotangents(outputs, final))
     loss = (final * by_final).sum() + (0 if last else (outputs * by_outputs).sum())
     wanted = [each for each in (inputs, state, *weights) if each is not None]
@@ -92,25 +92,25 @@ def by_loop(walk, dtype, inputs, state, weights, last):
     return [*([] if last else [outputs]), final, *gradients]
 
 
-def by_kernels(walk, inputs, state, weights, last):
+def by_kernels(kernel, inputs, state, weights, last):
     inputs, state, *weights = (None if each is None else each.to(DEVICE) for each in (inputs, state, *weights))
-    outputs, final, stores = walk.forward(inputs, state, weights, True, not last)
+    outputs, final, stores = kernel.forward(inputs, state, weights, True, not last)
     assert (outputs.numel() == 0) == last
     shape = (len(inputs), *state.mT.shape) if last else outputs.shape
     by_outputs, by_final = (each.float().to(DEVICE) for each in cotangents(torch.empty(shape), final))
     needs = [True, True, *(each is not None for each in weights)]
     arriving = None if last else by_outputs
-    found = walk.backward(inputs, state, weights, stores, arriving, by_final, Needs(True, True, tuple(needs[2:])))
+    found = kernel.backward(inputs, state, weights, stores, arriving, by_final, Needs(True, True, tuple(needs[2:])))
     assert [each is not None for each in found] == needs
     results = [*([] if last else [outputs]), final, *(each for each in found if each is not None)]
     return [each.cpu().double() for each in results]
 
 
-def errors(walk, loop, inputs, state, weights, last=False):
+def errors(kernel, loop, inputs, state, weights, last=False):
     """The largest relative errors of the kernels and of the float32 loop, of each value and each gradient."""
     arguments = (inputs, state, weights, last)
     exact, single = (by_loop(loop, dtype, *arguments) for dtype in (torch.float64, torch.float32))
-    ours = by_kernels(walk, *arguments)
+    ours = by_kernels(kernel, *arguments)
     assert [each.shape for each in ours] == [each.shape for each in exact]
     scales = [true.abs().max().item() for true in exact]
     return [
@@ -162,7 +162,7 @@ def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number, many)
     form, residual, activation = CASES[number]
     setting, size = Setting(form, activation), SIZES[number % len(SIZES)]
     weights = draw_residual(form, residual, size[0], size[3], size[4])
-    loop = functools.partial(walk_residual, setting)
+    loop = functools.partial(loop_residual, setting)
     assert_as_near(TritonResidualKernel(setting), loop, *draw(size), weights, last=number % 2 == 1)
 
 
@@ -170,7 +170,7 @@ def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number, many)
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last, many):
     weight = torch.randn(size[0], 4 * size[3], size[3] + size[4] + 1) / size[3] ** 0.5
-    assert_as_near(TritonLSTMKernel(), walk_lstm, *draw(size, 2), [weight], last)
+    assert_as_near(TritonLSTMKernel(), loop_lstm, *draw(size, 2), [weight], last)
 
 
 @pytest.mark.parametrize(("form", "residual"), [("plain", None), ("A", "cross"), ("linear", "dense"), ("A", "dense")])
@@ -178,13 +178,13 @@ def test_residual_family_with_streamed_weights(form, residual, monkeypatch):
     monkeypatch.setattr(plan, "LARGEST_TILE", 16)
     setting, size = Setting(form, "tanh"), (2, 3, 3, 20, 1, 1)
     assert plan.make_plan(20, 6).block == 8
-    loop = functools.partial(walk_residual, setting)
+    loop = functools.partial(loop_residual, setting)
     assert_as_near(TritonResidualKernel(setting), loop, *draw(size), draw_residual(form, residual, 2, 20, 1))
 
 
 def test_lstm_with_streamed_weights(monkeypatch):
     monkeypatch.setattr(plan, "LARGEST_TILE", 16)
-    assert_as_near(TritonLSTMKernel(), walk_lstm, *draw((1, 3, 3, 18, 1, 1), 2), [torch.randn(1, 72, 20) / 4])
+    assert_as_near(TritonLSTMKernel(), loop_lstm, *draw((1, 3, 3, 18, 1, 1), 2), [torch.randn(1, 72, 20) / 4])
 
 
 def draw_rotation(steps):
@@ -201,7 +201,7 @@ def draw_rotation(steps):
 def test_a_long_rotation_trajectory(steps, many, monkeypatch):
     (inputs, state), weights = draw_rotation(steps)
     setting = Setting("linear", "tanh")
-    loop = functools.partial(walk_residual, setting)
+    loop = functools.partial(loop_residual, setting)
     # How rounding errors add up is chance in each value: they are compared all together, by their root mean square.
     ours, theirs = (
         torch.tensor(each).square().mean().sqrt()
@@ -214,11 +214,11 @@ def test_a_coupling_of_zero_leaves_the_weights_without_gradient():
     (inputs, state), weights = draw_rotation(5)
     weights[3] = torch.zeros(1, 8)
     weights = [None if each is None else each.to(DEVICE) for each in weights]
-    walk = TritonResidualKernel(Setting("linear", "tanh"))
+    kernel = TritonResidualKernel(Setting("linear", "tanh"))
     inputs, state = inputs.to(DEVICE), state.to(DEVICE)
-    _, final, stores = walk.forward(inputs, state, weights, True, False)
+    _, final, stores = kernel.forward(inputs, state, weights, True, False)
     needs = Needs(True, True, (True,) * 6 + (False,))
-    found = walk.backward(inputs, state, weights, stores, None, torch.ones_like(final), needs)
+    found = kernel.backward(inputs, state, weights, stores, None, torch.ones_like(final), needs)
     _, by_state, by_weight, by_input_weight, by_bias, by_gamma, *_ = found
     assert not any(each.any() for each in (by_weight, by_input_weight, by_bias))
     assert by_gamma.abs().min() > 0
@@ -260,13 +260,13 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
 def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
     inputs, state = draw((1, 2, 4, 4, 1, 1))
     weights = draw_residual("A", "cross", 1, 4, 1)
-    walk = TritonResidualKernel(Setting("A", "tanh"))
+    kernel = TritonResidualKernel(Setting("A", "tanh"))
     arguments = [None if each is None else each.to(DEVICE) for each in (inputs, state, *weights)]
-    _, final, stores = walk.forward(arguments[0], arguments[1], arguments[2:], True, False)
+    _, final, stores = kernel.forward(arguments[0], arguments[1], arguments[2:], True, False)
     every = [each is not None for each in arguments]
     only = [index == wanted and each for index, each in enumerate(every)]
     found, alone = (
-        walk.backward(
+        kernel.backward(
             *arguments[:2], arguments[2:], stores, None, torch.ones_like(final), Needs(*needs[:2], tuple(needs[2:]))
         )
         for needs in (every, only)
@@ -281,9 +281,9 @@ def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
 def test_without_a_backward_nothing_is_stored_and_values_are_the_same():
     inputs, state = (each.to(DEVICE) for each in draw((2, 3, 4, 6, 1, 1)))
     weights = [None if each is None else each.to(DEVICE) for each in draw_residual("linear", "own", 2, 6, 1)]
-    walk = TritonResidualKernel(Setting("linear", "tanh"))
-    outputs, final, stores = walk.forward(inputs, state, weights, True, True)
-    bare_outputs, bare_final, nothing = walk.forward(inputs, state, weights, False, False)
+    kernel = TritonResidualKernel(Setting("linear", "tanh"))
+    outputs, final, stores = kernel.forward(inputs, state, weights, True, True)
+    bare_outputs, bare_final, nothing = kernel.forward(inputs, state, weights, False, False)
     assert (bare_outputs.numel(), nothing) == (0, [])
     assert sum(each.numel() for each in stores) == 2 * 3 * plan.widen(6) * (4 + 5)
     torch.testing.assert_close(bare_final, final, rtol=0, atol=0)

@@ -76,8 +76,8 @@ def test_a_recurrence_alone_equals_the_loop_from_any_state(build, last):
     state = torch.randn(3, recurrence.state_size, device=DEVICE, requires_grad=True)
 
     def compute():
-        walk = recurrence.forward_last if last else recurrence
-        values = walk(inputs.transpose(0, 1), state)
+        scan = recurrence.forward_last if last else recurrence
+        values = scan(inputs.transpose(0, 1), state)
         return gradients(torch.cat([each.flatten() for each in values]), [inputs, state, *recurrence.parameters()])
 
     assert_equal(compute)
@@ -137,8 +137,8 @@ def test_what_has_no_kernels_walks_as_it_did():
 
 @pytest.mark.parametrize("name", ["auto", "eager"])
 def test_on_a_cpu_kernels_are_not_chosen_by_themselves(name):
-    walk = ElmanKernel("tanh")
-    assert choose_kernel(walk, torch.ones(4, 3, 2), torch.ones(3, 5), [], name) is walk
+    kernel = ElmanKernel("tanh")
+    assert choose_kernel(kernel, torch.ones(4, 3, 2), torch.ones(3, 5), [], name) is kernel
 
 
 def test_where_no_kernel_can_run_the_scan_says_so(monkeypatch):
