@@ -74,7 +74,11 @@ class Contraction:
 
 
 def contraction_norm(recurrence: Recurrence) -> Norm | None:
-    """Return the norm in which a contraction constant is known: ``2`` for ElmanRNN, ``inf`` for LSTM, else None."""
+    """Return the norm in which a contraction constant is known: ``2`` for ElmanRNN, ``inf`` for LSTM, else None.
+
+    >>> contraction_norm(ElmanRNN(1, 2)), contraction_norm(LSTM(1, 2))
+    ('2', 'inf')
+    """
     # Not isinstance: a subclass may have another step.
     return _NORMS.get(type(recurrence))
 
@@ -125,20 +129,12 @@ def contraction(recurrence: Recurrence, input_bound: float) -> Contraction | Non
 
 
 def row_sums(weight: Tensor) -> Tensor:
-    """Return the absolute row sums [..., R] of matrices [..., R, C].
-
-    >>> row_sums(torch.tensor([[1.0, -2.0], [0.0, 0.5]])).tolist()
-    [3.0, 0.5]
-    """
+    """Return the absolute row sums [..., R] of matrices [..., R, C]."""
     return weight.abs().sum(-1)
 
 
 def largest_preactivations(weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, input_bound: float) -> Tensor:
-    """Return the largest preactivation of every unit of one gate [..., N], for ‖h‖∞ ≤ 1 and ‖x‖∞ ≤ B_x.
-
-    >>> largest_preactivations(torch.tensor([[2.0]]), torch.tensor([[-1.0]]), torch.tensor([0.5]), 3.0).tolist()
-    [7.5]
-    """
+    """Return the largest preactivation of every unit of one gate [..., N], for ‖h‖∞ ≤ 1 and ‖x‖∞ ≤ B_x."""
     return row_sums(weight_hh) + row_sums(weight_ih) * input_bound + bias
 
 

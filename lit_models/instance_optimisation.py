@@ -4,41 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from rnnbench.datamodules.checks import check_at_least, check_choice, check_number
-
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
 ScheduleName: TypeAlias = Literal["constant", "cosine"]
-
-
-def check_training_settings(
-    optimizer: str,
-    momentum: float,
-    weight_decay: float,
-    betas: tuple[float, float],
-    schedule: str,
-    warmup_steps: int,
-    gradient_clip_norm: float | None,
-) -> None:
-    """Check the settings of ``unit_rate_optimizer``, ``schedule_factor`` and ``clip_and_mask``.
-
-    Raises:
-        ValueError: one is unknown or impossible.
-    """
-    check_choice("optimizer", optimizer, get_args(OptimizerName))
-    check_choice("schedule", schedule, get_args(ScheduleName))
-    check_at_least(0, warmup_steps=warmup_steps)
-    check_number("weight_decay", weight_decay, low=0)
-    for name, rate in (("momentum", momentum), ("betas[0]", betas[0]), ("betas[1]", betas[1])):
-        if not 0 <= rate < 1:
-            raise ValueError(f"{name} must be at least 0 and below 1, got {rate}")
-    if gradient_clip_norm is not None:
-        check_number("gradient_clip_norm", gradient_clip_norm, above=0)
 
 
 def unit_rate_optimizer(

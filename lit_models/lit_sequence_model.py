@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import lightning as L
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from rnnbench.datamodules.checks import check_number
+from rnnbench.datamodules.checks import check_at_least, check_choice, check_number
 from rnnbench.datamodules.seeds import derive_seed
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.carried_state import CarriedStates
@@ -22,7 +22,6 @@ from rnnbench.lit_models.instance_optimisation import (
     OptimizerName,
     ScheduleName,
     along_instances,
-    check_training_settings,
     clip_and_mask,
     gradient_norms,
     known_to_be_all,
@@ -109,7 +108,15 @@ class LitSequenceModel(L.LightningModule):
     ) -> None:
         """Draw every instance's weights from its own stream and stack them."""
         super().__init__()
-        check_training_settings(optimizer, momentum, weight_decay, betas, schedule, warmup_steps, gradient_clip_norm)
+        check_choice("optimizer", optimizer, get_args(OptimizerName))
+        check_choice("schedule", schedule, get_args(ScheduleName))
+        check_at_least(0, warmup_steps=warmup_steps)
+        check_number("weight_decay", weight_decay, low=0)
+        for name, decay in (("momentum", momentum), ("betas[0]", betas[0]), ("betas[1]", betas[1])):
+            if not 0 <= decay < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {decay}")
+        if gradient_clip_norm is not None:
+            check_number("gradient_clip_norm", gradient_clip_norm, above=0)
         self.task = task
         self.instances = tuple(instances)
         size = len(self.instances)

@@ -93,6 +93,9 @@ def stable_cells(module: nn.Module, input_bound: float) -> list[tuple[Cell, floa
 
     Raises:
         ValueError: the module is or contains another recurrence, or the bound is negative or not finite.
+
+    >>> [bound for _, bound in stable_cells(StackedRNN(3, lambda size: LSTM(size, 2), num_layers=2), input_bound=20.0)]
+    [20.0, 1.0]
     """
     check_number("input_bound", input_bound, low=0)
     return list(_cells(module, input_bound))
@@ -133,7 +136,7 @@ def project_stable(
             cell.weight_hh.copy_(clip_singular_values(cell.weight_hh, (1 - MARGIN) * contraction))
             continue
         parameters = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        projected = project_lstm(*parameters, bound, contraction, forget_bound)
+        projected = _project_lstm(*parameters, bound, contraction, forget_bound)
         for parameter, value in zip(parameters, projected, strict=True):
             parameter.copy_(value)
 
@@ -153,7 +156,7 @@ def clip_singular_values(weight: Tensor, largest: float) -> Tensor:
     return torch.where(too_large, (left * values.clamp(max=largest).unsqueeze(-2)) @ right, weight)
 
 
-def project_lstm(
+def _project_lstm(
     weight_ih: Tensor,
     weight_hh: Tensor,
     bias_ih: Tensor,
@@ -168,26 +171,6 @@ def project_lstm(
     there, that of U_f to ``FORGET_INPUT_SHARE`` / B_x, and, if that is not enough, the biases are lowered to where it
     is. Then, with F as it is now, the rows of W_i, W_o, W_z and W_f that break their inequality are scaled down to it;
     less W_f only lowers F, so all inequalities hold at the end. Nothing is ever scaled up.
-
-    Args:
-        weight_ih: [..., 4N, D], rows in the order i, f, z, o.
-        weight_hh: [..., 4N, N].
-        bias_ih: [..., 4N].
-        bias_hh: [..., 4N].
-        input_bound: B_x.
-        contraction: λ*, up to 1.
-        forget_bound: largest F, between 0 and λ*.
-
-    Returns:
-        The four tensors, in the same order.
-
-    A forget gate that was open whatever comes in, and no other weight:
-
-    >>> zero = torch.zeros(4, 1)
-    >>> bias = torch.tensor([0.0, 5.0, 0.0, 0.0])
-    >>> lowered = project_lstm(zero, zero, bias, bias, input_bound=1.0, contraction=1.0, forget_bound=0.5)[2:]
-    >>> (lowered[0] + lowered[1]).sigmoid().round(decimals=3).tolist()
-    [0.5, 0.5, 0.5, 0.5]
     """
     margin = 1 - MARGIN
     biases = [list(bias.chunk(4, -1)) for bias in (bias_ih, bias_hh)]

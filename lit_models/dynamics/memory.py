@@ -88,7 +88,16 @@ def memory_capacity(
         ([1.0, 1.0, 1.0, 0.0, 0.0], 3.0)
     """
     washout = max(delays - 1, 100) if washout is None else washout
-    _check(recurrence, delays, steps, washout, sequences, regularisation)
+    check_at_least(1, delays=delays, steps=steps, sequences=sequences)
+    check_at_least(delays - 1, washout=washout)
+    if regularisation is not None and not 0 <= regularisation < 1:
+        raise ValueError(f"regularisation must be None, or at least 0 and below 1, got {regularisation}")
+    needed = 2 * recurrence.state_size + 2
+    if sequences * steps < needed:
+        raise ValueError(
+            f"steps × sequences must be at least {needed} for a state of {recurrence.state_size}, got "
+            f"{steps} × {sequences}"
+        )
     check_choice("distribution", distribution, ("uniform", "normal"))
     recurrence = converted_copy(recurrence, dtype)
     cutoff = 1000 * torch.finfo(dtype).eps if regularisation is None else regularisation
@@ -140,18 +149,3 @@ def _explained_variance(directions: Tensor, targets: Tensor) -> Tensor:
     corrected = 1 - (1 - share) * (samples - 1) / (samples - rank - 1)
     chance = torch.special.gammaincc(torch.full_like(share, rank / 2), samples * share / 2)
     return torch.where(chance < SIGNIFICANCE, corrected, 0.0)
-
-
-def _check(
-    recurrence: Recurrence, delays: int, steps: int, washout: int, sequences: int, regularisation: float | None
-) -> None:
-    check_at_least(1, delays=delays, steps=steps, sequences=sequences)
-    check_at_least(delays - 1, washout=washout)
-    if regularisation is not None and not 0 <= regularisation < 1:
-        raise ValueError(f"regularisation must be None, or at least 0 and below 1, got {regularisation}")
-    needed = 2 * recurrence.state_size + 2
-    if sequences * steps < needed:
-        raise ValueError(
-            f"steps × sequences must be at least {needed} for a state of {recurrence.state_size}, got "
-            f"{steps} × {sequences}"
-        )

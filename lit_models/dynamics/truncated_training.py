@@ -82,8 +82,11 @@ def truncated_training(
         >>> measured.distance.round(decimals=12).tolist()
         [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    ks = tuple(ks)
-    _check(ks, learning_rate, decay, gradient_clip_norm)
+    ks = check_horizons(ks)
+    check_choice("decay", decay, ("constant", "1/t"))
+    check_number("learning_rate", learning_rate, above=0)
+    if gradient_clip_norm is not None:
+        check_number("gradient_clip_norm", gradient_clip_norm, above=0)
     learners = [_Learner(network, k, dtype) for k in (None, *ks)]
     start = learners[0].weights()
     moved: list[Tensor] = []
@@ -142,11 +145,3 @@ def _like(weights: Tensor, values: Tensor) -> Tensor:
     """Return values on the weights' device and, if they are not whole numbers, in their dtype."""
     # A copy: what was made in inference mode cannot be differentiated.
     return values.to(weights.device, weights.dtype if values.is_floating_point() else None, copy=True)
-
-
-def _check(ks: Sequence[int], learning_rate: float, decay: str, gradient_clip_norm: float | None) -> None:
-    check_horizons(ks)
-    check_choice("decay", decay, ("constant", "1/t"))
-    check_number("learning_rate", learning_rate, above=0)
-    if gradient_clip_norm is not None:
-        check_number("gradient_clip_norm", gradient_clip_norm, above=0)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from rnnbench.lit_models.recurrence import Recurrence
+
 
 def identity(values: Tensor) -> Tensor:
     """Return the values as they are."""
@@ -23,14 +25,27 @@ def add_constants(module: nn.Module, **values: float) -> None:
         module.register_buffer(name, torch.tensor(float(value)))
 
 
-def add_cell_parameters(cell: nn.Module, input_size: int, hidden_size: int, gates: int) -> None:
-    """Give a cell the parameters of ``torch.nn.RNNCell``, ``LSTMCell`` or ``GRUCell``: same names, shapes and draws.
+class TorchCell(Recurrence):
+    """The parameters of ``torch.nn.RNNCell``, ``LSTMCell`` or ``GRUCell``: same names, shapes and draws.
 
-    Adds ``weight_ih`` [gates·N, D], ``weight_hh`` [gates·N, N], ``bias_ih`` and ``bias_hh`` [gates·N], all drawn from
+    ``weight_ih`` [gates·N, D], ``weight_hh`` [gates·N, N], ``bias_ih`` and ``bias_hh`` [gates·N], all drawn from
     U(-1/√N, 1/√N) in this order.
     """
-    rows = gates * hidden_size
-    bound = 1 / math.sqrt(hidden_size)
-    shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size), "bias_ih": (rows,), "bias_hh": (rows,)}
-    for name, shape in shapes.items():
-        cell.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
+
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias_ih: nn.Parameter
+    bias_hh: nn.Parameter
+
+    def __init__(self, input_size: int, hidden_size: int, gates: int, state_size: int | None = None) -> None:
+        """Draw the weights of so many gates."""
+        super().__init__(input_size, hidden_size, state_size)
+        rows, bound = gates * hidden_size, 1 / math.sqrt(hidden_size)
+        shapes = {
+            "weight_ih": (rows, input_size),
+            "weight_hh": (rows, hidden_size),
+            "bias_ih": (rows,),
+            "bias_hh": (rows,),
+        }
+        for name, shape in shapes.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))

@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, add_cell_parameters
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, TorchCell
 from rnnbench.lit_models.scan.contract import KernelCall
 from rnnbench.lit_models.scan.eager.elman import ElmanKernel
 
 
-class ElmanRNN(Recurrence):
+class ElmanRNN(TorchCell, Recurrence):
     """h_t = act(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), equal to a layer of ``torch.nn.RNN`` (Elman 1990).
 
     With ``time_activation="identity"`` and Xavier's initialisation it is the linear layer of Lizaire et al. 2026, with
@@ -32,11 +32,6 @@ class ElmanRNN(Recurrence):
         >>> outputs[:, 0].tolist()
         [[5.0, 0.0], [6.0, 5.0], [7.0, 6.0]]
     """
-
-    weight_ih: nn.Parameter
-    weight_hh: nn.Parameter
-    bias_ih: nn.Parameter
-    bias_hh: nn.Parameter
 
     def __init__(
         self,
@@ -57,11 +52,10 @@ class ElmanRNN(Recurrence):
         Raises:
             ValueError: a size is not positive or an option is unknown.
         """
-        super().__init__(input_size, hidden_size)
+        super().__init__(input_size, hidden_size, gates=1)
         check_choice("time_activation", time_activation, ACTIVATIONS)
         check_choice("initialisation", initialisation, ("pytorch", "xavier"))
         self.time_activation = time_activation
-        add_cell_parameters(self, input_size, hidden_size, gates=1)
         if initialisation == "xavier":
             for weight in (self.weight_ih, self.weight_hh):
                 nn.init.xavier_uniform_(weight)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import add_cell_parameters
+from rnnbench.lit_models.recurrences._common import TorchCell
 from rnnbench.lit_models.scan.contract import KernelCall
 from rnnbench.lit_models.scan.eager.gru import GRUKernel
 from rnnbench.lit_models.scan.eager.lstm import LSTMKernel
 
 
-class LSTM(Recurrence):
+class LSTM(TorchCell, Recurrence):
     """Long short-term memory, equal to a layer of ``torch.nn.LSTM`` (Hochreiter & Schmidhuber 1997, forget gate).
 
     i, f, g, o = σ, σ, tanh, σ of (W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), in this order;
@@ -24,8 +24,8 @@ class LSTM(Recurrence):
         With all gates open and a candidate of 1, the cell counts the steps:
 
         >>> counter = LSTM(1, 1)
-        >>> _ = [nn.init.zeros_(parameter) for parameter in counter.parameters()]
-        >>> _ = nn.init.constant_(counter.bias_ih, 100.0)
+        >>> _ = [torch.nn.init.zeros_(parameter) for parameter in counter.parameters()]
+        >>> _ = torch.nn.init.constant_(counter.bias_ih, 100.0)
         >>> counter(torch.zeros(3, 1, 1))[1].round(decimals=2).tolist()
         [[1.0, 3.0]]
         >>> lstm = LSTM(input_size=1, hidden_size=47)
@@ -33,23 +33,9 @@ class LSTM(Recurrence):
         (94, 9400)
     """
 
-    weight_ih: nn.Parameter
-    weight_hh: nn.Parameter
-    bias_ih: nn.Parameter
-    bias_hh: nn.Parameter
-
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Draw the weights from U(-1/√N, 1/√N), as PyTorch does.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-
-        Raises:
-            ValueError: a size is not positive.
-        """
-        super().__init__(input_size, hidden_size, state_size=2 * hidden_size)
-        add_cell_parameters(self, input_size, hidden_size, gates=4)
+        """Draw the weights, for D inputs and N units, from U(-1/√N, 1/√N), as PyTorch does."""
+        super().__init__(input_size, hidden_size, gates=4, state_size=2 * hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return W_ih x + b_ih + b_hh [..., 4N] of inputs [..., D]."""
@@ -77,7 +63,7 @@ class LSTM(Recurrence):
         return torch.cat([input_gate, forget_gate, output_gate, candidate])
 
 
-class GRU(Recurrence):
+class GRU(TorchCell, Recurrence):
     """Gated recurrent unit, equal to a layer of ``torch.nn.GRU`` (Cho et al. 2014).
 
     r, z = σ(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh); n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn));
@@ -88,7 +74,7 @@ class GRU(Recurrence):
         Where all drives are 0 the update gate is ½, and the state halves:
 
         >>> halving = GRU(1, 1)
-        >>> _ = [nn.init.zeros_(parameter) for parameter in halving.parameters()]
+        >>> _ = [torch.nn.init.zeros_(parameter) for parameter in halving.parameters()]
         >>> halving(torch.zeros(3, 1, 1), torch.ones(1, 1))[0].flatten().tolist()
         [0.5, 0.25, 0.125]
         >>> gru = GRU(input_size=2, hidden_size=8)
@@ -96,23 +82,9 @@ class GRU(Recurrence):
         (8, (24, 2))
     """
 
-    weight_ih: nn.Parameter
-    weight_hh: nn.Parameter
-    bias_ih: nn.Parameter
-    bias_hh: nn.Parameter
-
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Draw the weights from U(-1/√N, 1/√N), as PyTorch does.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-
-        Raises:
-            ValueError: a size is not positive.
-        """
-        super().__init__(input_size, hidden_size)
-        add_cell_parameters(self, input_size, hidden_size, gates=3)
+        """Draw the weights, for D inputs and N units, from U(-1/√N, 1/√N), as PyTorch does."""
+        super().__init__(input_size, hidden_size, gates=3)
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return W_ih x + b_ih [..., 3N] of inputs [..., D]."""

@@ -39,15 +39,7 @@ class URLSTM(Recurrence):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Draw the weights; their rows are in the order f, r, u, o.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-
-        Raises:
-            ValueError: a size is not positive.
-        """
+        """Draw the weights, for D inputs and N units; their rows are in the order f, r, u, o."""
         super().__init__(input_size, hidden_size, state_size=2 * hidden_size)
         bound = 1 / math.sqrt(hidden_size)
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size).uniform_(-bound, bound))
