@@ -14,7 +14,7 @@ from rnnbench.leaderboard.dynamics import SideFiles, has_measures, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.literature import Literature
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Problem, find_records
+from rnnbench.leaderboard.store import Problem, Report, find_records
 from rnnbench.leaderboard.tables.dynamics_table import dynamics, failed_lines
 from rnnbench.leaderboard.tables.markdown import escape, render_table
 from rnnbench.leaderboard.tables.notes import Notes, remarks
@@ -46,8 +46,8 @@ _HOW_DRAWN = (
 )
 
 
-@dataclass(frozen=True)
-class LeaderboardReport:
+@dataclass
+class LeaderboardReport(Report):
     """What ``write_leaderboard`` did.
 
     Attributes:
@@ -55,16 +55,12 @@ class LeaderboardReport:
         records: records that were read.
         tables: tables on the page.
         figures: figures written.
-        problems: what could not be placed, and why.
-        damaged: those of them that are no record, or whose file of arrays cannot be read.
     """
 
     page: Path
     records: int
     tables: int
     figures: int
-    problems: tuple[Problem, ...]
-    damaged: tuple[Problem, ...]
 
 
 def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
@@ -100,8 +96,8 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
         text, made = _section(board, learned, literature, list(curves), drawn)
         sections.append(text)
         count += made
-    damaged = (*unreadable, *side_files.problems)
-    problems = sorted([*damaged, *unplaced], key=lambda problem: (problem.path.parts, problem.reason))
+    problems = [*unreadable, *side_files.problems, *unplaced]
+    problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
     page = "\n".join([_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *_not_placed(problems)])
 
     # Figures first, outdated ones last, so that the page never links to one that is missing.
@@ -112,7 +108,7 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     for folder, images in figures.items():
         _remove_outdated(output / folder, keep=images.keys())
     drawings = sum(len(images) for images in figures.values())
-    return LeaderboardReport(output / PAGE, len(records), count, drawings, tuple(problems), damaged)
+    return LeaderboardReport(output / PAGE, len(records), count, drawings, problems=problems)
 
 
 def _section(

@@ -9,26 +9,19 @@ from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
-from rnnbench.leaderboard.store import Problem, find_records, path_of, read_side_arrays
+from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, read_side_arrays
 
 #: A record and the content of the file of arrays beside it; None where there is none, or none that can be read.
 _Pair = tuple[Record | None, bytes | None]
 
 
 @dataclass
-class PublishReport:
-    """What ``publish`` did; all paths are relative to the two folders.
-
-    Attributes:
-        problems: what was not published, and why.
-        damaged: those of them that are no record, or whose file of arrays is missing or cannot be read.
-    """
+class PublishReport(Report):
+    """What ``publish`` did, and what it did not publish; all paths are relative to the two folders."""
 
     published: list[Path] = field(default_factory=list)
     replaced: list[Path] = field(default_factory=list)
     identical: list[Path] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    damaged: list[Problem] = field(default_factory=list)
 
 
 def publish(runs_root: Path, records_root: Path, replace: bool = False) -> PublishReport:
@@ -44,17 +37,16 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
         OSError: the disk is full or the folder unwritable; what is published already is untouched.
     """
     records, problems = find_records(runs_root)
-    report = PublishReport(problems=list(problems), damaged=problems)
+    report = PublishReport(problems=problems)
     for record in records:
         source, target = path_of(runs_root, record), path_of(records_root, record)
         place = target.relative_to(records_root)
         if record.status == "interrupted":
-            report.problems.append(Problem(place, "interrupted: run it again to finish it"))
+            report.problems.append(Problem(place, "interrupted: run it again to finish it", damaged=False))
             continue
         arrays, reason = read_side_arrays(source, record)
         if reason:
             report.problems.append(Problem(place, reason))
-            report.damaged.append(Problem(place, reason))
             continue
         ours = record, _content(side_path(source)) if arrays else None
         theirs = _published(target)
@@ -67,7 +59,7 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
             _put(target, *ours)
             report.replaced.append(place)
         else:
-            report.problems.append(Problem(place, "the published record differs and was kept"))
+            report.problems.append(Problem(place, "the published record differs and was kept", damaged=False))
     return report
 
 

@@ -91,7 +91,7 @@ def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
     problems: list[Problem] = []
     for record in records:
         if record.status == "interrupted":
-            problems.append(Problem(path_of(Path(), record), "interrupted"))
+            problems.append(Problem(path_of(Path(), record), "interrupted", damaged=False))
         else:
             by_cell[record.suite, record.budget, record.task, record.network].append(record)
     cells: list[Cell] = []
@@ -102,7 +102,7 @@ def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
             count = len(families[family])
             records_of = f"{count} record{'s' if count > 1 else ''} of family {family}"
             reason = f"{records_of}: superseded by family {shown}, which finished later"
-            problems.append(Problem(path_of(Path(), families[family][0]).parent, reason))
+            problems.append(Problem(path_of(Path(), families[family][0]).parent, reason, damaged=False))
         points = list(_group(families[shown], lambda record: record.experiment_id).values())
         chosen = min(points, key=_rank)
         cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points)))

@@ -22,14 +22,31 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that could not be placed: its path relative to the folder that was read, and why."""
+    """Something that could not be placed: its path relative to the folder that was read, and why.
+
+    Attributes:
+        damaged: whether that is a mistake, such as a file that cannot be read; what is merely interrupted is none.
+    """
 
     path: Path
     reason: str
+    damaged: bool = True
 
     def __str__(self) -> str:
         """Return both in one line that can be printed."""
         return printable(f"{self.path.as_posix()}: {self.reason}")
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What a command could not place of the records that it read."""
+
+    problems: list[Problem]
+
+    @property
+    def damaged(self) -> list[Problem]:
+        """Those of the problems that are mistakes."""
+        return [problem for problem in self.problems if problem.damaged]
 
 
 def shipped_records() -> Path:

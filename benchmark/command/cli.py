@@ -356,7 +356,7 @@ def _figures(options: argparse.Namespace) -> int:
     for failure in report.failed:
         where = f"{failure.network} on {failure.task}, instances {', '.join(map(str, failure.instances))}"
         print(f"failed: {failure.measure} {moment_text(failure.moment)}, {where}: {failure.reason}", file=sys.stderr)
-    for problem in (*report.unplaced, *report.damaged):
+    for problem in report.problems:
         print(f"not drawn: {problem}", file=sys.stderr)
     if not report.measured:
         print(

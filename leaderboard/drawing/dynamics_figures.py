@@ -22,7 +22,7 @@ from rnnbench.leaderboard.dynamics import (
 )
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Problem, find_records
+from rnnbench.leaderboard.store import Report, find_records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -183,23 +183,19 @@ def _legend_size(legend: Legend) -> tuple[float, float]:
     return 0.6 + 0.075 * max(len(line) for line in lines), 0.8 + 0.18 * len(lines)
 
 
-@dataclass(frozen=True)
-class FiguresReport:
+@dataclass
+class FiguresReport(Report):
     """What ``write_figures`` did.
 
     Attributes:
         written: the files.
         measured: whether any record holds measures at all.
         failed: measures that failed.
-        unplaced: records that are not shown, such as interrupted ones, and why.
-        damaged: records and files of arrays that cannot be read, and why.
     """
 
     written: tuple[Path, ...]
     measured: bool
     failed: tuple[Failure, ...]
-    unplaced: tuple[Problem, ...]
-    damaged: tuple[Problem, ...]
 
 
 def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()) -> FiguresReport:
@@ -224,6 +220,5 @@ def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()
         tuple(output / figure.name for figure in figures),
         any(has_measures(board) for board in shown),
         tuple(failure for board in shown for failure in failures(board)),
-        tuple(unplaced),
-        (*unreadable, *side_files.problems),
+        problems=[*unplaced, *unreadable, *side_files.problems],
     )

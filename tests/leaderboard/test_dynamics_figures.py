@@ -55,7 +55,7 @@ def test_each_measure_task_and_moment_has_a_figure_and_each_task_a_combined_one(
     expected = {f"quick-cpu-sMNIST-{moment}-{kind}.svg" for moment in ("start", "epoch-3") for kind in KINDS}
     assert {path.name for path in report.written} == expected | {"quick-cpu-sMNIST-dynamics.svg"}
     assert all(b"<svg" in path.read_bytes() and b"rnnbench" in path.read_bytes() for path in report.written)
-    assert (report.measured, report.failed, report.damaged) == (True, (), ())
+    assert (report.measured, report.failed, report.damaged) == (True, (), [])
 
 
 def test_the_same_records_give_the_same_bytes(written, tmp_path):

@@ -345,7 +345,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path, taken):
 def test_no_records_make_an_empty_page(tmp_path):
     report = write_leaderboard(tmp_path / "none", tmp_path / "out")
     assert "There are no records yet." in report.page.read_text(encoding="utf-8")
-    assert (report.records, report.tables, report.figures, report.problems) == (0, 0, 0, ())
+    assert (report.records, report.tables, report.figures, report.problems) == (0, 0, 0, [])
 
 
 def test_a_full_disk_leaves_the_old_page(tmp_path, monkeypatch):
