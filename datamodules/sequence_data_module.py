@@ -117,7 +117,7 @@ class SequenceDataModule(L.LightningDataModule):
             raise ValueError(f"batch_size must be at most {sequences}, the training sequences, got {self.batch_size}")
 
     def train_dataloader(self) -> SequenceLoader:
-        """Return the training batches, in an order drawn anew each epoch."""
+        """Return the training batches, in a new order each epoch."""
         return self._loader("train", self.batch_size, self.seed)
 
     def val_dataloader(self) -> list[SequenceLoader]:
