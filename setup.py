@@ -1,14 +1,21 @@
-"""Where the packages lie, and the compiled walks, one build for each instruction set; all else is in pyproject.toml.
+"""Where the packages lie, and the compiled kernels, one build for each instruction set; all else is in pyproject.toml.
 
-A build that fails is left out: without a C compiler the same walks run in PyTorch.
+A build that fails is left out: without a C compiler the same scans run in PyTorch.
 """
 
+import hashlib
 import platform
+from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
 _ROOMS = ("benchmark", "datamodules", "leaderboard", "lit_models")
 _PACKAGES = find_packages(include=[pattern for room in _ROOMS for pattern in (room, f"{room}.*")])
+
+_NATIVE = Path("lit_models/scan/native")
+_SOURCES = sorted(_NATIVE.glob("*.[ch]"))
+# As ``lit_models/scan/native/library.py`` computes it, which refuses a build of other sources.
+_HASH = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()
 
 _FLAGS = {"base": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
@@ -22,9 +29,9 @@ setup(
     ext_modules=[
         Extension(
             f"rnnbench.lit_models.scan.native._{name}",
-            ["lit_models/scan/native/module.c"],
-            depends=[f"lit_models/scan/native/{name}.h" for name in ("tile", "step", "residual", "lstm")],
-            define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"')],
+            [str(_NATIVE / "module.c")],
+            depends=[str(path) for path in _SOURCES],
+            define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"'), ("SOURCES", f'"{_HASH}"')],
             extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", "-fno-wrapv", *flags],
             optional=True,
         )

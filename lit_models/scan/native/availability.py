@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rnnbench.lit_models.scan.native.library import native_library, padded_length
+from rnnbench.lit_models.scan.native.library import find_library, padded_length
 
 
 def why_no_native() -> str | None:
     """Return why compiled kernels cannot run here; None where they can."""
-    if native_library() is None:
-        return "its kernels were not compiled when rnnbench was installed: install it again where there is a C compiler"
-    return None
+    library, reason = find_library()
+    return reason if library is None else None
 
 
 def runs_native(inputs: Tensor, state: Tensor, asked: bool) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnbench.lit_models.scan.native.library import Arguments, native_library, padded_length
+from rnnbench.lit_models.scan.native.library import Arguments, find_library, padded_length
 
 # Buffers that are kept for the backward pass stay small enough for the allocator's heap (``eager.layout``).
 _STORE_BYTES = 4 * 2**20
@@ -106,7 +106,7 @@ class NativeCall:
         """Call a function of the library, with as much scratch as it wants: ``forward``, or ``forward_lstm``."""
         for key, tensor in self.given.items():
             setattr(self.arguments, key, tensor.data_ptr())
-        library, number = native_library(), "float" if self._like.dtype == torch.float32 else "double"
+        library, number = find_library()[0], "float" if self._like.dtype == torch.float32 else "double"
         kind, where = name.partition("_")[1:], ctypes.byref(self.arguments)
         scratch = self._like.new_empty(getattr(library, f"scratch{''.join(kind)}_{number}")(where))
         self.arguments.scratch = scratch.data_ptr()

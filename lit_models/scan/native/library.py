@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import importlib.util
 import itertools
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -14,6 +16,9 @@ _FOLDER = "rnnbench.lit_models.scan.native"
 # What PyTorch says of the processor, and the builds that run on it, the fastest first.
 _BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
 
+_NOT_COMPILED = (
+    "its kernels were not compiled when rnnbench was installed: install it again where there is a C compiler"
+)
 _VECTOR_BYTES = 64
 
 _NUMBERS = (
@@ -48,24 +53,40 @@ def padded_length(count: int, item_bytes: int) -> int:
 
 
 @functools.cache
-def native_library() -> ctypes.CDLL | None:
-    """Return the kernels compiled for this processor; None where none were compiled or none can be loaded."""
+def find_library() -> tuple[ctypes.CDLL | None, str]:
+    """Return the kernels compiled for this processor, or None, and why there would be none.
+
+    Warns of a build that cannot be loaded, or that was made of other sources than those that lie beside it.
+    """
+    library, failure = None, None
     for build in _BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",)):
         found = importlib.util.find_spec(f"{_FOLDER}._{build}")
-        if found is None or found.origin is None:
-            continue
-        try:
-            return _load(found.origin)
-        except (OSError, AttributeError) as error:
-            warnings.warn(
-                f"a compiled kernel cannot be loaded, and a slower one is taken: {error}; install rnnbench again",
-                stacklevel=2,
-            )
-    return None
+        if library is None and found is not None and found.origin is not None:
+            try:
+                library = _load(found.origin)
+            except (OSError, AttributeError) as error:
+                failure = failure or f"{error}: install rnnbench again (in a clone: make venv, or pip install -e .)"
+    if failure is not None:
+        warnings.warn(f"a compiled kernel cannot be used, and a slower one runs: {failure}", stacklevel=2)
+    return library, failure or _NOT_COMPILED
+
+
+def sources_hash() -> str:
+    """Return the hash of the C sources, as ``setup.py`` computes it for a build."""
+    sources = sorted(Path(__file__).parent.glob("*.[ch]"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _load(path: str) -> ctypes.CDLL:
     library = ctypes.CDLL(path)
+    if not hasattr(library, "sources"):
+        raise OSError(f"{path} was compiled from older sources than those beside it")
+    library.sources.restype = ctypes.c_char_p
+    if library.sources().decode() != sources_hash():
+        raise OSError(f"{path} was compiled from other sources than those beside it")
+    size, expected = library.size_of_arguments(), ctypes.sizeof(Arguments)
+    if size != expected:
+        raise OSError(f"{path} takes arguments of {size} bytes, and library.py gives {expected}")
     for number in ("float", "double"):
         for name, kind in itertools.product(("forward", "backward", "scratch"), ("", "_lstm")):
             function = getattr(library, f"{name}{kind}_{number}")

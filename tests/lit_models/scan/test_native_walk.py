@@ -1,6 +1,7 @@
 """The compiled walks: that they are there, what they refuse, and numbers that are not numbers."""
 
 import copy
+import ctypes
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,12 @@ from rnnbench.lit_models.scan.eager.residual import ResidualKernel
 from rnnbench.lit_models.scan.eager.ur_lstm import URLSTMKernel
 from rnnbench.lit_models.scan.native import availability
 from rnnbench.lit_models.scan.native.call import NativeCall
-from rnnbench.lit_models.scan.native.library import native_library
+from rnnbench.lit_models.scan.native.library import Arguments, find_library
 from rnnbench.lit_models.scan.native.lstm import NativeLSTMKernel
 from rnnbench.lit_models.scan.native.residual import NativeResidualKernel
 from rnnbench.lit_models.scan.policy import use_backend
+
+compiled = pytest.mark.skipif(find_library()[0] is None, reason="nothing is compiled")
 
 
 def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
@@ -40,10 +43,10 @@ def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recur
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_walks_are_compiled_where_there_is_a_compiler():
-    assert native_library() is not None
+    assert find_library()[0] is not None
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
 @pytest.mark.parametrize("make", [lambda: WCRNN(3, 54, "rotation", phi=(0.1, 1.0), gamma=0.3), lambda: LSTM(3, 47)])
 @pytest.mark.parametrize("batch", [33, 128])
@@ -69,8 +72,8 @@ def runs_on(capability):
 
 def library_for(capability):
     with mock.patch("torch.backends.cpu.get_cpu_capability", return_value=capability):
-        library = native_library.__wrapped__()
-    return mock.patch("rnnbench.lit_models.scan.native.call.native_library", return_value=library)
+        found = find_library.__wrapped__()
+    return mock.patch("rnnbench.lit_models.scan.native.call.find_library", return_value=found)
 
 
 def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
@@ -80,13 +83,37 @@ def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
     with (
         mock.patch("torch.backends.cpu.get_cpu_capability", return_value="AVX512"),
         mock.patch("importlib.util.find_spec", side_effect=[spec, None, None]) as find,
-        pytest.warns(UserWarning, match=r"_avx512\.so: file too short; install rnnbench again"),
+        pytest.warns(UserWarning, match=r"_avx512\.so: file too short: install rnnbench again"),
     ):
-        assert native_library.__wrapped__() is None
+        library, reason = find_library.__wrapped__()
+    assert library is None
+    assert "file too short: install rnnbench again" in reason
     assert find.call_count == 3
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+class Longer(ctypes.Structure):
+    _fields_ = (*Arguments._fields_, ("further", ctypes.c_int64))
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("what", "new", "refusal"),
+    [
+        ("sources_hash", lambda: "0" * 64, "was compiled from other sources than those beside it"),
+        ("Arguments", Longer, r"takes arguments of \d+ bytes, and library.py gives \d+"),
+    ],
+)
+def test_a_stale_build_is_refused_with_the_way_to_rebuild(what, new, refusal, monkeypatch):
+    monkeypatch.setattr(f"rnnbench.lit_models.scan.native.library.{what}", new)
+    with pytest.warns(UserWarning, match=f"{refusal}: install rnnbench again.*pip install -e"):
+        found = find_library.__wrapped__()
+    assert found[0] is None
+    monkeypatch.setattr("rnnbench.lit_models.scan.native.availability.find_library", lambda: found)
+    with use_backend("native"), pytest.raises(RuntimeError, match=f"'native' was asked for, but .*{refusal}"):
+        WCRNN(1, 6)(torch.zeros(3, 8, 1))
+
+
+@compiled
 def test_taken_for_what_it_can_do():
     assert isinstance(walk_for(batch=8), NativeResidualKernel)
     assert isinstance(walk_for(batch=4, dtype=torch.float64), NativeResidualKernel)
@@ -99,7 +126,7 @@ def test_taken_for_what_it_can_do():
     assert isinstance(walk_for(batch=7), ResidualKernel)
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_what_is_no_number_stays_none(value, dtype):
@@ -115,7 +142,7 @@ def test_what_is_no_number_stays_none(value, dtype):
         torch.testing.assert_close(found[2], found[0], equal_nan=True)
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_pass_a_relu_of_what_is_no_number(dtype):
     recurrence, inputs = ElmanRNN(1, 6, time_activation="relu").to(dtype), torch.ones(20, 9, 1, dtype=dtype)
@@ -132,7 +159,7 @@ def test_gradients_pass_a_relu_of_what_is_no_number(dtype):
     torch.testing.assert_close(found[2], found[0], equal_nan=True)
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
 @pytest.mark.parametrize("size", [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0])
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -149,7 +176,7 @@ def test_the_error_of_tanh_in_single_precision_does_not_keep_its_sign(capability
     assert error.mean().abs() < 1e-8
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 @pytest.mark.parametrize("batch", [8, 33])
 def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
     torch.manual_seed(0)
@@ -170,7 +197,7 @@ def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
         assert (found - right).abs().max() <= 2 * (of_fused - right).abs().max() + 5e-7 * largest
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
     inputs, weight = torch.randn(20, 1, 9, 2), torch.randn(3, 4 * 5, 5 + 2 + 1)
     _, _, stores = NativeLSTMKernel().forward(inputs, torch.zeros(3, 9, 10), [weight], True, False)
@@ -179,7 +206,7 @@ def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
     assert NativeLSTMKernel().forward(inputs, torch.zeros(3, 9, 10), [weight], False, False)[2] == []
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
     monkeypatch.setattr("rnnbench.lit_models.scan.native.call._STORE_BYTES", 4000)
     recurrence, inputs = LSTM(1, 5).double(), torch.randn(70, 8, 1, dtype=torch.float64)
@@ -191,7 +218,7 @@ def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
     torch.testing.assert_close(*found, atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.skipif(native_library() is None, reason="nothing is compiled")
+@compiled
 @pytest.mark.parametrize("batch", [8, 17, 32, 50])
 @pytest.mark.parametrize("own_inputs", [True, False], ids=["own inputs", "shared inputs"])
 @pytest.mark.parametrize(
@@ -229,16 +256,16 @@ def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeyp
 
 
 def test_without_a_build_walks_go_on_in_pytorch():
-    with mock.patch.object(availability, "native_library", return_value=None):
+    with mock.patch.object(availability, "find_library", return_value=(None, "its kernels were not compiled")):
         assert isinstance(walk_for(batch=8), ResidualKernel)
-        with use_backend("native"), pytest.raises(RuntimeError, match="were not compiled when rnnbench was installed"):
+        with use_backend("native"), pytest.raises(RuntimeError, match="its kernels were not compiled"):
             WCRNN(1, 6)(torch.zeros(3, 8, 1))
 
 
 def test_training_without_a_build_is_refused_before_it_starts(tmp_path):
     code = (
         "import sys; from unittest import mock; import rnnbench.lit_models.scan.native.library as choice;"
-        "choice.native_library = lambda: None;"
+        "choice.find_library = lambda: (None, 'its kernels were not compiled');"
         "from rnnbench.benchmark.command.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["run", "quick", "--scan", "native", "--runs-dir", str(tmp_path / "runs")]
@@ -251,5 +278,5 @@ def test_training_without_a_build_is_refused_before_it_starts(tmp_path):
 
 def test_builds_are_for_this_python():
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    library = native_library()
+    library = find_library()[0]
     assert library is None or library._name.endswith(suffix)
