@@ -16,6 +16,21 @@ Scanned = tuple[Tensor, Tensor]
 _FREE = {"__init__", "initial_state", "forward", "forward_last", "_abc_impl"}
 
 
+class Operands(NamedTuple):
+    """What a kernel computes from: inputs [T, M or 1, B, D], a state [M, B, S] and weights [M, ...] or None."""
+
+    inputs: Tensor
+    state: Tensor
+    weights: Sequence[Any]
+
+
+class Grads(NamedTuple):
+    """The gradients of outputs [T, M, N, B] and of the final state [M, B, S]; None for zeros."""
+
+    outputs: Tensor | None
+    final: Tensor | None
+
+
 class Needs(NamedTuple):
     """Whether the gradients of inputs, state and each weight are wanted."""
 
@@ -24,30 +39,18 @@ class Needs(NamedTuple):
     weights: tuple[bool, ...]
 
 
+#: Outputs [T, M, N, B], the final state [M, B, S] and what is stored of the steps, tensors [T', M, ...].
+Forward = tuple[Tensor, Tensor, list[Tensor]]
+
+
 class ScanKernel(Protocol):
     """One architecture's forward and backward pass over time: plain maths on tensors that no autograd sees."""
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Scan inputs [T, M or 1, B, D] from a state [M, B, S], with weights [M, ...], some of which may be None.
-
-        Returns:
-            Outputs [T, M, N, B] (empty without ``keep_outputs``), the final state [M, B, S], and what ``backward``
-            needs to know of the steps, tensors [T', M, ...] (nothing without ``store``).
-        """
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
+        """Scan; outputs are empty without ``keep_outputs``, and nothing is stored without ``store``."""
         ...
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Any],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """Return the gradients of inputs, state and each weight; those that are not needed may be None."""
         ...
 

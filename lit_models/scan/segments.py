@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs, ScanKernel
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands, ScanKernel
 from rnnbench.lit_models.scan.policy import CheckpointEvery
 
 # Kernels hold states and gradients of so many steps at a time anyway.
@@ -40,32 +40,23 @@ class SegmentedKernel(NamedTuple):
     length: int
     recomputes: bool = False
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         outputs: Tensor | None = None
         firsts = []
         for start in range(0, len(inputs), self.length):
             firsts.append(state)
             steps = slice(start, start + self.length)
-            some, state, _ = self.kernel.forward(inputs[steps], state, weights, False, keep_outputs)
+            some, state, _ = self.kernel.forward(Operands(inputs[steps], state, weights), False, keep_outputs)
             if keep_outputs:
                 outputs = _room_for(some, len(inputs)) if outputs is None else outputs
                 outputs[steps] = some
         return inputs.new_empty(0) if outputs is None else outputs, state, [torch.stack(firsts)] if store else []
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Any],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, _, weights), (grad_outputs, grad_final) = given, grads
         (firsts,) = stores
         d_inputs = inputs.new_empty(inputs.shape) if needs.inputs else None
         d_weights: list[Tensor | None] = [None] * len(weights)
@@ -73,13 +64,14 @@ class SegmentedKernel(NamedTuple):
         starts = range(0, len(inputs), self.length)
         for start, first in reversed(list(zip(starts, firsts, strict=True))):
             steps = slice(start, start + self.length)
-            kept = [] if self.recomputes else self.kernel.forward(inputs[steps], first, weights, True, False)[2]
-            arriving = None if grad_outputs is None else grad_outputs[steps]
-            found = self.kernel.backward(inputs[steps], first, weights, kept, arriving, grad_final, needs)
+            part = Operands(inputs[steps], first, weights)
+            kept = [] if self.recomputes else self.kernel.forward(part, True, False)[2]
+            arriving = Grads(None if grad_outputs is None else grad_outputs[steps], grad_final)
+            found = self.kernel.backward(part, kept, arriving, needs)
             if d_inputs is not None:
                 d_inputs[steps] = 0.0 if found[0] is None else found[0]
             grad_final = found[1]
-            d_weights = [_sum(total, part) for total, part in zip(d_weights, found[2:], strict=True)]
+            d_weights = [_sum(total, each) for total, each in zip(d_weights, found[2:], strict=True)]
         return [d_inputs, grad_final, *d_weights]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from rnnbench.lit_models.scan.autograd.vmap import below_vmap, level_of_vmap, unwrap_vmap, wrap_vmap
-from rnnbench.lit_models.scan.contract import Needs, ScanKernel, Scanned
+from rnnbench.lit_models.scan.contract import Grads, Needs, Operands, ScanKernel, Scanned
 
 try:
     from torch._functorch.utils import unwrap_dead_wrappers
@@ -80,7 +80,7 @@ class _Scan(Function):
     def forward(
         kernel: ScanKernel, store: bool, keep_outputs: bool, inputs: Tensor, state: Tensor, *weights: Tensor | None
     ) -> tuple[Tensor, ...]:
-        outputs, final, stores = kernel.forward(inputs, state, weights, store, keep_outputs)
+        outputs, final, stores = kernel.forward(Operands(inputs, state, weights), store, keep_outputs)
         return outputs, final, *stores
 
     @staticmethod
@@ -105,8 +105,8 @@ class _Scan(Function):
             found = _Gradients.apply(ctx.kernel, needs, ctx.weights, grad_outputs, grad_final, *tensors, *stores)
         else:
             # Nobody differentiates again, or batches.
-            inputs, state, *weights = tensors
-            found = ctx.kernel.backward(inputs, state, weights, stores, grad_outputs, grad_final, needs)
+            given = Operands(*tensors[:2], tensors[2:])
+            found = ctx.kernel.backward(given, stores, Grads(grad_outputs, grad_final), needs)
         return (None, None, None, *found)
 
     @staticmethod
@@ -148,8 +148,8 @@ class _Gradients(Function):
         state: Tensor,
         *others: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        found = kernel.backward(inputs, state, others[:weights], others[weights:], grad_outputs, grad_final, needs)
-        return tuple(found)
+        given, grads = Operands(inputs, state, others[:weights]), Grads(grad_outputs, grad_final)
+        return tuple(kernel.backward(given, others[weights:], grads, needs))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, ...]) -> None:

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
-from rnnbench.lit_models.scan.eager.parts import Activation, new_outputs
-from rnnbench.lit_models.scan.eager.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
+from rnnbench.lit_models.scan.eager.activation import Activation
+from rnnbench.lit_models.scan.eager.state_rows import CHUNK, GradientSums, StateInputGradients, StateRows
 
 
 class ElmanKernel(NamedTuple):
@@ -23,22 +23,21 @@ class ElmanKernel(NamedTuple):
 
     activation: Literal["tanh", "relu", "identity"]
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         rows = StateRows(inputs, state)
         layout, act = rows.layout, Activation(self.activation)
         joint = layout.matrix(rows.joint(*weights))
         projector = rows.projector(weights[1])
-        outputs = new_outputs(state, rows.steps, rows.instances, rows.units, rows.batch, keep_outputs)
+        outputs = rows.new_outputs(keep_outputs)
         # The product is read again at once: in one buffer, it stays in cache.
         total = rows.new(1, rows.units)[0]
         states, current = None, layout.native(state.mT)
         stored: list[Tensor] = []
         for start, stop in rows.spans():
             if states is None or store:
-                states = rows.new(stop - start + 1)
+                states = rows.new(stop - start + 1, rows.rows)
             if store:
                 stored.append(states)
             chunk = rows.begin(states, current, start, stop)
@@ -53,27 +52,19 @@ class ElmanKernel(NamedTuple):
                 rows.set_outputs(outputs, start, stop, chunk)
         return outputs, layout.logical(current).mT.contiguous(), stored
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         rows = StateRows(inputs, state)
         layout, act = rows.layout, Activation(self.activation)
         weight, input_weight, _ = weights
         # Below the gradient of the state comes, for joined inputs, theirs.
         to_rows = layout.matrix(rows.joint(weight, input_weight, None).mT)
-        delta = rows.first_gradient(grad_final)
+        delta = rows.first_rows(grad_final)
         by_state = rows.units_of(delta)
         gradient = rows.new(1, rows.units)[0]
         sums = GradientSums(rows, gradient, rows.units) if any(needs.weights) else None
-        d_inputs = InputRowGradients(rows, input_weight) if needs.inputs else None
+        d_inputs = StateInputGradients(rows, input_weight) if needs.inputs else None
         arriving = None if grad_outputs is None else rows.new(CHUNK, rows.units)
         for (start, stop), chunk in reversed(list(zip(rows.spans(), stores, strict=True))):
             if arriving is not None and grad_outputs is not None:
@@ -89,7 +80,7 @@ class ElmanKernel(NamedTuple):
                     sums.add(start, k)
                 layout.product(to_rows, gradient, delta)
                 if d_inputs is not None:
-                    d_inputs.put(start + k, delta, gradient)
+                    d_inputs.set_rows(start + k, delta, gradient)
         return [
             None if d_inputs is None else d_inputs.result(),
             layout.logical(by_state).mT if needs.state else None,

@@ -1,16 +1,27 @@
-"""The memory order of a kernel's steps: rows [M, R, B] or, where batches are small, [M, B, R]."""
+"""The memory order of a kernel's steps, and buffers in it: rows [M, R, B] or, where batches are small, [M, B, R]."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.eager.parts import is_small
-
 #: Of a prepared matrix, values and the tensor that the product is written into or added to.
 Product = Callable[[Tensor, Tensor, Tensor], object]
+
+# Buffers that are kept for the backward pass stay small enough for the allocator's heap: larger ones are mapped again,
+# page by page, each time, which costs as much as a quarter of the scan.
+_STORE_BYTES = 4 * 2**20
+
+# Below this many sequences a matrix product is up to three times faster with the batch first in memory.
+_SMALL_BATCH = 16
+
+
+def store_lengths(steps: int, step_bytes: int, multiple: int = 1) -> list[int]:
+    """Return how many steps each buffer keeps, all but the last a multiple of some steps."""
+    length = max(1, _STORE_BYTES // (max(1, step_bytes) * multiple)) * multiple
+    return [min(length, steps - start) for start in range(0, steps, length)]
 
 
 class Layout:
@@ -36,13 +47,13 @@ class Layout:
 
     def __init__(self, batch: int) -> None:
         """Choose by the number of sequences."""
-        self.batch_first = is_small(batch)
+        self.batch_first = batch < _SMALL_BATCH
         self.batch = batch
         self.product: Product = _batch_first_product if self.batch_first else _rows_first_product
         self.add_product: Product = _add_batch_first_product if self.batch_first else _add_rows_first_product
 
     def native(self, rows: Tensor) -> Tensor:
-        """Return the native view of [..., R, B]."""
+        """Return the native view of [..., R, B], or of a matrix that is only read."""
         return rows.mT if self.batch_first else rows
 
     logical = native
@@ -56,9 +67,13 @@ class Layout:
         """Return some of the rows of native steps."""
         return steps[..., start:stop:stride] if self.batch_first else steps[..., start:stop:stride, :]
 
+    def split(self, steps: Tensor, sizes: int | list[int]) -> tuple[Tensor, ...]:
+        """Return the rows of native steps in blocks."""
+        return steps.split(sizes, -1 if self.batch_first else -2)
+
     def matrix(self, matrix: Tensor) -> Tensor:
         """Return [M, P, Q] prepared for ``product``."""
-        return (matrix.mT if self.batch_first else matrix).contiguous()
+        return self.native(matrix).contiguous()
 
     def pair(self, matrix: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return what ``torch.bmm`` multiplies for a prepared matrix and native values, in its order."""
@@ -70,6 +85,95 @@ class Layout:
             # Too few sequences to spread one number over: operations on equal shapes are up to twice as fast.
             return column.unsqueeze(1).expand(-1, self.batch, -1).contiguous()
         return column.unsqueeze(-1)
+
+
+class Buffers:
+    """The sizes of a scan and native buffers for it.
+
+    Attributes:
+        layout: the memory order.
+        native_inputs: [T, M or 1, D, B], native.
+    """
+
+    def __init__(self, inputs: Tensor, instances: int, units: int) -> None:
+        """Take inputs [T, I, B, D] of M instances with N units; I is M, or 1 where instances share their inputs."""
+        self.steps, self.copies, self.batch, self.features = inputs.shape
+        self.instances, self.units, self.inputs = instances, units, inputs
+        self.layout = Layout(self.batch)
+        self.native_inputs = self.layout.native(inputs.mT)
+
+    def new(self, steps: int, rows: int) -> Tensor:
+        """Return room for native steps [steps, M, rows, B]."""
+        return self.inputs.new_empty(self.layout.shape(steps, self.instances, rows, self.batch))
+
+    def new_outputs(self, keep: bool) -> Tensor:
+        """Return room for outputs [T, M, N, B], in the native order; an empty tensor if they are not kept."""
+        return self.layout.logical(self.new(self.steps, self.units)) if keep else self.inputs.new_empty(0)
+
+    def new_stores(self, rows: Sequence[int], store: bool) -> list[list[Tensor]]:
+        """Return, for each number of rows, buffers of all steps [T', M, rows, B].
+
+        Without ``store`` there is one buffer, and all steps are views of it.
+        """
+        if not store:
+            return [[self.new(1, count).expand(self.steps, -1, -1, -1)] for count in rows]
+        step_bytes = self.instances * max(rows) * self.batch * self.inputs.element_size()
+        return [[self.new(length, count) for length in store_lengths(self.steps, step_bytes)] for count in rows]
+
+    def new_operand(self, units: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what one matrix product of a step multiplies, the rows [h; x; 1], and views of h and of x."""
+        rows = self.new(1, units + self.features + 1)[0]
+        hidden, features, ones = self.layout.split(rows, [units, self.features, 1])
+        ones.fill_(1.0)
+        return rows, hidden, features
+
+    def first_gradient(self, grad_final: Tensor | None) -> Tensor:
+        """Return the gradient [M, B, R] of the final state as native rows, a copy; zeros where there is none."""
+        if grad_final is None:
+            return self.new(1, self.units)[0].zero_()
+        return self.new(1, grad_final.shape[-1])[0].copy_(self.layout.native(grad_final.mT))
+
+    def rows_of(self, stores: Sequence[Tensor], start: int = 0, stop: int | None = None) -> list[Tensor]:
+        """Return for each step the native view of some rows of its store."""
+        # Slicing a store once and unbinding it costs a fraction of slicing at every step.
+        return [view for each in stores for view in self.layout.slice(each, start, stop).unbind(0)]
+
+    def parts_of(self, stores: Sequence[Tensor], count: int) -> list[list[Tensor]]:
+        """Return for each of so many blocks of N rows, and for each step, its native view."""
+        return [self.rows_of(stores, k * self.units, (k + 1) * self.units) for k in range(count)]
+
+
+class InputGradients:
+    """The gradients of inputs [T, M or 1, B, D], step by step; of shared inputs the sum over instances."""
+
+    def __init__(self, inputs: Tensor, instances: int, layout: Layout) -> None:
+        """Make room for them."""
+        steps, copies, batch, features = inputs.shape
+        self._layout = layout
+        self._all = inputs.new_empty(layout.shape(steps, copies, features, batch))
+        self._steps = self._all.unbind(0)
+        self._own = inputs.new_empty(layout.shape(instances, features, batch)) if copies < instances else None
+
+    def set_products(self, t: int, *terms: tuple[Tensor, Tensor]) -> None:
+        """Set those of step t to a sum of products of prepared matrices [M, D, P] and native rows [M, P, B]."""
+        own = self._steps[t] if self._own is None else self._own
+        self._layout.product(*terms[0], own)
+        for term in terms[1:]:
+            self._layout.add_product(*term, own)
+        if self._own is not None:
+            torch.sum(own, 0, keepdim=True, out=self._steps[t])
+
+    def set(self, steps: int | slice, own: Tensor) -> None:
+        """Set those of some steps to each instance's own [(T',) M, D, B], native; of shared inputs to their sum."""
+        target = self._steps[steps] if isinstance(steps, int) else self._all[steps]
+        if self._own is None:
+            target.copy_(own)
+        else:
+            torch.sum(own, -3, keepdim=True, out=target)
+
+    def result(self) -> Tensor:
+        """Return all of them [T, M or 1, B, D]."""
+        return self._layout.logical(self._all).mT
 
 
 def _rows_first_product(matrix: Tensor, values: Tensor, out: Tensor) -> None:

@@ -7,22 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
-from rnnbench.lit_models.scan.eager.parts import (
-    InputGradients,
-    initial_gradient,
-    new_operand,
-    new_outputs,
-    new_rows,
-    new_stores,
-    parts_of,
-    product,
-    regroup,
-    rows_of,
-)
-
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
+from rnnbench.lit_models.scan.eager.activation import sigmoid_backward, tanh_backward
+from rnnbench.lit_models.scan.eager.layout import Buffers, InputGradients
 
 
 class LSTMKernel:
@@ -34,102 +21,88 @@ class LSTMKernel:
     #: Signs of a saturating input's weights in the first and the second gate that make the cell keep its value.
     holding_signs = (-1.0, 1.0)
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
-        (weight,) = weights
-        (steps, _, batch, features), instances, units = inputs.shape, weight.shape[0], weight.shape[1] // 4
-        operand = new_operand(weight, instances, units, features, batch)
-        initial = state.transpose(1, 2)
-        operand.hidden.copy_(initial[:, :units])
-        cell = new_rows(weight, instances, units, batch).copy_(initial[:, units:])
-        gate_chunks, cell_chunks = new_stores(weight, steps, instances, batch, (4 * units, 2 * units), store)
-        outputs = new_outputs(weight, steps, instances, units, batch, keep_outputs)
-        collected = outputs.unbind(0)
+        inputs, state, weights = given
+        buffers = Buffers(inputs, weights[0].shape[0], weights[0].shape[1] // 4)
+        layout, units = buffers.layout, buffers.units
+        weight, initial = layout.native(weights[0]), layout.native(state.mT)
+        operand, hidden, features = buffers.new_operand(units)
+        cell = buffers.new(1, units)[0].copy_(layout.slice(initial, units, None))
+        hidden.copy_(layout.slice(initial, None, units))
+        gate_stores, cell_stores = buffers.new_stores((4 * units, 2 * units), store)
+        outputs = buffers.new_outputs(keep_outputs)
+        collected = layout.native(outputs).unbind(0) if keep_outputs else ()
         for t, (x, gates, sigmoids, input_gate, forget_gate, output_gate, candidate, following, squashed) in enumerate(
             zip(
-                inputs.transpose(-1, -2).unbind(0),
-                rows_of(gate_chunks),
-                rows_of(gate_chunks, 0, 3 * units),
-                *parts_of(gate_chunks, units),
-                *parts_of(cell_chunks, units),
+                buffers.native_inputs.unbind(0),
+                buffers.rows_of(gate_stores),
+                buffers.rows_of(gate_stores, 0, 3 * units),
+                *buffers.parts_of(gate_stores, 4),
+                *buffers.parts_of(cell_stores, 2),
                 strict=True,
             )
         ):
-            operand.features.copy_(x)
-            product(weight, operand.all, out=gates)
+            features.copy_(x)
+            layout.product(weight, operand, gates)
             torch.sigmoid(sigmoids, out=sigmoids)
             torch.tanh(candidate, out=candidate)
             self.set_cell((input_gate, forget_gate, candidate), cell, squashed, following)
             cell = following
             torch.tanh(cell, out=squashed)
-            torch.mul(output_gate, squashed, out=operand.hidden)
+            torch.mul(output_gate, squashed, out=hidden)
             if keep_outputs:
-                collected[t].copy_(operand.hidden)
-        final = torch.cat([operand.hidden, cell], 1).transpose(1, 2)
-        return outputs, final, [*gate_chunks, *cell_chunks] if store else []
+                collected[t].copy_(hidden)
+        final = torch.cat([layout.logical(hidden), layout.logical(cell)], 1).mT
+        return outputs, final, [*gate_stores, *cell_stores] if store else []
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         (weight,) = weights
-        (steps, _, batch, features), instances, units = inputs.shape, weight.shape[0], weight.shape[1] // 4
-        gate_chunks, cell_chunks = regroup(stores, 2)
-        input_gate, forget_gate, output_gate, candidate = parts_of(gate_chunks, units)
-        sigmoids = rows_of(gate_chunks, 0, 3 * units)
-        cells, squashed = parts_of(cell_chunks, units)
-        xs = inputs.transpose(-1, -2).unbind(0)
-        transposed = weight[:, :, :-1].transpose(1, 2).contiguous()
-        to_hidden, to_inputs = transposed[:, :units], transposed[:, units:]
-        initial = state.transpose(1, 2)
-        d_hidden, d_cell = (
-            initial_gradient(part, weight, instances, units, batch)
-            for part in ((None, None) if grad_final is None else grad_final.split(units, 2))
-        )
-        deltas = new_rows(weight, instances, 4 * units, batch)
-        d_input_gate, d_forget_gate, d_output_gate, d_candidate = deltas.split(units, 1)
-        d_sigmoids = deltas[:, : 3 * units]
+        buffers = Buffers(inputs, weight.shape[0], weight.shape[1] // 4)
+        layout, units, half = buffers.layout, buffers.units, len(stores) // 2
+        input_gate, forget_gate, output_gate, candidate = buffers.parts_of(stores[:half], 4)
+        sigmoids = buffers.rows_of(stores[:half], 0, 3 * units)
+        cells, squashed = buffers.parts_of(stores[half:], 2)
+        transposed = weight[:, :, :-1].mT.contiguous()
+        to_hidden, to_inputs = layout.native(transposed[:, :units]), layout.native(transposed[:, units:])
+        first_hidden, first_cell = layout.split(layout.native(state.mT), units)
+        grads = (None, None) if grad_final is None else grad_final.split(units, 2)
+        d_hidden, d_cell = map(buffers.first_gradient, grads)
+        deltas = buffers.new(1, 4 * units)[0]
+        d_input_gate, d_forget_gate, d_output_gate, d_candidate = layout.split(deltas, units)
+        d_sigmoids = layout.slice(deltas, None, 3 * units)
         through = torch.empty_like(d_hidden)
-        operand = new_operand(weight, instances, units, features, batch)
+        operand, hidden, features = buffers.new_operand(units)
+        by_gates, by_operand = layout.logical(deltas), layout.logical(operand).mT
         d_weight = torch.zeros_like(weight) if any(needs.weights) else None
-        d_inputs = InputGradients(inputs, instances) if needs.inputs else None
-        for t in reversed(range(steps)):
-            if grad_outputs is not None:
-                d_hidden.add_(grad_outputs[t])
+        d_inputs = InputGradients(inputs, buffers.instances, layout) if needs.inputs else None
+        arriving = None if grad_outputs is None else layout.native(grad_outputs).unbind(0)
+        xs = buffers.native_inputs.unbind(0)
+        for t in reversed(range(buffers.steps)):
+            if arriving is not None:
+                d_hidden.add_(arriving[t])
             torch.mul(d_hidden, squashed[t], out=d_output_gate)
             torch.mul(d_hidden, output_gate[t], out=through)
-            d_cell.add_(_tanh_backward(through, squashed[t], grad_input=through))
-            before = cells[t - 1] if t else initial[:, units:]
-            self.set_cell_gradients(
-                (input_gate[t], forget_gate[t], candidate[t]),
-                before,
-                d_cell,
-                (d_input_gate, d_forget_gate, d_candidate),
-            )
-            _sigmoid_backward(d_sigmoids, sigmoids[t], grad_input=d_sigmoids)
-            _tanh_backward(d_candidate, candidate[t], grad_input=d_candidate)
+            d_cell.add_(tanh_backward(through, squashed[t], grad_input=through))
+            gates, d_gates = (input_gate[t], forget_gate[t], candidate[t]), (d_input_gate, d_forget_gate, d_candidate)
+            self.set_cell_gradients(gates, cells[t - 1] if t else first_cell, d_cell, d_gates)
+            sigmoid_backward(d_sigmoids, sigmoids[t], grad_input=d_sigmoids)
+            tanh_backward(d_candidate, candidate[t], grad_input=d_candidate)
             if d_weight is not None:
                 if t:
-                    torch.mul(output_gate[t - 1], squashed[t - 1], out=operand.hidden)
+                    torch.mul(output_gate[t - 1], squashed[t - 1], out=hidden)
                 else:
-                    operand.hidden.copy_(initial[:, :units])
-                operand.features.copy_(xs[t])
-                d_weight.baddbmm_(deltas, operand.all.transpose(1, 2))
+                    hidden.copy_(first_hidden)
+                features.copy_(xs[t])
+                d_weight.baddbmm_(by_gates, by_operand)
             if d_inputs is not None:
-                d_inputs.put(t, (to_inputs, deltas))
-            product(to_hidden, deltas, out=d_hidden)
+                d_inputs.set_products(t, (to_inputs, deltas))
+            layout.product(to_hidden, deltas, d_hidden)
         return [
             None if d_inputs is None else d_inputs.result(),
-            torch.cat([d_hidden, d_cell], 1).transpose(1, 2) if needs.state else None,
+            torch.cat([layout.logical(d_hidden), layout.logical(d_cell)], 1).mT if needs.state else None,
             d_weight,
         ]
 

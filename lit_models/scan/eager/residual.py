@@ -8,12 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
-from rnnbench.lit_models.scan.eager.parts import new_outputs
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
+from rnnbench.lit_models.scan.eager.activation import tanh_backward
 from rnnbench.lit_models.scan.eager.residual_map import ResidualMap, Rows
-from rnnbench.lit_models.scan.eager.state_rows import CHUNK, GradientSums, InputRowGradients, StateRows
-
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+from rnnbench.lit_models.scan.eager.state_rows import CHUNK, GradientSums, StateInputGradients, StateRows
 
 
 class ResidualWeights(NamedTuple):
@@ -40,21 +38,20 @@ class ResidualKernel(NamedTuple):
 
     form: Literal["linear", "A"]
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         given = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
         step = _Step(self.form, rows, given)
         layout, diagonal, gamma = rows.layout, step.diagonal, step.gamma
         joint = layout.matrix(rows.joint(*given[:3], padded=True))
         projector = rows.projector(given.input_weight)
-        outputs = new_outputs(state, rows.steps, rows.instances, rows.units, rows.batch, keep_outputs)
-        states, current = rows.new(CHUNK + 1), layout.native(state.mT)
+        outputs = rows.new_outputs(keep_outputs)
+        states, current = rows.new(CHUNK + 1, rows.rows), layout.native(state.mT)
         xs = step.residual.split(states)
         factors = [layout.pair(joint, x.whole) for x in xs]
-        stores = rows.new_stores(store)
+        stores = rows.new_chunks(store)
         couplings = _chunks(stores)
         firsts = rows.new(len(range(0, rows.steps, CHUNK)), rows.units) if store else None
         for index, (start, stop) in enumerate(rows.spans()):
@@ -78,20 +75,12 @@ class ResidualKernel(NamedTuple):
         final = layout.logical(current).mT.contiguous()
         return outputs, final, [] if firsts is None else [firsts, *stores]
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor | None],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``.
 
         With δ the gradient of x', that of a is γ (1 - tanh²(a)) δ; γ moves into the weights, once.
         """
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         given = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
         step = _Step(self.form, rows, given, needs.weights[4:])
@@ -100,14 +89,14 @@ class ResidualKernel(NamedTuple):
         to_inputs = scale * given.input_weight
         # Below the gradient of the state comes, for joined inputs, theirs.
         to_state = layout.matrix(rows.joint(scale * given.weight, to_inputs, None, padded=True).mT)
-        delta, spare, inner = residual.split(torch.stack([rows.first_gradient(grad_final)] * 3))
+        delta, spare, inner = residual.split(torch.stack([rows.first_rows(grad_final)] * 3))
         gradient, diagonal = torch.empty_like(delta.whole), step.diagonal
         factors = layout.pair(to_state, gradient)
         sums = GradientSums(rows, gradient, rows.rows) if any(needs.weights[:3]) else None
-        d_inputs = InputRowGradients(rows, to_inputs) if needs.inputs else None
+        d_inputs = StateInputGradients(rows, to_inputs) if needs.inputs else None
         d_gamma = torch.zeros_like(gradient) if needs.weights[3] else None
-        states = rows.new(CHUNK + 1)
-        xs, kept = residual.split(states), residual.split(rows.new(CHUNK)) if self.form == "A" else None
+        states = rows.new(CHUNK + 1, rows.rows)
+        xs, kept = residual.split(states), residual.split(rows.new(CHUNK, rows.rows)) if self.form == "A" else None
         arriving = None if grad_outputs is None else rows.new(CHUNK, rows.units)
         wants_residual = any(needs.weights[4:])
         spans = zip(rows.spans(), stores[0], _chunks(stores[1:]), strict=True)
@@ -121,14 +110,14 @@ class ResidualKernel(NamedTuple):
             for k, coupling in reversed(list(enumerate(couplings.unbind(0)))):
                 if arriving is not None:
                     rows.units_of(delta.whole).add_(arriving[k])
-                _tanh_backward(delta.whole, coupling, grad_input=gradient)
+                tanh_backward(delta.whole, coupling, grad_input=gradient)
                 if sums is not None:
                     sums.add(start, k)
                 if d_gamma is not None:
                     d_gamma.addcmul_(delta.whole, coupling)
                 through = delta
                 if kept is not None:
-                    _tanh_backward(delta.whole, kept[k].whole, grad_input=inner.whole)
+                    tanh_backward(delta.whole, kept[k].whole, grad_input=inner.whole)
                     through = inner
                 if wants_residual:
                     residual.accumulate(through, xs[k])
@@ -139,7 +128,7 @@ class ResidualKernel(NamedTuple):
                 spare.whole.baddbmm_(*factors)
                 delta, spare = spare, delta
                 if d_inputs is not None:
-                    d_inputs.put(start + k, delta.whole, gradient)
+                    d_inputs.set_rows(start + k, delta.whole, gradient)
         return [
             None if d_inputs is None else d_inputs.result(),
             layout.logical(rows.units_of(delta.whole)).mT if needs.state else None,
@@ -163,7 +152,7 @@ class _Step:
         self.gamma = rows.constant(given.gamma)
         self.residual = ResidualMap(rows, given.own, given.cross, given.dense, wanted)
         if self.squashes:
-            self._squashed = self.residual.split(rows.new(1))[0]
+            self._squashed = self.residual.split(rows.new(1, rows.rows))[0]
         # Of most networks: this saves two calls a step.
         self.diagonal = None if self.squashes else self.residual.diagonal
 

@@ -55,7 +55,7 @@ class ResidualMap:
         self.diagonal = self._own if cross is None else None
         self._cross = None if cross is None else self._pairs(rows.constant(cross))
         self._units_apart = dense is not None or any(wanted)
-        zeros = rows.new(1)[0].zero_() if any(wanted) else None
+        zeros = rows.new(1, rows.rows)[0].zero_() if any(wanted) else None
         self._sum = None if zeros is None else self.split(zeros.unsqueeze(0))[0]
         self._cross_sum = None if zeros is None else self.split(torch.zeros_like(zeros).unsqueeze(0))[0]
         self._dense_sum = None if dense is None or not wanted[2] else torch.zeros_like(dense)

@@ -9,20 +9,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
-from rnnbench.lit_models.scan.eager.parts import (
-    Activation,
-    InputGradients,
-    add_product,
-    initial_gradient,
-    new_operand,
-    new_outputs,
-    new_rows,
-    new_stores,
-    product,
-    regroup,
-    rows_of,
-)
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
+from rnnbench.lit_models.scan.eager.activation import Activation
+from rnnbench.lit_models.scan.eager.layout import Buffers, InputGradients
 
 
 class SecondOrderKernel(NamedTuple):
@@ -37,81 +26,77 @@ class SecondOrderKernel(NamedTuple):
 
     activation: Literal["tanh", "relu", "identity"]
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
-        weight, from_state, from_inputs = weights
-        (steps, _, batch, features), (instances, rank, units) = inputs.shape, from_state.shape
-        act = Activation(self.activation)
-        operand = new_operand(weight, instances, rank + units, features, batch)
-        products, hidden = operand.hidden[:, :rank], operand.hidden[:, rank:]
-        hidden.copy_(state.transpose(1, 2))
-        stored = new_stores(weight, steps, instances, batch, (rank, rank, units), store)
-        outputs = new_outputs(weight, steps, instances, units, batch, keep_outputs)
-        collected = outputs.unbind(0)
+        inputs, state, weights = given
+        instances, rank, units = weights[1].shape
+        buffers = Buffers(inputs, instances, units)
+        layout, act = buffers.layout, Activation(self.activation)
+        weight, from_state, from_inputs = map(layout.native, weights)
+        operand, both, features = buffers.new_operand(rank + units)
+        products, hidden = layout.split(both, [rank, units])
+        hidden.copy_(layout.native(state.mT))
+        stores = buffers.new_stores((rank, rank, units), store)
+        outputs = buffers.new_outputs(keep_outputs)
+        collected = layout.native(outputs).unbind(0) if keep_outputs else ()
         for t, (x, of_state, of_inputs, following) in enumerate(
-            zip(inputs.transpose(-1, -2).unbind(0), *map(rows_of, stored), strict=True)
+            zip(buffers.native_inputs.unbind(0), *map(buffers.rows_of, stores), strict=True)
         ):
-            operand.features.copy_(x)
-            product(from_state, hidden, out=of_state)
-            product(from_inputs, operand.features, out=of_inputs)
+            features.copy_(x)
+            layout.product(from_state, hidden, of_state)
+            layout.product(from_inputs, features, of_inputs)
             torch.mul(of_state, of_inputs, out=products)
-            product(weight, operand.all, out=following)
+            layout.product(weight, operand, following)
             act.apply(following, out=following)
             hidden.copy_(following)
             if keep_outputs:
                 collected[t].copy_(following)
-        return outputs, hidden.transpose(1, 2).clone(), list(chain(*stored)) if store else []
+        return outputs, layout.logical(hidden).mT.clone(), list(chain(*stores)) if store else []
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         weight, from_state, from_inputs = weights
-        act = Activation(self.activation)
-        (_, _, batch, features), (instances, rank, units) = inputs.shape, from_state.shape
-        of_state, of_inputs, hiddens = map(rows_of, regroup(stores, 3))
-        xs = inputs.transpose(-1, -2).unbind(0)
-        transposed = weight[:, :, :-1].transpose(1, 2).contiguous()
-        to_products, to_hidden, to_inputs = transposed.split([rank, units, features], 1)
-        state_to_hidden, factors_to_inputs = (w.transpose(1, 2).contiguous() for w in (from_state, from_inputs))
-        initial = state.transpose(1, 2)
-        d_hidden = initial_gradient(grad_final, weight, instances, units, batch)
+        instances, rank, units = from_state.shape
+        buffers = Buffers(inputs, instances, units)
+        layout, act, third = buffers.layout, Activation(self.activation), len(stores) // 3
+        of_state, of_inputs, hiddens = (buffers.rows_of(stores[k * third : (k + 1) * third]) for k in range(3))
+        transposed = weight[:, :, :-1].mT.contiguous().split([rank, units, buffers.features], 1)
+        to_products, to_hidden, to_inputs = map(layout.native, transposed)
+        state_to_hidden, factors_to_inputs = (layout.native(w.mT.contiguous()) for w in (from_state, from_inputs))
+        initial = layout.native(state.mT)
+        d_hidden = buffers.first_gradient(grad_final)
         delta = torch.empty_like(d_hidden)
-        d_products, d_of_state, d_of_inputs = (new_rows(weight, instances, rank, batch) for _ in range(3))
-        operand = new_operand(weight, instances, rank + units, features, batch)
-        products, hidden = operand.hidden[:, :rank], operand.hidden[:, rank:]
+        d_products, d_of_state, d_of_inputs = buffers.new(3, rank)
+        operand, both, features = buffers.new_operand(rank + units)
+        products, hidden = layout.split(both, [rank, units])
+        by_delta, by_state, by_inputs = map(layout.logical, (delta, d_of_state, d_of_inputs))
+        by_operand, by_hidden, by_features = (layout.logical(each).mT for each in (operand, hidden, features))
         d_weights = [torch.zeros_like(w) if any(needs.weights) else None for w in weights]
         d_weight, d_from_state, d_from_inputs = d_weights
-        d_inputs = InputGradients(inputs, instances) if needs.inputs else None
-        for t in reversed(range(len(xs))):
-            if grad_outputs is not None:
-                d_hidden.add_(grad_outputs[t])
+        d_inputs = InputGradients(inputs, instances, layout) if needs.inputs else None
+        arriving = None if grad_outputs is None else layout.native(grad_outputs).unbind(0)
+        xs = buffers.native_inputs.unbind(0)
+        for t in reversed(range(buffers.steps)):
+            if arriving is not None:
+                d_hidden.add_(arriving[t])
             act.vjp(d_hidden, hiddens[t], out=delta)
-            product(to_products, delta, out=d_products)
+            layout.product(to_products, delta, d_products)
             torch.mul(d_products, of_inputs[t], out=d_of_state)
             torch.mul(d_products, of_state[t], out=d_of_inputs)
             if d_weight is not None and d_from_state is not None and d_from_inputs is not None:
                 torch.mul(of_state[t], of_inputs[t], out=products)
                 hidden.copy_(hiddens[t - 1] if t else initial)
-                operand.features.copy_(xs[t])
-                d_weight.baddbmm_(delta, operand.all.transpose(1, 2))
-                d_from_state.baddbmm_(d_of_state, hidden.transpose(1, 2))
-                d_from_inputs.baddbmm_(d_of_inputs, operand.features.transpose(1, 2))
+                features.copy_(xs[t])
+                d_weight.baddbmm_(by_delta, by_operand)
+                d_from_state.baddbmm_(by_state, by_hidden)
+                d_from_inputs.baddbmm_(by_inputs, by_features)
             if d_inputs is not None:
-                d_inputs.put(t, (to_inputs, delta), (factors_to_inputs, d_of_inputs))
-            product(to_hidden, delta, out=d_hidden)
-            add_product(state_to_hidden, d_of_state, out=d_hidden)
+                d_inputs.set_products(t, (to_inputs, delta), (factors_to_inputs, d_of_inputs))
+            layout.product(to_hidden, delta, d_hidden)
+            layout.add_product(state_to_hidden, d_of_state, d_hidden)
         return [
             None if d_inputs is None else d_inputs.result(),
-            d_hidden.transpose(1, 2) if needs.state else None,
+            layout.logical(d_hidden).mT if needs.state else None,
             *d_weights,
         ]

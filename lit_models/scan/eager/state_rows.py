@@ -8,18 +8,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.eager.layout import Layout
-from rnnbench.lit_models.scan.eager.parts import InputGradients
+from rnnbench.lit_models.scan.eager.layout import Buffers, InputGradients, store_lengths
 
 # Steps whose states are held at a time: their inputs are filled in together, and they stay in cache.
 CHUNK = 16
 
-# Buffers that are kept for the backward pass stay small enough for the allocator's heap: larger ones are mapped again,
-# page by page, each time, which costs as much as a quarter of the scan.
-_STORE_BYTES = 4 * 2**20
 
-
-class StateRows:
+class StateRows(Buffers):
     """Buffers of rows [state; inputs; 1] for a scan from ``state`` [M, B, N] over inputs [T, I, B, D].
 
     Few inputs ride along in the product with the state; many would double what is stored, and are multiplied apart:
@@ -28,34 +23,24 @@ class StateRows:
 
     def __init__(self, inputs: Tensor, state: Tensor) -> None:
         """Take the sizes; I is M, or 1 where instances share their inputs."""
-        self.instances, self.batch, self.units = state.shape
-        self.steps, self.copies, _, self.features = inputs.shape
-        self.layout = Layout(self.batch)
+        super().__init__(inputs, state.shape[0], state.shape[2])
         # Rows of inputs go through what is done to states, times zero: an infinite one would spoil the step after it.
         known_finite = inputs.device.type != "cpu" or math.isfinite(inputs.sum())
         self.joined = self.features <= max(1, self.units // 16) and known_finite
         self.rows = self.units + 1 + (self.features if self.joined else 0)
-        self.inputs, self.state = inputs, state
-        self._native_inputs = self.layout.native(inputs.mT)
 
     def spans(self) -> Iterator[tuple[int, int]]:
         """Yield the first step of every chunk and the one after its last."""
         for start in range(0, self.steps, CHUNK):
             yield start, min(start + CHUNK, self.steps)
 
-    def new(self, steps: int, rows: int | None = None) -> Tensor:
-        """Return room for native steps [steps, M, R or ``rows``, B]."""
-        rows = self.rows if rows is None else rows
-        return self.state.new_empty(self.layout.shape(steps, self.instances, rows, self.batch))
-
-    def new_stores(self, store: bool) -> list[Tensor]:
-        """Return room for one tensor of R rows a step, chunk by chunk; without ``store`` the same for each chunk."""
+    def new_chunks(self, store: bool) -> list[Tensor]:
+        """Return room for R rows of each step of every chunk; without ``store`` the same for each chunk."""
         if not store:
-            return [self.new(CHUNK)]
-        step_bytes = max(1, self.instances * self.rows * self.batch * self.state.element_size())
+            return [self.new(CHUNK, self.rows)]
+        step_bytes = self.instances * self.rows * self.batch * self.inputs.element_size()
         # Whole chunks, so that none lies in two buffers.
-        length = max(1, _STORE_BYTES // (step_bytes * CHUNK)) * CHUNK
-        return [self.new(min(length, self.steps - start)) for start in range(0, self.steps, length)]
+        return [self.new(length, self.rows) for length in store_lengths(self.steps, step_bytes, CHUNK)]
 
     def units_of(self, steps: Tensor) -> Tensor:
         """Return the rows of the units alone."""
@@ -81,7 +66,7 @@ class StateRows:
             chunk[1:] = 0
         self.layout.slice(chunk, self.rows - 1, None).fill_(1.0)
         if self.joined:
-            self.layout.slice(chunk[:-1], self.units, self.rows - 1).copy_(self._native_inputs[start:stop])
+            self.layout.slice(chunk[:-1], self.units, self.rows - 1).copy_(self.native_inputs[start:stop])
         return chunk
 
     def joint(self, weight: Tensor, input_weight: Tensor, bias: Tensor | None, padded: bool = False) -> Tensor:
@@ -102,9 +87,9 @@ class StateRows:
         """Return what adds V s for V [M, P, D] where inputs are not joined."""
         return None if self.joined else InputProjector(self, input_weight)
 
-    def first_gradient(self, grad_final: Tensor | None) -> Tensor:
+    def first_rows(self, grad_final: Tensor | None) -> Tensor:
         """Return the gradient [M, B, N] of the final state as native rows, zeros elsewhere."""
-        rows = self.new(1)[0].zero_()
+        rows = self.new(1, self.rows)[0].zero_()
         if grad_final is not None:
             self.units_of(rows).copy_(self.layout.native(grad_final.mT))
         return rows
@@ -121,8 +106,7 @@ class InputProjector:
         """Prepare V [M, P, D]."""
         self._product = rows.layout.add_product
         self._matrix = rows.layout.matrix(input_weight)
-        inputs = rows.layout.native(rows.inputs.mT)
-        self._steps = inputs.expand(-1, rows.instances, -1, -1).unbind(0)
+        self._steps = rows.native_inputs.expand(-1, rows.instances, -1, -1).unbind(0)
 
     def add(self, step: int, total: Tensor) -> None:
         """Add V s to a step's total."""
@@ -135,20 +119,20 @@ class GradientSums:
     def __init__(self, rows: StateRows, gradient: Tensor, gradient_rows: int) -> None:
         """Make room for the sums; ``gradient`` is the native tensor that holds each step's gradient in turn."""
         self._rows = rows
-        self._joint = rows.state.new_zeros(rows.instances, gradient_rows, rows.rows)
+        self._joint = rows.inputs.new_zeros(rows.instances, gradient_rows, rows.rows)
         self._gradient = rows.layout.logical(gradient)
         # A product whose factors both run along the batch takes twice the time of one and a copy, batch first.
-        self._turned = None if rows.layout.batch_first else rows.new(CHUNK).mT.contiguous()
+        self._transposed = None if rows.layout.batch_first else rows.new(CHUNK, rows.rows).mT.contiguous()
         self._operands: Sequence[Tensor] = ()
         self._apart: Tensor | None = None
         if not rows.joined:
-            self._apart = rows.state.new_zeros(rows.instances, gradient_rows, rows.features)
+            self._apart = rows.inputs.new_zeros(rows.instances, gradient_rows, rows.features)
             self._inputs = rows.inputs.expand(-1, rows.instances, -1, -1).unbind(0)
 
     def begin(self, operands: Tensor) -> None:
         """Take the native steps of all rows of a chunk."""
-        if self._turned is not None:
-            operands = self._turned[: len(operands)].copy_(operands.mT)
+        if self._transposed is not None:
+            operands = self._transposed[: len(operands)].copy_(operands.mT)
         self._operands = operands.unbind(0)
 
     def add(self, start: int, k: int) -> None:
@@ -165,22 +149,18 @@ class GradientSums:
         return joint[..., :units], apart, joint[..., -1]
 
 
-class InputRowGradients:
+class StateInputGradients(InputGradients):
     """The gradients of inputs, which for joined inputs stand in the rows below the state's."""
 
     def __init__(self, rows: StateRows, input_weight: Tensor) -> None:
         """Make room for them; V is [M, N, D]."""
-        self._rows, self._to_inputs = rows, input_weight.mT
-        self._gradients = InputGradients(rows.inputs, rows.instances)
+        super().__init__(rows.inputs, rows.instances, rows.layout)
+        self._rows, self._to_inputs = rows, rows.layout.native(input_weight.mT)
 
-    def put(self, step: int, delta: Tensor, gradient: Tensor) -> None:
+    def set_rows(self, step: int, delta: Tensor, gradient: Tensor) -> None:
         """Set those of a step, from the native rows of the state's gradient, or as Vᵀ g for g of at least N rows."""
         rows = self._rows
         if rows.joined:
-            self._gradients.set(step, rows.layout.logical(rows.layout.slice(delta, rows.units, rows.rows - 1)))
+            self.set(step, rows.layout.slice(delta, rows.units, rows.rows - 1))
         else:
-            self._gradients.put(step, (self._to_inputs, rows.layout.logical(rows.units_of(gradient))))
-
-    def result(self) -> Tensor:
-        """Return all of them [T, M or 1, B, D]."""
-        return self._gradients.result()
+            self.set_products(step, (self._to_inputs, rows.units_of(gradient)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rnnbench.lit_models.scan.contract import Needs, Scanned
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands, Scanned
 from rnnbench.lit_models.scan.policy import current_backend, use_backend
 
 #: Scans recurrence, inputs, state and lengths, with or without outputs.
@@ -34,25 +34,16 @@ class LoopKernel:
         self._loop = _Loop(recurrence, scan)
         self._names = [f"recurrence.{name}" for name in _named_tensors(recurrence)]
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         with torch.no_grad():
             outputs, final = self._scan(inputs, state, weights, keep_outputs)
         return outputs, final, []
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Any],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         wanted = (needs.inputs, needs.state, *needs.weights)
         leaves = [
             tensor.detach().requires_grad_(each) for tensor, each in zip((inputs, state, *weights), wanted, strict=True)

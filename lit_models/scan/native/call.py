@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnbench.lit_models.scan.eager.layout import store_lengths
 from rnnbench.lit_models.scan.native.library import Arguments, find_library, padded_length
 
-# Buffers that are kept for the backward pass stay small enough for the allocator's heap (``eager.layout``).
-_STORE_BYTES = 4 * 2**20
 # What a block of sequences works on stays in the processor's caches; so many sequences fill registers well.
 _BLOCK_BYTES = 3 * 2**19
 _NARROWEST = 64
@@ -81,12 +80,9 @@ class NativeCall:
         R is ``rows`` for each block.
         """
         rows *= self.blocks
-        step_bytes = max(1, self.instances * rows * self.columns * self._like.element_size())
-        length = max(1, _STORE_BYTES // (step_bytes * self._chunk)) * self._chunk
-        kept = [
-            self._like.new_empty(min(length, self.steps - start), self.instances, rows, self.columns)
-            for start in range(0, self.steps, length)
-        ]
+        step_bytes = self.instances * rows * self.columns * self._like.element_size()
+        lengths = store_lengths(self.steps, step_bytes, self._chunk)
+        kept = [self._like.new_empty(length, self.instances, rows, self.columns) for length in lengths]
         self.bind_kept(kept)
         return kept
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
 from rnnbench.lit_models.scan.native.call import NativeCall
 
 # Nothing is computed again: steps need not be kept in a row, and of large batches few fit into one buffer.
@@ -22,10 +22,9 @@ class NativeLSTMKernel:
     A step keeps its gates and c': 5N numbers a sequence.
     """
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         (weight,) = weights
         units = weight.shape[1] // 4
         call = _call(inputs, state, units)
@@ -38,17 +37,9 @@ class NativeLSTMKernel:
         call.run("forward_lstm")
         return outputs, call.whole("state").mT.contiguous(), stores
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         (weight,) = weights
         units = weight.shape[1] // 4
         call = _call(inputs, state, units)

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
 from rnnbench.lit_models.scan.eager.residual import ResidualWeights
 from rnnbench.lit_models.scan.native.call import NativeCall
 
@@ -35,10 +35,9 @@ class NativeResidualKernel(NamedTuple):
     form: Literal["linear", "A", "plain"]
     activation: Literal["tanh", "relu", "identity"] = "tanh"
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Any], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         call = _ResidualCall(self, inputs, state, weights)
         steps, instances, units, batch = call.steps, call.instances, call.units, call.batch
         call.bind(state=call.padded(state.mT))
@@ -53,17 +52,9 @@ class NativeResidualKernel(NamedTuple):
         call.run("forward")
         return outputs, call.whole("state").mT.contiguous(), stores
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Any],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         call = _ResidualCall(self, inputs, state, weights)
         instances, units, features = call.instances, call.units, call.features
         given, scale = call.weights, call.weights.gamma.unsqueeze(-1)

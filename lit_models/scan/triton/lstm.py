@@ -8,17 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
 from rnnbench.lit_models.scan.triton.lstm_kernels import lstm_backward, lstm_forward
 from rnnbench.lit_models.scan.triton.plan import (
     MOST_FEATURES,
-    InputGradients,
     Plan,
     arriving,
     exact_products,
     flat_inputs,
+    input_gradients,
     instance_first,
     make_plan,
+    new_input_gradients,
     on_device_of,
     padded_to,
     spans,
@@ -48,10 +49,9 @@ class TritonLSTMKernel:
     A step keeps its gates, c' and h': 6N numbers a sequence.
     """
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         (steps, _, batch, features), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
         few, width, weight = features <= MOST_FEATURES, widen(units), weights[0].contiguous()
         plan = make_plan(units, instances * batch, gates=4)
@@ -105,17 +105,9 @@ class TritonLSTMKernel:
         stores = [each.transpose(0, 1) for each in (gates, hiddens, cells)] if store else []
         return outputs, torch.cat([*final[..., :units]], -1), stores
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor | None],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         (steps, _, batch, _), (instances, _, units) = inputs.shape, (*state.shape[:2], state.shape[2] // 2)
         width, weight = widen(units), weights[0].contiguous()
         gates, hiddens, cells = (instance_first(each) for each in stores)
@@ -128,7 +120,7 @@ class TritonLSTMKernel:
         chunks = spans(steps, 2 * delta.numel())
         length = chunks[0][1]
         sums = WeightGradients(inputs, instances, 4 * width, width, chunks) if needs.weights[0] else None
-        by_inputs = InputGradients(inputs) if needs.inputs else None
+        by_inputs = new_input_gradients(inputs, instances) if needs.inputs else None
         to_inputs = weight if by_inputs is None else _widened_rows(weight[..., units:-1], units, width)
         slopes = state.new_empty(instances, length, batch, 4 * width)
         for chunk, (start, stop) in reversed(list(enumerate(chunks))):
@@ -157,14 +149,14 @@ class TritonLSTMKernel:
                 sums.add(chunk, deltas, hiddens)
             if by_inputs is not None:
                 with exact_products():
-                    by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
+                    by_inputs.set(slice(start, stop), input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
         by_weight = None
         if sums is not None:
             by_hidden, by_features, by_bias = sums.result()
             by_weight = torch.cat([by_hidden[..., :units], by_features, by_bias.unsqueeze(-1)], -1)
             by_weight = by_weight.unflatten(1, (4, width))[:, :, :units].flatten(1, 2)
         return [
-            None if by_inputs is None else by_inputs.all,
+            None if by_inputs is None else by_inputs.result(),
             torch.cat([*delta[..., :units]], -1) if needs.state else None,
             by_weight,
         ]

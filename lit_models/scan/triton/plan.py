@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnbench.lit_models.scan.eager.layout import InputGradients, Layout
+
 #: Elements of a matrix that the registers of one block hold over all steps (of 65,536, with room for the rest).
 LARGEST_TILE = 128 * 128
 #: Most units that are padded to, where weights are read again at each step; of a gated network.
@@ -138,18 +140,14 @@ def flat_inputs(inputs: Tensor, start: int, stop: int, instances: int) -> Tensor
     return inputs[start:stop].transpose(0, 1).flatten(1, 2).expand(instances, -1, -1)
 
 
-class InputGradients:
-    """The gradients of inputs [T, M or 1, B, D], chunk by chunk; of shared inputs the sum over instances."""
+def new_input_gradients(inputs: Tensor, instances: int) -> InputGradients:
+    """Return room for the gradients of inputs [T, M or 1, B, D], which are set chunk by chunk."""
+    return InputGradients(inputs, instances, Layout(1))
 
-    def __init__(self, inputs: Tensor) -> None:
-        """Make room for them."""
-        self.all = torch.empty_like(inputs, memory_format=torch.contiguous_format)
 
-    def put(self, start: int, stop: int, deltas: Tensor, to_inputs: Tensor) -> None:
-        """Set a chunk's to deltas [M, steps * B, P] times weights [M, P, D]."""
-        chunk = torch.bmm(deltas, to_inputs).unflatten(1, (stop - start, -1)).transpose(0, 1)
-        shared = chunk.shape[1] > self.all.shape[1]
-        self.all[start:stop] = chunk.sum(1, keepdim=True) if shared else chunk
+def input_gradients(deltas: Tensor, to_inputs: Tensor, steps: int) -> Tensor:
+    """Return a chunk's own ones [steps, M, B, D]: deltas [M, steps * B, P] times weights [M, P, D]."""
+    return torch.bmm(deltas, to_inputs).unflatten(1, (steps, -1)).transpose(0, 1)
 
 
 @contextmanager

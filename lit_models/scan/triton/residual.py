@@ -8,16 +8,17 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
 from rnnbench.lit_models.scan.triton.plan import (
     MOST_FEATURES,
-    InputGradients,
     Plan,
     arriving,
     exact_products,
     flat_inputs,
+    input_gradients,
     instance_first,
     make_plan,
+    new_input_gradients,
     on_device_of,
     padded_to,
     spans,
@@ -67,10 +68,9 @@ class TritonResidualKernel:
         """Remember the setting."""
         self.setting = setting
 
-    def forward(
-        self, inputs: Tensor, state: Tensor, weights: Sequence[Tensor | None], store: bool, keep_outputs: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
+        inputs, state, weights = given
         (steps, _, batch, features), (instances, _, units) = inputs.shape, state.shape
         plain, few, width = self.setting.form == "plain", features <= MOST_FEATURES, widen(units)
         weight, input_weight, bias, gamma, own, cross, dense = _all(weights, width)
@@ -125,17 +125,9 @@ class TritonResidualKernel:
         stores = [states.transpose(0, 1), *([] if plain else [couplings.transpose(0, 1)])] if store else []
         return outputs, final[..., :units], stores
 
-    def backward(
-        self,
-        inputs: Tensor,
-        state: Tensor,
-        weights: Sequence[Tensor | None],
-        stores: Sequence[Tensor],
-        grad_outputs: Tensor | None,
-        grad_final: Tensor | None,
-        needs: Needs,
-    ) -> list[Tensor | None]:
+    def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
+        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         (steps, _, batch, _), (instances, _, units) = inputs.shape, state.shape
         width = widen(units)
         weight, input_weight, _, gamma, own, cross, dense = _all(weights, width)
@@ -164,7 +156,7 @@ class TritonResidualKernel:
         by_dense = (
             ProductSums(state, instances, len(chunks), length * batch, width, width) if need_residual[3] else None
         )
-        by_inputs = InputGradients(inputs) if needs.inputs else None
+        by_inputs = new_input_gradients(inputs, instances) if needs.inputs else None
         to_inputs = input_weight if scale is None or by_inputs is None else scale.unsqueeze(-1) * input_weight
         slopes = state.new_empty(instances, length, batch, width)
         inner = torch.empty_like(slopes) if need_residual[3] else slopes
@@ -208,7 +200,7 @@ class TritonResidualKernel:
                 by_dense.add(chunk, inner[:, : stop - start], states[:, start:stop], inputs)
             if by_inputs is not None:
                 with exact_products():
-                    by_inputs.put(start, stop, deltas.flatten(1, 2), to_inputs)
+                    by_inputs.set(slice(start, stop), input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
         by_units = partials.sum((0, 3))[..., :units]
         by_weights = (None,) * 3 if sums is None else sums.result()
         found = [
@@ -219,7 +211,7 @@ class TritonResidualKernel:
         ]
         if found[1] is not None:
             found[1] = found[1][..., :units]
-        return [None if by_inputs is None else by_inputs.all, *found][: 2 + len(weights)]
+        return [None if by_inputs is None else by_inputs.result(), *found][: 2 + len(weights)]
 
 
 def _all(weights: Sequence[Tensor | None], width: int) -> tuple[Tensor | None, ...]:

@@ -51,7 +51,7 @@ def test_a_recurrence_alone_equals_the_loop_from_any_state(cell, steps, batch, f
 
 @CELLS
 def test_many_steps_span_several_chunks_of_memory(cell, monkeypatch):
-    monkeypatch.setattr("rnnbench.lit_models.scan.eager.parts._CHUNK_BYTES", 4000)
+    monkeypatch.setattr("rnnbench.lit_models.scan.eager.layout._STORE_BYTES", 4000)
     ensemble = ensemble_of(2, cell)
     inputs = torch.randn(3, 23, 2, requires_grad=True)
     assert_equal(lambda: gradients(ensemble(inputs), [inputs, *ensemble.parameters()]))

@@ -13,6 +13,7 @@ from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.wcrnn import FORMS, RESIDUALS, WCRNN
+from rnnbench.lit_models.scan.contract import Operands
 from rnnbench.lit_models.scan.eager.residual import ResidualKernel
 from rnnbench.lit_models.scan.eager.residual_map import ResidualMap
 from rnnbench.lit_models.scan.eager.state_rows import CHUNK, StateRows
@@ -215,9 +216,9 @@ def test_nothing_is_stored_without_gradients() -> None:
     shapes = [(40, 1, 2, 1), (3, 2, 4), (3, 4, 4), (3, 4, 1), (3, 4), (3, 4), (3, 4)]
     inputs, state, *weights = map(torch.ones, shapes)
     kernel = ResidualKernel("linear")
-    *_, nothing = kernel.forward(inputs, state, [*weights, None, None], store=False, keep_outputs=False)
+    *_, nothing = kernel.forward(Operands(inputs, state, [*weights, None, None]), store=False, keep_outputs=False)
     assert nothing == []
-    *_, stored = kernel.forward(inputs, state, [*weights, None, None], store=True, keep_outputs=False)
+    *_, stored = kernel.forward(Operands(inputs, state, [*weights, None, None]), store=True, keep_outputs=False)
     assert [len(each) for each in stored] == [3, 40]
 
 
@@ -236,7 +237,7 @@ def test_residual_map_and_its_transpose_are_adjoint(kind: str, batch: int) -> No
     parts = {"own": (own, None, None), "cross": (own, cross, None), "dense": (None, None, dense)}[kind]
     rows = StateRows(torch.zeros(1, 1, batch, 1).double(), torch.zeros(2, batch, 6).double())
     residual = ResidualMap(rows, *(None if part is None else part.double() for part in parts))
-    x, y, image, back = residual.split(rows.new(4).normal_())
+    x, y, image, back = residual.split(rows.new(4, rows.rows).normal_())
     image.whole.zero_()
     residual.add(x, image)
     residual.set_transposed(y, back)

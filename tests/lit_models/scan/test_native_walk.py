@@ -16,6 +16,7 @@ from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan.contract import Operands
 from rnnbench.lit_models.scan.eager.lstm import LSTMKernel
 from rnnbench.lit_models.scan.eager.residual import ResidualKernel
 from rnnbench.lit_models.scan.eager.ur_lstm import URLSTMKernel
@@ -200,15 +201,15 @@ def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
 @compiled
 def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
     inputs, weight = torch.randn(20, 1, 9, 2), torch.randn(3, 4 * 5, 5 + 2 + 1)
-    _, _, stores = NativeLSTMKernel().forward(inputs, torch.zeros(3, 9, 10), [weight], True, False)
+    _, _, stores = NativeLSTMKernel().forward(Operands(inputs, torch.zeros(3, 9, 10), [weight]), True, False)
     # Of nine sequences, sixteen columns.
     assert sum(stored.numel() for stored in stores) == 20 * 3 * 5 * 5 * 16
-    assert NativeLSTMKernel().forward(inputs, torch.zeros(3, 9, 10), [weight], False, False)[2] == []
+    assert NativeLSTMKernel().forward(Operands(inputs, torch.zeros(3, 9, 10), [weight]), False, False)[2] == []
 
 
 @compiled
 def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
-    monkeypatch.setattr("rnnbench.lit_models.scan.native.call._STORE_BYTES", 4000)
+    monkeypatch.setattr("rnnbench.lit_models.scan.eager.layout._STORE_BYTES", 4000)
     recurrence, inputs = LSTM(1, 5).double(), torch.randn(70, 8, 1, dtype=torch.float64)
     found = []
     for name in ("loop", "native"):

@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from rnnbench.lit_models.scan.contract import Needs
+from rnnbench.lit_models.scan.contract import Grads, Needs, Operands
 from rnnbench.lit_models.scan.triton import plan
 from rnnbench.lit_models.scan.triton.lstm import TritonLSTMKernel
 from rnnbench.lit_models.scan.triton.residual import Setting, TritonResidualKernel
@@ -94,13 +94,15 @@ def by_loop(loop, dtype, inputs, state, weights, last):
 
 def by_kernels(kernel, inputs, state, weights, last):
     inputs, state, *weights = (None if each is None else each.to(DEVICE) for each in (inputs, state, *weights))
-    outputs, final, stores = kernel.forward(inputs, state, weights, True, not last)
+    outputs, final, stores = kernel.forward(Operands(inputs, state, weights), True, not last)
     assert (outputs.numel() == 0) == last
     shape = (len(inputs), *state.mT.shape) if last else outputs.shape
     by_outputs, by_final = (each.float().to(DEVICE) for each in cotangents(torch.empty(shape), final))
     needs = [True, True, *(each is not None for each in weights)]
     arriving = None if last else by_outputs
-    found = kernel.backward(inputs, state, weights, stores, arriving, by_final, Needs(True, True, tuple(needs[2:])))
+    found = kernel.backward(
+        Operands(inputs, state, weights), stores, Grads(arriving, by_final), Needs(True, True, tuple(needs[2:]))
+    )
     assert [each is not None for each in found] == needs
     results = [*([] if last else [outputs]), final, *(each for each in found if each is not None)]
     return [each.cpu().double() for each in results]
@@ -216,9 +218,9 @@ def test_a_coupling_of_zero_leaves_the_weights_without_gradient():
     weights = [None if each is None else each.to(DEVICE) for each in weights]
     kernel = TritonResidualKernel(Setting("linear", "tanh"))
     inputs, state = inputs.to(DEVICE), state.to(DEVICE)
-    _, final, stores = kernel.forward(inputs, state, weights, True, False)
+    _, final, stores = kernel.forward(Operands(inputs, state, weights), True, False)
     needs = Needs(True, True, (True,) * 6 + (False,))
-    found = kernel.backward(inputs, state, weights, stores, None, torch.ones_like(final), needs)
+    found = kernel.backward(Operands(inputs, state, weights), stores, Grads(None, torch.ones_like(final)), needs)
     _, by_state, by_weight, by_input_weight, by_bias, by_gamma, *_ = found
     assert not any(each.any() for each in (by_weight, by_input_weight, by_bias))
     assert by_gamma.abs().min() > 0
@@ -262,13 +264,12 @@ def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
     weights = draw_residual("A", "cross", 1, 4, 1)
     kernel = TritonResidualKernel(Setting("A", "tanh"))
     arguments = [None if each is None else each.to(DEVICE) for each in (inputs, state, *weights)]
-    _, final, stores = kernel.forward(arguments[0], arguments[1], arguments[2:], True, False)
+    given = Operands(*arguments[:2], arguments[2:])
+    _, final, stores = kernel.forward(given, True, False)
     every = [each is not None for each in arguments]
     only = [index == wanted and each for index, each in enumerate(every)]
     found, alone = (
-        kernel.backward(
-            *arguments[:2], arguments[2:], stores, None, torch.ones_like(final), Needs(*needs[:2], tuple(needs[2:]))
-        )
+        kernel.backward(given, stores, Grads(None, torch.ones_like(final)), Needs(*needs[:2], tuple(needs[2:])))
         for needs in (every, only)
     )
     assert [each is not None for each in alone] == only
@@ -282,8 +283,8 @@ def test_without_a_backward_nothing_is_stored_and_values_are_the_same():
     inputs, state = (each.to(DEVICE) for each in draw((2, 3, 4, 6, 1, 1)))
     weights = [None if each is None else each.to(DEVICE) for each in draw_residual("linear", "own", 2, 6, 1)]
     kernel = TritonResidualKernel(Setting("linear", "tanh"))
-    outputs, final, stores = kernel.forward(inputs, state, weights, True, True)
-    bare_outputs, bare_final, nothing = kernel.forward(inputs, state, weights, False, False)
+    outputs, final, stores = kernel.forward(Operands(inputs, state, weights), True, True)
+    bare_outputs, bare_final, nothing = kernel.forward(Operands(inputs, state, weights), False, False)
     assert (bare_outputs.numel(), nothing) == (0, [])
     assert sum(each.numel() for each in stores) == 2 * 3 * plan.widen(6) * (4 + 5)
     torch.testing.assert_close(bare_final, final, rtol=0, atol=0)
