@@ -163,13 +163,16 @@ class InputGradients:
         if self._own is not None:
             torch.sum(own, 0, keepdim=True, out=self._steps[t])
 
-    def set(self, steps: int | slice, own: Tensor) -> None:
-        """Set those of some steps to each instance's own [(T',) M, D, B], native; of shared inputs to their sum."""
-        target = self._steps[steps] if isinstance(steps, int) else self._all[steps]
+    def set(self, t: int, own: Tensor) -> None:
+        """Set those of step t to each instance's own native rows [M, D, B]; of shared inputs to their sum."""
         if self._own is None:
-            target.copy_(own)
+            self._steps[t].copy_(own)
         else:
-            torch.sum(own, -3, keepdim=True, out=target)
+            torch.sum(own, 0, keepdim=True, out=self._steps[t])
+
+    def set_steps(self, start: int, stop: int, own: Tensor) -> None:
+        """Set those of some steps to each instance's own [T', M, D, B], native; of shared inputs to their sum."""
+        self._all[start:stop] = own if self._own is None else own.sum(1, keepdim=True)
 
     def result(self) -> Tensor:
         """Return all of them [T, M or 1, B, D]."""

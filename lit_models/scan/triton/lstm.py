@@ -149,7 +149,7 @@ class TritonLSTMKernel:
                 sums.add(chunk, deltas, hiddens)
             if by_inputs is not None:
                 with exact_products():
-                    by_inputs.set(slice(start, stop), input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
+                    by_inputs.set_steps(start, stop, input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
         by_weight = None
         if sums is not None:
             by_hidden, by_features, by_bias = sums.result()

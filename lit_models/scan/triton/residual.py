@@ -200,7 +200,7 @@ class TritonResidualKernel:
                 by_dense.add(chunk, inner[:, : stop - start], states[:, start:stop], inputs)
             if by_inputs is not None:
                 with exact_products():
-                    by_inputs.set(slice(start, stop), input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
+                    by_inputs.set_steps(start, stop, input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
         by_units = partials.sum((0, 3))[..., :units]
         by_weights = (None,) * 3 if sums is None else sums.result()
         found = [
