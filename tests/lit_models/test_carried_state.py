@@ -113,7 +113,7 @@ def test_a_resumed_run_goes_on_with_the_same_state(folder, stopped_after, tmp_pa
     assert torch.equal(resumed._carried.to_save(), whole._carried.to_save())
 
 
-def test_an_epoch_starts_anew(folder):
+def test_an_epoch_starts_from_the_initial_state(folder):
     data = text(folder)
     model = LitSequenceModel(SMALL_LSTM, data.task, optimizer="sgd", learning_rate=1e-30)
     steps = data.steps_per_epoch()

@@ -130,7 +130,7 @@ def test_a_frozen_instance_stays_with_its_optimiser_state_and_the_others_go_on(n
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_weights_that_overflow_are_taken_back_and_reported(name: str) -> None:
+def test_weights_that_overflow_are_restored_and_reported(name: str) -> None:
     # What a rate becomes that single precision cannot hold.
     rates = torch.tensor([0.01, torch.inf, 0.01, 0.01], dtype=torch.float64)
     torch.manual_seed(6)

@@ -44,7 +44,7 @@ def test_stays_orthogonal_while_an_ensemble_trains(orthogonal_map: str) -> None:
 
 
 @pytest.mark.parametrize("orthogonal_map", MAPS)
-def test_first_matrix_turns_pairs_of_units(orthogonal_map: str) -> None:
+def test_first_matrix_rotates_pairs_of_units(orthogonal_map: str) -> None:
     matrix = build(orthogonal_map).recurrent_map.weight.detach()
     assert deviation(build(orthogonal_map)) < 1e-12
     for i in range(0, UNITS - 1, 2):

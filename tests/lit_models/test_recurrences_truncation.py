@@ -59,17 +59,6 @@ def test_equals_a_restart_at_every_step(wrapped: object, steps: int, k: int, see
         assert (outputs - recurrence(inputs)[0]).abs().max() > 0
 
 
-@pytest.mark.parametrize("name", WRAPPED)
-def test_lengths(name: str) -> None:
-    torch.manual_seed(0)
-    recurrence = WRAPPED[name](2).double()
-    inputs, lengths = torch.randn(7, 4, 2, dtype=torch.float64), torch.tensor([7, 1, 4, 2])
-    last, _ = FeedForwardTruncation.of(recurrence, 3).forward_last(inputs, None, lengths)
-    for b, length in enumerate(lengths.tolist()):
-        window = inputs[max(0, length - 3) : length, b : b + 1]
-        close(last[b : b + 1], recurrence(window)[0][-1])
-
-
 def test_steps_are_nilpotent() -> None:
     truncation = FeedForwardTruncation(2, WRAPPED["ElmanRNN"], k=3).double()
     states = [torch.randn(4, truncation.state_size, dtype=torch.float64) for _ in range(2)]

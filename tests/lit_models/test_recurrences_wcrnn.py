@@ -88,7 +88,7 @@ def test_diagonal_matrix_is_equation_17(kind: str, arguments: dict[str, object])
     assert len(strengths.unique()) == (5 if isinstance(arguments["r"], tuple) else 1)
 
 
-def test_rotation_diagonal_scales_first_and_then_turns() -> None:
+def test_rotation_diagonal_scales_first_and_then_rotates() -> None:
     matrix = make("rotation_diagonal", units=8).residual_matrix()
     r = matrix.norm(dim=0)
     assert ((r >= 0.5) & (r <= 1.5)).all()

@@ -165,21 +165,6 @@ def test_outputs_are_those_of_the_readout() -> None:
     assert readout.weight.dtype == torch.float32
 
 
-def test_what_it_is_given_stays_as_it_was() -> None:
-    recurrence, inputs = StackedRNN(2, functools.partial(LSTM, hidden_size=3), 2), torch.randn(6, 2, 2)
-    recurrence.train()
-    before = {name: value.clone() for name, value in recurrence.state_dict().items()}
-    seen, random = inputs.clone(), torch.get_rng_state()
-    found = truncation_error(recurrence, inputs, [2])
-    assert found.state_error.dtype == torch.float64
-    assert truncation_error(recurrence, inputs, [2], dtype=torch.float32).bound.dtype == torch.float32
-    assert all(torch.equal(value, before[name]) for name, value in recurrence.state_dict().items())
-    assert all(p.requires_grad and p.grad is None for p in recurrence.parameters())
-    assert torch.equal(inputs, seen)
-    assert torch.equal(torch.get_rng_state(), random)
-    assert recurrence.training
-
-
 def test_stacks_and_truncations_have_no_bound() -> None:
     inputs = torch.randn(6, 2, 2)
     stack = truncation_error(StackedRNN(2, ELMAN, 2), inputs, [2])
