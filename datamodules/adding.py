@@ -32,9 +32,6 @@ class Adding(SyntheticDataModule):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> data = Adding(length=6, train_size=4, val_size=1, test_size=1, batch_size=4)
     >>> data.setup()
     >>> inputs, targets, _ = next(iter(data.train_dataloader()))

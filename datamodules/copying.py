@@ -38,9 +38,6 @@ class CopyMemory(SyntheticDataModule):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> data = CopyMemory(delay=3, train_size=1, val_size=1, test_size=1, batch_size=1)
     >>> data.setup()
     >>> inputs, targets, _ = next(iter(data.train_dataloader()))
@@ -112,9 +109,6 @@ class DelayedCopy(SyntheticDataModule):
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
-
-    Raises:
-        ValueError: an argument is outside what is allowed.
 
     >>> data = DelayedCopy(delay=2, width=1, length=5, train_size=1, val_size=1, test_size=1, batch_size=1)
     >>> data.setup()

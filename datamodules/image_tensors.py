@@ -61,52 +61,46 @@ def load_images(
         DataMissingError: the data cannot be had, or hold an image that ``decode_image`` refuses or a label outside 0
             to 9.
     """
-    found = find_images(origin, split, data_dir, image_shape)
-    path = found if isinstance(found, Path) else _cache_file(origin, split, found.identify(), image_shape)
-    arrays = _read_cache(path, image_shape) if path else None
-    if arrays is None:
-        if isinstance(found, Path):
-            raise _damaged_copy(found, origin)
-        arrays = _decode(found, image_shape)
-        _write_cache(path, *arrays)
-    return torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1])
-
-
-def find_images(origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...]) -> FoundSplit | Path:
-    """Return where a split is, without decoding it: the split itself, or a copy in the cache of one out of reach.
-
-    Raises:
-        DataMissingError: there is neither.
-    """
     try:
-        return find_split(origin, split, data_dir)
+        found = find_split(origin, split, data_dir)
     except DataMissingError as error:
-        folder, pattern = cache_folder(), _cache_name(origin, split, "hub-*", image_shape)
-        copies = [] if folder is None or data_folder(data_dir) else sorted(folder.glob(pattern), key=_modified)
-        if not copies:
-            raise
-        logger.warning("%s. Using the copy %s", error, copies[-1])
-        return copies[-1]
+        arrays = _earlier_copy(origin, split, data_dir, image_shape, error)
+    else:
+        path = _cache_file(origin, split, found.identify(), image_shape)
+        cached = _read_cache(path, image_shape) if path else None
+        arrays = cached or _decode(found, image_shape)
+        if cached is None:
+            _write_cache(path, *arrays)
+    return torch.from_numpy(arrays[0]), torch.from_numpy(arrays[1])
 
 
 def count_images(origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...]) -> int:
     """Return the number of images of a split, without decoding them.
 
     Raises:
-        DataMissingError: the data cannot be had.
+        DataMissingError: the data are not there.
     """
-    found = find_images(origin, split, data_dir, image_shape)
-    if not isinstance(found, Path):
-        return found.size
     try:
-        with np.load(found, allow_pickle=False) as file:
-            return len(file["labels"])
-    except _UNREADABLE as error:
-        raise _damaged_copy(found, origin) from error
+        return find_split(origin, split, data_dir).size
+    except DataMissingError as error:
+        return len(_earlier_copy(origin, split, data_dir, image_shape, error)[1])
 
 
-def _damaged_copy(path: Path, origin: Origin) -> DataMissingError:
-    return DataMissingError(f"{path}, the only copy of {origin.hub} at hand, is damaged: delete it and go online")
+def _earlier_copy(
+    origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...], error: DataMissingError
+) -> _Arrays:
+    """Return the newest copy of a split of the Hub, which is out of reach; raise ``error`` where there is none."""
+    folder, pattern = cache_folder(), _cache_name(origin, split, "hub-*", image_shape)
+    copies = [] if folder is None or data_folder(data_dir) else sorted(folder.glob(pattern), key=_modified)
+    if not copies:
+        raise error
+    logger.warning("%s. Using the copy %s", error, copies[-1])
+    arrays = _read_cache(copies[-1], image_shape)
+    if arrays is None:
+        raise DataMissingError(
+            f"{copies[-1]}, the only copy of {origin.hub} here, is damaged: delete it and go online"
+        ) from error
+    return arrays
 
 
 def cache_folder() -> Path | None:

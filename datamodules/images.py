@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice, check_flags
-from rnnbench.datamodules.image_tensors import CLASSES, count_images, find_images, load_images
+from rnnbench.datamodules.image_tensors import CLASSES, count_images, load_images
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.real_data import Origin
 from rnnbench.datamodules.seeds import named_generator
@@ -32,7 +32,7 @@ def _classification(name: str, steps: int, channels: int = 1, minimal_performanc
 
 
 class SequentialDigits(SequenceDataModule):
-    """Tell which digit an image shows, its 8 × 8 pixels read one by one; scikit-learn's 1,797 scanned digits.
+    """Classify the digit that an image shows, its 8 × 8 pixels read one by one: scikit-learn's 1,797 scanned digits.
 
     Inputs [64, 1]: pixels in [0, 1], line by line. Target: class 0 to 9 at the last step. The images ship with
     scikit-learn; 1,297 of them, drawn by the seed without regard to class, are for training, 200 for validation and
@@ -49,8 +49,8 @@ class SequentialDigits(SequenceDataModule):
     >>> data = SequentialDigits()
     >>> data.setup()
     >>> inputs, targets, _ = next(iter(data.test_dataloader()))
-    >>> inputs.shape, targets.shape, inputs.max().item()
-    (torch.Size([300, 64, 1]), torch.Size([300]), 1.0)
+    >>> (inputs[0, 8:16, 0] * 16).int().tolist(), targets[0].item()  # the second line of a digit, and its class
+    ([0, 7, 15, 9, 13, 7, 0, 0], 2)
     """
 
     def __init__(self, batch_size: int = 128, eval_batch_size: int = 500, seed: int = 0) -> None:
@@ -98,7 +98,7 @@ class _ImageSequences(SequenceDataModule):
             ValueError: ``val_size`` leaves no training image.
         """
         super().check_available()
-        find_images(self.origin, "test", self.data_dir, self.image_shape)
+        self.split_size("test")
 
     def split_size(self, split: str) -> int:
         """Return the number of images of a split, without decoding them."""
@@ -133,7 +133,7 @@ class _ImageSequences(SequenceDataModule):
 
 
 class SequentialMNIST(_ImageSequences):
-    """Tell which digit an image shows, its 28 × 28 pixels read one by one (Le et al. 2015).
+    """Classify the digit that an image shows, its 28 × 28 pixels read one by one (Le et al. 2015).
 
     Inputs [784, 1]: pixels in [0, 1], line by line (sMNIST) or in one fixed order (psMNIST); step t shows pixel
     ``order[t]``. Target: class 0 to 9 at the last step. 55,000 images for training, 5,000 drawn by the seed for
@@ -149,9 +149,6 @@ class SequentialMNIST(_ImageSequences):
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the validation split and of the order of the sequences.
-
-    Raises:
-        ValueError: an argument is outside what is allowed.
 
     >>> SequentialMNIST().task.name, SequentialMNIST(permutation="bit_reversal").task.name
     ('sMNIST', 'psMNIST-bit_reversal')
@@ -189,7 +186,7 @@ class SequentialMNIST(_ImageSequences):
 
 
 class SequentialCIFAR10(_ImageSequences):
-    """Tell what an image shows, its 32 × 32 pixels read one by one: CIFAR-10.
+    """Classify what an image shows, its 32 × 32 pixels read one by one: CIFAR-10.
 
     Inputs [1024, 1] gray (luma as ``PIL``'s mode ``L`` has it) or [1024, 3] colour, in [0, 1], line by line. Target:
     class 0 to 9 at the last step. 45,000 images for training, 5,000 drawn by the seed for validation, the 10,000 test
@@ -204,11 +201,9 @@ class SequentialCIFAR10(_ImageSequences):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the validation split and of the order of the sequences.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
-    >>> SequentialCIFAR10().task.name, SequentialCIFAR10(color=True).task.input_size
-    ('sCIFAR10-gray', 3)
+    >>> red = torch.tensor([255, 0, 0], dtype=torch.uint8).expand(1, 32, 32, 3)
+    >>> [SequentialCIFAR10(color).sequences(red)[0, 0].tolist() for color in (False, True)]  # the first of 1,024 steps
+    [[76], [255, 0, 0]]
     """
 
     origin = Origin("cifar10", "uoft-cs/cifar10", {"img": "image", "label": "class"}, {"train": 50000, "test": 10000})

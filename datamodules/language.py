@@ -128,7 +128,7 @@ class _LanguageModelling(SequenceDataModule):
         return self._streams("train", self.batch_size, self.bptt, whole=False)
 
     def val_dataloader(self) -> list[SequenceLoader]:
-        """Return the validation split and, beside it, the test split, in ``eval_streams`` streams each."""
+        """Return the validation and the test split, in ``eval_streams`` streams each."""
         steps = max(1, self.eval_batch_size // self.eval_streams)
         return [self._streams(split, self.eval_streams, steps, whole=True) for split in ("val", "test")]
 
@@ -170,13 +170,11 @@ class WikiText2(_LanguageModelling):
         eval_batch_size: tokens of one evaluation batch, over all streams; it changes no score.
         seed: decides nothing here: streams are read from their start in each epoch.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> WikiText2().task.output_size, WikiText2("char", embedding_size=None).task.input_size
     (33278, 284)
-    >>> text_tokens([" = Title = \n", ""], by_words=True)
-    ['=', 'Title', '=', '<eos>', '<eos>']
+    >>> words = text_tokens([" = Title = \n", ""], by_words=True)
+    >>> list(zip(words, words[1:]))  # inputs and targets
+    [('=', 'Title'), ('Title', '='), ('=', '<eos>'), ('<eos>', '<eos>')]
     """
 
     origin = Origin(
@@ -248,9 +246,9 @@ class Shakespeare(_LanguageModelling):
         eval_batch_size: characters of one evaluation batch, over all streams; it changes no score.
         seed: decides nothing here: streams are read from their start in each epoch.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
+    >>> text = text_tokens(["To be"], by_words=False)
+    >>> list(zip(text, text[1:]))  # inputs and targets
+    [('T', 'o'), ('o', ' '), (' ', 'b'), ('b', 'e')]
     >>> task = Shakespeare().task
     >>> task.name, task.input_size, task.output_size, round(task.ranked.chance, 2)  # a uniform guess: no data yet
     ('Shakespeare', 66, 66, 6.04)

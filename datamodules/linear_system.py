@@ -38,9 +38,6 @@ class LinearSystem(SyntheticDataModule):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the system, of the data and their order.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> data = LinearSystem(spectral_radius=0.5, order=1, length=3)
     >>> a, b, c = (matrix.item() for matrix in data.system())
     >>> abs(a)

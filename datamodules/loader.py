@@ -44,7 +44,7 @@ class SequenceLoader:
         rank: index of this device.
         world_size: number of devices that share each batch.
 
-    Its ``state_dict`` holds the epoch and the next batch, which Lightning stores in checkpoints and gives back.
+    Its ``state_dict`` holds the epoch and the next batch, which Lightning stores in checkpoints and restores.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SequenceLoader:
             self._epoch, self._position = self._epoch + 1, 0
         batch_at = self.begin_epoch(self._epoch)
         while self._position < len(self):
-            # Counted before the batch is handed out: a checkpoint written while it is used names the next one.
+            # Counted before the batch is used: a checkpoint written while it is used names the next one.
             self._position += 1
             yield batch_at(self._position - 1)
 

@@ -52,13 +52,11 @@ class Music(SequenceDataModule):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the order of training.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> Music().task.name, Music("nottingham").task.steps
     ('JSB', 1792)
-    >>> piano_roll([[21, 108], [], [22]]).nonzero().tolist()
-    [[0, 0], [0, 87], [2, 1]]
+    >>> roll = piano_roll([[21, 108], [], [22]])
+    >>> [part.nonzero().tolist() for part in (roll[:-1], roll[1:])]  # steps and keys of inputs and targets
+    [[[0, 0], [0, 87]], [[1, 1]]]
     """
 
     fixed_splits: ClassVar[bool] = True

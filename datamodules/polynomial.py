@@ -24,7 +24,7 @@ class Polynomial(SyntheticDataModule):
 
     * ``power``: He_k(x_{t-p}) / √k!, the Hermite polynomial, orthonormal under N(0, 1).
     * ``product``: x_{t-p} x_{t-p-1} … x_{t-p-k+1}, the last k inputs.
-    * ``monomial``: x_{t-p}^k, as in the paper's released code; its lower-order parts can be had more cheaply.
+    * ``monomial``: x_{t-p}^k, as in the paper's released code; its lower-order parts are easier.
     * ``sine``: sin(k x_{t-p}), which no finite degree computes.
 
     ``power`` and ``product`` are orthonormal: every polynomial of lower degree scores exactly chance. The first p steps
@@ -46,9 +46,6 @@ class Polynomial(SyntheticDataModule):
         batch_size: sequences of one training batch, over all devices.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
-
-    Raises:
-        ValueError: an argument is outside what is allowed.
 
     >>> signal = torch.tensor([[[2.0], [3.0], [0.5], [1.0]]])
     >>> Polynomial("product", degree=2, delay=0, length=4).target(signal)[0, :, 0].tolist()

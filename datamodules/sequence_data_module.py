@@ -30,7 +30,7 @@ class SequenceDataModule(L.LightningDataModule):
     """A task and its train, validation and test sequences.
 
     Subclasses give ``task`` (which must not need the data) and ``make_sources``. A subclass's constructor takes its own
-    settings first, then ``batch_size``, ``eval_batch_size`` and ``seed``, which it hands on.
+    settings first, then ``batch_size``, ``eval_batch_size`` and ``seed``, which it passes to this one.
 
     Args:
         batch_size: sequences of one training batch, over all devices.
@@ -38,7 +38,8 @@ class SequenceDataModule(L.LightningDataModule):
         seed: seed of data generation, order and splits; part of the experiment, shared by its instances.
 
     Raises:
-        ValueError: a size is not positive, or a training batch is larger than the training split (at ``setup``).
+        ValueError: an argument breaks its rule (in the constructor), or a training batch is larger than the training
+            split (at ``setup``).
 
     >>> from rnnbench.datamodules.adding import Adding
     >>> data = Adding(length=20, train_size=64, batch_size=32)
@@ -72,7 +73,7 @@ class SequenceDataModule(L.LightningDataModule):
         """Return the sources of the splits ``train``, ``val`` and ``test``."""
 
     def check_available(self) -> None:
-        """Check cheaply, before any training, that the data can be had and fill a batch.
+        """Check cheaply, before any training, that the data are there and fill a batch.
 
         Raises:
             DataMissingError: they cannot be had; the message says how to get them.
@@ -121,7 +122,7 @@ class SequenceDataModule(L.LightningDataModule):
         return self._loader("train", self.batch_size, self.seed)
 
     def val_dataloader(self) -> list[SequenceLoader]:
-        """Return the validation split and, beside it, the test split: nothing is chosen on the latter."""
+        """Return the validation and the test split: nothing is chosen on the latter."""
         return [self._loader("val", self.eval_batch_size, None), self._loader("test", self.eval_batch_size, None)]
 
     def test_dataloader(self) -> SequenceLoader:
@@ -158,9 +159,9 @@ class SequenceDataModule(L.LightningDataModule):
         return iter(SequenceLoader(self._sources["train"], self.batch_size, self.seed))
 
     def fingerprint(self) -> str:
-        """Return a short hash of the data: the first sequences of each split as read, and the splits' sizes.
+        """Return a short hash of the data: the splits' sizes, and 64 sequences of each, spread over it, as read.
 
-        Two runs with equal fingerprints saw the same data; call it after ``setup``.
+        Two runs with different fingerprints saw different data; call it after ``setup``.
         """
         digest = hashlib.sha256()
         for split in ("train", "val", "test"):

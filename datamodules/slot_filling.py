@@ -72,14 +72,12 @@ class ATIS(SequenceDataModule):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the order of training.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> task = ATIS(embedding_size=100).task
     >>> task.tokens.vocabulary_size, task.input_size, task.output_size
     (868, 100, 127)
-    >>> [LABELS.index(tag) for tag in ("O", "B-airline_name", "I-airline_name")]
-    [0, 1, 84]
+    >>> words, tags = "to new york", ("O", "B-toloc.city_name", "I-toloc.city_name")
+    >>> dict(zip(words.split(), map(LABELS.index, tags)))  # inputs and targets
+    {'to': 0, 'new': 41, 'york': 124}
     """
 
     fixed_splits: ClassVar[bool] = True

@@ -82,7 +82,7 @@ class RaggedSource:
 
 
 class FreshSource:
-    """Sequences drawn again each epoch.
+    """New sequences each epoch, drawn from named seeds.
 
     They are drawn in blocks of ``BLOCK``, each from a generator named by the axis, the epoch and the block, so that a
     sequence depends on its index alone: not on the batch it is read in, nor on the number of devices. Read in order,

@@ -47,9 +47,6 @@ class StateTracking(SyntheticDataModule):
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of the data and their order.
 
-    Raises:
-        ValueError: an argument is outside what is allowed.
-
     >>> signs = torch.tensor([[[1.0], [-1.0], [1.0], [-1.0]]])
     >>> StateTracking("parity", length=4).target(signs).tolist()
     [[0, 1, 1, 0]]

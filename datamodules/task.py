@@ -103,8 +103,8 @@ class Task:
         loss_steps: half-open range of steps that the loss scores (readout at every step); None for all.
         target_variance: variance of a target over the scored steps, the denominator of ``normalized_mse``.
         tokens: for inputs that are tokens, how the network sees them; None for numbers.
-        carries_state: whether each sequence of a batch goes on where the same row of the batch before stopped, so that
-            the network's state is carried over; the first batch of an epoch starts from the initial state.
+        carries_state: whether each sequence of a batch continues that of the same row of the batch before, so that the
+            network's state is carried over; the first batch of an epoch starts from the initial state.
         labels: names of the K classes, for ``slot_f1``.
 
     >>> error = Metric("mse", "min", chance=1.0, best=0.0)

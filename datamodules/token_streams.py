@@ -42,7 +42,7 @@ class StreamLoader(SequenceLoader):
     """Iterates over a ``TokenSource`` in parallel streams, each batch the next steps of all of them.
 
     The sequence is cut into streams of equal length, of which this device gets its own contiguous part; batch t holds
-    the steps from t · ``steps`` on, so that each row goes on where it stopped in the batch before.
+    the steps from t · ``steps`` on, so that each row continues that of the batch before.
 
     Args:
         source: the tokens.

@@ -334,7 +334,7 @@ def test_without_the_hub_an_earlier_copy_is_used(hub, cache_dir, caplog):
         assert torch.equal(load_images(MNIST, "test", None, (28, 28))[0], online[0])
     assert f"Using the copy {newest}" in caplog.text
     newest.write_bytes(b"")
-    with pytest.raises(DataMissingError, match="the only copy of ylecun/mnist at hand, is damaged"):
+    with pytest.raises(DataMissingError, match="the only copy of ylecun/mnist here, is damaged"):
         load_images(MNIST, "test", None, (28, 28))
 
 
