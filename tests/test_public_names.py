@@ -14,7 +14,8 @@ from rnnbench.datamodules import registered_tasks
 from rnnbench.lit_models.recurrences import registered_recurrences
 
 HEAVY = {"torch", "lightning", "matplotlib", "pydantic", "scipy", "sklearn"}
-OTHERS = {"Network", "Ensemble", "LitSequenceModel", "load_suite", "run_suite", "read_records", "lyapunov_spectrum"}
+OTHERS = {"Network", "Ensemble", "LitSequenceModel", "load_suite", "run_suite", "read_records"}
+OTHERS |= {"use_backend", "current_backend", "lyapunov_spectrum", "hessian_spectrum", "memory_capacity"}
 
 
 def loaded(code: str) -> set[str]:
