@@ -80,45 +80,49 @@ def class_losses(logits: Tensor, classes: Tensor) -> Tensor:
     return -chosen.squeeze(-1).mean(-1)
 
 
-def train_once(
+def training(
     network: nn.Module,
-    inputs: Tensor,
-    classes: Tensor,
+    data: tuple[Tensor, Tensor],
     scan: BackendName = "auto",
     checkpoint_every: CheckpointEvery = None,
-) -> Result:
-    """Compute the loss of every instance and its gradients.
+) -> Callable[[], Result]:
+    """Prepare the loss of every instance and its gradients, computed afresh at each call.
 
     Args:
         network: gives logits [..., B, K].
-        inputs: [B, T, 1].
-        classes: [B].
+        data: inputs [B, T, 1] and classes [B].
         scan: the backend.
         checkpoint_every: steps whose activations are kept at a time; None for all.
 
     Returns:
-        ``loss`` and the gradients by the parameters' names.
+        A function of nothing that returns ``loss`` and the gradients by the parameters' names.
     """
-    network.zero_grad(set_to_none=True)
-    with use_backend(scan, checkpoint_every):
-        losses = class_losses(network(inputs), classes)
-        torch.autograd.backward(losses.sum())
-    gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
-    return {name: tensor.detach().double().numpy() for name, tensor in {"loss": losses, **gradients}.items()}
+    inputs, classes = data
+
+    def work() -> Result:
+        network.zero_grad(set_to_none=True)
+        with use_backend(scan, checkpoint_every):
+            losses = class_losses(network(inputs), classes)
+            torch.autograd.backward(losses.sum())
+        gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
+        found = {"loss": losses, **gradients}
+        return {name.removeprefix("network."): tensor.detach().double().numpy() for name, tensor in found.items()}
+
+    return work
 
 
 def build_loop(case: SequenceCase) -> Callable[[], Result]:
     """Prepare one instance on the plain loop."""
-    network, data = case.network(0), case.data()
-    return lambda: train_once(network, *data, scan="loop")
+    return training(case.network(0), case.data(), "loop")
 
 
 def build_loops_in_turn(case: SequenceCase, instances: int) -> Callable[[], Result]:
     """Prepare M instances on the plain loop, one after the other; the result is stacked, [M, ...]."""
-    networks, data = [case.network(index) for index in range(instances)], case.data()
+    data = case.data()
+    works = [training(case.network(index), data, "loop") for index in range(instances)]
 
     def work() -> Result:
-        results = [train_once(network, *data, scan="loop") for network in networks]
+        results = [each() for each in works]
         return {name: np.stack([result[name] for result in results]) for name in results[0]}
 
     return work
@@ -128,13 +132,8 @@ def build_ensemble(
     case: SequenceCase, instances: int, scan: BackendName = "auto", checkpoint_every: CheckpointEvery = None
 ) -> Callable[[], Result]:
     """Prepare M instances in one ensemble; the result is stacked, [M, ...]."""
-    ensemble, data = Ensemble([case.network(index) for index in range(instances)]), case.data()
-
-    def work() -> Result:
-        result = train_once(ensemble, *data, scan=scan, checkpoint_every=checkpoint_every)
-        return {name.removeprefix("network."): stack for name, stack in result.items()}
-
-    return work
+    ensemble = Ensemble([case.network(index) for index in range(instances)])
+    return training(ensemble, case.data(), scan, checkpoint_every)
 
 
 def build_first_of_ensemble(

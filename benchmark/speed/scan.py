@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble, build_loop, train_once
+from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble, build_loop, training
 from rnnbench.benchmark.speed.contender import Contender, Report, Result, Target
 from rnnbench.benchmark.speed.jax_scan import build_jax
 from rnnbench.datamodules.seeds import derive_seed
@@ -46,8 +46,8 @@ def torch_network(case: SequenceCase, kind: Callable[..., nn.RNNBase]) -> TorchN
 
 def build_torch(case: SequenceCase, kind: Callable[..., nn.RNNBase]) -> Callable[[], Result]:
     """Prepare the network of ``torch.nn``'s layer."""
-    peer, data = torch_network(case, kind), case.data()
-    return lambda: {name.removesuffix("_l0"): value for name, value in train_once(peer, *data).items()}
+    work = training(torch_network(case, kind), case.data())
+    return lambda: {name.removesuffix("_l0"): value for name, value in work().items()}
 
 
 def build_floor(case: SequenceCase) -> Callable[[], Result]:
