@@ -58,13 +58,6 @@ def test_each_measure_task_and_moment_has_a_figure_and_each_task_a_combined_one(
     assert (report.measured, report.failed, report.damaged) == (True, (), [])
 
 
-def test_the_same_records_give_the_same_bytes(written, tmp_path):
-    records, first = written
-    second = write_figures(records, tmp_path)
-    assert [path.name for path in first.written] == [path.name for path in second.written]
-    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(first.written, second.written, strict=True))
-
-
 def test_the_combined_figure_has_the_panels_of_the_paper_and_their_units(written):
     svg = written[1].written[0].read_text(encoding="utf-8")
     for text in (

@@ -120,16 +120,6 @@ def test_every_linked_figure_is_there_and_stale_ones_go(tmp_path):
     assert left == {"theirs.svg", "quick-cpu-Digits-start-spectrum.svg", "quick-cpu-Digits-start-finite-time.svg"}
 
 
-def test_a_second_run_writes_the_same_bytes(tmp_path):
-    put_dynamics(tmp_path / "records", make_record(), *synthetic_dynamics(0.95))
-
-    def written():
-        page_of(tmp_path)
-        return {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
-
-    assert written() == written()
-
-
 def test_a_damaged_side_file_is_listed_and_the_scores_stay(tmp_path):
     record = put_dynamics(tmp_path / "records", make_record(), *synthetic_dynamics(0.95))
     side_path(path_of(tmp_path / "records", record)).write_bytes(b"cut")

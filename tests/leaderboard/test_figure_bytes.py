@@ -7,8 +7,10 @@ from rnnbench.leaderboard.drawing.figure_style import round_coordinates
 from rnnbench.leaderboard.drawing.speed_figure import speed_figure
 from rnnbench.leaderboard.page import write_leaderboard
 from tests.leaderboard.factory import RMSE, make_record, put_dynamics, synthetic_dynamics
+from tests.leaderboard.test_speed_figure import comparison
 
 NUDGES = {
+    "nothing": lambda values: values,
     "last bit up": lambda values: np.nextafter(values, np.inf),
     "last bit down": lambda values: np.nextafter(values, -np.inf),
     "relative 1e-9": lambda values: values * (1 + 1e-9 * np.random.default_rng(1).uniform(-1, 1, np.shape(values))),
@@ -33,7 +35,7 @@ def files_of(folder, nudge):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    return files_of(tmp_path_factory.mktemp("plain"), lambda values: values)
+    return files_of(tmp_path_factory.mktemp("plain"), NUDGES["nothing"])
 
 
 @pytest.mark.parametrize("name", NUDGES)
@@ -47,12 +49,9 @@ def test_noise_of_the_processor_does_not_show(plain, tmp_path, name):
 def test_nor_in_the_figure_of_ratios(name):
     ratios = np.linspace(0.1034, 1.3071, 25)
     first, second = (
-        speed_figure([
-            {"report": "scan", "title": f"case {index}", "timings": [{"name": "C", "ratio": x, "largest_ratio": 0.5}]}
-            for index, x in enumerate(values)
-        ])
+        speed_figure([comparison("scan", f"case {index}", t=float(ratio)) for index, ratio in enumerate(values)])
         for values in (ratios, NUDGES[name](ratios))
-    )  # fmt: skip
+    )
     assert first == second
 
 

@@ -1,3 +1,4 @@
+import functools
 import os
 import random
 import re
@@ -50,91 +51,99 @@ def many():
     ]
 
 
-def test_mean_deviation_and_number_of_instances(tmp_path):
-    page = page_of(tmp_path, *instances(0.9, 0.92, 0.94), *instances(0.5, network="GRU"))
+ACC, ADD = "sMNIST<br>accuracy % ↑", "ADD100<br>RMSE ↓"
+PROTOCOL, COST = "The papers' protocol", "Time and memory"
+adding = functools.partial(instances, task="ADD100", metrics=(RMSE,))
+gru = functools.partial(instances, network="GRU")
+keller = {"source": "keller2024", "model": "iRNN", "task": "ADD100"}
+# What is measured: records, and cells of the page by network, table and column.
+CELLS = {
+    "mean, deviation and number of instances": (
+        [*instances(0.9, 0.92, 0.94), *gru(0.5)],
+        {("LSTM", "Scores", ACC): "**92.00 ± 2.00** (3)", ("GRU", "Scores", ACC): "50.00 (1)"},
+    ),
+    "errors in short scientific form, the smallest best": (
+        [*adding(2e-5, 4e-5), *adding(0.4, 0.4, network="GRU")],
+        {("LSTM", "Scores", ADD): "**3.00e-5 ± 1.4e-5** (2)", ("GRU", "Scores", ADD): "4.00e-1 ± 0 (2)"},
+    ),
+    "ties by rounding all bold": (
+        [*instances(0.91231), *gru(0.91229), *instances(0.9, network="RNN")],
+        {
+            ("LSTM", "Scores", ACC): "**91.23** (1)",
+            ("GRU", "Scores", ACC): "**91.23** (1)",
+            ("RNN", "Scores", ACC): "90.00 (1)",
+        },
+    ),
+    "scores by validation, the papers' protocol by test": (
+        [make_record(val=(0.6, 0.9, 0.8), test=(0.5, 0.7, 0.75))],
+        {("LSTM", "Scores", ACC): "**70.00** (1)", ("LSTM", PROTOCOL, ACC): "75.00 (1)"},
+    ),
+    "missing records": (
+        [*instances(0.9), *adding(0.1, network="GRU")],
+        {("LSTM", "Scores", ADD): "–", ("GRU", "Scores", ACC): "–", ("LSTM", COST, "ADD100"): "–"},
+    ),
+    "diverged instances, never best": (
+        [
+            *instances(0.99),
+            make_record(val=(0.99,), test=(0.99,), instance=1, diverged_at=50),
+            *(make_record(network="RNN", instance=i, diverged_at=150) for i in range(2)),
+            *gru(0.5, 0.5),
+        ],
+        {
+            ("LSTM", "Scores", ACC): "99.00 (1)<br>diverged 1/2",
+            ("RNN", "Scores", ACC): "diverged 2/2",
+            ("GRU", "Scores", ACC): "**50.00 ± 0.00** (2)",
+        },
+    ),
+    "chance and best possible": (
+        [*instances(0.9), *adding(0.1), *adding(0.1, metrics=({**RMSE, "chance": 0.4},), network="GRU")],
+        {
+            ("*chance*", "Scores", ACC): "10.00",
+            ("*chance*", "Scores", ADD): "4.00e-1–4.08e-1",
+            ("*best possible*", "Scores", ACC): "100.00",
+            ("*best possible*", "Scores", ADD): "0",
+        },
+    ),
+    "sizes as ranges": (
+        [*instances(0.9, parameters=11_300), *adding(0.1, parameters=9_880, state_size=100)],
+        {("LSTM", "Scores", "parameters"): "9.9k–11.3k", ("LSTM", "Scores", "state size"): "94–100"},
+    ),
+    "the published number": (
+        instances(0.9, published={"source": TABLE2, "model": "WCRNN_best", "task": "sMNIST"}),
+        {("LSTM", "Scores", ACC): "**90.00** (1)<br>published 98.22"},
+    ),
+    "a published number of another metric": (
+        adding(0.1, published=keller),
+        {("LSTM", "Scores", ADD): "**1.00e-1** (1)<br>published 1e-5 (MSE)"},
+    ),
+    "time and memory": (
+        [
+            make_record(seconds_per_step=0.01, peak_memory_bytes=100 * 2**20),
+            make_record(seconds_per_step=0.03, peak_memory_bytes=200 * 2**20, instance=1),
+        ],
+        {("LSTM", COST, "sMNIST"): "20.0 ms<br>200 MiB"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_show(tmp_path, name):
+    records, cells = CELLS[name]
+    page = page_of(tmp_path, *records)
     assert "## quick, budget `cpu`" in page
-    assert row(page, "LSTM")["sMNIST<br>accuracy % ↑"] == "**92.00 ± 2.00** (3)"
-    assert row(page, "GRU")["sMNIST<br>accuracy % ↑"] == "50.00 (1)"
-
-
-def test_errors_are_in_short_scientific_form_and_the_smallest_is_best(tmp_path):
-    lstm = instances(2e-5, 4e-5, task="ADD100", metrics=(RMSE,))
-    gru = instances(0.4, 0.4, task="ADD100", metrics=(RMSE,), network="GRU")
-    page = page_of(tmp_path, *lstm, *gru)
-    assert row(page, "LSTM")["ADD100<br>RMSE ↓"] == "**3.00e-5 ± 1.4e-5** (2)"
-    assert row(page, "GRU")["ADD100<br>RMSE ↓"] == "4.00e-1 ± 0 (2)"
-
-
-def test_rounded_ties_are_all_bold(tmp_path):
-    page = page_of(tmp_path, *instances(0.91231), *instances(0.91229, network="GRU"), *instances(0.9, network="RNN"))
-    bold = [network for network in ("LSTM", "GRU", "RNN") if "**" in row(page, network)["sMNIST<br>accuracy % ↑"]]
-    assert bold == ["LSTM", "GRU"]
-
-
-def test_scores_take_the_best_validation_value_and_the_protocol_the_best_test_value(tmp_path):
-    page = page_of(tmp_path, make_record(val=(0.6, 0.9, 0.8), test=(0.5, 0.7, 0.75)))
-    column = "sMNIST<br>accuracy % ↑"
-    assert row(page, "LSTM")[column] == "**70.00** (1)"
-    assert row(page, "LSTM", "The papers' protocol")[column] == "75.00 (1)"
-
-
-def test_a_missing_record_is_a_dash(tmp_path):
-    page = page_of(tmp_path, *instances(0.9), *instances(0.1, task="ADD100", network="GRU", metrics=(RMSE,)))
-    assert row(page, "LSTM")["ADD100<br>RMSE ↓"] == "–"
-    assert row(page, "GRU")["sMNIST<br>accuracy % ↑"] == "–"
-    assert row(page, "LSTM", "Time and memory")["ADD100"] == "–"
-
-
-def test_diverged_instances_are_counted_and_never_best(tmp_path):
-    some = [make_record(val=(0.99,), test=(0.99,)), make_record(val=(0.99,), test=(0.99,), instance=1, diverged_at=50)]
-    every = [make_record(network="RNN", instance=i, diverged_at=150) for i in range(2)]
-    page = page_of(tmp_path, *some, *every, *instances(0.5, 0.5, network="GRU"))
-    column = "sMNIST<br>accuracy % ↑"
-    assert row(page, "LSTM")[column] == "99.00 (1)<br>diverged 1/2"
-    assert row(page, "RNN")[column] == "diverged 2/2"
-    assert row(page, "GRU")[column] == "**50.00 ± 0.00** (2)"
-
-
-def test_chance_and_best_possible_are_reference_rows(tmp_path):
-    other = {**RMSE, "chance": 0.4}
-    page = page_of(
-        tmp_path,
-        *instances(0.9),
-        *instances(0.1, task="ADD100", metrics=(RMSE,)),
-        *instances(0.1, task="ADD100", metrics=(other,), network="GRU"),
-    )
-    assert row(page, "*chance*")["sMNIST<br>accuracy % ↑"] == "10.00"
-    assert row(page, "*chance*")["ADD100<br>RMSE ↓"] == "4.00e-1–4.08e-1"
-    assert row(page, "*best possible*")["sMNIST<br>accuracy % ↑"] == "100.00"
-    assert row(page, "*best possible*")["ADD100<br>RMSE ↓"] == "0"
-
-
-def test_parameters_and_state_size_are_ranges_where_they_differ(tmp_path):
-    page = page_of(
-        tmp_path,
-        *instances(0.9, parameters=11_300),
-        *instances(0.1, task="ADD100", metrics=(RMSE,), parameters=9_880, state_size=100),
-    )
-    assert row(page, "LSTM")["parameters"] == "9.9k–11.3k"
-    assert row(page, "LSTM")["state size"] == "94–100"
+    assert {place: row(page, place[0], place[1])[place[2]] for place in cells} == cells
 
 
 def test_tasks_come_in_natural_order_and_metrics_do_not_share_a_column(tmp_path):
     page = page_of(
         tmp_path,
-        *instances(0.1, task="ADD1000", metrics=(RMSE,)),
-        *instances(0.1, task="ADD200", metrics=(RMSE,)),
-        *instances(0.1, task="ADD200", metrics=(MSE,), network="GRU"),
+        *adding(0.1, task="ADD1000"),
+        *adding(0.1, task="ADD200"),
+        *adding(0.1, task="ADD200", metrics=(MSE,), network="GRU"),
     )
     header = [cell for cell in row(page, "LSTM") if "<br>" in cell]
     assert header == ["ADD200<br>MSE ↓", "ADD200<br>RMSE ↓", "ADD1000<br>RMSE ↓"]
     assert len(list((tmp_path / "out" / "figures").iterdir())) == 3
-
-
-def test_the_published_number_stands_beside_ours(tmp_path):
-    published = {"source": TABLE2, "model": "WCRNN_best", "task": "sMNIST"}
-    page = page_of(tmp_path, *instances(0.9, network="WCRNN_best", published=published))
-    assert row(page, "WCRNN_best")["sMNIST<br>accuracy % ↑"] == "**90.00** (1)<br>published 98.22"
 
 
 def test_what_the_source_printed_without_a_record_of_ours_is_published_only(tmp_path):
@@ -160,12 +169,6 @@ def test_a_column_labelled_root_mean_square_has_its_doubt_and_both_metrics(tmp_p
     assert row(page, "LSTM")["ADD100<br>RMSE ↓"].endswith("published 1.0e-6 [1]")
     assert "[1] Labelled root mean square in dubinin2024:Table2, but perhaps a mean square" in page
     assert row(page, "LSTM", "Other metrics")["ADD100<br>MSE ↓"] == "1.00e-2 (1)"
-
-
-def test_a_published_value_of_another_metric_says_so(tmp_path):
-    published = {"source": "keller2024", "model": "iRNN", "task": "ADD100"}
-    page = page_of(tmp_path, *instances(0.1, task="ADD100", metrics=(RMSE,), published=published))
-    assert row(page, "LSTM")["ADD100<br>RMSE ↓"].endswith("published 1e-5 (MSE)")
 
 
 def test_an_unverified_number_is_never_shown(tmp_path):
@@ -195,15 +198,6 @@ def test_iterations_to_minimal_performance_with_the_published_ones(tmp_path):
     assert row(page, "LSTM", table)[column] == "val 150 ± 71 (2)<br>test ≥ 300 ± 0 (2)<br>published 200"
     assert row(page, "GRU", table)[column] == "val > 100 (2)<br>test > 100 (2)"
     assert "Minimal performance was looked for every 100 steps." in page
-
-
-def test_time_and_memory(tmp_path):
-    page = page_of(
-        tmp_path,
-        make_record(seconds_per_step=0.01, peak_memory_bytes=100 * 2**20),
-        make_record(seconds_per_step=0.03, peak_memory_bytes=200 * 2**20, instance=1),
-    )
-    assert row(page, "LSTM", "Time and memory")["sMNIST"] == "20.0 ms<br>200 MiB"
 
 
 def test_notes_name_the_grid_changed_code_other_data_and_hardware(tmp_path):
@@ -282,8 +276,12 @@ def test_a_figure_names_split_metric_unit_and_networks(tmp_path):
         [make_record(val=(1e38, 1e-38), test=(1e38, 1e38), metrics=(MSE,), instance=i) for i in range(2)],
         [make_record(network=f"$a_{i}|*<b> a network with quite a long name", suite="_$") for i in range(40)],
         [make_record(network="_hidden", metrics=(ACCURACY, CROSS_ENTROPY))],
+        [make_record(config={"recurrence": {"class_path": "WCRNN", "init_args": {"r": 10**300}}})],
+        [make_record(lr=[[1]], grid=([[1]], None), hardware={"cores": None, "list": [{}]})],
+        [make_record(seconds_per_step=5e-324, peak_memory_bytes=2**63 - 1, parameters=2**63 - 1)],
+        [make_record(finished_at="0001-01-01T00:00:00+23:59")],
     ],
-    ids=["no curve", "diverged at once", "zeros", "huge", "many odd names", "underscore"],
+    ids=["no curve", "diverged", "zeros", "huge", "names", "underscore", "residual", "settings", "counts", "time"],
 )
 def test_odd_records_make_a_page_too(tmp_path, records):
     page = page_of(tmp_path, *records)
@@ -301,20 +299,6 @@ def test_characters_that_steer_a_terminal_or_a_page_are_shown_as_escapes(tmp_pat
     assert r"a\\x00b\\x1b\[2J\\u202ec" in page
     for figure in (tmp_path / "out" / "figures").iterdir():
         assert any(name in minidom.parse(str(figure)).toxml() for name in ("漢字", r"a\x00b"))  # noqa: S318
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"config": {"recurrence": {"class_path": "WCRNN", "init_args": {"r": 10**300}}}},
-        {"lr": [[1]], "grid": ([[1]], None)},
-        {"seconds_per_step": 5e-324, "peak_memory_bytes": 2**63 - 1, "parameters": 2**63 - 1},
-        {"finished_at": "0001-01-01T00:00:00+23:59"},
-        {"hardware": {"cores": None, "list": [{}]}},
-    ],
-)
-def test_records_with_odd_values_make_a_page(tmp_path, changes):
-    assert row(page_of(tmp_path, make_record(**changes)), "LSTM")
 
 
 def test_two_names_never_share_a_figure(tmp_path):

@@ -68,8 +68,7 @@ def test_scores_are_test_values_at_the_earliest_best_validation_value():
     curve = curve_of("rmse", val=[0.3, 0.1, 0.1, None, 0.2], test=[0.3, 0.15, 0.12, 0.01, 0.25])
     summary = summarise(curve, metrics_of(RMSE), steps=500, interval=100)
     assert summary.best_step == 200
-    assert summary.scores.val == {"rmse": 0.1}
-    assert summary.scores.test == {"rmse": 0.15}
+    assert (summary.scores.val, summary.scores.test) == ({"rmse": 0.1}, {"rmse": 0.15})
     assert summary.best_test == {"rmse": 0.01}
 
 
@@ -79,43 +78,32 @@ def test_larger_is_better_when_the_metric_says_so():
     assert (summary.best_step, summary.scores.test, summary.best_test) == (200, {"accuracy": 0.5}, {"accuracy": 0.9})
 
 
-def test_minimal_performance_is_the_first_evaluation_that_meets_the_threshold():
-    curve = curve_of("rmse", val=[0.3, 0.05, 0.2], test=[0.3, 0.06, 0.2])
-    reached = summarise(curve, metrics_of(MSE, RMSE), steps=320, interval=100).minimal_performance
-    assert reached is not None
-    assert (reached.metric, reached.threshold, reached.interval) == ("rmse", 0.05, 100)
-    assert (reached.val_iterations, reached.val_censored) == (200, False)
-    assert (reached.test_iterations, reached.test_censored) == (320, True)
-    assert summarise(curve, metrics_of(MSE), steps=320, interval=100).minimal_performance is None
-
-
-@pytest.mark.parametrize(("metric", "name"), [(RMSE, "rmse"), (ACCURACY, "accuracy")])
-@pytest.mark.parametrize("steps", [300, 399])
-def test_minimal_performance_never_reached_is_the_last_iteration_of_the_budget_and_censored(metric, name, steps):
-    worse = {"rmse": [0.3, None, 0.0501], "accuracy": [0.1, None, 0.4999]}[name]
-    reached = summarise(curve_of(name, worse, worse), metrics_of(metric), steps, interval=100).minimal_performance
-    assert reached is not None
-    assert (reached.val_iterations, reached.val_censored) == (steps, True)
-    assert (reached.test_iterations, reached.test_censored) == (steps, True)
+@pytest.mark.parametrize(
+    ("metric", "val", "test", "steps", "diverged_at", "reached_on_val", "reached_on_test"),
+    [
+        (RMSE, [0.3, 0.05, 0.2], [0.3, 0.06, 0.2], 320, None, (200, False), (320, True)),
+        (RMSE, [0.3, 0.05], [0.3, 0.2], 200, None, (200, False), (200, True)),
+        (RMSE, [0.3, None, 0.0501], [0.3, None, 0.0501], 300, None, (300, True), (300, True)),
+        (RMSE, [0.3, None, 0.0501], [0.3, None, 0.0501], 399, None, (399, True), (399, True)),
+        (ACCURACY, [0.1, None, 0.4999], [0.1, None, 0.4999], 300, None, (300, True), (300, True)),
+        (ACCURACY, [0.3, 0.4, 0.9], [0.2, 0.5, 0.9], 300, 300, (300, True), (200, False)),
+    ],
+    ids=["first that meets it", "at the last step", "never", "between evaluations", "larger", "diverged before"],
+)
+def test_minimal_performance(metric, val, test, steps, diverged_at, reached_on_val, reached_on_test):
+    curve = curve_of(metric["name"], val, test)
+    reached = summarise(curve, metrics_of(MSE, metric), steps, 100, diverged_at).minimal_performance
+    assert (reached.metric, reached.threshold) == (metric["name"], metric["minimal_performance"])
     assert reached.interval == 100
-
-
-def test_minimal_performance_reached_at_the_last_iteration_is_not_censored():
-    curve = curve_of("rmse", val=[0.3, 0.05], test=[0.3, 0.2])
-    reached = summarise(curve, metrics_of(RMSE), steps=200, interval=100).minimal_performance
-    assert reached is not None
-    assert (reached.val_iterations, reached.val_censored) == (200, False)
-    assert (reached.test_iterations, reached.test_censored) == (200, True)
+    assert (reached.val_iterations, reached.val_censored) == reached_on_val
+    assert (reached.test_iterations, reached.test_censored) == reached_on_test
+    assert summarise(curve, metrics_of(MSE), steps, interval=100).minimal_performance is None
 
 
 def test_nothing_at_or_after_divergence_counts():
     curve = curve_of("accuracy", val=[0.3, 0.4, 0.9], test=[0.2, 0.5, 0.9])
     summary = summarise(curve, metrics_of(ACCURACY), steps=300, interval=100, diverged_at=300)
-    assert summary.best_step == 200
-    assert summary.best_test == {"accuracy": 0.5}
-    assert summary.minimal_performance is not None
-    assert summary.minimal_performance.val_censored
-    assert summary.minimal_performance.val_iterations == 300
+    assert (summary.best_step, summary.best_test) == (200, {"accuracy": 0.5})
 
 
 def test_comparable_leaves_out_time_memory_and_provenance():
