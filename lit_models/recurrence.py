@@ -8,6 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.scan.contract import KernelCall, Scanned
 from rnnbench.lit_models.scan.dispatch import scan
 
@@ -42,16 +43,14 @@ class Recurrence(nn.Module, ABC):
             ValueError: a size is not positive.
         """
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if size < 1:
-                raise ValueError(f"{name} is {size}: give a positive number")
+        check_at_least(1, input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.state_size = hidden_size if state_size is None else state_size
 
     def initial_state(self, batch_size: int) -> Tensor:
         """Return the state [B, S] before the first input: zeros."""
-        # A recurrence may be without parameters; StopIteration would end an epoch without a word.
+        # A recurrence may have no parameters; StopIteration would end an epoch silently.
         like = next(chain(self.parameters(), self.buffers()), None)
         return (torch.empty(0) if like is None else like).new_zeros(batch_size, self.state_size)
 

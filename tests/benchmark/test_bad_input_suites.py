@@ -52,7 +52,7 @@ length_zero: length: 10 -> length: 0 -> ADD/LSTM | length must be at least 2, go
 length_text: length: 10 -> length: ten -> ADD/LSTM | length must be a whole number, got 'ten'
 gamma_negative: gamma: 0.01 -> gamma: -0.01 -> ADD/WC | gamma must be at least 0, got -0.01
 choice: gamma: 0.01 -> form: C -> ADD/WC | form must be 'linear', 'A' or 'B', got 'C'
-hidden_zero: hidden_size: 3 -> hidden_size: 0 -> ADD/LSTM | hidden_size is 0
+hidden_zero: hidden_size: 3 -> hidden_size: 0 -> ADD/LSTM | hidden_size must be at least 1, got 0
 rank_zero: class_path: LSTM, init_args: {hidden_size: 3 -> class_path: SecondOrderRNN, init_args: {hidden_size: 3,
     rank: 0 -> ADD/LSTM | rank must be at least 1, got 0
 k_beyond_length: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k:

@@ -81,7 +81,7 @@ def test_a_gradient_reaches_its_own_instance_only(inputs: torch.Tensor) -> None:
         assert parameter.grad[1].any()
 
 
-def test_a_network_that_overflows_spoils_no_other(inputs: torch.Tensor) -> None:
+def test_a_network_that_overflows_leaves_the_others_alone(inputs: torch.Tensor) -> None:
     alone = networks(RECURRENCES["ElmanRNN"])
     with torch.no_grad():
         alone[1].readout.weight.fill_(torch.inf)

@@ -1,4 +1,4 @@
-"""Network: encoder, recurrence and readout put together, and the recurrence left as it was."""
+"""Network: encoder, recurrence and readout together, the recurrence untouched."""
 
 import pytest
 import torch

@@ -101,7 +101,7 @@ def test_loss_and_gradient_per_instance(loss: str, readout: str, scored: tuple[i
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("loss", ["mse", "rmse"])
-def test_a_perfect_instance_has_no_gradient_and_spoils_no_other(loss: str, dtype: torch.dtype) -> None:
+def test_a_perfect_instance_has_no_gradient_and_leaves_the_others_alone(loss: str, dtype: torch.dtype) -> None:
     targets = torch.randn(4, STEPS, OUTPUTS, dtype=dtype)
     outputs = torch.stack([targets, targets + 0.5]).requires_grad_()
     values, terms = training_loss(make_task(loss), outputs, as_batch(targets))

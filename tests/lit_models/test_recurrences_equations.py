@@ -33,14 +33,14 @@ def antisymmetric(net: AntisymmetricRNN, x: Numbers, h: Numbers, gated: bool) ->
     w = {place: net.upper[k] for k, place in enumerate(places)}
     following = []
     for i in range(UNITS):
-        turned = -net.gamma * h[i]
+        coupled = -net.gamma * h[i]
         for j in range(UNITS):
             if i != j:
-                turned = turned + (w[i, j] if i < j else -w[j, i]) * h[j]
-        step = net.epsilon * torch.tanh(turned + dot(net.input_map.weight[i], x) + net.input_map.bias[i])
+                coupled = coupled + (w[i, j] if i < j else -w[j, i]) * h[j]
+        step = net.epsilon * torch.tanh(coupled + dot(net.input_map.weight[i], x) + net.input_map.bias[i])
         if gated:
             k = UNITS + i
-            step = step * torch.sigmoid(turned + dot(net.input_map.weight[k], x) + net.input_map.bias[k])
+            step = step * torch.sigmoid(coupled + dot(net.input_map.weight[k], x) + net.input_map.bias[k])
         following.append(h[i] + step)
     return following
 
