@@ -48,7 +48,7 @@ def build_data_module(config: Config, data_dir: str | Path | None = None) -> Seq
     return module
 
 
-def recurrence_factory(spec: Config) -> Callable[[int], Recurrence]:
+def recurrence_factory(spec: Mapping[str, Any]) -> Callable[[int], Recurrence]:
     """Return what builds a recurrence for a number of input features.
 
     Args:
@@ -201,8 +201,8 @@ def _arguments(cls: Callable[..., Any], given: Mapping[str, Any], what: str) -> 
         hints = {}
     arguments = {}
     for name, value in given.items():
-        hint = hints.get(name, Any)
-        built = recurrence_factory(dict(value)) if isinstance(value, Mapping) and "class_path" in value else None
+        hint = hints.get(name, tuple if isinstance(value, list) else Any)
+        built = recurrence_factory(value) if isinstance(value, Mapping) and "class_path" in value else None
         try:
             arguments[name] = fitted(value, hint, name, built)
         except ValueError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from rnnbench.benchmark.config.experiment import Config, set_setting
 from rnnbench.benchmark.config.overrides import Draft
@@ -20,6 +20,8 @@ from rnnbench.benchmark.measures.specs import Spec
 
 Grid = dict[str, tuple[Any, ...]]
 
+_RATES = Annotated[list[PositiveFloat], Field(min_length=1)]
+_NUMBERS = Annotated[list[float | list[float]], Field(min_length=1)]  # a range [low, high] is one value
 #: Points of one experiment's grid at most.
 MOST_POINTS = 1_000
 
@@ -85,17 +87,15 @@ def _swept(sweep: Section, path: str, config: Config, cell: str) -> tuple[Any, .
             f"{at}: only training.learning_rate and numbers (float) under recurrence.init_args can be swept, "
             "since instances of one run can differ in nothing else"
         )
-    values = sweep[path]
-    if not isinstance(values, list) or not values:
-        raise UserError(f"{at} must be a list of values, got {shown(values)}")
+    try:
+        fitted(sweep[path], _RATES if head == "training" else _NUMBERS, "values")
+    except ValueError as error:
+        raise UserError(f"{at}: {error}") from error
+    values = tuple(sweep[path])
     for index, value in enumerate(values):
-        try:
-            fitted(value, PositiveFloat if head == "training" else float | list[float], "a value")
-        except ValueError as error:
-            raise UserError(f"{at}: {error}") from error
         if value in values[:index]:
             raise UserError(f"{at}: {shown(value)} is listed twice")
-    return tuple(values)
+    return values
 
 
 def _check_taken(config: Config, spec: Spec, where: str) -> None:

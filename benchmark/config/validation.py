@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    PydanticUserError,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -24,31 +23,20 @@ from rnnbench.benchmark.errors import UserError, nearest, shown
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
+SPEC_FORM = "a mapping with class_path and init_args"
 #: What a value "must be", by pydantic's type of error; the names in braces are what it says of the limit.
 _MUST_BE = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "string_type": "text",
-    "bool_type": "true or false",
-    "none_required": "null",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "a mapping (key: value)",
-    "model_type": "a mapping (key: value)",
-    "path_type": "a path",
-    "callable_type": "a mapping with class_path and init_args",
-    "needs_python_object": "a mapping with class_path and init_args",
-    "is_instance_of": "a mapping with class_path and init_args",
+    **dict.fromkeys(("int_type", "int_from_float"), "a whole number"),
+    **{"float_type": "a number", "finite_number": "a finite number", "none_required": "null"},
+    **{"string_type": "text", "bool_type": "true or false", "path_type": "a path"},
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "a mapping (key: value)"),
+    **dict.fromkeys(("callable_type", "needs_python_object", "is_instance_of"), SPEC_FORM),
     "literal_error": "{expected}",
-    "greater_than": "above {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "below {lt}",
-    "less_than_equal": "at most {le}",
-    "too_short": "a list of at least {min_length}",
-    "too_long": "a list of at most {max_length}",
     "must": "{must}",
+    **{"greater_than": "above {gt}", "greater_than_equal": "at least {ge}"},
+    **{"less_than": "below {lt}", "less_than_equal": "at most {le}"},
+    **{"too_short": "a list of at least {min_length}", "too_long": "a list of at most {max_length}"},
 }
 
 
@@ -125,7 +113,7 @@ def fitted(value: Any, hint: Any, name: str, built: Callable[..., Any] | None = 
 
     Args:
         value: the value as written.
-        hint: the annotation; one that pydantic does not know fits everything.
+        hint: the annotation; what cannot be one fits everything.
         name: of the argument, for messages.
         built: what was made of a value that is a spec.
 
@@ -138,9 +126,10 @@ def fitted(value: Any, hint: Any, name: str, built: Callable[..., Any] | None = 
     Traceback (most recent call last):
     ValueError: k must be a whole number or null, got '3'
     """
-    adapter = _adapter(hint)
-    if adapter is None:
-        return built or value
+    try:
+        adapter = _adapter(hint)
+    except Exception:
+        return built or value  # an annotation may be the user's and fail in any way: the class then checks for itself
     try:
         # In JSON a list is what fits a tuple, and text what fits a path; else nothing is coerced.
         return adapter.validate_python(built) if built else adapter.validate_json(json.dumps(value))
@@ -151,11 +140,8 @@ def fitted(value: Any, hint: Any, name: str, built: Callable[..., Any] | None = 
 
 
 @functools.cache
-def _adapter(hint: Any) -> TypeAdapter[Any] | None:
-    try:
-        return TypeAdapter(hint, config=_STRICT)
-    except (PydanticUserError, TypeError):
-        return None
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=_STRICT)
 
 
 def _explained(error: ValidationError, written: Any, name: str) -> tuple[tuple[Any, ...], str]:
@@ -173,20 +159,17 @@ def _explained(error: ValidationError, written: Any, name: str) -> tuple[tuple[A
         return path, str(first["ctx"]["error"])
     if first["type"] == "missing":
         return path[:-1], f"{setting} is missing"
-    allowed = dict.fromkeys(
-        _MUST_BE[detail["type"]].format_map({key: _limit(value) for key, value in detail.get("ctx", {}).items()})
-        if detail["type"] in _MUST_BE
-        else detail["msg"]
-        for other, detail in found
-        if other == path
-    )
+    allowed = dict.fromkeys(_must_be(detail) for other, detail in found if other == path)
     for key in path:
         written = written[key]
     return path, f"{setting} must be {' or '.join(allowed)}, got {shown(written)}".lstrip()
 
 
-def _limit(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _must_be(detail: ErrorDetails) -> str:
+    limits = {
+        name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in detail.get("ctx", {}).items()
+    }
+    return _MUST_BE[detail["type"]].format_map(limits) if detail["type"] in _MUST_BE else detail["msg"]
 
 
 def _path(detail: ErrorDetails, written: Any) -> tuple[Any, ...]:

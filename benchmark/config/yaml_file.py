@@ -65,7 +65,7 @@ def read_yaml(path: Path) -> Section:
         context = f" ({error.context} begun in line {begun.line + 1})" if error.context and begun else ""
         raise UserError(f"{path}{where}: not valid YAML: {error.problem or error.context}{context}") from error
     if not isinstance(value, Section):
-        raise UserError(f"{path}: holds no mapping (key: value) at its top")
+        raise UserError(f"{path}: must hold a mapping (key: value) at its top")
     return value
 
 

@@ -70,7 +70,7 @@ sweep_size: budgets: -> sweep: {recurrence.init_args.hidden_size: [3, 4]}\nbudge
 sweep_batch: budgets: -> sweep: {training.batch_size: [3, 4]}\nbudgets: -> line 8 | training.learning_rate
 sweep_value: budgets: -> sweep: {training.learning_rate: [0.1, 0]}\nbudgets: -> line 8 | sweep of
     training.learning_rate | must be above 0, got 0
-sweep_empty: budgets: -> sweep: {training.learning_rate: []}\nbudgets: -> line 8 | a list of values
+sweep_empty: budgets: -> sweep: {training.learning_rate: []}\nbudgets: -> line 8 | must be a list of at least 1
 preset_like_a_class: {class_path: LSTM, init_args: {hidden_size: 3}} -> LTSM -> line 5 | unknown preset 'LTSM' | did
     you mean LSTM? | {class_path: NAME, init_args: {...}}
 class_as_preset: {class_path: LSTM, init_args: {hidden_size: 3}} -> LSTM -> line 5 | 'LSTM' is a class, not a preset |
@@ -144,7 +144,7 @@ def _cases(table: str) -> dict[str, tuple[str, str, list[str]]]:
 
 BAD = {
     **_cases(_TABLE),
-    "no_mapping": (GOOD, "just text\n", ["holds no mapping"]),
+    "no_mapping": (GOOD, "just text\n", ["must hold a mapping"]),
     "no_tasks": (GOOD[GOOD.index("tasks") : GOOD.index("networks")], "", ["tasks is missing"]),
     "nul_byte": ("Mine", "\0", ["line 1", "the character '\\x00' is not allowed"]),
     "too_deep": ("title: Mine", f"title: {'[' * 5000}", ["line 1", "nested too deeply"]),
