@@ -18,7 +18,7 @@ from rnnbench.benchmark.measures.specs import Spec, resolve_measures
 from rnnbench.leaderboard.schema import Published
 
 
-def _named(specs: Section) -> Section:
+def _named(specs: Section, info: ValidationInfo) -> Section:
     if not specs:
         raise must("a mapping with at least one name")
     spelt: dict[str, str] = {}
@@ -28,7 +28,8 @@ def _named(specs: Section) -> Section:
             raise wrong(f"{shown(name)} must differ from {shown(other)} in more than capitals", name)
         if not name or not name.isprintable() or set(name) & set("/*?[]\\"):
             raise wrong(f"the name {shown(name)} must be of printable characters, without / * ? [ ] \\", name)
-        if not isinstance(spec, Section | str):
+        # A network may be the name of a preset.
+        if not isinstance(spec, Section) and not (isinstance(spec, str) and info.field_name == "networks"):
             raise wrong(f"{shown(name)} must be a mapping (key: value), got {shown(spec)}", name)
     return specs
 

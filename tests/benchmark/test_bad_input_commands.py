@@ -27,7 +27,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("rnu quick", ["unknown command 'rnu'", "did you mean run?"]),
         ("--verzion", ["'--verzion'", "did you mean --version?"]),
         ("run quik", ["unknown suite 'quik'", "did you mean quick?"]),
-        ("run .", ["suite .", "is a folder", "YAML file"]),
+        ("run .", ["suite .", "YAML file", "got a folder"]),
         ("run smnist.yaml", ["smnist.yaml", "no such file", "did you mean smnist?"]),
         ("run quick --bugdet smoke", ["unknown option '--bugdet'", "did you mean --budget?"]),
         ("run quick --workers=2 --dryrun", ["unknown option '--dryrun'", "did you mean --dry-run?"]),

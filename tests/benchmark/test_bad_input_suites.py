@@ -124,6 +124,7 @@ published_name: budgets: -> published: {source: x, tasks: {AD: y}}\nbudgets: -> 
 validate_never: max_steps: 4 -> max_steps: 4, validate_every: 5 -> ADD/LSTM | training.validate_every must be at most
     max_steps, 4, got 5
 validate_late: max_steps: 4 -> max_epochs: 2, validate_every: 65 -> ADD/LSTM | must be at most 64, all steps, got 65
+task_text: {class_path: Adding, init_args: {length: 10, train_size: 500}} -> Adding -> line 3 | 'ADD' must be a mapping
 k_text: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k: x,
     recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k must be a whole number, got 'x'
 layers_many: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {preset:
