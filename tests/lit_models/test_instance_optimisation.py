@@ -36,7 +36,7 @@ def make_stacks() -> list[Tensor]:
 
 
 def split(stacks: list[Tensor], index: int) -> list[Tensor]:
-    return [torch.nn.Parameter(stack.detach()[index].csingle()) for stack in stacks]
+    return [torch.nn.Parameter(stack.detach()[index].clone()) for stack in stacks]
 
 
 def gradients() -> Iterator[list[Tensor]]:
@@ -52,7 +52,7 @@ def unit_rate(name: str, stacks: list[Tensor], weight_decay: float = 0.0) -> Opt
 
 def advance(optimizer: Optimizer, parameters: list[Tensor], grads: list[Tensor]) -> None:
     for parameter, gradient in zip(parameters, grads, strict=True):
-        parameter.grad = gradient.csingle()
+        parameter.grad = gradient.clone()
     optimizer.step()
 
 
@@ -86,16 +86,14 @@ def test_a_rate_per_instance_is_torchs_step_with_that_rate(name: str, weight_dec
 def test_complex_weights_are_trained_too(name: str) -> None:
     stack = torch.nn.Parameter(torch.randn(SIZE, 3, dtype=torch.complex128))
     alone, rates = split([stack], 2), torch.tensor(RATES, dtype=torch.float64)
-    optimizer, single = (
-        unit_rate(name, [stack]),
-        OPTIMIZERS[name](alone, lr=RATES[2], weight_decay=0, **SETTINGS[name]),
-    )
+    optimizer = unit_rate(name, [stack])
+    plain = OPTIMIZERS[name](alone, lr=RATES[2], weight_decay=0, **SETTINGS[name])
     for _ in range(STEPS):
         step = InstanceStep(optimizer)
         gradient = torch.randn_like(stack)
         advance(optimizer, [stack], [gradient])
         assert step.finish(rates, ALL).all()
-        advance(single, alone, [gradient[2]])
+        advance(plain, alone, [gradient[2]])
     close(stack.detach()[2], alone[0].detach())
 
 
@@ -105,7 +103,7 @@ def run_with_frozen(name: str, alive_at: list[Tensor], rates: Tensor) -> tuple[l
     optimizer = unit_rate(name, stacks, weight_decay=0.1)
     for alive, grads in zip(alive_at, gradients(), strict=False):
         step = InstanceStep(optimizer)
-        # What a diverging instance would have: everything that comes of it must be taken back.
+        # What a diverging instance would have: everything that follows from it must be restored.
         broken = [torch.where(alive.view(-1, *[1] * (g.dim() - 1)), g, torch.nan) for g in grads]
         advance(optimizer, stacks, broken)
         step.finish(rates, alive)
@@ -139,7 +137,7 @@ def test_weights_that_overflow_are_restored_and_reported(name: str) -> None:
     torch.manual_seed(6)
     stacks = make_stacks()
     optimizer = unit_rate(name, stacks)
-    start = [stack.detach().csingle() for stack in stacks]
+    start = [stack.detach().clone() for stack in stacks]
     step = InstanceStep(optimizer)
     advance(optimizer, stacks, [torch.ones_like(stack) for stack in stacks])
     assert step.finish(rates, ALL).tolist() == [True, False, True, True]
@@ -157,7 +155,7 @@ def test_clipping_is_torchs_on_each_instance(largest: float | None) -> None:
         stack.grad = torch.randn_like(stack) * factor * sizes
     for index, parameters in enumerate(alone):
         for parameter, stack in zip(parameters, stacks, strict=True):
-            parameter.grad = stack.grad[index].csingle()
+            parameter.grad = stack.grad[index].clone()
     norms = gradient_norms(stacks)
     expected = [torch.nn.utils.clip_grad_norm_(each, math.inf if largest is None else largest) for each in alone]
     close(norms, torch.stack(expected))
