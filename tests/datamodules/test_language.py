@@ -79,9 +79,6 @@ def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(fold
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bptt": 0}, "bptt must be at least 1, got 0"),
-        ({"eval_streams": 0}, "eval_streams must be at least 1, got 0"),
-        ({"embedding_size": 0}, "embedding_size must be at least 1, got 0"),
         ({"vocabulary_size": 1}, "vocabulary_size must be at least 2, got 1"),
         ({"embedding_size": None, "tied": True}, "tied must be False without an embedding_size"),
     ],

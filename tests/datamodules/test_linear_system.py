@@ -37,9 +37,6 @@ def test_the_seed_decides_the_system():
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("radius", [0.0, -1.0, float("inf"), float("nan")])
-def test_impossible_radii_are_refused(radius):
-    with pytest.raises(ValueError, match=r"spectral_radius must be (above 0|a finite number), got"):
-        LinearSystem(radius)
+def test_a_system_that_explodes_is_refused():
     with pytest.raises(ValueError, match="beyond double precision"):
         LinearSystem(1e10, length=100)

@@ -93,10 +93,8 @@ def test_names_tell_settings_apart():
     [
         ({"kind": "hermite"}, "unknown kind 'hermite': known are 'power', 'product', 'monomial', 'sine'"),
         ({"kind": "prodct"}, "did you mean 'product'"),
-        ({"degree": 0}, "degree must be at least 1, got 0"),
-        ({"delay": -1}, "delay must be at least 0, got -1"),
-        ({"length": 0}, "length must be at least 1, got 0"),
-        ({"width": 0}, "width must be at least 1, got 0"),
+        ({"degree": 1001}, "degree must be at most 1000, got 1001"),
+        ({"kind": "monomial", "degree": 29}, "degree must be at most 28 for kind 'monomial', got 29"),
         ({"delay": 24}, "length must be at least 25, .* kind 'power', degree 2 and delay 24, got 24"),
         ({"kind": "product", "degree": 25, "delay": 0}, "length must be at least 25, .*, got 24"),
     ],

@@ -139,15 +139,6 @@ def test_splits_seeds_and_tasks_have_streams_of_their_own():
     assert len(torch.stack(streams).unique(dim=0)) == 7
 
 
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [("train_size", 0), ("val_size", -1), ("test_size", 0), ("batch_size", 0), ("eval_batch_size", 0)],
-)
-def test_sizes_are_checked(argument, value):
-    with pytest.raises(ValueError, match=f"{argument} must be at least 1, got {value}"):
-        Adding(**{argument: value})
-
-
 def test_a_batch_larger_than_the_training_set_is_refused():
     with pytest.raises(ValueError, match="batch_size must be at most 10, the training sequences, got 11"):
         modules(train_size=10, batch_size=11)
