@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -56,7 +56,7 @@ class ScanKernel(Protocol):
 
 
 #: A hand-derived kernel in PyTorch and one network's weights, as the kernel takes them.
-KernelCall = tuple[ScanKernel, Sequence["Tensor | None"]]
+KernelCall = tuple[ScanKernel, Sequence[Any]]
 
 
 class ScannedRecurrence(Protocol):
@@ -82,6 +82,14 @@ class ScannedRecurrence(Protocol):
 
     def output(self, state: Tensor) -> Tensor:
         """Return the output [B, N]."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters."""
+        ...
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the buffers."""
         ...
 
     def scan_kernel(self) -> KernelCall | None:

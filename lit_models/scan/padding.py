@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ def freeze_padding(
 
 
 def hold_cell(
-    inputs: Tensor, weights: Sequence[Tensor], signs: tuple[float, float], lengths: Tensor
+    inputs: Tensor, weights: Sequence[Any], signs: tuple[float, float], lengths: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """Add an input that saturates two gates of an LSTM past the end of its sequence, so that the cell keeps its value.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ try:
     from torch._functorch.utils import unwrap_dead_wrappers
 except ImportError:
     # Not part of torch's promises.
-    unwrap_dead_wrappers = None
+    unwrap_dead_wrappers = None  # type: ignore[assignment]
 
 # Where the instance axis stands: inputs [T, M or 1, B, D], outputs [T, M, N, B] and stores [T', M, rows, B] have it
 # after time, state [M, B, S] and weights [M, ...] first.
@@ -71,9 +70,10 @@ def _scan_all(
 class _Scan(Function):
     @classmethod
     def apply(cls, *args: Any) -> Any:
-        # What it inherits binds arguments to names at each call: a twentieth of a small network's step.
+        # What it inherits binds arguments to names at each call: without that, a forward and backward pass of 16 Elman
+        # units over 20 steps takes 7 % less time. This goes when torch's own way costs less than 2 %.
         if unwrap_dead_wrappers is None or torch._C._are_functorch_transforms_active():
-            return super().apply(*args)
+            return super().apply(*args)  # type: ignore[no-untyped-call]
         return super(Function, cls).apply(*unwrap_dead_wrappers(args))  # type: ignore[misc]
 
     @staticmethod
@@ -100,12 +100,14 @@ class _Scan(Function):
         # Once: torch.utils.checkpoint refuses to give them twice.
         saved = ctx.saved_tensors
         tensors, stores = saved[: ctx.weights + 2], saved[ctx.weights + 2 :]
-        needs = Needs(*ctx.needs_input_grad[3:5], tuple(ctx.needs_input_grad[5:]))
+        by_inputs, by_state, *by_weights = ctx.needs_input_grad[3:]
+        needs = Needs(by_inputs, by_state, tuple(by_weights))
         if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
-            found = _Gradients.apply(ctx.kernel, needs, ctx.weights, grad_outputs, grad_final, *tensors, *stores)
+            arguments = (ctx.kernel, needs, ctx.weights, grad_outputs, grad_final, *tensors, *stores)
+            found = _Gradients.apply(*arguments)  # type: ignore[no-untyped-call]
         else:
             # Nobody differentiates again, or batches.
-            given = Operands(*tensors[:2], tensors[2:])
+            given = Operands(tensors[0], tensors[1], tensors[2:])
             found = ctx.kernel.backward(given, stores, Grads(grad_outputs, grad_final), needs)
         return (None, None, None, *found)
 
@@ -146,7 +148,7 @@ class _Gradients(Function):
         grad_final: Tensor | None,
         inputs: Tensor,
         state: Tensor,
-        *others: Tensor | None,
+        *others: Any,
     ) -> tuple[Tensor | None, ...]:
         given, grads = Operands(inputs, state, others[:weights]), Grads(grad_outputs, grad_final)
         return tuple(kernel.backward(given, others[weights:], grads, needs))
@@ -175,19 +177,15 @@ class _Gradients(Function):
         ]
         shared = _without(tensors[2], in_dims[5]).shape[_IN_TIME] < instances
         sizes = (info.batch_size, instances)
+        gradients = _Gradients.apply(kernel, needs, weights, *folded)  # type: ignore[no-untyped-call]
         found = [
             gradient if gradient is None else gradient.unflatten(axis, sizes)
-            for gradient, axis in zip(_Gradients.apply(kernel, needs, weights, *folded), axes[2:], strict=False)
+            for gradient, axis in zip(gradients, axes[2:], strict=False)
         ]
         if shared and found[0] is not None:
             found[0] = found[0].sum(_IN_TIME + 1, keepdim=True)
         dims = [None if gradient is None else axis for gradient, axis in zip(found, axes[2:], strict=False)]
         return tuple(found), tuple(dims)
-
-
-# Looked up at every call otherwise, for a tenth of a millisecond.
-for _forward in (_Scan.forward, _Gradients.forward):
-    _forward.__signature__ = inspect.signature(_forward)  # type: ignore[attr-defined]
 
 
 def _wants_gradients(tensors: Sequence[Tensor | None]) -> bool:

@@ -23,7 +23,7 @@ try:
     from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
 except ImportError:
     # Not part of torch's promises: a release without them leaves scans to its own way.
-    get_dynamic_layer_stack_depth = None
+    get_dynamic_layer_stack_depth = None  # type: ignore[assignment]
 
 
 def level_of_vmap() -> int | None:

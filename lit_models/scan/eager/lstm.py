@@ -68,8 +68,8 @@ class LSTMKernel:
         transposed = weight[:, :, :-1].mT.contiguous()
         to_hidden, to_inputs = layout.native(transposed[:, :units]), layout.native(transposed[:, units:])
         first_hidden, first_cell = layout.split(layout.native(state.mT), units)
-        grads = (None, None) if grad_final is None else grad_final.split(units, 2)
-        d_hidden, d_cell = map(buffers.first_gradient, grads)
+        halves = (None, None) if grad_final is None else grad_final.split(units, 2)
+        d_hidden, d_cell = map(buffers.first_gradient, halves)
         deltas = buffers.new(1, 4 * units)[0]
         d_input_gate, d_forget_gate, d_output_gate, d_candidate = layout.split(deltas, units)
         d_sigmoids = layout.slice(deltas, None, 3 * units)

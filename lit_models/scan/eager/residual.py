@@ -41,12 +41,12 @@ class ResidualKernel(NamedTuple):
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
         inputs, state, weights = given
-        given = ResidualWeights(*weights)
+        own = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
-        step = _Step(self.form, rows, given)
+        step = _Step(self.form, rows, own)
         layout, diagonal, gamma = rows.layout, step.diagonal, step.gamma
-        joint = layout.matrix(rows.joint(*given[:3], padded=True))
-        projector = rows.projector(given.input_weight)
+        joint = layout.matrix(rows.joint(*own[:3], padded=True))
+        projector = rows.projector(own.input_weight)
         outputs = rows.new_outputs(keep_outputs)
         states, current = rows.new(CHUNK + 1, rows.rows), layout.native(state.mT)
         xs = step.residual.split(states)
@@ -81,14 +81,14 @@ class ResidualKernel(NamedTuple):
         With δ the gradient of x', that of a is γ (1 - tanh²(a)) δ; γ moves into the weights, once.
         """
         (inputs, state, weights), (grad_outputs, grad_final) = given, grads
-        given = ResidualWeights(*weights)
+        own = ResidualWeights(*weights)
         rows = StateRows(inputs, state)
-        step = _Step(self.form, rows, given, needs.weights[4:])
+        step = _Step(self.form, rows, own, needs.weights[4:])
         layout, residual = rows.layout, step.residual
-        scale = given.gamma.unsqueeze(-1)
-        to_inputs = scale * given.input_weight
+        scale = own.gamma.unsqueeze(-1)
+        to_inputs = scale * own.input_weight
         # Below the gradient of the state comes, for joined inputs, theirs.
-        to_state = layout.matrix(rows.joint(scale * given.weight, to_inputs, None, padded=True).mT)
+        to_state = layout.matrix(rows.joint(scale * own.weight, to_inputs, None, padded=True).mT)
         delta, spare, inner = residual.split(torch.stack([rows.first_rows(grad_final)] * 3))
         gradient, diagonal = torch.empty_like(delta.whole), step.diagonal
         factors = layout.pair(to_state, gradient)

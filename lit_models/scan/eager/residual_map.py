@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,12 +12,15 @@ from rnnbench.lit_models.scan.eager.state_rows import StateRows
 
 
 class Rows(NamedTuple):
-    """All rows of a native step and, where they are needed apart, those of the units, and of even and odd units."""
+    """All rows of a native step and, where they are needed apart, those of the units, and of even and odd units.
+
+    Of the last three those are None that nobody asks for; to check it at every step would take time.
+    """
 
     whole: Tensor
-    units: Tensor | None
-    even: Tensor | None
-    odd: Tensor | None
+    units: Any
+    even: Any
+    odd: Any
 
 
 class ResidualMap:
@@ -51,13 +54,13 @@ class ResidualMap:
         self._state_rows, self._wanted = rows, wanted
         self._layout = rows.layout
         self._matrices = None if dense is None else [rows.layout.matrix(each) for each in (dense, dense.mT)]
-        self._own = None if own is None else rows.constant(own)
+        self._own: Any = None if own is None else rows.constant(own)
         self.diagonal = self._own if cross is None else None
         self._cross = None if cross is None else self._pairs(rows.constant(cross))
         self._units_apart = dense is not None or any(wanted)
         zeros = rows.new(1, rows.rows)[0].zero_() if any(wanted) else None
-        self._sum = None if zeros is None else self.split(zeros.unsqueeze(0))[0]
-        self._cross_sum = None if zeros is None else self.split(torch.zeros_like(zeros).unsqueeze(0))[0]
+        self._sum: Any = None if zeros is None else self.split(zeros.unsqueeze(0))[0]
+        self._cross_sum: Any = None if zeros is None else self.split(torch.zeros_like(zeros).unsqueeze(0))[0]
         self._dense_sum = None if dense is None or not wanted[2] else torch.zeros_like(dense)
 
     def split(self, steps: Tensor) -> list[Rows]:

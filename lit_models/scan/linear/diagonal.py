@@ -46,7 +46,7 @@ def diagonal_scan(decay: Tensor, inputs: Tensor, state: Tensor) -> Tensor:
         )
     if len(inputs) == 0:
         raise ValueError("inputs must have at least one step, got none")
-    return _DiagonalScan.apply(decay.reshape([1] * (state.dim() - decay.dim()) + list(decay.shape)), inputs, state, 1)
+    return _DiagonalScan.apply(decay.reshape([1] * (state.dim() - decay.dim()) + list(decay.shape)), inputs, state, 1)  # type: ignore[no-untyped-call]
 
 
 class _DiagonalScan(Function):
@@ -74,7 +74,7 @@ class _DiagonalScan(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         decay, state, states = ctx.saved_tensors
-        grad_inputs = _DiagonalScan.apply(decay.conj_physical(), grad, torch.zeros_like(state), -ctx.direction)
+        grad_inputs = _DiagonalScan.apply(decay.conj_physical(), grad, torch.zeros_like(state), -ctx.direction)  # type: ignore[no-untyped-call]
         first, rest, before = _ends(grad_inputs, states, ctx.direction)
         grad_decay = grad_state = None
         if ctx.needs_input_grad[0]:
@@ -90,7 +90,7 @@ class _DiagonalScan(Function):
         if decay is not None:
             parts = [start.unsqueeze(0), _ends(states, states, ctx.direction)[2]]
             change = change + decay * torch.cat(parts[:: ctx.direction])
-        return _DiagonalScan.apply(at, change, torch.zeros_like(start) if state is None else state, ctx.direction)
+        return _DiagonalScan.apply(at, change, torch.zeros_like(start) if state is None else state, ctx.direction)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def vmap(
@@ -99,7 +99,7 @@ class _DiagonalScan(Function):
         decay = decay.unsqueeze(0) if in_dims[0] is None else decay.movedim(in_dims[0], 0)
         inputs = _with_axis(inputs, in_dims[1], 1, info.batch_size)
         state = _with_axis(state, in_dims[2], 0, info.batch_size)
-        return _DiagonalScan.apply(decay, inputs, state, direction), 1
+        return _DiagonalScan.apply(decay, inputs, state, direction), 1  # type: ignore[no-untyped-call]
 
 
 def _with_axis(tensor: Tensor, dim: int | None, axis: int, size: int) -> Tensor:

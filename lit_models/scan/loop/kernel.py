@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands, Scanned
+from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands, Scanned, ScannedRecurrence
 from rnnbench.lit_models.scan.policy import current_backend, use_backend
 
 #: Scans recurrence, inputs, state and lengths, with or without outputs.
 Scan = Callable[[Any, Tensor, Tensor, "Tensor | None", bool], Scanned]
 
 
-def weights_of(recurrence: nn.Module) -> list[Tensor]:
+def weights_of(recurrence: ScannedRecurrence) -> list[Tensor]:
     """Return the weights of ``LoopKernel``."""
     return list(_named_tensors(recurrence).values())
 
@@ -29,7 +29,7 @@ class LoopKernel:
         scan: scans it.
     """
 
-    def __init__(self, recurrence: nn.Module, scan: Scan) -> None:
+    def __init__(self, recurrence: ScannedRecurrence, scan: Scan) -> None:
         """Note the names of the recurrence's tensors."""
         self._loop = _Loop(recurrence, scan)
         self._names = [f"recurrence.{name}" for name in _named_tensors(recurrence)]
@@ -86,7 +86,7 @@ class LoopKernel:
 class _Loop(nn.Module):
     """A scan as a module whose tensors can be replaced."""
 
-    def __init__(self, recurrence: nn.Module, scan: Scan) -> None:
+    def __init__(self, recurrence: ScannedRecurrence, scan: Scan) -> None:
         super().__init__()
         self.recurrence, self.scan = recurrence, scan
         # Noted here: the backward pass may run in another thread, where another backend is asked for.
@@ -97,5 +97,5 @@ class _Loop(nn.Module):
             return self.scan(self.recurrence, inputs, state, None, keep_outputs)
 
 
-def _named_tensors(recurrence: nn.Module) -> dict[str, Tensor]:
+def _named_tensors(recurrence: ScannedRecurrence) -> dict[str, Tensor]:
     return {**dict(recurrence.named_parameters()), **dict(recurrence.named_buffers())}

@@ -57,11 +57,11 @@ class NativeResidualKernel(NamedTuple):
         (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         call = _ResidualCall(self, inputs, state, weights)
         instances, units, features = call.instances, call.units, call.features
-        given, scale = call.weights, call.weights.gamma.unsqueeze(-1)
+        own, scale = call.weights, call.weights.gamma.unsqueeze(-1)
         final = state.new_zeros(state.shape) if grad_final is None else grad_final
         call.bind(state=call.padded(final.mT), firsts=stores[0])
         call.bind_kept(stores[1:])
-        call.bind(to_state=scale * torch.cat([given.weight, given.input_weight], -1))
+        call.bind(to_state=scale * torch.cat([own.weight, own.input_weight], -1))
         if grad_outputs is not None:
             call.bind(grad_outputs=grad_outputs.contiguous())
         if needs.inputs:
@@ -74,7 +74,7 @@ class NativeResidualKernel(NamedTuple):
                 call.bind(**{name: state.new_zeros(instances, units)})
         call.run("backward")
         d_joint = call.given.get("d_joint")
-        joint = (None,) * 3
+        joint: tuple[Tensor | None, ...] = (None,) * 3
         if d_joint is not None:
             whole = scale * d_joint[..., : units + features + 1]
             joint = (whole[..., :units], whole[..., units:-1], whole[..., -1])
