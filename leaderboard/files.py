@@ -47,7 +47,7 @@ def read_file(path: Path, largest: int, refusal: type[FileError] = FileError) ->
         raise refusal(path, f"cannot be read: {error.strerror}") from error
     size = max(status.st_size, len(content))
     if size > largest:
-        raise refusal(path, f"must have at most {largest >> 20} MiB, got more ({size} bytes or beyond)")
+        raise refusal(path, f"must be at most {largest >> 20} MiB, got {size} bytes")
     return content
 
 

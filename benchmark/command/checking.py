@@ -41,7 +41,7 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
     path = Path(given)
     if path.is_dir():
         records, problems = find_records(path)
-        yield from (f"{path / problem.path}: {problem.reason}" for problem in problems)
+        yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
             yield from _arrays_problem(path_of(path, record), record)
         if not records and not problems:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
+from rnnbench.leaderboard.files import read_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _ORDER = ("scan", "linear", "ensemble", "suite", "overhead", "lyapunov")
 #: Words of titles that are true of nearly all and would crowd the labels.
 _UNDERSTOOD = ("forward and backward of ", ", forward and backward", ", float32")
+_LARGEST_REPORT = 16 * 2**20
 _INCHES_PER_BAR, _INCHES_PER_PANEL = 0.21, 0.55
 
 
@@ -83,11 +85,11 @@ def read_comparisons(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
+            listed = json.loads(read_file(path, _LARGEST_REPORT))
             if not isinstance(listed, list):
-                raise TypeError("no list")
+                raise TypeError("not a list")
             bars(listed)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}: not written by rnnbench speed ({type(error).__name__}: {error})") from error
         found += listed
     return found

@@ -56,7 +56,7 @@ def test_committed_reports_are_all_read() -> None:
     assert [len(found) for found in bars(read_comparisons(COMMITTED / "gpu")).values()] == [5]
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "[1]", json.dumps([{"title": "x"}])])
+@pytest.mark.parametrize("content", ["{", "{}", "[1]", "[" * 9999, json.dumps([{"title": "x"}])])
 def test_a_file_that_is_no_report_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"other\.json: not written by rnnbench speed"):
