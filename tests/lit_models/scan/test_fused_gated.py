@@ -209,7 +209,7 @@ def test_in_float32_it_is_about_as_exact_as_the_loop(cell):
 
 
 @CELLS
-def test_half_precision_and_autocast_walk_the_loop(cell):
+def test_half_precision_and_autocast_run_the_loop(cell):
     recurrence = cell(2, 3)
     assert takes_loop(recurrence.bfloat16(), torch.ones(5, 4, 2).bfloat16())
     recurrence.float()

@@ -1,4 +1,4 @@
-"""The compiled walks: that they are there, what they refuse, and numbers that are not numbers."""
+"""The compiled kernels: that they are there, what they refuse, and numbers that are not numbers."""
 
 import copy
 import ctypes
@@ -30,8 +30,8 @@ from rnnbench.lit_models.scan.policy import use_backend
 compiled = pytest.mark.skipif(find_library()[0] is None, reason="nothing is compiled")
 
 
-def walk_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
-    """The walk that a recurrence takes, a WCRNN if none is given."""
+def kernel_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
+    """The kernel that scans a recurrence, a WCRNN if none is given."""
     recurrence = (recurrence or WCRNN(1, 6, residual)).to(dtype)
     with (
         use_backend(name),
@@ -116,15 +116,15 @@ def test_a_stale_build_is_refused_with_the_way_to_rebuild(what, new, refusal, mo
 
 @compiled
 def test_taken_for_what_it_can_do():
-    assert isinstance(walk_for(batch=8), NativeResidualKernel)
-    assert isinstance(walk_for(batch=4, dtype=torch.float64), NativeResidualKernel)
-    assert isinstance(walk_for(batch=8, name="eager"), ResidualKernel)
-    assert isinstance(walk_for(batch=8, residual="orthogonal"), ResidualKernel)
-    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6)), NativeLSTMKernel)
-    assert isinstance(walk_for(batch=8, recurrence=LSTM(1, 6), name="eager"), LSTMKernel)
-    assert isinstance(walk_for(batch=8, recurrence=URLSTM(1, 6)), URLSTMKernel)
+    assert isinstance(kernel_for(batch=8), NativeResidualKernel)
+    assert isinstance(kernel_for(batch=4, dtype=torch.float64), NativeResidualKernel)
+    assert isinstance(kernel_for(batch=8, name="eager"), ResidualKernel)
+    assert isinstance(kernel_for(batch=8, residual="orthogonal"), ResidualKernel)
+    assert isinstance(kernel_for(batch=8, recurrence=LSTM(1, 6)), NativeLSTMKernel)
+    assert isinstance(kernel_for(batch=8, recurrence=LSTM(1, 6), name="eager"), LSTMKernel)
+    assert isinstance(kernel_for(batch=8, recurrence=URLSTM(1, 6)), URLSTMKernel)
     # Of few sequences most of a vector would be padding.
-    assert isinstance(walk_for(batch=7), ResidualKernel)
+    assert isinstance(kernel_for(batch=7), ResidualKernel)
 
 
 @compiled
@@ -179,7 +179,7 @@ def test_the_error_of_tanh_in_single_precision_does_not_keep_its_sign(capability
 
 @compiled
 @pytest.mark.parametrize("batch", [8, 33])
-def test_an_lstm_in_single_precision_is_as_exact_as_the_walk_in_pytorch(batch):
+def test_an_lstm_in_single_precision_is_as_exact_as_the_kernel_in_pytorch(batch):
     torch.manual_seed(0)
     exact, inputs = LSTM(2, 47).double(), torch.randn(200, batch, 2, dtype=torch.float64)
     single = copy.deepcopy(exact).float()
@@ -258,7 +258,7 @@ def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeyp
 
 def test_without_a_build_walks_go_on_in_pytorch():
     with mock.patch.object(availability, "find_library", return_value=(None, "its kernels were not compiled")):
-        assert isinstance(walk_for(batch=8), ResidualKernel)
+        assert isinstance(kernel_for(batch=8), ResidualKernel)
         with use_backend("native"), pytest.raises(RuntimeError, match="its kernels were not compiled"):
             WCRNN(1, 6)(torch.zeros(3, 8, 1))
 
