@@ -112,6 +112,8 @@ class LitSequenceModel(L.LightningModule):
         check_choice("schedule", schedule, get_args(ScheduleName))
         check_at_least(0, warmup_steps=warmup_steps)
         check_number("weight_decay", weight_decay, low=0)
+        if len(betas) != 2:
+            raise ValueError(f"betas must be two numbers, got {len(betas)}")
         for name, decay in (("momentum", momentum), ("betas[0]", betas[0]), ("betas[1]", betas[1])):
             if not 0 <= decay < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {decay}")
@@ -119,9 +121,10 @@ class LitSequenceModel(L.LightningModule):
             check_number("gradient_clip_norm", gradient_clip_norm, above=0)
         self.task = task
         self.instances = tuple(instances)
+        check_at_least(0, **{f"instances[{index}]": number for index, number in enumerate(self.instances)})
         size = len(self.instances)
         factories = [recurrence] * size if callable(recurrence) else list(recurrence)
-        rates = [float(learning_rate)] * size if isinstance(learning_rate, (int, float)) else list(learning_rate)
+        rates = list(learning_rate) if isinstance(learning_rate, Sequence) else [learning_rate] * size
         if not size == len(factories) == len(rates):
             raise ValueError(
                 f"recurrence and learning_rate must be one for all or one for each of {size} instances, "

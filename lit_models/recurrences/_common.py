@@ -19,8 +19,21 @@ def identity(values: Tensor) -> Tensor:
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": identity}
 
 
+def check_fits(**values: float) -> None:
+    """Check that numbers stay finite in the type of the weights, and positive ones positive.
+
+    Raises:
+        ValueError: names the first that does not.
+    """
+    for name, value in values.items():
+        stored = torch.tensor(float(value)).item()
+        if not math.isfinite(stored) or (stored == 0 and value != 0):
+            raise ValueError(f"{name} must fit {torch.get_default_dtype()}, got {value}")
+
+
 def add_constants(module: nn.Module, **values: float) -> None:
     """Register numbers as buffers [], so that the instances of an ensemble may differ in them."""
+    check_fits(**values)
     for name, value in values.items():
         module.register_buffer(name, torch.tensor(float(value)))
 

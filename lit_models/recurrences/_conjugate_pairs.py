@@ -8,6 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from rnnbench.lit_models.recurrences._common import check_fits
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
 from rnnbench.lit_models.scan.contract import Scanned
 from rnnbench.lit_models.scan.linear.convolution import Transition, kernel, scan_chunks
@@ -40,6 +41,7 @@ class ConjugatePairs(StateSpaceBlock):
             raise ValueError(f"state_dim must be even, since its numbers are conjugate pairs, got {state_dim}")
         if not 0 < dt_min <= dt_max < math.inf:
             raise ValueError(f"dt_min and dt_max must be finite with 0 < dt_min <= dt_max, got {dt_min} and {dt_max}")
+        check_fits(dt_min=dt_min, dt_max=dt_max)
         self.log_dt = nn.Parameter(torch.empty(hidden_size).uniform_(math.log(dt_min), math.log(dt_max)))
         parts = torch.randn(2, hidden_size, state_dim // 2) / math.sqrt(2)
         self.c_real, self.c_imag = nn.Parameter(parts[0].clone()), nn.Parameter(parts[1].clone())

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rnnbench.datamodules.checks import check_number
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import add_constants
+from rnnbench.lit_models.recurrences._common import add_constants, check_fits
 from rnnbench.lit_models.scan.contract import KernelCall
 from rnnbench.lit_models.scan.eager.residual import ResidualKernel, ResidualWeights
 
@@ -62,6 +62,7 @@ class AntisymmetricRNN(Recurrence):
         check_number("epsilon", epsilon, above=0)
         check_number("gamma", gamma, low=0)
         check_number("sigma_w", sigma_w, low=0)
+        check_fits(sigma_w=sigma_w)
         add_constants(self, epsilon=epsilon, gamma=gamma)
         self.gated = gated
         rows = 2 * hidden_size if gated else hidden_size

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import add_constants
+from rnnbench.lit_models.recurrences._common import add_constants, check_fits
 from rnnbench.lit_models.scan.contract import KernelCall
 from rnnbench.lit_models.scan.eager.residual import ResidualKernel, ResidualWeights
 
@@ -64,6 +64,7 @@ class LipschitzRNN(Recurrence):
         check_number("gamma", gamma, low=0)
         check_number("sigma", sigma, low=0)
         check_choice("integrator", integrator, ("euler", "midpoint"))
+        check_fits(sigma=sigma)
         add_constants(self, epsilon=epsilon, beta=beta, gamma=gamma)
         self.integrator = integrator
         self.input_map = nn.Linear(input_size, hidden_size)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_fits
 
 
 class MIRNN(Recurrence):
@@ -68,6 +68,7 @@ class MIRNN(Recurrence):
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size).uniform_(-bound, bound))
         for name, value in (("alpha", alpha), ("beta_1", beta_1), ("beta_2", beta_2), ("bias", 0.0)):
             check_number(name, value)
+            check_fits(**{name: value})
             self.register_parameter(name, nn.Parameter(torch.full((hidden_size,), float(value))))
 
     def project(self, inputs: Tensor) -> Tensor:

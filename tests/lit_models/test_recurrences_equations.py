@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -16,7 +17,9 @@ from rnnbench.lit_models.recurrences.coupled_oscillator import CoRNN
 from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN
 from rnnbench.lit_models.recurrences.multiplicative_integration import MIRNN
 from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
+from rnnbench.lit_models.recurrences.s4 import S4
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
+from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 
 STEPS, BATCH, INPUTS, UNITS = 4, 2, 2, 3
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
@@ -169,10 +172,18 @@ def test_equal_to_the_equations_over_units(name: str) -> None:
         (LipschitzRNN, "gamma", -1.0, "at least 0"),
         (LipschitzRNN, "sigma", -1.0, "at least 0"),
         (MIRNN, "alpha", math.inf, "a finite number"),
+        # Numbers that the weights' type cannot hold.
+        (MIRNN, "alpha", 1e300, "fit torch.float32"),
+        (CoRNN, "dt", 1e-300, "fit torch.float32"),
+        (LipschitzRNN, "sigma", 1e300, "fit torch.float32"),
+        (AntisymmetricRNN, "sigma_w", 1e39, "fit torch.float32"),
+        (S4, "dt_max", 1e300, "fit torch.float32"),
+        (S4, "dt_min", 1e-300, "fit torch.float32"),
+        (WCRNN, "r", 1e39, "fit torch.float32"),
     ],
 )
 def test_impossible_settings_are_refused(build: type, argument: str, value: float, allowed: str) -> None:
-    with pytest.raises(ValueError, match=f"{argument} must be {allowed}, got {value}"):
+    with pytest.raises(ValueError, match=rf"{argument} must (be )?{allowed}, got {re.escape(str(value))}"):
         build(INPUTS, UNITS, **{argument: value})
 
 
