@@ -25,7 +25,7 @@ def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[st
     try:
         cls = _load(class_path)
         given = {
-            name: recurrence_factory(value) if isinstance(value, Mapping) and "class_path" in value else value
+            name: recurrence_factory(value) if isinstance(value, dict) and "class_path" in value else value
             for name, value in init_args.items()
         }
         if issubclass(cls, SequenceDataModule):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.config.specs import registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import UserError
@@ -30,7 +30,7 @@ def check_all(things: Sequence[str], init_args: Mapping[str, Any]) -> int:
     for thing in things:
         found = list(_problems(thing, init_args))
         for problem in found:
-            print(f"error: {problem}", file=sys.stderr)
+            print_error(problem)
         if not found:
             print(f"{thing}: good")
         problems += len(found)

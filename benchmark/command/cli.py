@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
-
-import yaml
 
 from rnnbench import __version__
+from rnnbench.benchmark.command.parsing import Parser, instances, mapping, one_of, positive, segment
 from rnnbench.benchmark.command.streams import output_problem, prepare_streams, print_error
-from rnnbench.benchmark.config.experiment import MOST_INSTANCES
 from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
 from rnnbench.benchmark.errors import UserError, message_of, nearest
 from rnnbench.benchmark.interruption import EXIT_CODE, MESSAGE
@@ -22,7 +19,6 @@ from rnnbench.benchmark.speed import REPORTS
 RUNS_DIR = Path("runs")
 RECORDS_DIR = Path("leaderboard/records")
 _RECORDS_HELP = f"folder of records (default: {RECORDS_DIR}, or the published ones that came with rnnbench)"
-_LARGEST = 1_000_000
 # The other commands do nothing but print.
 _WRITES_FILES = ("run", "publish", "leaderboard", "figures", "fit")
 _SECTIONS = ("tasks", "recurrences", "measures", "suites")
@@ -31,27 +27,6 @@ _LIGHTNING = {
     "validate": "evaluate a checkpoint on the validation split (LightningCLI)",
     "test": "evaluate a checkpoint on the test split (LightningCLI)",
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that remembers its options and turns its errors into ours."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.options: list[str] = []
-        kwargs["allow_abbrev"] = False
-        super().__init__(*args, **kwargs)
-
-    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
-        action = super().add_argument(*args, **kwargs)
-        self.options += action.option_strings
-        return action
-
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
-        # argparse passes over what cannot be written.
-        (file or sys.stderr).write(message)
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}\n{self.format_usage().strip()}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,37 +78,37 @@ def _run_command(given: list[str]) -> int:
     return handler(options)
 
 
-def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
-    parser = _Parser(prog="rnnbench", description="Trains recurrent networks on tasks of memory and expressivity.")
+def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(prog="rnnbench", description="Trains recurrent networks on tasks of memory and expressivity.")
     parser.add_argument("--version", action="version", version=f"rnnbench {__version__}")
     verbs = parser.add_subparsers(metavar="COMMAND", title="commands")
-    commands: dict[str, _Parser] = {}
+    commands: dict[str, Parser] = {}
 
-    def add(name: str, handler: Callable[[argparse.Namespace], int], text: str) -> _Parser:
+    def add(name: str, handler: Callable[[argparse.Namespace], int], text: str) -> Parser:
         commands[name] = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         commands[name].set_defaults(handler=handler)
         return commands[name]
 
     verb = add("list", _list, "list tasks, recurrences with presets, measures of dynamics, and suites")
-    verb.add_argument("section", nargs="?", type=_one_of("section", _SECTIONS), help=" | ".join(_SECTIONS))
+    verb.add_argument("section", nargs="?", type=one_of("section", _SECTIONS), help=" | ".join(_SECTIONS))
     verb.add_argument("--json", action="store_true", help="as JSON")
 
     verb = add("check", _check, "validate suites, records, and recurrences or tasks by the contracts that all keep")
     verb.add_argument(
         "things", nargs="+", metavar="THING", help="SUITE, file.yaml, record.json, a folder of records, or module.Class"
     )
-    verb.add_argument("--init-args", type=_mapping, metavar="YAML", help="constructor arguments, '{hidden_size: 8}'")
+    verb.add_argument("--init-args", type=mapping, metavar="YAML", help="constructor arguments, '{hidden_size: 8}'")
 
     verb = add("run", _run, "train what is missing of a suite; running again goes on")
     _add_suite(verb)
-    verb.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one per core or per GPU)")
-    verb.add_argument("--devices", type=_positive, default=1, metavar="N", help="devices that share one run's batches")
+    verb.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core or per GPU)")
+    verb.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
-    verb.add_argument("--wandb", type=_one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
-    verb.add_argument("--scan", type=_one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
+    verb.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
+    verb.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
     verb.add_argument(
         "--checkpoint-every",
-        type=_segment,
+        type=segment,
         metavar="K|auto",
         help="keep the activations of K steps at a time (auto: the root of their number): less memory, more time",
     )
@@ -153,8 +128,8 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
 
     verb = add("speed", _speed, "time ways to do the same work side by side, once their results agree")
     reports = (*REPORTS, "all")
-    verb.add_argument("report", nargs="?", type=_one_of("report", reports), default="all", help=" | ".join(reports))
-    verb.add_argument("--repeats", type=_positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
+    verb.add_argument("report", nargs="?", type=one_of("report", reports), default="all", help=" | ".join(reports))
+    verb.add_argument("--repeats", type=positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
     verb.add_argument("--quick", action="store_true", help="small cases, too small to judge by")
     verb.add_argument("--full", action="store_true", help="the whole work, where a report takes a sample of it")
     verb.add_argument("--json", type=Path, metavar="FILE", help="also write all samples as JSON")
@@ -177,9 +152,9 @@ def _build_parsers() -> tuple[_Parser, dict[str, _Parser]]:
     return parser, commands
 
 
-def _add_suite(verb: _Parser) -> None:
+def _add_suite(verb: Parser) -> None:
     verb.add_argument("suite", metavar="SUITE", help="name of a suite (see list suites) or a YAML file")
-    verb.add_argument("--budget", type=_one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
+    verb.add_argument("--budget", type=one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
     verb.add_argument(
         "--only",
         nargs="+",
@@ -188,57 +163,10 @@ def _add_suite(verb: _Parser) -> None:
         metavar="PATTERN",
         help="task, network or task/network, with * and ? as wildcards",
     )
-    verb.add_argument("--instances", type=_instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
+    verb.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
     verb.add_argument(
         "--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help="where records are (default: runs)"
     )
-
-
-def _one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        if text not in known:
-            raise argparse.ArgumentTypeError(f"unknown {what} '{text}': {nearest(text, known)}")
-        return text
-
-    return convert
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or len(text) > len(str(_LARGEST)) or not 1 <= int(text) <= _LARGEST:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {_LARGEST}, got '{text}'")
-    return int(text)
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"must be a mapping such as {{hidden_size: 8}}, got '{text}'")
-    return value
-
-
-def _segment(text: str) -> int | str:
-    if text == "auto":
-        return text
-    try:
-        return _positive(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, or auto") from None
-
-
-def _instances(text: str) -> tuple[int, ...]:
-    """Return the instances of ``0-4``, ``0,2`` or ``0-2,5``, in increasing order."""
-    chosen: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise argparse.ArgumentTypeError(f"must be instances such as 3, 0-4 or 0,2, got '{text}'")
-        if len(last or first) > 9 or int(last or first) >= MOST_INSTANCES:
-            raise argparse.ArgumentTypeError(f"must be instances from 0 to {MOST_INSTANCES - 1}, got '{text}'")
-        chosen.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(chosen))
 
 
 def _list(options: argparse.Namespace) -> int:

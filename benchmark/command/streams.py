@@ -7,6 +7,8 @@ import io
 import os
 import sys
 
+from rnnbench.benchmark.errors import UserError
+
 _closed: set[str] = set()
 
 
@@ -52,6 +54,6 @@ def output_problem() -> str:
 
 
 def print_error(message: str) -> None:
-    """Print an error, where there is any place for it."""
+    """Print an error, where there is any place for it; what is not printable in it as Python writes it."""
     with contextlib.suppress(OSError):
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        print(f"error: {UserError(message)}", file=sys.stderr, flush=True)

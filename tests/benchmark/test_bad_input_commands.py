@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.benchmark.command import cli
+from rnnbench.benchmark.command import cli, parsing
 from rnnbench.benchmark.command.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +91,8 @@ def test_status_counts_the_chosen_instances(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_instances_are_ordered_and_without_repetition() -> None:
-    assert cli._instances("0-2,5,1") == (0, 1, 2, 5)
-    assert cli._instances("3") == (3,)
+    assert parsing.instances("0-2,5,1") == (0, 1, 2, 5)
+    assert parsing.instances("3") == (3,)
 
 
 def test_check_names_every_damaged_record_and_leaves_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Parsing the command line: the parser that all commands share, and what their values may be."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import yaml
+
+from rnnbench.benchmark.config.experiment import MOST_INSTANCES
+from rnnbench.benchmark.errors import UserError, nearest
+
+_LARGEST = 1_000_000
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that remembers its options and turns its errors into ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take options by their whole names only."""
+        self.options: list[str] = []
+        kwargs["allow_abbrev"] = False
+        super().__init__(*args, **kwargs)
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """Add an argument, and remember its names."""
+        action = super().add_argument(*args, **kwargs)
+        self.options += action.option_strings
+        return action
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse passes over what cannot be written.
+        (file or sys.stderr).write(message)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a ``UserError`` with the usage below the message."""
+        raise UserError(f"{message}\n{self.format_usage().strip()}")
+
+
+def one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
+    """Return a converter to one of some words."""
+
+    def convert(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"unknown {what} '{text}': {nearest(text, known)}")
+        return text
+
+    return convert
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not text.isdecimal() or len(text) > len(str(_LARGEST)) or not 1 <= int(text) <= _LARGEST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {_LARGEST}, got '{text}'")
+    return int(text)
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """Return a mapping written in YAML."""
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"must be a mapping such as {{hidden_size: 8}}, got '{text}'")
+    return value
+
+
+def segment(text: str) -> int | str:
+    """Return a number of steps, or ``auto``."""
+    if text == "auto":
+        return text
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or auto") from None
+
+
+def instances(text: str) -> tuple[int, ...]:
+    """Return the instances of ``0-4``, ``0,2`` or ``0-2,5``, in increasing order."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise argparse.ArgumentTypeError(f"must be instances such as 3, 0-4 or 0,2, got '{text}'")
+        if len(last or first) > 9 or int(last or first) >= MOST_INSTANCES:
+            raise argparse.ArgumentTypeError(f"must be instances from 0 to {MOST_INSTANCES - 1}, got '{text}'")
+        chosen.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(chosen))
