@@ -190,7 +190,7 @@ def chance_is_the_best_blind_score(case: TaskCase) -> None:
         chance = metric.chance**2 if metric.name == "rmse" else metric.chance
         tolerance = 5 * errors.std().item() / math.sqrt(len(errors)) + bias * chance
         found = errors.mean().item()
-        expect(tolerance < 0.2 * chance, f"chance of {metric.name} cannot be estimated from {len(errors)} test sequences")
+        expect(tolerance < 0.2 * chance, f"chance of {metric.name} needs more than {len(errors)} test sequences")
         message = f"chance of {metric.name} is {metric.chance:.4g}, but the best blind prediction scores"
         expect(
             abs(found - chance) <= tolerance, f"{message} {math.sqrt(found) if metric.name == 'rmse' else found:.4g}"
