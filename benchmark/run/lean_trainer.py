@@ -1,26 +1,15 @@
-"""Lightning's Trainer, with less beside a short step than its defaults put there."""
+"""Lightning's Trainer for ``rnnbench fit``, with less beside a short step, and less to say, than by its defaults."""
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import math
 import time
+import warnings
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.profilers import PassThroughProfiler
-
-
-class Unprofiled(PassThroughProfiler):
-    """No profiler, like Lightning's default, which spends half a millisecond a step on contexts that do nothing."""
-
-    def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        """Return a context that does nothing."""
-        return _NO_CONTEXT
-
-
-_NO_CONTEXT = contextlib.nullcontext()
 
 
 class TimedProgressBar(TQDMProgressBar):
@@ -48,7 +37,7 @@ class TimedProgressBar(TQDMProgressBar):
 
 
 class LeanTrainer(L.Trainer):
-    """A Trainer that is ``Unprofiled`` and draws a ``TimedProgressBar``, unless others are given or none is wanted.
+    """A Trainer that draws a ``TimedProgressBar``, unless another is given or none is wanted, and advertises nothing.
 
     All arguments are Lightning's.
     """
@@ -58,11 +47,16 @@ class LeanTrainer(L.Trainer):
         given = kwargs.get("callbacks") or []
         # Copied before: Lightning adds its own to the list that it is given.
         given = [given] if isinstance(given, L.Callback) else list(given)
+        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
+        # Of torch, about a call of Lightning's own.
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
         # Handed on as they are: LightningCLI reads there which arguments it may offer.
         super().__init__(*args, **kwargs)
         trainer: Any = self
-        if type(trainer.profiler) is PassThroughProfiler:
-            trainer.profiler = Unprofiled()
         bar = self.progress_bar_callback
         if type(bar) is TQDMProgressBar and bar not in given:
             trainer.callbacks[trainer.callbacks.index(bar)] = TimedProgressBar()
+
+
+def _is_no_tip(record: logging.LogRecord) -> bool:
+    return "Tip: " not in record.getMessage()

@@ -30,7 +30,6 @@ from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.callbacks.wandb_mirror import WandbMirror
 from rnnbench.benchmark.run.checkpoint import check_checkpoint
 from rnnbench.benchmark.run.job import Job
-from rnnbench.benchmark.run.lean_trainer import LeanTrainer
 from rnnbench.benchmark.run.provenance import reset_peak_memory
 from rnnbench.benchmark.run.recording import RunFacts, write_records
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
@@ -150,7 +149,7 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
     by_epoch: dict[str, Any] = {"check_val_every_n_epoch": 1}
     by_step: dict[str, Any] = {"check_val_every_n_epoch": None, "val_check_interval": recipe.validate_every}
     devices: Any = options.devices if options.device_index is None else [options.device_index]
-    return LeanTrainer(
+    return L.Trainer(
         accelerator=options.accelerator,
         devices=devices,
         strategy="ddp" if options.devices > 1 else "auto",

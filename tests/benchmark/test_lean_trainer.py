@@ -1,13 +1,13 @@
 """The Trainer of ``rnnbench fit``: what it fills in, what it leaves alone, and when its progress bar is drawn."""
 
+import logging
 from pathlib import Path
 
 import lightning as L
 import pytest
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.profilers import PassThroughProfiler, SimpleProfiler
 
-from rnnbench.benchmark.run.lean_trainer import LeanTrainer, TimedProgressBar, Unprofiled
+from rnnbench.benchmark.run.lean_trainer import LeanTrainer, TimedProgressBar
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.datamodules.adding import Adding
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
@@ -51,15 +51,24 @@ def test_a_slow_bar_draws_the_first_step_and_the_last_of_each_epoch(
 def test_what_is_not_said_is_filled_in_and_what_is_said_stays() -> None:
     with quiet_lightning():
         trainer = LeanTrainer(logger=False, accelerator="cpu", callbacks=TimedProgressBar(3.0))
-        assert isinstance(trainer.profiler, Unprofiled)
         assert trainer.progress_bar_callback.every_seconds == 3.0
         for others in (None, [], [L.Callback()]):
             filled_in = LeanTrainer(logger=False, accelerator="cpu", callbacks=others)
             assert isinstance(filled_in.progress_bar_callback, TimedProgressBar)
-        theirs = LeanTrainer(logger=False, accelerator="cpu", callbacks=[TQDMProgressBar()], profiler="simple")
+        theirs = LeanTrainer(logger=False, accelerator="cpu", callbacks=[TQDMProgressBar()])
         assert type(theirs.progress_bar_callback) is TQDMProgressBar
-        assert isinstance(theirs.profiler, SimpleProfiler)
         assert LeanTrainer(logger=False, accelerator="cpu", enable_progress_bar=False).progress_bar_callback is None
         bare = LeanTrainer(barebones=True, accelerator="cpu")
         assert bare.progress_bar_callback is None
-        assert isinstance(bare.profiler, PassThroughProfiler)
+
+
+@pytest.mark.filterwarnings("ignore:.*logger")
+def test_lightning_advertises_nothing(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("lightning.pytorch.utilities.rank_zero"), "filters", [])
+    with caplog.at_level("INFO"):
+        L.Trainer(accelerator="cpu")
+        assert "Tip" in caplog.text
+        caplog.clear()
+        LeanTrainer(accelerator="cpu")
+    assert "GPU available" in caplog.text
+    assert "Tip" not in caplog.text

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -128,6 +129,50 @@ def test_status_counts_what_is_finished_of_each_experiment(folder, first_run):
     result = run(folder, "status", "tiny.yaml", "--only", "Elman", "LSTM", "--instances", "0-3", "--runs-dir", "runs")
     assert "  ADD8/Elman: 2 of 4 finished; 2 not begun\n" in result.stdout
     assert run(folder, "status", "tiny.yaml", "--runs-dir", "elsewhere").stdout.startswith("tiny (cpu): 0 of 6 records")
+
+
+OWN_CELL = """
+from rnnbench.lit_models.recurrences.gated import GRU
+
+class OwnCell(GRU):
+    pass
+"""
+#: What other launchers, notebooks and shells leave in the environment; it is about none of a run's processes.
+SURROUNDINGS = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    **{"SLURM_JOB_ID": "17", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"},
+    **{"RANK": "2", "LOCAL_RANK": "2", "WORLD_SIZE": "4", "MASTER_ADDR": "elsewhere", "MASTER_PORT": "1"},
+}
+
+
+@pytest.mark.parametrize(("how", "streams"), [(("--workers", "1"), ""), (("--devices", "2"), "2>&-")])
+def test_what_lies_around_a_run_does_not_reach_it(how, streams, tmp_path):
+    command, project = tmp_path / "bin" / "rnnbench", tmp_path / "project"
+    for name in ("benchmark", "datamodules", "leaderboard", "json", "queue", "yaml"):
+        (project / name).mkdir(parents=True)
+        (project / name / "__init__.py").write_text("raise ImportError('the project's own')", encoding="utf-8")
+    (project / "own_cells.py").write_text(OWN_CELL, encoding="utf-8")
+    own = SUITE.replace("class_path: GRU", "class_path: own_cells.OwnCell")
+    (project / "tiny.yaml").write_text(own, encoding="utf-8")
+    command.parent.mkdir()
+    command.write_text("import sys\nfrom rnnbench.__main__ import main\nsys.exit(main())\n", encoding="utf-8")
+    srun = command.with_name("srun")
+    srun.write_text("#!/bin/sh\n", encoding="utf-8")
+    srun.chmod(0o755)
+    environment = {**os.environ, **SURROUNDINGS, "PATH": f"{srun.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, str(command), "run", "tiny.yaml", "--only", "GRU", *how]
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.join(words)} {streams}"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    records = [read_record(path) for path in sorted((project / "runs").rglob("*.json"))]
+    assert [(record.instance, record.status) for record in records] == [(0, "finished"), (1, "finished")]
+    assert [[code.module for code in record.own_code] for record in records] == [["own_cells"]] * 2
 
 
 def test_full_disk_is_told_and_damages_nothing(folder, tmp_path):
