@@ -58,7 +58,7 @@ def load_images(
         image_shape: (height, width) for gray images, (height, width, 3) for colour.
 
     Raises:
-        DataMissingError: the data cannot be had, or hold an image that ``decode_image`` refuses or a label outside 0
+        DataMissingError: the data are not there, or hold an image that ``decode_image`` refuses or a label outside 0
             to 9.
     """
     try:

@@ -90,16 +90,6 @@ class _ImageSequences(SequenceDataModule):
     def sequences(self, images: Tensor) -> Tensor:
         """Return images [size, ...] uint8 as sequences of pixels [size, T, D] uint8."""
 
-    def check_available(self) -> None:
-        """Check that both files are there, with their columns, without decoding them.
-
-        Raises:
-            DataMissingError: they are not; the message says how to get them.
-            ValueError: ``val_size`` leaves no training image.
-        """
-        super().check_available()
-        self.split_size("test")
-
     def split_size(self, split: str) -> int:
         """Return the number of images of a split, without decoding them."""
         if split == "test":

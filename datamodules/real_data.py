@@ -26,7 +26,7 @@ HUB_TIMEOUT = 5.0
 
 
 class DataMissingError(ValueError):
-    """Real data that cannot be had, or that break a rule; the message says which, and how to get them."""
+    """Real data that are not there, or that break a rule; the message says which, and how to get them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +208,9 @@ def _on_hub(origin: Origin, split: str) -> FoundSplit:
     from huggingface_hub import HfApi
 
     where = f"{origin.hub} ({split}) of the Hugging Face Hub"
+    advice = f"give data_dir (or the environment's RNNBENCH_DATA) a folder that holds {origin.files}"
+    if str(datasets.config.HF_CACHE_HOME).startswith("~"):  # it would become a folder of this name in the current one
+        raise DataMissingError(f"{where} needs a home directory: name a folder for it in HF_HOME, or {advice}")
     revision = None
     try:
         if not datasets.config.HF_HUB_OFFLINE:
@@ -218,8 +221,7 @@ def _on_hub(origin: Origin, split: str) -> FoundSplit:
     except Exception as error:  # the Hub's client raises another library's errors, a different one each major version
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise DataMissingError(
-            f"{where} cannot be had ({reason}): connect to the network once, or give data_dir (or the environment's "
-            f"RNNBENCH_DATA) a folder that holds {origin.files}"
+            f"{where} cannot be loaded ({reason}): connect to the network once, or {advice}"
         ) from error
     _check_rows(origin, rows.features.arrow_schema, len(rows), where)
 

@@ -76,10 +76,11 @@ class SequenceDataModule(L.LightningDataModule):
         """Check cheaply, before any training, that the data are there and fill a batch.
 
         Raises:
-            DataMissingError: they cannot be had; the message says how to get them.
+            DataMissingError: they are not there; the message says how to get them.
             ValueError: a training batch is larger than the training split.
         """
         self._check_batch(self.split_size("train"))
+        self.split_size("test")
 
     def split_size(self, split: str) -> int:
         """Return the number of sequences of ``train`` (in an epoch), ``val`` or ``test``, maybe without loading."""

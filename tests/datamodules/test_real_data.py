@@ -338,6 +338,17 @@ def test_without_the_hub_an_earlier_copy_is_used(hub, cache_dir, caplog):
         load_images(MNIST, "test", None, (28, 28))
 
 
+def test_nothing_is_downloaded_without_a_home_directory(hub, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_CACHE_HOME", "~/.cache/huggingface")
+    with pytest.raises(
+        DataMissingError, match=r"ylecun/mnist \(train\) .* needs a home directory: .* HF_HOME, or give"
+    ):
+        SequentialMNIST().check_available()
+    assert hub.asked == 0
+
+
 def test_without_the_hub_and_a_copy_it_is_asked_once_and_the_message_helps(hub):
     hub.revision = None
     with pytest.raises(
