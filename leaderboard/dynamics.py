@@ -133,7 +133,7 @@ def measurements(column: Column, measure: str, moment: str) -> list[tuple[str, R
     ]
 
 
-def series(column: Column, side_files: SideFiles, measure: str, moment: str, needed: Sequence[str]) -> Series:
+def series(column: Column, side_files: SideFiles, moment: str, measure: str, needed: Sequence[str]) -> Series:
     """Return the arrays of a measure by network, of the instances that have all the needed ones."""
     found: Series = {}
     for network, record, one in measurements(column, measure, moment):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,50 +30,36 @@ if TYPE_CHECKING:
     from rnnbench.leaderboard.drawing.panel_parts import Legend
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A panel: the function of ``dynamics_panels`` that draws it, of what measure, and the arrays that it needs."""
-
-    function: str
-    measure: str
-    needed: tuple[str, ...]
-
-
-_EXPONENTS_OVER_TIME = Panel("finite_time", "lyapunov", ("curve", "curve_steps"))
-_HESSIAN = Panel("hessian", "hessian", ("eigenvalues",))
-_GRADIENTS = Panel("gradient_norms", "gradient_flow", ("norm_inf",))
-
-#: Name of a figure in file names, what it shows, and its panels; those that nothing was measured for are left out.
-KINDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
-    "spectrum": ("Lyapunov spectrum", (Panel("spectrum", "lyapunov", ("exponents",)),)),
-    "finite-time": ("Finite-time Lyapunov exponents", (_EXPONENTS_OVER_TIME,)),
-    "hessian": ("Hessian eigenvalues", (_HESSIAN, Panel("gauss_newton", "hessian", ("ggn_eigenvalues",)))),
-    "gradient-norms": ("Gradient norms", (_GRADIENTS,)),
-    "truncation": (
-        "Truncation",
-        (
-            Panel("truncation_error", "truncation", ("ks", "state_error")),
-            Panel("truncation_metric", "truncation", ("ks", "metric")),
-        ),
-    ),
-    "memory-capacity": ("Memory capacity", (Panel("memory_capacity", "memory_capacity", ("delays", "capacity")),)),
-    "polynomial-degree": (
-        "Polynomial degree",
-        (Panel("polynomial_degree", "polynomial_degree", ("steps", "degree")),),
-    ),
-    "truncated-training": (
-        "Truncated training",
-        (
-            Panel("last_distance", "truncated_training", ("ks", "distance")),
-            Panel("distances", "truncated_training", ("ks", "distance")),
-        ),
-    ),
+# The panels, by the functions of ``dynamics_panels`` that draw them: of what measure, and the arrays that they need.
+_PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "spectrum": ("lyapunov", ("exponents",)),
+    "finite_time": ("lyapunov", ("curve", "curve_steps")),
+    "hessian": ("hessian", ("eigenvalues",)),
+    "gauss_newton": ("hessian", ("ggn_eigenvalues",)),
+    "gradient_norms": ("gradient_flow", ("norm_inf",)),
+    "truncation_error": ("truncation", ("ks", "state_error")),
+    "truncation_metric": ("truncation", ("ks", "metric")),
+    "memory_capacity": ("memory_capacity", ("delays", "capacity")),
+    "polynomial_degree": ("polynomial_degree", ("steps", "degree")),
+    "last_distance": ("truncated_training", ("ks", "distance")),
+    "distances": ("truncated_training", ("ks", "distance")),
 }
-# Fig. 2 of Dubinin & Effenberger 2024: what stands beside the scores.
-_COMBINED = {
-    "finite-time exponents": _EXPONENTS_OVER_TIME,
-    "Hessian eigenvalues by rank": _HESSIAN,
-    "gradient norms": _GRADIENTS,
+# Name of a figure in file names, what it shows, and its panels; those that nothing was measured for are left out.
+_FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "spectrum": ("Lyapunov spectrum", ("spectrum",)),
+    "finite-time": ("Finite-time Lyapunov exponents", ("finite_time",)),
+    "hessian": ("Hessian eigenvalues", ("hessian", "gauss_newton")),
+    "gradient-norms": ("Gradient norms", ("gradient_norms",)),
+    "truncation": ("Truncation", ("truncation_error", "truncation_metric")),
+    "memory-capacity": ("Memory capacity", ("memory_capacity",)),
+    "polynomial-degree": ("Polynomial degree", ("polynomial_degree",)),
+    "truncated-training": ("Truncated training", ("last_distance", "distances")),
+}
+# Fig. 2 of Dubinin & Effenberger 2024: what stands beside the scores, with the headings.
+_BESIDE_SCORES = {
+    "finite_time": "finite-time exponents",
+    "hessian": "Hessian eigenvalues by rank",
+    "gradient_norms": "gradient norms",
 }
 
 
@@ -107,74 +93,67 @@ def dynamics_figures(board: Board, side_files: SideFiles, taken: set[str]) -> li
     return figures
 
 
+# Suffix of the name, caption, whether it shows dynamics beside the scores, and the image.
 _Drawn = tuple[str, str, bool, bytes]
 
 
-def _single(board: Board, column: Column, side_files: SideFiles) -> list[_Drawn]:
-    drawn: list[_Drawn] = []
+def _single(board: Board, column: Column, side_files: SideFiles) -> Iterator[_Drawn]:
     for moment in moments(column):
-        for kind, (name, panels) in KINDS.items():
-            data = [(panel, series(column, side_files, panel.measure, moment, panel.needed)) for panel in panels]
-            filled = [(panel, found) for panel, found in data if found]
-            if filled:
-                caption = f"{name} {moment_text(moment)}"
-                title = f"{column.task} ({board.suite}, budget {board.budget}), {moment_text(moment)}"
-                image = as_svg(_drawing(board, column, title, filled))
-                drawn.append((f"{moment}-{kind}", caption, False, image))
-    return drawn
+        for kind, (name, panels) in _FIGURES.items():
+            data = {panel: series(column, side_files, moment, *_PANELS[panel]) for panel in panels}
+            data = {panel: found for panel, found in data.items() if found}
+            if data:
+                image = _image(board, column, moment_text(moment), data)
+                yield f"{moment}-{kind}", f"{name} {moment_text(moment)}", False, image
 
 
-def _combined(board: Board, column: Column, side_files: SideFiles) -> list[_Drawn]:
-    """Draw dynamics beside the scores, at the first moment at which all three measures were taken."""
+def _combined(board: Board, column: Column, side_files: SideFiles) -> Iterator[_Drawn]:
+    """Yield dynamics beside the scores, at the first moment at which all three measures were taken."""
     for moment in moments(column):
-        data = [
-            (name, panel, series(column, side_files, panel.measure, moment, panel.needed))
-            for name, panel in _COMBINED.items()
-        ]
-        if all(found for _, _, found in data):
+        data = {panel: series(column, side_files, moment, *_PANELS[panel]) for panel in _BESIDE_SCORES}
+        if all(data.values()):
+            headings = list(_BESIDE_SCORES.values())
             if trained_cells(column).cells:
-                data.insert(0, ("scores over training", Panel("learning", "", ()), {}))
-            letters = [f"{letter}  {name}" for letter, (name, _, _) in zip("ABCD", data, strict=False)]
-            title = f"{column.task} ({board.suite}, budget {board.budget}), dynamics {moment_text(moment)}"
-            image = as_svg(_drawing(board, column, title, [one[1:] for one in data], letters))
-            return [("dynamics", f"Dynamics {moment_text(moment)}", True, image)]
-    return []
+                data, headings = {"learning": {}, **data}, ["scores over training", *headings]
+            when = f"dynamics {moment_text(moment)}"
+            letters = [f"{letter}  {heading}" for letter, heading in zip("ABCD", headings, strict=False)]
+            yield "dynamics", when.capitalize(), True, _image(board, column, when, data, letters)
+            return
 
 
-def _drawing(
-    board: Board,
-    column: Column,
-    title: str,
-    panels: Sequence[tuple[Panel, Series]],
-    headings: Sequence[str] = (),
-) -> Callable[[], Figure]:
-    """Return what draws panels under one legend: in a row, four of them in a square."""
+def _image(
+    board: Board, column: Column, when: str, panels: Mapping[str, Series], headings: Sequence[str] = ()
+) -> bytes:
+    title = f"{column.task} ({board.suite}, budget {board.budget}), {when}"
+    return as_svg(lambda: _draw(board, column, title, panels, headings))
 
-    def draw() -> Figure:
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-        from rnnbench.leaderboard.drawing import dynamics_panels
-        from rnnbench.leaderboard.drawing.panel_parts import Legend, Sheet
+def _draw(
+    board: Board, column: Column, title: str, panels: Mapping[str, Series], headings: Sequence[str]
+) -> Figure:
+    """Draw panels under one legend: in a row, four of them in a square."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-        rows = 2 if len(panels) == 4 else 1
-        columns = len(panels) // rows
-        legend = Legend()
-        figure = Figure(layout=ConstrainedLayoutEngine(wspace=0.06))
-        for index, (panel, found) in enumerate(panels):
-            axes = figure.add_subplot(rows, columns, index + 1)
-            getattr(dynamics_panels, panel.function)(axes, Sheet(board, column, legend), found)
-            axes.margins(x=0.02)
-            if headings:
-                axes.set_title(headings[index], loc="left", fontsize=9, fontweight="bold")
-        width, height = _legend_size(legend)
-        panel_width = 5.0 if columns == 1 else 4.0
-        figure.set_size_inches(panel_width * columns + width, max(3.6, 3.1 * rows + 0.3, height))
-        figure.suptitle(plain_text(title), x=0.01, ha="left", fontsize=10)
-        figure.legend(handles=legend.handles(board), loc="outside right center", frameon=False, fontsize=8)
-        return figure
+    from rnnbench.leaderboard.drawing import dynamics_panels
+    from rnnbench.leaderboard.drawing.panel_parts import Legend, Sheet
 
-    return draw
+    rows = 2 if len(panels) == 4 else 1
+    columns = len(panels) // rows
+    legend = Legend()
+    figure = Figure(layout=ConstrainedLayoutEngine(wspace=0.06))
+    for index, (panel, found) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        getattr(dynamics_panels, panel)(axes, Sheet(board, column, legend), found)
+        axes.margins(x=0.02)
+        if headings:
+            axes.set_title(headings[index], loc="left", fontsize=9, fontweight="bold")
+    width, height = _legend_size(legend)
+    panel_width = 5.0 if columns == 1 else 4.0
+    figure.set_size_inches(panel_width * columns + width, max(3.6, 3.1 * rows + 0.3, height))
+    figure.suptitle(plain_text(title), x=0.01, ha="left", fontsize=10)
+    figure.legend(handles=legend.handles(board), loc="outside right center", frameon=False, fontsize=8)
+    return figure
 
 
 def _legend_size(legend: Legend) -> tuple[float, float]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
-from rnnbench.leaderboard.statistics import Cell, Statistic, statistic
+from rnnbench.leaderboard.statistics import Cell, statistic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """Mean, least and largest value of the finished instances at each step that any of them evaluated."""
 
     steps: list[int]
@@ -34,21 +32,17 @@ def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
             if value is not None:
                 by_step.setdefault(point.step, []).append(cell.metric.display.scale * value)
     steps = sorted(by_step)
-    summaries: list[Statistic | None] = [statistic(by_step[step]) for step in steps]
-    return Curve(
-        steps,
-        [summary.mean for summary in summaries if summary],
-        [min(by_step[step]) for step in steps],
-        [max(by_step[step]) for step in steps],
-    )
+    values = [by_step[step] for step in steps]
+    means = [summary.mean for summary in map(statistic, values) if summary]
+    return Curve(steps, means, [min(row) for row in values], [max(row) for row in values])
 
 
 def learning_curves(board: Board, column: Column) -> bytes:
     """Draw the learning curves of one task as SVG."""
-    return as_svg(lambda: draw(board, column))
+    return as_svg(lambda: _draw(board, column))
 
 
-def draw(board: Board, column: Column) -> Figure:
+def _draw(board: Board, column: Column) -> Figure:
     """Draw the learning curves of one task: a line for the mean, a band from the least to the largest."""
     from matplotlib.figure import Figure
 
