@@ -227,7 +227,7 @@ def test_page_shows_targets_and_disturbed_runs(ratio: float, verdict: str) -> No
     ("command", "fragments"),
     [
         ("speed lyapunow", ["unknown report 'lyapunow'", "did you mean lyapunov?"]),
-        ("speed --repeats 0", ["--repeats", "'0'", "at least 1"]),
+        ("speed --repeats 0", ["--repeats", "'0'", "from 1"]),
         ("speed --qick", ["unknown option '--qick'", "did you mean --quick?"]),
         ("speed --json nowhere/out.json", ["--json nowhere/out.json", "a folder that exists"]),
         ("speed --json .", ["--json .", "a file"]),
