@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -39,14 +39,8 @@ class Ensemble(nn.Module, Generic[N]):
         for network in networks[1:]:
             _check_alike(networks[0], network)
         self.size = len(networks)
-        self.network: N = copy.deepcopy(networks[0])
-        stacks: dict[int, Tensor] = {}
         others = [dict(_named_tensors(network)) for network in networks]
-        for name, tensor in _named_tensors(self.network):
-            # A tied tensor has several names and one stack.
-            if id(tensor) not in stacks:
-                stacks[id(tensor)] = _like(tensor, torch.stack([other[name].detach() for other in others]))
-            _replace(self.network, name, stacks[id(tensor)])
+        self.network: N = _rebuilt(networks[0], lambda name, _: torch.stack([other[name].detach() for other in others]))
 
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: Tensor | None = None, **options: bool
@@ -86,13 +80,7 @@ class Ensemble(nn.Module, Generic[N]):
         """
         if not 0 <= index < self.size:
             raise IndexError(f"instance must be at least 0 and below {self.size}, got {index}")
-        network = copy.deepcopy(self.network)
-        alone: dict[int, Tensor] = {}
-        for name, tensor in _named_tensors(network):
-            if id(tensor) not in alone:
-                alone[id(tensor)] = _like(tensor, tensor.detach()[index].clone())
-            _replace(network, name, alone[id(tensor)])
-        return network
+        return _rebuilt(self.network, lambda _, stack: stack.detach()[index].clone())
 
 
 def _named_tensors(module: nn.Module, remove_duplicate: bool = False) -> list[tuple[str, Tensor]]:
@@ -102,14 +90,19 @@ def _named_tensors(module: nn.Module, remove_duplicate: bool = False) -> list[tu
     ]
 
 
-def _like(tensor: Tensor, values: Tensor) -> Tensor:
-    """Return values as a parameter if the tensor is one."""
-    return nn.Parameter(values, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else values
-
-
-def _replace(module: nn.Module, name: str, value: Tensor) -> None:
-    path, _, leaf = name.rpartition(".")
-    setattr(module.get_submodule(path), leaf, value)
+def _rebuilt(network: N, value_of: Callable[[str, Tensor], Tensor]) -> N:
+    """Return a copy of a network with other values in the places of its tensors, each from its name and the tensor."""
+    network = copy.deepcopy(network)
+    values: dict[int, Tensor] = {}
+    for name, tensor in _named_tensors(network):
+        # A tied tensor has several names and one value.
+        if id(tensor) not in values:
+            value = value_of(name, tensor)
+            is_parameter = isinstance(tensor, nn.Parameter)
+            values[id(tensor)] = nn.Parameter(value, tensor.requires_grad) if is_parameter else value
+        path, _, leaf = name.rpartition(".")
+        setattr(network.get_submodule(path), leaf, values[id(tensor)])
+    return network
 
 
 def _check_alike(first: nn.Module, other: nn.Module) -> None:

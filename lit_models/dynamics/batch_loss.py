@@ -81,11 +81,14 @@ class _StepByStep(nn.Module):
         return self.network.readout(recurrence.output(final))
 
 
-def split_batch(batch: Batch, dtype: torch.dtype, chunk: int) -> list[Batch]:
-    """Return a batch in chunks of sequences, its floating-point parts in the given type.
+def split_batch(batch: Batch, dtype: torch.dtype | None, chunk: int) -> list[Batch]:
+    """Return a batch in chunks of sequences, its floating-point parts in the given type, or as they are for None.
 
     Raises:
         ValueError: the batch is empty or the chunk not positive.
+
+    >>> [len(part.inputs) for part in split_batch(Batch(torch.ones(5, 9, 1), torch.ones(5, 1)), None, chunk=2)]
+    [2, 2, 1]
     """
     check_at_least(1, chunk=chunk)
     size = len(batch.inputs)

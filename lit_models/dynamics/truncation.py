@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.contraction import ORDERS, Contraction, Norm, contraction, contraction_norm
+from rnnbench.lit_models.dynamics.batch_loss import split_batch
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import instance_metrics
@@ -144,7 +145,7 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
         ks: numbers of inputs, each at least 1; from T on, a truncation is the whole recurrence.
 
     Raises:
-        ValueError: a k is impossible.
+        ValueError: a k is impossible, or there is no sequence.
 
     >>> from rnnbench.datamodules.adding import Adding
     >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
@@ -156,7 +157,7 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
     """
     ks = check_horizons(ks)
     steps = batch.inputs.shape[1]
-    full = _scores(copy.deepcopy(network), task, batch, len(batch.inputs))
+    full = _scores(copy.deepcopy(network), task, batch, max(1, len(batch.inputs)))
     rows = []
     # At every step that is read out a window of its own is run, at once for all steps.
     windows = steps if network.readout_at == "every" else 1
@@ -238,13 +239,8 @@ def _scores(network: Network, task: Task, batch: Batch, sequences: int) -> dict[
     """Return every metric of a network on a batch, so many sequences at a time."""
     # Not over devices: one of them measures while the others wait.
     metrics = instance_metrics(task, 1, over_devices=False)
-    given = (batch.inputs, batch.targets, batch.lengths)
-    for inputs, targets, lengths in zip(*(_split(each, sequences, len(batch.inputs)) for each in given), strict=True):
+    for inputs, targets, lengths in split_batch(batch, None, sequences):
         outputs = network(inputs, lengths).unsqueeze(0)
         for metric in metrics:
             metric.to(outputs.device).update(outputs, targets, lengths)
     return {metric.metric.name: metric.compute().reshape(()) for metric in metrics}
-
-
-def _split(values: Tensor | None, size: int, total: int) -> Sequence[Tensor | None]:
-    return [None] * -(-total // size) if values is None else values.split(size)
