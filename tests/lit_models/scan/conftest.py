@@ -1,10 +1,9 @@
 import pytest
-import torch
+
+from tests.lit_models.scan.scanned import CASES, Scanned
 
 
-@pytest.fixture
-def float64():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+@pytest.fixture(params=CASES, ids=lambda case: f"{case.backend}-{case.name}")
+def scanned(request: pytest.FixtureRequest) -> Scanned:
+    """Every backend with every recurrence that it has a kernel for."""
+    return request.param

@@ -1,7 +1,6 @@
 """The Triton kernels, through Triton's interpreter (or on a GPU, with TRITON_INTERPRET=0), against a float64 loop."""
 
 import functools
-import os
 
 import pytest
 import torch
@@ -12,10 +11,10 @@ from rnnbench.lit_models.scan.contract import Grads, Needs, Operands
 from rnnbench.lit_models.scan.triton import plan
 from rnnbench.lit_models.scan.triton.lstm import TritonLSTMKernel
 from rnnbench.lit_models.scan.triton.residual import Setting, TritonResidualKernel
+from tests.lit_models.scan.scanned import GPU as DEVICE
+from tests.lit_models.scan.scanned import HAS_TRITON, INTERPRETED
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cpu" if INTERPRETED else "cuda"
-if not INTERPRETED and not torch.cuda.is_available():
+if not HAS_TRITON:
     pytest.skip("neither an interpreter (TRITON_INTERPRET=1) nor a GPU", allow_module_level=True)
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda a: a}

@@ -1,6 +1,5 @@
 """The compiled kernels: that they are there, what they refuse, and numbers that are not numbers."""
 
-import copy
 import ctypes
 import shutil
 import subprocess
@@ -31,7 +30,7 @@ compiled = pytest.mark.skipif(find_library()[0] is None, reason="nothing is comp
 
 
 def kernel_for(batch, dtype=torch.float32, name="auto", residual="diagonal", recurrence=None):
-    """The kernel that scans a recurrence, a WCRNN if none is given."""
+    """The kernel that a recurrence takes, a WCRNN if none is given."""
     recurrence = (recurrence or WCRNN(1, 6, residual)).to(dtype)
     with (
         use_backend(name),
@@ -178,45 +177,12 @@ def test_the_error_of_tanh_in_single_precision_does_not_keep_its_sign(capability
 
 
 @compiled
-@pytest.mark.parametrize("batch", [8, 33])
-def test_an_lstm_in_single_precision_is_as_exact_as_the_kernel_in_pytorch(batch):
-    torch.manual_seed(0)
-    exact, inputs = LSTM(2, 47).double(), torch.randn(200, batch, 2, dtype=torch.float64)
-    single = copy.deepcopy(exact).float()
-
-    def compute(name, recurrence, inputs):
-        with use_backend(name):
-            outputs, final = recurrence(inputs)
-        weights = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view_as(outputs)
-        gradients = torch.autograd.grad((outputs * weights).sum(), list(recurrence.parameters()))
-        return [outputs, final, *gradients]
-
-    expected = compute("loop", exact, inputs)
-    fused, native = (compute(name, single, inputs.float()) for name in ("eager", "native"))
-    for of_fused, found, right in zip(fused, native, expected, strict=True):
-        largest = right.abs().max()
-        assert (found - right).abs().max() <= 2 * (of_fused - right).abs().max() + 5e-7 * largest
-
-
-@compiled
 def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
     inputs, weight = torch.randn(20, 1, 9, 2), torch.randn(3, 4 * 5, 5 + 2 + 1)
     _, _, stores = NativeLSTMKernel().forward(Operands(inputs, torch.zeros(3, 9, 10), [weight]), True, False)
     # Of nine sequences, sixteen columns.
     assert sum(stored.numel() for stored in stores) == 20 * 3 * 5 * 5 * 16
     assert NativeLSTMKernel().forward(Operands(inputs, torch.zeros(3, 9, 10), [weight]), False, False)[2] == []
-
-
-@compiled
-def test_many_steps_of_an_lstm_lie_in_several_pieces(monkeypatch):
-    monkeypatch.setattr("rnnbench.lit_models.scan.eager.layout._STORE_BYTES", 4000)
-    recurrence, inputs = LSTM(1, 5).double(), torch.randn(70, 8, 1, dtype=torch.float64)
-    found = []
-    for name in ("loop", "native"):
-        with use_backend(name):
-            outputs, _ = recurrence(inputs)
-        found.append([outputs, *torch.autograd.grad(outputs.square().sum(), list(recurrence.parameters()))])
-    torch.testing.assert_close(*found, atol=1e-10, rtol=1e-10)
 
 
 @compiled
