@@ -25,12 +25,7 @@ class Adding(SyntheticDataModule):
         loss: what is minimised: ``rmse`` as in the paper above, or ``mse``.
         train_size: training sequences of one epoch. The default is the least that the paper's iteration counts for
             length 800 imply.
-        val_size: validation sequences.
-        test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the data and their order.
+        val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
     >>> data = Adding(length=6, train_size=4, val_size=1, test_size=1, batch_size=4)
     >>> data.setup()

@@ -30,13 +30,7 @@ class CopyMemory(SyntheticDataModule):
 
     Args:
         delay: steps from the last symbol to the delimiter, at least 1.
-        train_size: training sequences of one epoch.
-        val_size: validation sequences.
-        test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the data and their order.
+        train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
     >>> data = CopyMemory(delay=3, train_size=1, val_size=1, test_size=1, batch_size=1)
     >>> data.setup()
@@ -102,13 +96,7 @@ class DelayedCopy(SyntheticDataModule):
         delay: steps p between input and target, less than ``length``.
         width: features d of the signal.
         length: steps T.
-        train_size: training sequences of one epoch.
-        val_size: validation sequences.
-        test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the data and their order.
+        train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
     >>> data = DelayedCopy(delay=2, width=1, length=5, train_size=1, val_size=1, test_size=1, batch_size=1)
     >>> data.setup()

@@ -30,13 +30,7 @@ class LinearSystem(SyntheticDataModule):
         order: entries of the system's state s.
         width: features of the input.
         length: steps T.
-        train_size: training sequences of one epoch.
-        val_size: validation sequences.
-        test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the system, of the data and their order.
+        train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
     >>> data = LinearSystem(spectral_radius=0.5, order=1, length=3)
     >>> a, b, c = (matrix.item() for matrix in data.system())

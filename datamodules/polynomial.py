@@ -39,13 +39,7 @@ class Polynomial(SyntheticDataModule):
         delay: steps p.
         length: steps T, more than those without a target.
         width: features of the signal.
-        train_size: training sequences of one epoch.
-        val_size: validation sequences.
-        test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the data and their order.
+        train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
     >>> signal = torch.tensor([[[2.0], [3.0], [0.5], [1.0]]])
     >>> Polynomial("product", degree=2, delay=0, length=4).target(signal)[0, :, 0].tolist()

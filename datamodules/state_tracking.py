@@ -39,13 +39,7 @@ class StateTracking(SyntheticDataModule):
         length: steps T; at least 2 for ``parity``, at least ``window`` for ``temporal_product``.
         window: inputs of one ``temporal_product``; None for every other kind.
         width: features of the signal; 1 for ``parity``.
-        train_size: training sequences of one epoch.
-        val_size: validation sequences.
-        test_size: test sequences.
-        fresh: draw new training sequences each epoch; False for a fixed set.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the data and their order.
+        train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
     >>> signs = torch.tensor([[[1.0], [-1.0], [1.0], [-1.0]]])
     >>> StateTracking("parity", length=4).target(signs).tolist()

@@ -31,14 +31,6 @@ def test_markers_reach_every_step_equally_often(length):
     assert (markers - expected).abs().max() < 5 * math.sqrt(0.25 / 20_000)
 
 
-def test_chance_is_the_score_of_the_mean():
-    targets = Adding(10).sample(200_000, named_generator("test"))[1].double()
-    rmse, mse = Adding(10).task.metrics
-    error = (targets - 1).square()
-    assert mse.chance == pytest.approx(error.mean().item(), abs=5 * error.std().item() / math.sqrt(200_000))
-    assert rmse.chance == pytest.approx(math.sqrt(mse.chance))
-
-
 def test_task():
     task = Adding(200, loss="mse").task
     assert (task.name, task.loss, task.readout, task.ranked.name) == ("ADD200", "mse", "last", "rmse")

@@ -37,14 +37,6 @@ def test_digits_are_those_of_scikit_learn_each_in_one_split():
     assert data.task.ranked.minimal_performance == 0.5
 
 
-def test_digits_splits_follow_the_seed():
-    first, again, other = (SequentialDigits(seed=seed) for seed in (3, 3, 4))
-    for data in (first, again, other):
-        data.setup()
-    assert first.fingerprint() == again.fingerprint() != other.fingerprint()
-    assert not torch.equal(whole(first, "test")[1], whole(other, "test")[1])
-
-
 def test_permutations_are_those_of_the_published_codes():
     torch.manual_seed(12008)
     assert torch.equal(pixel_order("torch_12008"), torch.randperm(784))
