@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from rnnbench.leaderboard.drawing.figure_style import REFERENCE, look
+from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, REFERENCE, look
 from rnnbench.leaderboard.drawing.learning_curves import curve
 from rnnbench.leaderboard.drawing.panel_parts import (
     Sheet,
@@ -47,8 +47,9 @@ def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
     chance = metric.display.scale * metric.chance
     if metric.direction == "min" and values and all(value > 0 for value in [*values, chance]):
         axes.set_yscale("log")
-    axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=_CHANCE)
-    sheet.legend.refer("chance", REFERENCE, _CHANCE)
+    if abs(chance) < LARGEST_DRAWN:
+        axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=_CHANCE)
+        sheet.legend.refer("chance", REFERENCE, _CHANCE)
     axes.set(xlabel="optimiser steps", ylabel=f"test {metric.display.axis}")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Dashes = Literal["solid", "dashed", "dashdot", "dotted"]
-# Stands in every figure we write, so that stale ones are told from files of others.
+# Stands in every figure we write, by which outdated ones differ from files of others.
 CREATOR = "rnnbench leaderboard"
 # Okabe and Ito's colours, which the colour-blind tell apart; without yellow, which paper swallows.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -25,6 +25,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _DASHES: tuple[Dashes, ...] = ("solid", "dashed", "dashdot", "dotted")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 REFERENCE = "#666666"
+#: Largest size of a value that is drawn: matplotlib finds no ticks near the end of the range of floats.
+LARGEST_DRAWN = 1e200
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "rnnbench",
     "svg.fonttype": "none",

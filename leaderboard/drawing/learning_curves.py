@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.drawing.figure_style import REFERENCE, as_svg, look, plain_text
+from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, REFERENCE, as_svg, look, plain_text
 from rnnbench.leaderboard.statistics import Cell, statistic
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
     for record in cell.finished:
         for point in record.curve:
             value = (point.val if split == "val" else point.test).get(name)
-            if value is not None:
+            if value is not None and abs(value) < LARGEST_DRAWN:
                 by_step.setdefault(point.step, []).append(cell.metric.display.scale * value)
     steps = sorted(by_step)
     values = [by_step[step] for step in steps]
@@ -58,7 +58,8 @@ def _draw(board: Board, column: Column) -> Figure:
     chance = column.metric.display.scale * column.metric.chance
     if column.metric.direction == "min" and all(value > 0 for value in [*values, chance]):
         axes.set_yscale("log")
-    axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
+    if abs(chance) < LARGEST_DRAWN:
+        axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
     axes.set_xlabel("optimiser steps")
     axes.set_ylabel(f"validation {column.metric.display.axis}")
     axes.set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.drawing.figure_style import Look, look, plain_text
+from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, Look, look, plain_text
 from rnnbench.leaderboard.dynamics import Series
 from rnnbench.leaderboard.side_file import Arrays
 
@@ -160,8 +160,9 @@ def rank_axis(axes: Axes) -> None:
 
 
 def floats(array: NDArray[Any]) -> Floats:
-    """Return an array in double precision."""
-    return array.astype(np.float64)
+    """Return an array in double precision, with infinities for what is too large to be drawn."""
+    values = array.astype(np.float64)
+    return np.where(np.abs(values) > LARGEST_DRAWN, np.copysign(np.inf, values), values)
 
 
 def stack(instances: Sequence[Arrays], name: str) -> Floats:

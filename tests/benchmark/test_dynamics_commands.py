@@ -115,7 +115,7 @@ def test_a_damaged_file_of_arrays_is_named_by_every_command(folder, capsys):
         assert path.name in capsys.readouterr().err
 
 
-def test_measures_that_finished_records_lack_are_told(folder):
+def test_measures_that_finished_records_lack_are_reported(folder):
     text = SUITE.replace("hessian: {samples: 5, count: 2}", "hessian: {samples: 4, count: 2}")
     (folder / "changed").mkdir()
     (folder / "changed" / "measured.yaml").write_text(text, encoding="utf-8")

@@ -117,7 +117,7 @@ def synthetic_dynamics(r, instance=0, units=8, steps=60, nilpotent=False, only=N
     return summaries, {name: arrays[name] for name in only or arrays}
 
 
-def put_dynamics(root, record, summaries, arrays, moments=("start",), failed=(), floats=np.float32):
+def put_dynamics(root, record, summaries, arrays, moments=("start",), failed=()):
     """Write a record with measures at some moments, and the arrays beside it; ``failed`` measures have neither."""
     measures, beside = {}, {}
     for measure in arrays:
@@ -128,8 +128,7 @@ def put_dynamics(root, record, summaries, arrays, moments=("start",), failed=(),
                 continue
             measures[measure][moment] = make_measure(measure, moment, arrays[measure], summaries.get(measure))
             for name, array in arrays[measure].items():
-                kind = np.int64 if array.dtype.kind == "i" else floats
-                beside[array_name(measure, moment, name)] = array.astype(kind)
+                beside[array_name(measure, moment, name)] = array
     whole = record.model_copy(update={"measures": measures})
     path = path_of(root, whole)
     if beside:

@@ -96,7 +96,7 @@ def test_without_all_three_measures_there_is_no_combined_figure(tmp_path):
     assert "quick-cpu-sMNIST-dynamics.svg" not in names
 
 
-def test_minus_infinity_is_told_not_dropped(tmp_path):
+def test_minus_infinity_is_reported(tmp_path):
     arrays = synthetic_dynamics(0.9, nilpotent=True, only=("lyapunov", "gradient_flow"))[1]
     figures = drawn(tmp_path, (make_record(network="FF"), arrays))
     assert ">8 of 8 exponents at −∞</text>" in figures["quick-cpu-sMNIST-start-spectrum.svg"]
@@ -104,7 +104,7 @@ def test_minus_infinity_is_told_not_dropped(tmp_path):
     assert ">50 of 60 gradients drawn are 0</text>" in figures["quick-cpu-sMNIST-start-gradient-norms.svg"]
 
 
-def test_what_is_not_finite_is_told(tmp_path):
+def test_what_is_not_finite_is_reported(tmp_path):
     arrays = synthetic_dynamics(0.95, only=("lyapunov", "gradient_flow"))[1]
     arrays["lyapunov"]["exponents"][1] = np.nan
     arrays["lyapunov"]["curve"][-1, :2] = np.nan
@@ -165,7 +165,10 @@ def test_bounds_are_dashed_where_there_are_any(tmp_path):
     assert all(">accuracy (%)</text>" in svg for svg in unstable.values())
 
 
-@pytest.mark.parametrize(("fill", "alone"), [(0.0, True), (np.nan, True), (-np.inf, False), (np.inf, False)])
+@pytest.mark.parametrize(
+    ("fill", "alone"),
+    [(0.0, True), (np.nan, True), (-np.inf, False), (np.inf, False), (1e308, False), (-1e308, False)],
+)
 def test_odd_values_are_drawn_without_a_warning(tmp_path, fill, alone):
     arrays = synthetic_dynamics(0.95)[1]
     keep = {"curve_steps", "ks", "delays", "steps"}

@@ -42,7 +42,7 @@ def test_the_table_has_a_column_for_each_number_and_moment_that_any_network_has(
     assert "### Scores" in page
 
 
-def test_exponents_of_minus_infinity_are_told_from_undefined_ones(tmp_path):
+def test_exponents_of_minus_infinity_differ_from_undefined_ones(tmp_path):
     summaries, arrays = synthetic_dynamics(0.9, only=("lyapunov",), nilpotent=True)
     summaries["lyapunov"]["kaplan_yorke"] = None
     put_dynamics(tmp_path / "records", make_record(), summaries, arrays)

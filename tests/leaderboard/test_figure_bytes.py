@@ -28,7 +28,7 @@ def files_of(folder, nudge):
                 measure: {name: a if a.dtype.kind == "i" else np.where(a, nudge(a), 0) for name, a in named.items()}
                 for measure, named in arrays.items()
             }
-            put_dynamics(folder / "records", record, summaries, nudged, floats=np.float64)
+            put_dynamics(folder / "records", record, summaries, nudged)
     write_leaderboard(folder / "records", folder / "out")
     return {path.name: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
 

@@ -279,9 +279,10 @@ def test_a_figure_names_split_metric_unit_and_networks(tmp_path):
         [make_record(config={"recurrence": {"class_path": "WCRNN", "init_args": {"r": 10**300}}})],
         [make_record(lr=[[1]], grid=([[1]], None), hardware={"cores": None, "list": [{}]})],
         [make_record(seconds_per_step=5e-324, peak_memory_bytes=2**63 - 1, parameters=2**63 - 1)],
+        [make_record(val=(1e308,) * 3, test=(-1e308,) * 3, metrics=({**MSE, "chance": 1e308, "best": -1e308},))],
         [make_record(finished_at="0001-01-01T00:00:00+23:59")],
     ],
-    ids=["no curve", "diverged", "zeros", "huge", "names", "underscore", "residual", "settings", "counts", "time"],
+    ids=["no curve", "diverged", "zeros", "huge", "names", "_", "residual", "settings", "counts", "largest", "time"],
 )
 def test_odd_records_make_a_page_too(tmp_path, records):
     page = page_of(tmp_path, *records)

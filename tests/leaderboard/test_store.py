@@ -168,7 +168,7 @@ def test_publish_copies_what_is_done_and_only_once(tmp_path):
     assert (again.published, len(again.identical)) == ([], 2)
 
 
-def test_publish_replaces_only_when_told(tmp_path):
+def test_publish_replaces_only_on_request(tmp_path):
     runs, published = tmp_path / "runs", tmp_path / "records"
     old, new = make_record(seconds_per_step=1.0), make_record(seconds_per_step=2.0)
     put(published, old)
