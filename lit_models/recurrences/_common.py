@@ -26,7 +26,7 @@ def check_fits(**values: float) -> None:
         ValueError: names the first that does not.
     """
     for name, value in values.items():
-        stored = torch.tensor(float(value)).item()
+        stored = torch.tensor(float(value), device="cpu").item()  # sizes are searched on the meta device
         if not math.isfinite(stored) or (stored == 0 and value != 0):
             raise ValueError(f"{name} must fit {torch.get_default_dtype()}, got {value}")
 

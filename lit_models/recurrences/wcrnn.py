@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import ACTIVATIONS, check_fits
+from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 from rnnbench.lit_models.scan.contract import KernelCall
 from rnnbench.lit_models.scan.eager.elman import ElmanKernel
 from rnnbench.lit_models.scan.eager.residual import ResidualKernel
@@ -156,9 +155,8 @@ class WCRNN(Recurrence):
 def _as_range(argument: str, value: float | Sequence[float]) -> tuple[float, float]:
     """Return (low, high) of a number or a pair; raise ValueError where it is neither."""
     pair = (value, value) if isinstance(value, (int, float)) else tuple(value)
-    finite = all(isinstance(bound, (int, float)) and math.isfinite(bound) for bound in pair)
+    largest = torch.finfo(torch.get_default_dtype()).max
+    finite = all(isinstance(bound, (int, float)) and abs(bound) <= largest for bound in pair)
     if isinstance(value, bool) or len(pair) != 2 or not finite or pair[0] > pair[1]:
         raise ValueError(f"{argument} must be a finite number or a pair [low, high] with low <= high, got {value}")
-    check_fits(**{argument: pair[0]})
-    check_fits(**{argument: pair[1]})
     return float(pair[0]), float(pair[1])
