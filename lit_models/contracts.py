@@ -42,16 +42,17 @@ class RecurrenceCase:
     @property
     def inputs(self) -> Tensor:
         """Inputs [T, B, D], the same each time."""
-        return _normal(STEPS, BATCH, self.build().input_size, seed=1)
+        return normal(STEPS, BATCH, self.build().input_size, seed=1)
 
 
-def _normal(*shape: int, seed: int) -> Tensor:
+def normal(*shape: int, seed: int) -> Tensor:
+    """Return normal numbers in double precision, the same each time."""
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def visited_state(recurrence: Recurrence) -> Tensor:
     """Return a state [B, S] other than the first that the recurrence can be in."""
-    return recurrence(_normal(2, BATCH, recurrence.input_size, seed=2))[1].detach()
+    return recurrence(normal(2, BATCH, recurrence.input_size, seed=2))[1].detach()
 
 
 def required_arguments(cls: Callable[..., Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -176,7 +177,7 @@ def forward_is_the_loop_over_step(case: RecurrenceCase) -> None:
         _close(list(found), expected, what)
         last, final = recurrence.forward_last(inputs, given, lengths)
         _close([last, final], [found[0][-1], found[1]], "forward_last and the last output of forward differ")
-        weights = _normal(*found[0].shape, seed=3)
+        weights = normal(*found[0].shape, seed=3)
         ours, theirs = (
             torch.autograd.grad((outputs * weights).sum(), wanted, materialize_grads=True)
             for outputs in (found[0], expected[0])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.func import functional_call, jacfwd, vmap
 
+from rnnbench.lit_models.contracts import RecurrenceCase, normal, visited_state
 from rnnbench.lit_models.dynamics.tangent import tangent_products
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.recurrence import Recurrence
@@ -16,27 +17,13 @@ from tests.contracts.builders import INPUTS, variants
 BATCH, VECTORS, INSTANCES = 3, 5, 2
 
 
-def build(cls: type[Recurrence], arguments: dict[str, object], seed: int) -> Recurrence:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return cls(**arguments).double()
-
-
-def normal(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def visited_state(recurrence: Recurrence) -> torch.Tensor:
-    return recurrence(normal(2, BATCH, INPUTS, seed=1))[1].detach()
-
-
 def close(found: torch.Tensor, expected: torch.Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize(("cls", "arguments"), variants())
 def test_products_equal_the_jacobian_times_vectors(cls: type[Recurrence], arguments: dict[str, object]) -> None:
-    recurrence = build(cls, arguments, 0)
+    recurrence = RecurrenceCase(cls, arguments).build()
     inputs, state = normal(BATCH, INPUTS, seed=2), visited_state(recurrence)
     vectors = normal(VECTORS, BATCH, recurrence.state_size, seed=3)
     products = tangent_products(recurrence, recurrence.project(inputs), state, vectors)
@@ -50,7 +37,7 @@ def test_products_equal_the_jacobian_times_vectors(cls: type[Recurrence], argume
 def test_products_of_an_instance_equal_the_ensembles_jacobian(
     cls: type[Recurrence], arguments: dict[str, object]
 ) -> None:
-    ensemble = Ensemble([build(cls, arguments, seed) for seed in range(INSTANCES)])
+    ensemble = Ensemble([RecurrenceCase(cls, arguments).build(seed) for seed in range(INSTANCES)])
     inputs, state = normal(BATCH, INPUTS, seed=2), visited_state(ensemble.instance(0))
     vectors = normal(VECTORS, BATCH, state.shape[1], seed=3)
     skeleton = Stepper(copy.deepcopy(ensemble.network).to("meta"))
