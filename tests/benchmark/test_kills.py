@@ -56,7 +56,7 @@ def make_job(recipe: Recipe, runs_dir: Path) -> Job:
     # The last rate overflows: a frozen instance must survive kills too.
     overflowing = 1e200 if recipe is SCENARIOS["streams"] else 1e30
     grid = {"training.learning_rate": (recipe.learning_rate, overflowing)}
-    measures = resolve_measures([{"gradient_flow": {"at": ["start", "end"], "every_epochs": 1, "samples": 3}}], "kills")
+    measures = resolve_measures([{"gradient_flow": {"at": ["start", "end"], "every_epochs": 1, "samples": 3}}])
     experiment = Experiment("kills", "smoke", "ADD8", "LSTM", config, grid, measures=measures)
     members = tuple(Member(point.id, instance) for instance in range(2) for point in experiment.points())
     return Job(experiment, members, runs_dir)

@@ -36,7 +36,7 @@ def job(tmp_path: Path) -> Job:
         "training": recipe.model_dump(),
         "seed": 0,
     }
-    measures = resolve_measures([{"lyapunov": {"at": ["start", "end"], "samples": 2}}], "tiny")
+    measures = resolve_measures([{"lyapunov": {"at": ["start", "end"], "samples": 2}}])
     experiment = Experiment("tiny", "smoke", "ADD10", "Elman", config, {}, measures=measures)
     return Job(experiment, tuple(Member(experiment.family_id, instance) for instance in (0, 4)), tmp_path / "runs")
 
