@@ -18,14 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnbench.datamodules.image_decoding import ImageRefusedError, decode_image
-from rnnbench.datamodules.real_data import (
-    DataMissingError,
-    FoundSplit,
-    Origin,
-    data_folder,
-    expand_home,
-    find_split,
-)
+from rnnbench.datamodules.real_data import DataMissingError, FoundSplit, Origin, data_folder, expand_home, find_split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +29,7 @@ CLASSES = 10
 DECODING = 2
 """Version of ``decode_image``: what an older one decoded is not read."""
 ABANDONED = 24 * 3600.0
-"""Seconds after which a half-written cache file is taken for the rest of a process that was killed."""
+"""Seconds after which a half-written cache file is removed: the process that wrote it was killed."""
 
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 _Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -66,7 +59,8 @@ def load_images(
     except DataMissingError as error:
         arrays = _earlier_copy(origin, split, data_dir, image_shape, error)
     else:
-        path = _cache_file(origin, split, found.identify(), image_shape)
+        folder = cache_folder()
+        path = folder and folder / _cache_name(origin, split, found.identify(), image_shape)
         cached = _read_cache(path, image_shape) if path else None
         arrays = cached or _decode(found, image_shape)
         if cached is None:
@@ -117,11 +111,6 @@ def cache_folder() -> Path | None:
 def _cache_name(origin: Origin, split: str, source: str, image_shape: tuple[int, ...]) -> str:
     kind = hashlib.sha256(repr((list(origin.columns), image_shape, DECODING)).encode()).hexdigest()[:8]
     return f"{origin.folder.replace('/', '-')}-{split}-{source}-{kind}.npz"
-
-
-def _cache_file(origin: Origin, split: str, source: str, image_shape: tuple[int, ...]) -> Path | None:
-    folder = cache_folder()
-    return folder and folder / _cache_name(origin, split, source, image_shape)
 
 
 def _modified(path: Path) -> float:
