@@ -55,8 +55,10 @@ def test_projected_weights_satisfy_the_inequalities_and_are_not_moved_again(
             once = weights(recurrence)
             project_stable(recurrence, input_bound, wanted, forget_bound)
             assert same(weights(recurrence), once)
-    # Of large weights no more is taken than the wanted constant asks for.
-    assert contraction(recurrence, input_bound).constant > (1 - 2e-3) * wanted
+    # Of large weights no more is taken than is asked for.
+    found = contraction(recurrence, input_bound)
+    assert found.constant > (1 - 2e-3) * wanted
+    assert found.forget_bound is None or found.forget_bound > (1 - 2e-3) * limits[2]
     assert broken == set(range(1 if name == "ElmanRNN" else 5))
 
 
@@ -81,14 +83,6 @@ def test_only_what_breaks_an_inequality_is_moved_and_nothing_is_scaled_up() -> N
         assert torch.equal(moved[name][kept], before[kept]), name
     assert torch.equal(moved["weight_hh"][7], calm["weight_hh"][7])
     assert torch.equal(moved["weight_ih"], calm["weight_ih"])
-
-
-def test_the_forget_gate_is_brought_down_as_far_as_needed() -> None:
-    recurrence = wild(LONG(2).double())
-    project_stable(recurrence, BOUND, forget_bound=0.3)
-    found = contraction(recurrence, BOUND).forget_bound
-    assert found == pytest.approx(0.3, abs=1e-3)
-    assert found < 0.3
 
 
 def test_singular_values_are_clipped_and_singular_vectors_stay() -> None:
