@@ -69,6 +69,17 @@ def make_record(
     return Record(**fields)
 
 
+def put(root, *records):
+    """Write records where they belong."""
+    for record in records:
+        write_record(path_of(root, record), record)
+
+
+def untrained(record):
+    """The record as if nothing had been trained, only measured."""
+    return record.model_copy(update={"steps": 0, "curve": [], "best_step": None})
+
+
 def make_measure(measure, moment, arrays=(), summary=None, reason=None, step=0):
     """A measure that holds these arrays, or failed for a reason."""
     return Measure(

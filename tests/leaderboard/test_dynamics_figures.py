@@ -3,10 +3,9 @@ import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
-from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.side_file import side_path
 from rnnbench.leaderboard.store import path_of
-from tests.leaderboard.factory import make_record, put_dynamics, synthetic_dynamics
+from tests.leaderboard.factory import make_record, put, put_dynamics, synthetic_dynamics, untrained
 
 KINDS = {
     "spectrum",
@@ -44,10 +43,6 @@ def drawn(tmp_path, *records_and_arrays):
     report = write_figures(tmp_path / "records", tmp_path / "out")
     assert not report.damaged
     return {path.name: path.read_text(encoding="utf-8") for path in report.written}
-
-
-def untrained(record):
-    return record.model_copy(update={"steps": 0, "curve": [], "best_step": None})
 
 
 def test_each_measure_task_and_moment_has_a_figure_and_each_task_a_combined_one(written):
@@ -149,7 +144,7 @@ def test_a_network_has_the_colour_of_its_learning_curve(tmp_path):
     record = wcrnn(0.95)
     put_dynamics(tmp_path / "records", record, *synthetic_dynamics(0.95, only=("lyapunov",)))
     other = make_record(network="A_first")
-    write_record(path_of(tmp_path / "records", other), other)
+    put(tmp_path / "records", other)
     write_figures(tmp_path / "records", tmp_path / "out")
     # The second row of the board, though the only one with measures.
     svg = (tmp_path / "out" / "quick-cpu-sMNIST-start-spectrum.svg").read_text(encoding="utf-8").lower()
@@ -231,7 +226,7 @@ def test_the_command_writes_what_it_prints_and_names_failures(tmp_path, capsys):
 
 def test_the_command_says_how_to_get_measures(tmp_path, capsys):
     record = make_record()
-    write_record(path_of(tmp_path, record), record)
+    put(tmp_path, record)
     assert main(["figures", "--records-dir", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
     assert "'measures:'" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
@@ -248,7 +243,7 @@ def test_the_command_says_how_to_get_measures(tmp_path, capsys):
 def test_the_command_refuses_what_it_cannot_do(tmp_path, monkeypatch, capsys, words, said):
     monkeypatch.chdir(tmp_path)
     record = make_record()
-    write_record(path_of(tmp_path / "records", record), record)
+    put(tmp_path / "records", record)
     (tmp_path / "file").write_text("theirs")
     given = {"--records-dir": "records", "--output": "out", **dict([words])}
     assert main(["figures", *(word for pair in given.items() for word in pair)]) == 2

@@ -7,17 +7,13 @@ from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.leaderboard.store import path_of
-from tests.leaderboard.factory import make_record, put_dynamics
+from tests.leaderboard.factory import make_record, put, put_dynamics, untrained
 from tests.leaderboard.factory import synthetic_dynamics as everything
 from tests.leaderboard.test_page import row
 
 
 def synthetic_dynamics(r, instance=0, only=("gradient_flow", "hessian"), **changes):
     return everything(r, instance, only=only, **changes)
-
-
-def untrained(record):
-    return record.model_copy(update={"steps": 0, "curve": [], "best_step": None})
 
 
 def page_of(tmp_path):
@@ -31,7 +27,7 @@ def test_the_table_has_a_column_for_each_number_and_moment_that_any_network_has(
         summaries["lyapunov"] = {"largest": largest, "kaplan_yorke": None}
         put_dynamics(tmp_path / "records", make_record(instance=instance), summaries, arrays, ("start", "end"))
     other = make_record(network="GRU")
-    write_record(path_of(tmp_path / "records", other), other)
+    put(tmp_path / "records", other)
     _, page = page_of(tmp_path)
     lstm, gru = row(page, "LSTM", "Dynamics"), row(page, "GRU", "Dynamics")
     assert lstm["sMNIST before training<br>largest exponent (nats per step)"] == "-0.06 ± 0.014 (2)"
@@ -76,7 +72,7 @@ def test_a_board_of_untrained_networks_shows_no_scores(tmp_path):
 def test_a_board_of_both_shows_scores_of_what_was_trained_and_names_the_rest(tmp_path):
     put_dynamics(tmp_path / "records", untrained(make_record(network="A_first")), *synthetic_dynamics(0.95))
     trained = make_record()
-    write_record(path_of(tmp_path / "records", trained), trained)
+    put(tmp_path / "records", trained)
     _, page = page_of(tmp_path)
     assert "A_first" not in page.split("### Scores")[1].split("### ")[0]
     assert row(page, "LSTM")["sMNIST<br>accuracy % ↑"].startswith("**88.00**")
@@ -114,7 +110,7 @@ def test_every_linked_figure_is_there_and_stale_ones_go(tmp_path):
     theirs = tmp_path / "out" / "figures" / "dynamics" / "theirs.svg"
     theirs.write_text("<svg/>")
     plain = record.model_copy(update={"measures": {}})
-    write_record(path_of(tmp_path / "records", plain), plain)
+    put(tmp_path / "records", plain)
     write_leaderboard(tmp_path / "records", tmp_path / "out")
     left = {path.name for path in theirs.parent.iterdir()}
     assert left == {"theirs.svg", "quick-cpu-Digits-start-spectrum.svg", "quick-cpu-Digits-start-finite-time.svg"}
@@ -164,7 +160,7 @@ def test_publish_refuses_records_without_the_arrays_they_name(tmp_path, damage):
         side.write_bytes(side.read_bytes()[:-9])
     else:
         put_dynamics(runs, make_record(), summaries, {"hessian": arrays["hessian"]})
-        write_record(path_of(runs, record), record)
+        put(runs, record)
     report = publish(runs, records)
     assert len(report.damaged) == len(report.problems) == 1
     assert {"missing": "missing", "cut": "damaged", "lacking": "lacks"}[damage] in report.problems[0].reason

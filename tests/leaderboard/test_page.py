@@ -10,15 +10,8 @@ import pytest
 
 from rnnbench.leaderboard.literature import RESULTS, Literature
 from rnnbench.leaderboard.page import write_leaderboard
-from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import Published
-from rnnbench.leaderboard.store import path_of
-from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, make_record
-
-
-def put(root, *records):
-    for record in records:
-        write_record(path_of(root, record), record)
+from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, make_record, put
 
 
 def page_of(tmp_path, *records):

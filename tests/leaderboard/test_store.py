@@ -7,16 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnnbench.leaderboard.publishing import publish
-from rnnbench.leaderboard.record import LARGEST_RECORD, read_record, write_record
+from rnnbench.leaderboard.record import LARGEST_RECORD, read_record
 from rnnbench.leaderboard.store import Problem, find_records, path_of, read_records, safe_name
-from tests.leaderboard.factory import make_record
+from tests.leaderboard.factory import make_record, put
 
 names = st.text() | st.text("aA.:_@ ", max_size=4) | st.integers(60, 70).map(lambda n: "n" * n)
-
-
-def put(root, *records):
-    for record in records:
-        write_record(path_of(root, record), record)
 
 
 @pytest.mark.parametrize(("task", "folder"), [("ADD 100/x", "ADD_100_x@e0740345d834"), ("ADD100", "ADD100")])
