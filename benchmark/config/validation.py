@@ -124,7 +124,7 @@ def fitted(value: Any, hint: Any, name: str, built: Callable[..., Any] | None = 
     (1.0, 2.0)
     >>> fitted("3", int | None, "k")
     Traceback (most recent call last):
-    ValueError: k must be a whole number or null, got '3'
+    ValueError: k must be a whole number, got '3'
     """
     try:
         adapter = _adapter(hint)
