@@ -62,16 +62,6 @@ KernelCall = tuple[ScanKernel, Sequence[Any]]
 class ScannedRecurrence(Protocol):
     """What a scan needs of a recurrence; see ``lit_models.recurrence.Recurrence``."""
 
-    @property
-    def state_size(self) -> int:
-        """S."""
-        ...
-
-    @property
-    def hidden_size(self) -> int:
-        """N."""
-        ...
-
     def project(self, inputs: Tensor) -> Tensor:
         """Return the part [..., P] of a step that depends on the inputs [..., D] alone."""
         ...

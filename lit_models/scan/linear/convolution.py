@@ -10,7 +10,6 @@ steps of S4D and 1.06 s for 4,096; convolution by FFT, with the same error, 195 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,30 +19,6 @@ from rnnbench.lit_models.scan.linear.diagonal import diagonal_scan
 
 #: Steps of a chunk. Measured on one core, 16 takes 2.7 and 32 takes 1.4 times as long as 64; 128 takes as long.
 CHUNK = 64
-
-
-class Transition(Protocol):
-    """Powers of the matrices Ā of H features, acting on S real coordinates of a state."""
-
-    def columns(self, start: Tensor, count: int) -> Tensor:
-        """Return Ā^j b for j = 0 ... count - 1 [H, S, count] of b [H, S]."""
-        ...
-
-    def rows(self, start: Tensor, count: int) -> Tensor:
-        """Return cᵀ Ā^j for j = 0 ... count - 1 [H, count, S] of c [H, S]."""
-        ...
-
-    def apply(self, steps: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x [H, S, X] of states x [H, S, X]."""
-        ...
-
-    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x [H, S, X] of states x [H, S, X], for steps [X] of at most ``most``."""
-        ...
-
-    def scan(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
-        """Return x_0 and all x_{k+1} = Ā^steps x_k + e_k, [H, S, n+1, B], of e [H, S, n, B] and x_0 [H, S, B]."""
-        ...
 
 
 class _Squares:
@@ -80,17 +55,65 @@ class _Squares:
         return states
 
 
-class DiagonalTransition:
+class Transition:
+    """Powers of the matrices Ā of H features, acting on S real coordinates of a state."""
+
+    def __init__(self, first: Tensor, multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Keep Ā, and how it is multiplied."""
+        self._squares = _Squares(first, multiply)
+
+    def _encode(self, coordinates: Tensor) -> Tensor:
+        """Return what the squares multiply, of [H, S, ...]."""
+        return coordinates
+
+    def _decode(self, values: Tensor) -> Tensor:
+        """Return coordinates [H, S, ...] again."""
+        return values
+
+    def columns(self, start: Tensor, count: int) -> Tensor:
+        """Return Ā^j b for j = 0 ... count - 1 [H, S, count] of b [H, S]."""
+        return self._decode(self._squares.doubled(self._encode(start), count))
+
+    def rows(self, start: Tensor, count: int) -> Tensor:
+        """Return cᵀ Ā^j for j = 0 ... count - 1 [H, count, S] of c [H, S]."""
+        return self._squares.doubled(start, count, transposed=True).mT
+
+    def apply(self, steps: int, states: Tensor) -> Tensor:
+        """Return Ā^steps x [H, S, X] of states x [H, S, X]."""
+        return self._decode(self._squares.applied(steps, self._encode(states)))
+
+    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
+        """Return Ā^steps x [H, S, X] of states x [H, S, X], for steps [X] of at most ``most``."""
+        return self._decode(self._squares.applied_each(steps, most, self._encode(states)))
+
+    def scan(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
+        """Return x_0 and all x_{k+1} = Ā^steps x_k + e_k, [H, S, n+1, B], of e [H, S, n, B] and x_0 [H, S, B]."""
+        states = [state]
+        for step in entering.unbind(2):
+            states.append(self.apply(steps, states[-1]) + step)
+        return torch.stack(states, 2)
+
+
+class DenseTransition(Transition):
+    """Any Ā, real [H, S, S]."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        """Keep Ā."""
+        super().__init__(matrix, torch.matmul)
+
+
+class DiagonalTransition(Transition):
     """Ā = diag(λ), λ complex [H, P]. The S = 2P coordinates are the real parts, then the imaginary parts."""
 
     def __init__(self, decay: Tensor) -> None:
         """Keep λ."""
-        self._squares = _Squares(decay.unsqueeze(-1), torch.mul)
+        super().__init__(decay.unsqueeze(-1), torch.mul)
 
-    def columns(self, start: Tensor, count: int) -> Tensor:
-        """Return Ā^j b, as in ``Transition``."""
-        powers = self._squares.doubled(torch.complex(*start.chunk(2, 1)), count)
-        return torch.cat([powers.real, powers.imag], 1)
+    def _encode(self, coordinates: Tensor) -> Tensor:
+        return torch.complex(*coordinates.chunk(2, 1))
+
+    def _decode(self, values: Tensor) -> Tensor:
+        return torch.cat([values.real, values.imag], 1)
 
     def rows(self, start: Tensor, count: int) -> Tensor:
         """Return cᵀ Ā^j, as in ``Transition``: (a, b) · (Re x, Im x) is Re((a - ib) x)."""
@@ -98,56 +121,15 @@ class DiagonalTransition:
         powers = self._squares.doubled(torch.complex(real, -imaginary), count)
         return torch.cat([powers.real, -powers.imag], 1).transpose(1, 2)
 
-    def apply(self, steps: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x, as in ``Transition``."""
-        following = self._squares.applied(steps, torch.complex(*states.chunk(2, 1)))
-        return torch.cat([following.real, following.imag], 1)
-
-    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x of many numbers of steps, as in ``Transition``."""
-        following = self._squares.applied_each(steps, most, torch.complex(*states.chunk(2, 1)))
-        return torch.cat([following.real, following.imag], 1)
-
     def scan(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
         """Return the states at the starts of chunks, as in ``Transition``."""
-        first = torch.complex(*state.chunk(2, 1))
+        first = self._encode(state)
         states = first.unsqueeze(0)
         if entering.shape[2]:
-            driven = torch.complex(*entering.chunk(2, 1)).movedim(2, 0)
+            driven = self._encode(entering).movedim(2, 0)
             decay = self._squares.applied(steps, torch.ones_like(self._squares[0]))
             states = torch.cat([states, diagonal_scan(decay, driven, first)])
         return torch.view_as_real(states).permute(1, 4, 2, 0, 3).flatten(1, 2)
-
-
-class DenseTransition:
-    """Any Ā, real [H, S, S]."""
-
-    def __init__(self, matrix: Tensor) -> None:
-        """Keep Ā."""
-        self._squares = _Squares(matrix, torch.matmul)
-
-    def columns(self, start: Tensor, count: int) -> Tensor:
-        """Return Ā^j b, as in ``Transition``."""
-        return self._squares.doubled(start, count)
-
-    def rows(self, start: Tensor, count: int) -> Tensor:
-        """Return cᵀ Ā^j, as in ``Transition``."""
-        return self._squares.doubled(start, count, transposed=True).mT
-
-    def apply(self, steps: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x, as in ``Transition``."""
-        return self._squares.applied(steps, states)
-
-    def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x of many numbers of steps, as in ``Transition``."""
-        return self._squares.applied_each(steps, most, states)
-
-    def scan(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
-        """Return the states at the starts of chunks, as in ``Transition``."""
-        states = [state]
-        for step in entering.unbind(2):
-            states.append(self.apply(steps, states[-1]) + step)
-        return torch.stack(states, 2)
 
 
 def kernel(transition: Transition, enter: Tensor, leave: Tensor, length: int) -> Tensor:

@@ -14,8 +14,8 @@ from rnnbench.lit_models.scan.triton.plan import (
     MOST_FEATURES,
     Plan,
     arriving,
+    drives,
     exact_products,
-    flat_inputs,
     input_gradients,
     instance_first,
     make_plan,
@@ -67,40 +67,12 @@ class TritonLSTMKernel:
         hiddens = state.new_empty(instances, steps + 1 if store or keep_outputs else 0, batch, width)
         cells = state.new_empty(instances, steps + 1 if store else 0, batch, width)
         gates = state.new_empty(instances, steps if store else 0, batch, 4 * width)
-        for start, stop in [(0, steps)] if few else spans(steps, 2 * final.numel()):
-            if few:
-                drive = inputs
-            else:
-                to_gates = _widened_rows(weight[..., units:], units, width)
-                with exact_products():
-                    drive = torch.baddbmm(
-                        to_gates[..., -1].unsqueeze(1),
-                        flat_inputs(inputs, start, stop, instances),
-                        to_gates[..., :-1].mT,
-                    )
-                drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
-            by_step, by_instance, by_row, by_unit = drive.stride()
+        rows = weight[..., units:] if few else _widened_rows(weight[..., units:], units, width)
+        for start, stop, drive, strides in drives(inputs, instances, rows[..., :-1], rows[..., -1], 2 * final.numel()):
+            kept = (before if start == 0 else final, final, gates[:, start:], hiddens[:, start:], cells[:, start:])
+            sizes = (stop - start, batch, *strides, gates.stride(0), hiddens.stride(0), cells.stride(0))
             with on_device_of(state):
-                lstm_forward[(instances, -(-batch // plan.rows))](
-                    drive,
-                    weight,
-                    streamed,
-                    before if start == 0 else final,
-                    final,
-                    gates[:, start:],
-                    hiddens[:, start:],
-                    cells[:, start:],
-                    stop - start,
-                    batch,
-                    by_instance if drive.shape[1] > 1 else 0,
-                    by_step,
-                    by_row,
-                    by_unit,
-                    gates.stride(0),
-                    hiddens.stride(0),
-                    cells.stride(0),
-                    **options,
-                )
+                lstm_forward[(instances, -(-batch // plan.rows))](drive, weight, streamed, *kept, *sizes, **options)
         outputs = hiddens[:, 1:, :, :units].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
         stores = [each.transpose(0, 1) for each in (gates, hiddens, cells)] if store else []
         return outputs, torch.cat([*final[..., :units]], -1), stores
@@ -125,25 +97,12 @@ class TritonLSTMKernel:
         slopes = state.new_empty(instances, length, batch, 4 * width)
         for chunk, (start, stop) in reversed(list(enumerate(chunks))):
             arrivals = slopes if grad_outputs is None else arriving(grad_outputs[start:stop], width)
+            fixed = (arrivals, weight, streamed)
+            kept = (given if stop == steps else delta, delta, gates[:, start:], cells[:, start:])
+            strides = (*arrivals.stride()[:2], gates.stride(0), cells.stride(0), slopes.stride(0))
+            sizes = (stop - start, batch, *strides)
             with on_device_of(state):
-                lstm_backward[(instances, -(-batch // plan.rows))](
-                    arrivals,
-                    weight,
-                    streamed,
-                    given if stop == steps else delta,
-                    delta,
-                    gates[:, start:],
-                    cells[:, start:],
-                    slopes,
-                    stop - start,
-                    batch,
-                    arrivals.stride(0),
-                    arrivals.stride(1),
-                    gates.stride(0),
-                    cells.stride(0),
-                    slopes.stride(0),
-                    **options,
-                )
+                lstm_backward[(instances, -(-batch // plan.rows))](*fixed, *kept, slopes, *sizes, **options)
             deltas = slopes[:, : stop - start]
             if sums is not None:
                 sums.add(chunk, deltas, hiddens)

@@ -20,34 +20,34 @@ from rnnbench.lit_models.scan.triton.primitives import load_square, product, sig
 def _part_gates(gates):
     """Return i, f, o and g [rows, N] of [rows, 4 N]."""
     even, odd = tl.split(tl.reshape(gates, [gates.shape[0], gates.shape[1] // 4, 2, 2]))
-    write, read = tl.split(even)
-    keep, candidate = tl.split(odd)
-    return write, keep, read, candidate
+    input_gate, output_gate = tl.split(even)
+    forget_gate, candidate = tl.split(odd)
+    return input_gate, forget_gate, output_gate, candidate
 
 
 @triton.jit
-def _join_gates(write, keep, read, candidate):
+def _join_gates(input_gate, forget_gate, output_gate, candidate):
     """Return [rows, 4 N] of i, f, o and g [rows, N]."""
-    gates = tl.join(tl.join(write, read), tl.join(keep, candidate))
-    return tl.reshape(gates, [write.shape[0], 4 * write.shape[1]])
+    gates = tl.join(tl.join(input_gate, output_gate), tl.join(forget_gate, candidate))
+    return tl.reshape(gates, [input_gate.shape[0], 4 * input_gate.shape[1]])
 
 
 @triton.jit
 def _load_gates(gates, offsets, mask, UNITS: tl.constexpr):
     """Return i, f, o and g, which stand one after the other."""
-    write = tl.load(gates + offsets, mask=mask, other=0.0)
-    keep = tl.load(gates + UNITS + offsets, mask=mask, other=0.0)
-    read = tl.load(gates + 2 * UNITS + offsets, mask=mask, other=0.0)
+    input_gate = tl.load(gates + offsets, mask=mask, other=0.0)
+    forget_gate = tl.load(gates + UNITS + offsets, mask=mask, other=0.0)
+    output_gate = tl.load(gates + 2 * UNITS + offsets, mask=mask, other=0.0)
     candidate = tl.load(gates + 3 * UNITS + offsets, mask=mask, other=0.0)
-    return write, keep, read, candidate
+    return input_gate, forget_gate, output_gate, candidate
 
 
 @triton.jit
-def _store_gates(gates, offsets, mask, write, keep, read, candidate, UNITS: tl.constexpr):
+def _store_gates(gates, offsets, mask, input_gate, forget_gate, output_gate, candidate, UNITS: tl.constexpr):
     """Store i, f, o and g one after the other."""
-    tl.store(gates + offsets, write, mask=mask)
-    tl.store(gates + UNITS + offsets, keep, mask=mask)
-    tl.store(gates + 2 * UNITS + offsets, read, mask=mask)
+    tl.store(gates + offsets, input_gate, mask=mask)
+    tl.store(gates + UNITS + offsets, forget_gate, mask=mask)
+    tl.store(gates + 2 * UNITS + offsets, output_gate, mask=mask)
     tl.store(gates + 3 * UNITS + offsets, candidate, mask=mask)
 
 
@@ -56,11 +56,11 @@ def _load_matrices(weight, TRANSPOSED: tl.constexpr, SIZE: tl.constexpr, DEPTH: 
     """Return the four matrices [PADDED, PADDED] of the gates, with TRANSPOSED transposed."""
     by_row: tl.constexpr = 1 if TRANSPOSED else DEPTH
     by_column: tl.constexpr = DEPTH if TRANSPOSED else 1
-    write = load_square(weight, by_row, by_column, SIZE, PADDED)
-    keep = load_square(weight + SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
-    read = load_square(weight + 2 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    input_gate = load_square(weight, by_row, by_column, SIZE, PADDED)
+    forget_gate = load_square(weight + SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
+    output_gate = load_square(weight + 2 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
     candidate = load_square(weight + 3 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
-    return write, keep, read, candidate
+    return input_gate, forget_gate, output_gate, candidate
 
 
 @triton.jit
@@ -80,11 +80,11 @@ def _load_column(weight, column, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED
     """Return one column's part of each gate, [1, PADDED]."""
     unit = tl.arange(0, PADDED)
     inside, places = (unit < SIZE)[None, :], weight + (unit * DEPTH + column)[None, :]
-    write = tl.load(places, mask=inside, other=0.0)
-    keep = tl.load(places + SIZE * DEPTH, mask=inside, other=0.0)
-    read = tl.load(places + 2 * SIZE * DEPTH, mask=inside, other=0.0)
+    input_gate = tl.load(places, mask=inside, other=0.0)
+    forget_gate = tl.load(places + SIZE * DEPTH, mask=inside, other=0.0)
+    output_gate = tl.load(places + 2 * SIZE * DEPTH, mask=inside, other=0.0)
     candidate = tl.load(places + 3 * SIZE * DEPTH, mask=inside, other=0.0)
-    return write, keep, read, candidate
+    return input_gate, forget_gate, output_gate, candidate
 
 
 @triton.jit(do_not_specialize=["steps"])

@@ -135,6 +135,35 @@ def arriving(gradients: Tensor, width: int) -> Tensor:
     return rows if rows.shape[-1] == width and rows.stride()[2:] == (width, 1) else widened(rows, width)
 
 
+def drives(
+    inputs: Tensor, instances: int, weight: Tensor, bias: Tensor, size: int
+) -> Iterator[tuple[int, int, Tensor, tuple[int, ...]]]:
+    """Yield chunks of time with what inputs [T, M or 1, B, D] give to each step.
+
+    Few inputs are multiplied within a kernel: then there is one chunk, of the inputs themselves.
+
+    Args:
+        inputs: what is scanned.
+        instances: M.
+        weight: [M, P, D].
+        bias: [M, P].
+        size: numbers that are needed of a step while its chunk is scanned.
+
+    Yields:
+        The first step, the one after the last, and a tensor with its strides by instance, step, sequence and number.
+    """
+    steps, _, batch, features = inputs.shape
+    few = features <= MOST_FEATURES
+    for start, stop in [(0, steps)] if few else spans(steps, size):
+        drive = inputs
+        if not few:
+            with exact_products():
+                drive = torch.baddbmm(bias.unsqueeze(1), flat_inputs(inputs, start, stop, instances), weight.mT)
+            drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
+        by_step, by_instance, by_row, by_unit = drive.stride()
+        yield start, stop, drive, (by_instance if drive.shape[1] > 1 else 0, by_step, by_row, by_unit)
+
+
 def flat_inputs(inputs: Tensor, start: int, stop: int, instances: int) -> Tensor:
     """Return a chunk of inputs [T, M or 1, B, D] as [M, steps * B, D]."""
     return inputs[start:stop].transpose(0, 1).flatten(1, 2).expand(instances, -1, -1)

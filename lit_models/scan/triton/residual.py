@@ -13,8 +13,8 @@ from rnnbench.lit_models.scan.triton.plan import (
     MOST_FEATURES,
     Plan,
     arriving,
+    drives,
     exact_products,
-    flat_inputs,
     input_gradients,
     instance_first,
     make_plan,
@@ -87,40 +87,12 @@ class TritonResidualKernel:
             weight, dense = (None if each is None else padded_to(each.mT, *square) for each in (weight, dense))
         dense = weight if dense is None else dense
         gamma, own, cross = (bias if each is None else each for each in (gamma, own, cross))
-        for start, stop in [(0, steps)] if few else spans(steps, final.numel()):
-            if few:
-                drive = inputs
-            else:
-                with exact_products():
-                    drive = torch.baddbmm(
-                        bias.unsqueeze(1), flat_inputs(inputs, start, stop, instances), input_weight.mT
-                    )
-                drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
-            by_step, by_instance, by_row, by_unit = drive.stride()
+        fixed = (weight, input_weight, bias, gamma, own, cross, dense)
+        for start, stop, drive, strides in drives(inputs, instances, input_weight, bias, final.numel()):
+            kept = (before if start == 0 else final, final, states[:, start:], couplings[:, start:])
+            sizes = (stop - start, batch, *strides, states.stride(0), couplings.stride(0))
             with on_device_of(state):
-                residual_forward[(instances, -(-batch // plan.rows))](
-                    drive,
-                    weight,
-                    input_weight,
-                    bias,
-                    gamma,
-                    own,
-                    cross,
-                    dense,
-                    before if start == 0 else final,
-                    final,
-                    states[:, start:],
-                    couplings[:, start:],
-                    stop - start,
-                    batch,
-                    by_instance if drive.shape[1] > 1 else 0,
-                    by_step,
-                    by_row,
-                    by_unit,
-                    states.stride(0),
-                    couplings.stride(0),
-                    **options,
-                )
+                residual_forward[(instances, -(-batch // plan.rows))](drive, *fixed, *kept, *sizes, **options)
         outputs = states[:, 1:, :, :units].permute(1, 0, 3, 2) if keep_outputs else state.new_empty(0)
         stores = [states.transpose(0, 1), *([] if plain else [couplings.transpose(0, 1)])] if store else []
         return outputs, final[..., :units], stores
@@ -168,31 +140,13 @@ class TritonResidualKernel:
                 with exact_products():
                     mapped[:, : stop - start] = torch.bmm(before, dense.mT).unflatten(1, (stop - start, batch))
             arrivals = slopes if grad_outputs is None else arriving(grad_outputs[start:stop], width)
+            fixed = (tile, gamma, own, cross, dense_tile, mapped)
+            kept = (given if stop == steps else delta, delta, states[:, start:], couplings[:, start:])
+            written = (slopes, inner, partials[chunk])
+            strides = (*arrivals.stride()[:2], states.stride(0), couplings.stride(0), slopes.stride(0))
+            sizes = (stop - start, batch, *strides)
             with on_device_of(state):
-                residual_backward[(instances, programs)](
-                    arrivals,
-                    tile,
-                    gamma,
-                    own,
-                    cross,
-                    dense_tile,
-                    mapped,
-                    given if stop == steps else delta,
-                    delta,
-                    states[:, start:],
-                    couplings[:, start:],
-                    slopes,
-                    inner,
-                    partials[chunk],
-                    stop - start,
-                    batch,
-                    arrivals.stride(0),
-                    arrivals.stride(1),
-                    states.stride(0),
-                    couplings.stride(0),
-                    slopes.stride(0),
-                    **options,
-                )
+                residual_backward[(instances, programs)](arrivals, *fixed, *kept, *written, *sizes, **options)
             deltas = slopes[:, : stop - start]
             if sums is not None:
                 sums.add(chunk, deltas, states)
