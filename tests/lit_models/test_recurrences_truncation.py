@@ -2,7 +2,6 @@
 
 import functools
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,9 +84,3 @@ def test_of_shares_the_weights() -> None:
     recurrence = WRAPPED["GRU"](2)
     truncation = FeedForwardTruncation.of(recurrence, 2)
     assert [id(p) for p in truncation.parameters()] == [id(p) for p in recurrence.parameters()]
-
-
-@pytest.mark.parametrize("k", [0, -3])
-def test_impossible_window(k: int) -> None:
-    with pytest.raises(ValueError, match=f"k must be at least 1, got {k}"):
-        FeedForwardTruncation(1, WRAPPED["ElmanRNN"], k)
