@@ -10,6 +10,7 @@ task but where ``leave_out`` lists both: the cells of a table that are empty.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,10 +111,15 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
     ]
     if len(cells) > MOST_EXPERIMENTS:
         raise UserError(f"{path}: a suite must have at most {MOST_EXPERIMENTS:,} experiments, got {len(cells):,}")
-    experiments = []
+    experiments, points = [], 0
     for task, network in cells:
         draft = drafted(file, chosen, task, network)
         config, grid = resolved(draft, file)
+        points += math.prod(map(len, grid.values()))
+        if points > MOST_POINTS:
+            raise UserError(
+                f"{path}: the sweeps of a suite must have at most {MOST_POINTS:,} points together, got more"
+            )
         published = file.published.of(task, network) if file.published else None
         experiments.append(Experiment(path.stem, budget, task, network, config, grid, published, draft.measures))
     title, instances = file.title or path.stem, chosen.instances or file.instances

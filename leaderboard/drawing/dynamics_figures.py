@@ -128,9 +128,7 @@ def _image(
     return as_svg(lambda: _draw(board, column, title, panels, headings))
 
 
-def _draw(
-    board: Board, column: Column, title: str, panels: Mapping[str, Series], headings: Sequence[str]
-) -> Figure:
+def _draw(board: Board, column: Column, title: str, panels: Mapping[str, Series], headings: Sequence[str]) -> Figure:
     """Draw panels under one legend: in a row, four of them in a square."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

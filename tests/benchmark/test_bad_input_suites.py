@@ -151,6 +151,17 @@ BAD = {
     "too_deep": ("title: Mine", f"title: {'[' * 5000}", ["line 1", "nested too deeply"]),
     "too_long": ("title: Mine", f"title: {'x' * 100_000}", ["must be at most 100,000 bytes long"]),
     "rate_beyond_float": ("1e-3", f"1{'0' * 400}", ["line 7", "must be a whole number of at most 64 bits"]),
+    "points_of_all": (
+        "networks:\n",
+        f"sweep: {{training.learning_rate: {list(range(1, 1001))}}}\nnetworks:\n"
+        + "".join(f"  N{i}: LSTM_47\n" for i in range(10)),
+        ["at most 10,000 points together"],
+    ),
+    "cells_many": (
+        "networks:\n",
+        "networks:\n" + "".join(f"  N{i}: LSTM_47\n" for i in range(1000)),
+        ["at most 1,000 experiments, got 1,002"],
+    ),
     "points_many": (
         "budgets:",
         f"sweep: {{training.learning_rate: {list(range(1, 1002))}}}\nbudgets:",
