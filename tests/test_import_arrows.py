@@ -52,7 +52,8 @@ def test_imports_are_found_wherever_they_stand(source: str, package: str) -> Non
 
 
 def module_name(path: Path) -> str:
-    return ".".join(("rnnbench", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("rnnbench", *parts[parts[0] == "rnnbench" :])).removesuffix(".__init__")
 
 
 def arrows(source: str, modules: set[str]) -> set[str]:
@@ -90,9 +91,16 @@ def test_circles_are_found(deferred: str) -> None:
 
 
 def test_modules_import_each_other_in_no_circle() -> None:
-    sources = {module_name(path): path.read_text(encoding="utf-8") for path in FILES}
+    paths = [*FILES, *(ROOT / "rnnbench").glob("*.py")]
+    sources = {module_name(path): path.read_text(encoding="utf-8") for path in paths}
+    assert "rnnbench" in arrows(sources["rnnbench.benchmark.command.cli"], set(sources))
     assert len(sources) > 100
     assert not circle(sources)
+
+
+@pytest.mark.parametrize(("folder", "most"), [("benchmark", 10), ("lit_models/scan", 12)])
+def test_folder_has_few_entries(folder: str, most: int) -> None:
+    assert len([path for path in (ROOT / folder).iterdir() if path.name != "__pycache__"]) <= most
 
 
 def test_every_room_has_files() -> None:
