@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rnnbench.benchmark.config.experiment import Experiment
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
+
 #: What a command ends with, the first that applies: a fault of ours, what the user can fix, what is left to do.
 _EXIT_CODES = {"failed": 1, "refused": 2, "left": 3}
 
@@ -63,23 +64,21 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
 
 def suite_status(suite: Suite, options: RunOptions) -> int:
     """Print how far each experiment of a suite is."""
-    from rnnbench.benchmark.launchers.progress import steps_done
-
     plan = plan_of(suite, options)
     _report(plan)
     print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there")
     for name, (finished, wanted) in plan.cells.items():
         jobs = [job for job in plan.jobs if job.experiment.name == name]
         if jobs:
-            begun = [
-                f"{len(job.members)} interrupted or running, {steps_done(job)} steps done"
-                for job in jobs
-                if job.checkpoint.exists()
-            ]
-            waiting = sum(len(job.members) for job in jobs if not job.checkpoint.exists())
-            left = "; ".join([*begun, *([f"{waiting} not begun"] if waiting else [])])
+            left = "; ".join(f"{len(job.members)} {_how_far(job)}" for job in jobs)
             print(f"  {name}: {finished} of {wanted} finished; {left}")
     return 2 if plan.problems else 0
+
+
+def _how_far(job: Job) -> str:
+    from rnnbench.benchmark.launchers.progress import steps_done
+
+    return f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
 
 
 def _report(plan: Plan) -> None:
@@ -157,7 +156,8 @@ def _check(plan: Plan, built: _Built, sizes: KnownSizes | None) -> dict[Job, Seq
         try:
             if sizes is None:
                 module.check_available()
-            _check_samples(job, module.split_sizes() if sizes is None else sizes.of(module))
+            if sizes is not None or job.experiment.measures:
+                _check_samples(job, module.split_sizes() if sizes is None else sizes.of(module))
         except ValueError as error:
             raise UserError(f"suite {job.experiment.suite}, {job.experiment.name}: {error}") from error
     return modules
