@@ -193,19 +193,6 @@ class Chosen(GRU):
     check_experiment(experiment)
 
 
-@pytest.mark.parametrize(("written", "hidden_size"), [("<<: *args, hidden_size: 4", 4), ("<<: *args", 3)])
-def test_merge_keys_are_laid_under_what_is_written_beside_them(path: Path, written: str, hidden_size: int) -> None:
-    text = SUITE.replace("LSTM, init_args: {", "LSTM, init_args: &args {", 1)
-    path.write_text(text.replace("hidden_size: 4", written), encoding="utf-8")
-    small = cells(load_suite(path, "paper"))["ADD/Small"]
-    assert small.config["recurrence"]["init_args"]["hidden_size"] == hidden_size
-
-
-def test_date_is_text(path: Path) -> None:
-    path.write_text(SUITE.replace("title: A suite", "title: 2020-13-45"), encoding="utf-8")
-    assert load_suite(path, "paper").title == "2020-13-45"
-
-
 def test_full_path_of_a_registered_class_is_its_name(path: Path) -> None:
     full = path.with_name("full.yaml")
     dotted = SUITE.replace("class_path: LSTM", "class_path: rnnbench.lit_models.recurrences.LSTM")
