@@ -176,7 +176,7 @@ def test_without_gradients(build: Build) -> None:
 
 
 def right_or_refused(derive: Callable[[], object]) -> bool:
-    """Check that a fused scan gives what the loop does, or says that it cannot; return whether it was right."""
+    """Check that a faster scan gives what the loop does, or says that it cannot; return whether it was right."""
     with use_backend("loop"):
         expected = derive()
     with use_backend("native"):
@@ -193,15 +193,15 @@ def right_or_refused(derive: Callable[[], object]) -> bool:
 
 def test_forward_mode_is_right_or_refused(build: Build) -> None:
     recurrence, inputs = build(0), draw(3, BATCH, INPUTS)
-    fused = recurrence.scan_kernel() is not None
+    by_hand = recurrence.scan_kernel() is not None
     right = right_or_refused(lambda: jacfwd(lambda x: recurrence.forward_last(x)[0])(inputs))
     # A block of state spaces is made of operations that can be differentiated; a scan derived by hand refuses.
-    assert right if isinstance(recurrence, StateSpaceBlock) else not (fused and right)
+    assert right if isinstance(recurrence, StateSpaceBlock) else not (by_hand and right)
 
 
 def test_a_second_derivative_is_right_or_refused(build: Build) -> None:
     recurrence, inputs = build(0), draw(3, BATCH, INPUTS).requires_grad_()
-    fused = recurrence.scan_kernel() is not None
+    by_hand = recurrence.scan_kernel() is not None
 
     def second() -> tuple[torch.Tensor, ...]:
         loss = recurrence.forward_last(inputs)[0].square().sum()
@@ -210,4 +210,4 @@ def test_a_second_derivative_is_right_or_refused(build: Build) -> None:
         return torch.autograd.grad(total, [inputs], materialize_grads=True)
 
     right = right_or_refused(second)
-    assert right if isinstance(recurrence, StateSpaceBlock) else not (fused and right)
+    assert right if isinstance(recurrence, StateSpaceBlock) else not (by_hand and right)
