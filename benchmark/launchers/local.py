@@ -34,7 +34,7 @@ WORKER_ENVIRONMENT = {
 #: about the launcher, which is one of them, and not about the processes that it starts.
 _OF_LAUNCHERS = re.compile(
     r"(LOCAL_|GROUP_|NODE_|ROLE_)?(RANK|WORLD_SIZE)|GROUP_WORLD_SIZE|MASTER_(ADDR|PORT)|STANDALONE_PORT"
-    r"|(TORCHELASTIC|SLURM|PMI|PMIX|OMPI|JSM|LSB)_.*"
+    r"|SLURM_(PROCID|LOCALID|NODEID|GTIDS|STEP_.*|N?TASKS.*|NPROCS)|(TORCHELASTIC|PMI|PMIX|OMPI|JSM)_.*"
 )
 
 
