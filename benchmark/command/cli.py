@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(MESSAGE, file=sys.stderr)
         code = EXIT_CODE
     except SystemExit as end:  # --help and --version
-        code = int(end.code or 0)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     # Where standard output is at fault, that is the reason of an OSError too.
     message = output_problem() or message
     if message:
