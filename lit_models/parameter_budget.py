@@ -15,10 +15,9 @@ LARGEST_STEP = 16
 def count_parameters(module: nn.Module) -> int:
     """Return the number of trainable parameters; shared ones count once.
 
-    Example:
-        >>> from torch import nn
-        >>> count_parameters(nn.Linear(3, 2))
-        8
+    >>> from torch import nn
+    >>> count_parameters(nn.Linear(3, 2))
+    8
     """
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
@@ -37,10 +36,9 @@ def hidden_size_for(budget: int, build: Callable[[int], nn.Module]) -> int:
         ValueError: the smallest module exceeds the budget, the parameters do not grow with the size, or no size up to
             16 can be built.
 
-    Example:
-        >>> from torch import nn
-        >>> hidden_size_for(100, lambda size: nn.Linear(size, size))
-        9
+    >>> from torch import nn
+    >>> hidden_size_for(100, lambda size: nn.Linear(size, size))
+    9
     """
     check_at_least(1, budget=budget)
     step = _smallest_size(build)

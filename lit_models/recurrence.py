@@ -99,13 +99,16 @@ class Recurrence(nn.Module, ABC):
         Returns:
             Outputs [T, B, N] and the final state [B, S].
         """
-        state = self.initial_state(inputs.shape[1]) if state is None else state
-        return scan(self, inputs, state, lengths)
+        return self.run(inputs, self.initial_state(inputs.shape[1]) if state is None else state, lengths, True)
 
     def forward_last(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Like ``forward``, but return only the last output [B, N], without keeping the others."""
         state = self.initial_state(inputs.shape[1]) if state is None else state
-        final = scan(self, inputs, state, lengths, keep_outputs=False)[1]
+        final = self.run(inputs, state, lengths, keep_outputs=False)[1]
         return self.output(final), final
+
+    def run(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned:
+        """Run over a sequence from a given state; without ``keep_outputs``, outputs are an empty tensor."""
+        return scan(self, inputs, state, lengths, keep_outputs)

@@ -56,19 +56,18 @@ def gradient_flow(
         ValueError: an argument is not allowed.
         FloatingPointError: a sequence's loss or gradient is not finite.
 
-    Example:
-        A state that halves at each step, h_t = h_{t-1} / 2 + x_t: so do gradients, backwards in time.
+    A state that halves at each step, h_t = h_{t-1} / 2 + x_t: so do gradients, backwards in time.
 
-        >>> import math
-        >>> from rnnbench.datamodules.task import Metric
-        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
-        >>> network = Network(ElmanRNN(1, 1, time_activation="identity"), 1, "last").requires_grad_(False)
-        >>> for weight, value in zip(network.parameters(), (1.0, 0.5, 0.0, 0.0, 1.0, 0.0), strict=True):
-        ...     _ = weight.fill_(value)
-        >>> task = Task("sum", 1, 1, 3, "last", "mse", (Metric("mse", "min", 1.0, 0.0),))
-        >>> flow = gradient_flow(network, task, Batch(torch.ones(1, 3, 1), torch.ones(1, 1), None))
-        >>> flow.norm_2.flatten().tolist(), math.isclose(flow.slope.item(), math.log(0.5))
-        ([0.375, 0.75, 1.5], True)
+    >>> import math
+    >>> from rnnbench.datamodules.task import Metric
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> network = Network(ElmanRNN(1, 1, time_activation="identity"), 1, "last").requires_grad_(False)
+    >>> for weight, value in zip(network.parameters(), (1.0, 0.5, 0.0, 0.0, 1.0, 0.0), strict=True):
+    ...     _ = weight.fill_(value)
+    >>> task = Task("sum", 1, 1, 3, "last", "mse", (Metric("mse", "min", 1.0, 0.0),))
+    >>> flow = gradient_flow(network, task, Batch(torch.ones(1, 3, 1), torch.ones(1, 1), None))
+    >>> flow.norm_2.flatten().tolist(), math.isclose(flow.slope.item(), math.log(0.5))
+    ([0.375, 0.75, 1.5], True)
     """
     # Without gradients of the weights only states are kept for the backward pass.
     frozen = converted_copy(network, dtype).requires_grad_(False)

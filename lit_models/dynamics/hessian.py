@@ -75,18 +75,17 @@ def hessian_spectrum(
         FloatingPointError: the loss or a product is not finite, or the loss is a root of 0.
         ArithmeticError: not all eigenvalues were found within the restarts; says how many were.
 
-    Example:
-        A readout alone, y = w h + b on fixed h, under the mean of (y - target)²: the Hessian is 2 E[(h, 1)(h, 1)ᵀ].
+    A readout alone, y = w h + b on fixed h, under the mean of (y - target)²: the Hessian is 2 E[(h, 1)(h, 1)ᵀ].
 
-        >>> from rnnbench.datamodules.task import Metric
-        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
-        >>> network = Network(ElmanRNN(1, 1, time_activation="identity").requires_grad_(False), 1, "last")
-        >>> for weight in network.recurrence.parameters():
-        ...     _ = weight.fill_(1.0 if weight.dim() == 2 else 0.0)
-        >>> task = Task("sum", 1, 1, 2, "last", "mse", (Metric("mse", "min", 1.0, 0.0),))
-        >>> batch = Batch(torch.tensor([[[1.0], [1.0]], [[-1.0], [-1.0]]]), torch.zeros(2, 1), None)
-        >>> hessian_spectrum(network, task, batch, count=None).eigenvalues.tolist()
-        [8.0, 2.0]
+    >>> from rnnbench.datamodules.task import Metric
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> network = Network(ElmanRNN(1, 1, time_activation="identity").requires_grad_(False), 1, "last")
+    >>> for weight in network.recurrence.parameters():
+    ...     _ = weight.fill_(1.0 if weight.dim() == 2 else 0.0)
+    >>> task = Task("sum", 1, 1, 2, "last", "mse", (Metric("mse", "min", 1.0, 0.0),))
+    >>> batch = Batch(torch.tensor([[[1.0], [1.0]], [[-1.0], [-1.0]]]), torch.zeros(2, 1), None)
+    >>> hessian_spectrum(network, task, batch, count=None).eigenvalues.tolist()
+    [8.0, 2.0]
     """
     check_number("tolerance", tolerance, low=0)
     check_at_least(1, restarts=restarts)

@@ -75,17 +75,16 @@ def memory_capacity(
         ValueError: an argument is impossible, or the samples are too few for the state.
         FloatingPointError: the state becomes infinite or NaN.
 
-    Example:
-        A shift register of three units remembers three inputs and nothing else:
+    A shift register of three units remembers three inputs and nothing else:
 
-        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
-        >>> register = ElmanRNN(1, 3, time_activation="identity", initialisation="xavier")
-        >>> with torch.no_grad():
-        ...     _ = register.weight_ih.copy_(torch.tensor([[1.0], [0.0], [0.0]]))
-        ...     _ = register.weight_hh.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
-        >>> measured = memory_capacity(register, delays=5, steps=500)
-        >>> [round(value, 6) for value in measured.capacity.tolist()], round(measured.total.item(), 6)
-        ([1.0, 1.0, 1.0, 0.0, 0.0], 3.0)
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> register = ElmanRNN(1, 3, time_activation="identity", initialisation="xavier")
+    >>> with torch.no_grad():
+    ...     _ = register.weight_ih.copy_(torch.tensor([[1.0], [0.0], [0.0]]))
+    ...     _ = register.weight_hh.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    >>> measured = memory_capacity(register, delays=5, steps=500)
+    >>> [round(value, 6) for value in measured.capacity.tolist()], round(measured.total.item(), 6)
+    ([1.0, 1.0, 1.0, 0.0, 0.0], 3.0)
     """
     washout = max(delays - 1, 100) if washout is None else washout
     check_at_least(1, delays=delays, steps=steps, sequences=sequences)

@@ -62,15 +62,14 @@ def polynomial_degree(
     Raises:
         ValueError: an argument is impossible.
 
-    Example:
-        One unit that multiplies: h_t = (h_{t-1} + 1) x_t.
+    One unit that multiplies: h_t = (h_{t-1} + 1) x_t.
 
-        >>> from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
-        >>> product = SecondOrderRNN(1, 1, time_activation="identity")
-        >>> with torch.no_grad():
-        ...     _ = product.weight.copy_(torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]))
-        >>> polynomial_degree(product, 4).degree.round(decimals=3).tolist()
-        [1.0, 2.0, 3.0, 4.0]
+    >>> from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
+    >>> product = SecondOrderRNN(1, 1, time_activation="identity")
+    >>> with torch.no_grad():
+    ...     _ = product.weight.copy_(torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]))
+    >>> polynomial_degree(product, 4).degree.round(decimals=3).tolist()
+    [1.0, 2.0, 3.0, 4.0]
     """
     check_at_least(1, length=length, samples=samples)
     recurrence = converted_copy(recurrence, dtype)

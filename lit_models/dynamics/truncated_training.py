@@ -69,18 +69,17 @@ def truncated_training(
     Raises:
         ValueError: an argument is impossible, or there are no batches or nothing to train.
 
-    Example:
-        A network without a connection from state to state is its own truncation:
+    A network without a connection from state to state is its own truncation:
 
-        >>> from rnnbench.datamodules.adding import Adding
-        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
-        >>> task = Adding(length=5).task
-        >>> network = Network(ElmanRNN(2, 3), task.output_size, task.readout)
-        >>> _ = torch.nn.init.zeros_(network.recurrence.weight_hh).requires_grad_(False)
-        >>> batch = Batch(torch.ones(4, 5, 2), torch.ones(4, 1), None)
-        >>> measured = truncated_training(network, task, [batch] * 3, [1, 2], learning_rate=0.1)
-        >>> measured.distance.round(decimals=12).tolist()
-        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> task = Adding(length=5).task
+    >>> network = Network(ElmanRNN(2, 3), task.output_size, task.readout)
+    >>> _ = torch.nn.init.zeros_(network.recurrence.weight_hh).requires_grad_(False)
+    >>> batch = Batch(torch.ones(4, 5, 2), torch.ones(4, 1), None)
+    >>> measured = truncated_training(network, task, [batch] * 3, [1, 2], learning_rate=0.1)
+    >>> measured.distance.round(decimals=12).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     ks = check_horizons(ks)
     check_choice("decay", decay, ("constant", "1/t"))

@@ -23,14 +23,13 @@ class AntisymmetricRNN(Recurrence):
     in {0.01, 0.1, 1}, σ_w in {0, 1, 2, 4, 8, 16} and γ likewise; our defaults are of these orders, not a published
     setting. ε and γ are buffers. The state is h: S = N.
 
-    Example:
-        Without diffusion and input the state rotates, and keeps its length to first order in ε:
+    Without diffusion and input the state rotates, and keeps its length to first order in ε:
 
-        >>> import torch
-        >>> rotation = AntisymmetricRNN(1, 2, epsilon=0.001, gamma=0.0)
-        >>> start = torch.tensor([[0.3, 0.4]])
-        >>> round(rotation.step(torch.zeros(1, 1), start).norm().item(), 3)
-        0.5
+    >>> import torch
+    >>> rotation = AntisymmetricRNN(1, 2, epsilon=0.001, gamma=0.0)
+    >>> start = torch.tensor([[0.3, 0.4]])
+    >>> round(rotation.step(torch.zeros(1, 1), start).norm().item(), 3)
+    0.5
     """
 
     epsilon: Tensor

@@ -18,14 +18,13 @@ class CoRNN(Recurrence):
     drawn as PyTorch draws it, as there. Δt, γ and ε are not trained and held in buffers; the defaults are the authors'
     for sMNIST. The state is [y, z]: S = 2N; the output is y.
 
-    Example:
-        An oscillator without drive or damping starts at its largest displacement, and gains speed downward:
+    An oscillator without drive or damping starts at its largest displacement, and gains speed downward:
 
-        >>> import torch
-        >>> spring = CoRNN(1, 1, dt=0.5, gamma=1.0, epsilon=0.0)
-        >>> _ = [nn.init.zeros_(parameter) for parameter in spring.parameters()]
-        >>> spring.step(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])).tolist()
-        [[0.75, -0.5]]
+    >>> import torch
+    >>> spring = CoRNN(1, 1, dt=0.5, gamma=1.0, epsilon=0.0)
+    >>> _ = [nn.init.zeros_(parameter) for parameter in spring.parameters()]
+    >>> spring.step(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])).tolist()
+    [[0.75, -0.5]]
     """
 
     dt: Tensor

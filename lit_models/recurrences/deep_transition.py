@@ -33,12 +33,11 @@ class DeepTransitionRNN(Recurrence):
     Deviations from the paper: the inputs join in the last layer of the transition (as in one of the authors' classes)
     instead of the first; weights are not sparse and not rescaled.
 
-    Example:
-        >>> network = DeepTransitionRNN(1, 6, transition_layers=(5, 4), output_layers=(3,), skip="identity")
-        >>> [layer.out_features for layer in network.transition if hasattr(layer, "out_features")]
-        [5, 4, 6]
-        >>> network.state_size, network.hidden_size
-        (6, 3)
+    >>> network = DeepTransitionRNN(1, 6, transition_layers=(5, 4), output_layers=(3,), skip="identity")
+    >>> [layer.out_features for layer in network.transition if hasattr(layer, "out_features")]
+    [5, 4, 6]
+    >>> network.state_size, network.hidden_size
+    (6, 3)
     """
 
     def __init__(

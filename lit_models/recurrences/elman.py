@@ -22,15 +22,14 @@ class ElmanRNN(TorchCell, Recurrence):
     a second bias as in PyTorch. The parameters have the names, shapes and, from the same generator state, the values
     of ``torch.nn.RNNCell``. The state is h: S = N.
 
-    Example:
-        >>> import torch
-        >>> delay = ElmanRNN(1, 2, time_activation="identity", initialisation="xavier")
-        >>> with torch.no_grad():
-        ...     _ = delay.weight_ih.copy_(torch.tensor([[1.0], [0.0]]))
-        ...     _ = delay.weight_hh.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
-        >>> outputs, state = delay(torch.tensor([5.0, 6.0, 7.0]).reshape(3, 1, 1))
-        >>> outputs[:, 0].tolist()
-        [[5.0, 0.0], [6.0, 5.0], [7.0, 6.0]]
+    >>> import torch
+    >>> delay = ElmanRNN(1, 2, time_activation="identity", initialisation="xavier")
+    >>> with torch.no_grad():
+    ...     _ = delay.weight_ih.copy_(torch.tensor([[1.0], [0.0]]))
+    ...     _ = delay.weight_hh.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    >>> outputs, state = delay(torch.tensor([5.0, 6.0, 7.0]).reshape(3, 1, 1))
+    >>> outputs[:, 0].tolist()
+    [[5.0, 0.0], [6.0, 5.0], [7.0, 6.0]]
     """
 
     def __init__(

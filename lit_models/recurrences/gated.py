@@ -20,17 +20,16 @@ class LSTM(TorchCell, Recurrence):
     c_t = f c_{t-1} + i g; h_t = o tanh(c_t). The parameters have the names, shapes and, from the same generator state,
     the values of ``torch.nn.LSTMCell``. The state is [h, c]: S = 2N; the output is h.
 
-    Example:
-        With all gates open and a candidate of 1, the cell counts the steps:
+    With all gates open and a candidate of 1, the cell counts the steps:
 
-        >>> counter = LSTM(1, 1)
-        >>> _ = [torch.nn.init.zeros_(parameter) for parameter in counter.parameters()]
-        >>> _ = torch.nn.init.constant_(counter.bias_ih, 100.0)
-        >>> counter(torch.zeros(3, 1, 1))[1].round(decimals=2).tolist()
-        [[1.0, 3.0]]
-        >>> lstm = LSTM(input_size=1, hidden_size=47)
-        >>> lstm.state_size, sum(p.numel() for p in lstm.parameters())
-        (94, 9400)
+    >>> counter = LSTM(1, 1)
+    >>> _ = [torch.nn.init.zeros_(parameter) for parameter in counter.parameters()]
+    >>> _ = torch.nn.init.constant_(counter.bias_ih, 100.0)
+    >>> counter(torch.zeros(3, 1, 1))[1].round(decimals=2).tolist()
+    [[1.0, 3.0]]
+    >>> lstm = LSTM(input_size=1, hidden_size=47)
+    >>> lstm.state_size, sum(p.numel() for p in lstm.parameters())
+    (94, 9400)
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -70,16 +69,15 @@ class GRU(TorchCell, Recurrence):
     h_t = (1 - z) n + z h_{t-1}. The parameters (rows in the order r, z, n) have the names, shapes and, from the same
     generator state, the values of ``torch.nn.GRUCell``. The state is h: S = N.
 
-    Example:
-        Where all drives are 0 the update gate is ½, and the state halves:
+    Where all drives are 0 the update gate is ½, and the state halves:
 
-        >>> halving = GRU(1, 1)
-        >>> _ = [torch.nn.init.zeros_(parameter) for parameter in halving.parameters()]
-        >>> halving(torch.zeros(3, 1, 1), torch.ones(1, 1))[0].flatten().tolist()
-        [0.5, 0.25, 0.125]
-        >>> gru = GRU(input_size=2, hidden_size=8)
-        >>> gru.state_size, tuple(gru.weight_ih.shape)
-        (8, (24, 2))
+    >>> halving = GRU(1, 1)
+    >>> _ = [torch.nn.init.zeros_(parameter) for parameter in halving.parameters()]
+    >>> halving(torch.zeros(3, 1, 1), torch.ones(1, 1))[0].flatten().tolist()
+    [0.5, 0.25, 0.125]
+    >>> gru = GRU(input_size=2, hidden_size=8)
+    >>> gru.state_size, tuple(gru.weight_ih.shape)
+    (8, (24, 2))
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

@@ -24,10 +24,9 @@ class LipschitzRNN(Recurrence):
     authors' code, U and b as in ``torch.nn.Linear``. With 128 units the parameters are the published 34k. The state is
     h: S = N.
 
-    Example:
-        >>> network = LipschitzRNN(1, 128)
-        >>> sum(p.numel() for p in network.parameters()) + 10 * 128 + 10
-        34314
+    >>> network = LipschitzRNN(1, 128)
+    >>> sum(p.numel() for p in network.parameters()) + 10 * 128 + 10
+    34314
     """
 
     beta: Tensor

@@ -32,13 +32,12 @@ class LRU(StateSpaceBlock, Recurrence):
     instance's own); one learning rate and weight decay for all parameters, where the paper has lower ones for the
     recurrence. One block is one recurrence: stack them with ``StackedRNN``.
 
-    Example:
-        >>> import torch
-        >>> block = LRU(input_size=1, hidden_size=8, state_dim=16)
-        >>> block.state_size, sum(p.numel() for p in block.parameters())
-        (40, 744)
-        >>> block(torch.randn(100, 2, 1))[0].shape
-        torch.Size([100, 2, 8])
+    >>> import torch
+    >>> block = LRU(input_size=1, hidden_size=8, state_dim=16)
+    >>> block.state_size, sum(p.numel() for p in block.parameters())
+    (40, 744)
+    >>> block(torch.randn(100, 2, 1))[0].shape
+    torch.Size([100, 2, 8])
     """
 
     def __init__(

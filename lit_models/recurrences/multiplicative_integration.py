@@ -21,16 +21,15 @@ class MIRNN(Recurrence):
     N (Lizaire et al. 2024). W and U start from U(-1/√N, 1/√N), as PyTorch's cells do, b from zero: our choice, as are
     the first values of α, β₁ and β₂, which the paper sets for each of its tasks. The state is h: S = N.
 
-    Example:
-        A single unit without activation that multiplies its inputs, from h = 1:
+    A single unit without activation that multiplies its inputs, from h = 1:
 
-        >>> import torch
-        >>> product = MIRNN(1, 1, alpha=1.0, beta_1=0.0, beta_2=0.0, time_activation="identity")
-        >>> with torch.no_grad():
-        ...     _ = product.weight_ih.fill_(1.0), product.weight_hh.fill_(1.0)
-        >>> outputs, state = product(torch.tensor([2.0, 3.0, -1.0]).reshape(3, 1, 1), torch.ones(1, 1))
-        >>> outputs.flatten().tolist()
-        [2.0, 6.0, -6.0]
+    >>> import torch
+    >>> product = MIRNN(1, 1, alpha=1.0, beta_1=0.0, beta_2=0.0, time_activation="identity")
+    >>> with torch.no_grad():
+    ...     _ = product.weight_ih.fill_(1.0), product.weight_hh.fill_(1.0)
+    >>> outputs, state = product(torch.tensor([2.0, 3.0, -1.0]).reshape(3, 1, 1), torch.ones(1, 1))
+    >>> outputs.flatten().tolist()
+    [2.0, 6.0, -6.0]
     """
 
     alpha: nn.Parameter

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import orthogonal
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
-from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.contract import KernelCall, Scanned
 from rnnbench.lit_models.scan.eager.elman import ElmanKernel
 
 
@@ -31,12 +31,11 @@ class OrthogonalRNN(Recurrence):
     et al. 2018), V from Kaiming's normal distribution, and b from U(-0.01, 0.01) (our choices). The papers also train
     A at a tenth of the learning rate; here all weights share one. The state is h: S = N.
 
-    Example:
-        >>> import torch
-        >>> rotation = OrthogonalRNN(1, 6)
-        >>> matrix = rotation.recurrent_map.weight
-        >>> torch.allclose(matrix @ matrix.T, torch.eye(6), atol=1e-6)
-        True
+    >>> import torch
+    >>> rotation = OrthogonalRNN(1, 6)
+    >>> matrix = rotation.recurrent_map.weight
+    >>> torch.allclose(matrix @ matrix.T, torch.eye(6), atol=1e-6)
+    True
     """
 
     def __init__(
@@ -91,16 +90,7 @@ class OrthogonalRNN(Recurrence):
         weights = (self.recurrent_map.weight, self.input_map.weight, self.bias)
         return ElmanKernel(self.time_activation), weights
 
-    def forward(
-        self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """As ``Recurrence.forward``; Q is computed once for all steps."""
+    def run(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned:
+        """As ``Recurrence.run``; Q is computed once for all steps."""
         with parametrize.cached():
-            return super().forward(inputs, state, lengths)
-
-    def forward_last(
-        self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """As ``Recurrence.forward_last``; Q is computed once for all steps."""
-        with parametrize.cached():
-            return super().forward_last(inputs, state, lengths)
+            return super().run(inputs, state, lengths, keep_outputs)

@@ -38,15 +38,14 @@ class S4(ConjugatePairs, Recurrence):
     have batch normalisation; no dropout (masks would not be an instance's own); one learning rate and weight decay for
     all parameters. One block is one recurrence: stack them with ``StackedRNN``.
 
-    Example:
-        >>> import torch
-        >>> block = S4(input_size=1, hidden_size=8, state_dim=16)
-        >>> block.state_size, sum(p.numel() for p in block.parameters())
-        (136, 368)
-        >>> inputs = torch.randn(100, 2, 1)
-        >>> outputs, state = block(inputs)
-        >>> torch.allclose(block.output(state), outputs[-1], atol=1e-4)
-        True
+    >>> import torch
+    >>> block = S4(input_size=1, hidden_size=8, state_dim=16)
+    >>> block.state_size, sum(p.numel() for p in block.parameters())
+    (136, 368)
+    >>> inputs = torch.randn(100, 2, 1)
+    >>> outputs, state = block(inputs)
+    >>> torch.allclose(block.output(state), outputs[-1], atol=1e-4)
+    True
     """
 
     def __init__(

@@ -35,15 +35,14 @@ class S4D(ConjugatePairs, Recurrence):
     rate and no freedom from weight decay for a, w and Δ, since a recipe has one of each; ``legs`` starts at B = 1 too.
     One block is one recurrence: stack them with ``StackedRNN``.
 
-    Example:
-        >>> import torch
-        >>> block = S4D(input_size=1, hidden_size=8, state_dim=16)
-        >>> block.state_size, sum(p.numel() for p in block.parameters())
-        (136, 448)
-        >>> inputs = torch.randn(100, 2, 1)
-        >>> outputs, state = block(inputs)
-        >>> torch.allclose(block.output(state), outputs[-1], atol=1e-5)
-        True
+    >>> import torch
+    >>> block = S4D(input_size=1, hidden_size=8, state_dim=16)
+    >>> block.state_size, sum(p.numel() for p in block.parameters())
+    (136, 448)
+    >>> inputs = torch.randn(100, 2, 1)
+    >>> outputs, state = block(inputs)
+    >>> torch.allclose(block.output(state), outputs[-1], atol=1e-5)
+    True
     """
 
     def __init__(

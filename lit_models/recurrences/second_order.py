@@ -28,16 +28,15 @@ class SecondOrderRNN(Recurrence):
     corner (``full_tensor``). Every 2RNN is a CPRNN of rank N·D (``as_cp``): with one rank for each pair of a unit and
     an input the block needs no decomposition. All weights start from U(-1/√N, 1/√N). The state is h: S = N.
 
-    Example:
-        A single unit without activation that multiplies its inputs, from h = 1:
+    A single unit without activation that multiplies its inputs, from h = 1:
 
-        >>> import torch
-        >>> product = SecondOrderRNN(1, 1, time_activation="identity")
-        >>> with torch.no_grad():
-        ...     _ = product.weight.copy_(torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]))
-        >>> outputs, state = product(torch.tensor([2.0, 3.0, -1.0]).reshape(3, 1, 1), torch.ones(1, 1))
-        >>> outputs.flatten().tolist()
-        [2.0, 6.0, -6.0]
+    >>> import torch
+    >>> product = SecondOrderRNN(1, 1, time_activation="identity")
+    >>> with torch.no_grad():
+    ...     _ = product.weight.copy_(torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]))
+    >>> outputs, state = product(torch.tensor([2.0, 3.0, -1.0]).reshape(3, 1, 1), torch.ones(1, 1))
+    >>> outputs.flatten().tolist()
+    [2.0, 6.0, -6.0]
     """
 
     def __init__(

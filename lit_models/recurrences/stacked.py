@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
-from rnnbench.lit_models.scan.contract import keeps_definition
+from rnnbench.lit_models.scan.contract import Scanned, keeps_definition
 
 
 class StackedRNN(Recurrence):
@@ -22,12 +22,11 @@ class StackedRNN(Recurrence):
     as other layers give ``torch.nn.LSTM`` and ``torch.nn.GRU``. The state is the layers' states one after the other:
     S is their sum. The output is the last layer's, not activated.
 
-    Example:
-        >>> import functools
-        >>> from rnnbench.lit_models.recurrences.gated import LSTM
-        >>> deep = StackedRNN(3, functools.partial(LSTM, hidden_size=8), num_layers=2)
-        >>> deep.hidden_size, deep.state_size, [layer.input_size for layer in deep.layers]
-        (8, 32, [3, 8])
+    >>> import functools
+    >>> from rnnbench.lit_models.recurrences.gated import LSTM
+    >>> deep = StackedRNN(3, functools.partial(LSTM, hidden_size=8), num_layers=2)
+    >>> deep.hidden_size, deep.state_size, [layer.input_size for layer in deep.layers]
+    (8, 32, [3, 8])
     """
 
     def __init__(
@@ -48,8 +47,7 @@ class StackedRNN(Recurrence):
         Raises:
             ValueError: a size is not positive or the activation is unknown.
         """
-        check_at_least(1, input_size=input_size)
-        check_at_least(1, num_layers=num_layers)
+        check_at_least(1, input_size=input_size, num_layers=num_layers)
         check_choice("depth_activation", depth_activation, ACTIVATIONS)
         layers = [layer(input_size)]
         for _ in range(num_layers - 1):
@@ -79,37 +77,18 @@ class StackedRNN(Recurrence):
         """Return the output of the last layer [B, N]."""
         return self.layers[-1].output(self._split(state)[-1])
 
-    def forward(
-        self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Run layer by layer, each over the whole sequence; arguments and results as in ``Recurrence.forward``."""
-        if not keeps_definition(type(self), "forward"):
-            return super().forward(inputs, state, lengths)
-        values, states, below = self._run_below(inputs, state, lengths)
-        outputs, last = self.layers[-1](values, states[-1], lengths)
-        return outputs, torch.cat([*below, last], -1)
-
-    def forward_last(
-        self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Like ``forward``, but return only the last output [B, N]."""
-        if not keeps_definition(type(self), "forward_last"):
-            return super().forward_last(inputs, state, lengths)
-        values, states, below = self._run_below(inputs, state, lengths)
-        output, last = self.layers[-1].forward_last(values, states[-1], lengths)
-        return output, torch.cat([*below, last], -1)
-
-    def _run_below(
-        self, inputs: Tensor, state: Tensor | None, lengths: Tensor | None
-    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Run all layers but the last: return what it reads, the states before, and the lower states after."""
-        states = self._split(self.initial_state(inputs.shape[1]) if state is None else state)
+    def run(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned:
+        """Run layer by layer, each over the whole sequence; as in ``Recurrence.run``."""
+        if not keeps_definition(type(self), "run"):
+            return super().run(inputs, state, lengths, keep_outputs)
+        *below, last_state = self._split(state)
         finals = []
-        for layer, layer_state in zip(self.layers[:-1], states[:-1], strict=True):
+        for layer, layer_state in zip(self.layers[:-1], below, strict=True):
             outputs, final = layer(inputs, layer_state, lengths)
             inputs = self._activate(outputs)
             finals.append(final)
-        return inputs, states, finals
+        outputs, last = self.layers[-1].run(inputs, last_state, lengths, keep_outputs)
+        return outputs, torch.cat([*finals, last], -1)
 
     def _activate(self, outputs: Tensor) -> Tensor:
         return ACTIVATIONS[self.depth_activation](outputs)

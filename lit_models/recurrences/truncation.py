@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.scan.contract import keeps_definition
+from rnnbench.lit_models.scan.contract import Scanned, keeps_definition
 
 
 class FeedForwardTruncation(Recurrence):
@@ -21,19 +21,18 @@ class FeedForwardTruncation(Recurrence):
     The output runs the recurrence from its initial state over the inputs of the window; before k inputs have been
     seen, over those that have. With k at least the length of the sequence it equals the recurrence.
 
-    Example:
-        A running sum becomes a sum over the last two inputs:
+    A running sum becomes a sum over the last two inputs:
 
-        >>> import torch
-        >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
-        >>> running_sum = ElmanRNN(1, 1, time_activation="identity", initialisation="xavier")
-        >>> with torch.no_grad():
-        ...     _ = running_sum.weight_ih.fill_(1.0), running_sum.weight_hh.fill_(1.0)
-        >>> inputs = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(4, 1, 1)
-        >>> running_sum(inputs)[0].flatten().tolist()
-        [1.0, 3.0, 6.0, 10.0]
-        >>> FeedForwardTruncation.of(running_sum, k=2)(inputs)[0].flatten().tolist()
-        [1.0, 3.0, 5.0, 7.0]
+    >>> import torch
+    >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
+    >>> running_sum = ElmanRNN(1, 1, time_activation="identity", initialisation="xavier")
+    >>> with torch.no_grad():
+    ...     _ = running_sum.weight_ih.fill_(1.0), running_sum.weight_hh.fill_(1.0)
+    >>> inputs = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(4, 1, 1)
+    >>> running_sum(inputs)[0].flatten().tolist()
+    [1.0, 3.0, 6.0, 10.0]
+    >>> FeedForwardTruncation.of(running_sum, k=2)(inputs)[0].flatten().tolist()
+    [1.0, 3.0, 5.0, 7.0]
     """
 
     def __init__(self, input_size: int, recurrence: Callable[[int], Recurrence], k: int) -> None:
@@ -47,8 +46,7 @@ class FeedForwardTruncation(Recurrence):
         Raises:
             ValueError: a size or k is not positive.
         """
-        check_at_least(1, input_size=input_size)
-        check_at_least(1, k=k)
+        check_at_least(1, input_size=input_size, k=k)
         truncated = recurrence(input_size)
         super().__init__(input_size, truncated.hidden_size, k * (input_size + 1))
         self.k = k
@@ -67,37 +65,23 @@ class FeedForwardTruncation(Recurrence):
         """Return the recurrence's output [B, N] over the window [B, S]."""
         return self._run_windows(self._slots(state))[0]
 
-    def forward(
-        self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Run all windows side by side, k steps in all; arguments and results as in ``Recurrence.forward``."""
-        if not keeps_definition(type(self), "forward"):
-            return super().forward(inputs, state, lengths)
-        slots = self._all_slots(inputs, state)
+    def run(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned:
+        """Run all windows side by side, k steps in all; as in ``Recurrence.run``."""
+        if not keeps_definition(type(self), "run"):
+            return super().run(inputs, state, lengths, keep_outputs)
+        slots = torch.cat([self._slots(state), _mark_seen(inputs)])
+        final = self._final(slots, lengths)
+        if not keep_outputs:
+            return inputs.new_empty(0), final
         if lengths is None:
-            return self._run_windows(slots[1:]), self._final(slots, None)
+            return self._run_windows(slots[1:]), final
         # Window e ends after e inputs; past its length a sequence's window is frozen.
-        outputs = self._run_windows(slots)
         ends = torch.arange(1, len(inputs) + 1, device=inputs.device).unsqueeze(1).minimum(lengths)
-        return outputs.gather(0, ends.unsqueeze(-1).expand(-1, -1, self.hidden_size)), self._final(slots, lengths)
-
-    def forward_last(
-        self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Like ``forward``, but run only the last window and return its output [B, N]."""
-        if not keeps_definition(type(self), "forward_last"):
-            return super().forward_last(inputs, state, lengths)
-        final = self._final(self._all_slots(inputs, state), lengths)
-        return self.output(final), final
+        return self._run_windows(slots).gather(0, ends.unsqueeze(-1).expand(-1, -1, self.hidden_size)), final
 
     def _slots(self, state: Tensor) -> Tensor:
         """Return the window [k, B, D+1] that a state [B, S] holds."""
         return state.unflatten(-1, (self.k, self.input_size + 1)).transpose(0, 1)
-
-    def _all_slots(self, inputs: Tensor, state: Tensor | None) -> Tensor:
-        """Return the window before the inputs and the inputs themselves [k+T, B, D+1]."""
-        state = self.initial_state(inputs.shape[1]) if state is None else state
-        return torch.cat([self._slots(state), _mark_seen(inputs)])
 
     def _final(self, slots: Tensor, lengths: Tensor | None) -> Tensor:
         """Return the state [B, S] after all inputs, or after ``lengths`` of them."""

@@ -26,16 +26,15 @@ class URLSTM(Recurrence):
     its place, so that there are as many parameters as in an LSTM with one bias a gate, 4N(N+D+1); weights start from
     U(-1/√N, 1/√N), as PyTorch's. The state is [h, c]: S = 2N; the output is h.
 
-    Example:
-        Where all drives are 0 the effective gate is ½, and the cell halves:
+    Where all drives are 0 the effective gate is ½, and the cell halves:
 
-        >>> halving = URLSTM(1, 1)
-        >>> _ = [nn.init.zeros_(parameter) for parameter in halving.parameters()]
-        >>> halving.step(torch.zeros(1, 1), torch.tensor([[0.0, 1.0]])).round(decimals=4).tolist()
-        [[0.23109999299049377, 0.5]]
-        >>> network = URLSTM(input_size=1, hidden_size=48)
-        >>> network.state_size, sum(p.numel() for p in network.parameters())
-        (96, 9600)
+    >>> halving = URLSTM(1, 1)
+    >>> _ = [nn.init.zeros_(parameter) for parameter in halving.parameters()]
+    >>> halving.step(torch.zeros(1, 1), torch.tensor([[0.0, 1.0]])).round(decimals=4).tolist()
+    [[0.23109999299049377, 0.5]]
+    >>> network = URLSTM(input_size=1, hidden_size=48)
+    >>> network.state_size, sum(p.numel() for p in network.parameters())
+    (96, 9600)
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -83,8 +82,7 @@ class URLSTM(Recurrence):
 def effective_gate(forget: Tensor, refine: Tensor) -> Tensor:
     """Return g = r (1 - (1-f)²) + (1-r) f² of gates f and r from 0 to 1: from f² at r = 0 to 1 - (1-f)² at r = 1.
 
-    Example:
-        >>> effective_gate(torch.tensor(0.5), torch.tensor([0.0, 0.5, 1.0])).tolist()
-        [0.25, 0.5, 0.75]
+    >>> effective_gate(torch.tensor(0.5), torch.tensor([0.0, 0.5, 1.0])).tolist()
+    [0.25, 0.5, 0.75]
     """
     return 2 * refine * forget + (1 - 2 * refine) * forget.square()

@@ -36,13 +36,12 @@ class WCRNN(Recurrence):
     [N, N], and γ in ``gamma`` [N], so that the instances of an ensemble may differ in them. W and b are those of
     ``torch.nn.Linear``. The state is x: S = N.
 
-    Example:
-        Without coupling the state only rotates, here by a right angle:
+    Without coupling the state only rotates, here by a right angle:
 
-        >>> import math, torch
-        >>> rotation = WCRNN(1, 2, residual="rotation", phi=math.pi / 2, gamma=0.0)
-        >>> rotation.step(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])).round().abs().tolist()
-        [[0.0, 1.0]]
+    >>> import math
+    >>> rotation = WCRNN(1, 2, residual="rotation", phi=math.pi / 2, gamma=0.0)
+    >>> rotation.step(torch.zeros(1, 1), torch.tensor([[1.0, 0.0]])).round().abs().tolist()
+    [[0.0, 1.0]]
     """
 
     residual_own: Tensor

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 Scanned = tuple[Tensor, Tensor]
 
 # What a subclass may override without changing what a step computes.
-_FREE = {"__init__", "initial_state", "forward", "forward_last", "_abc_impl"}
+_FREE = {"__init__", "initial_state", "forward", "forward_last", "run", "_abc_impl"}
 
 
 class Operands(NamedTuple):

@@ -1,6 +1,8 @@
 """A class derived from a registered recurrence computes what its own steps say, whichever method it overrides."""
 
 import inspect
+from functools import partial
+from unittest import mock
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from rnnbench.lit_models.scan.policy import use_backend
 from tests.contracts.builders import INPUTS, variants
 
 LENGTHS = torch.tensor([5, 1, 3, 5, 4, 2, 5, 5, 0])
-OTHERS = {"__init__", "initial_state", "forward", "forward_last", "scan_kernel", "scan_linear"}
+OTHERS = {"__init__", "initial_state", "forward", "forward_last", "run", "scan_kernel", "scan_linear"}
 DEFINITIONS = [
     pytest.param(*case.values, name, id=f"{case.id}.{name}")
     for case in variants()
@@ -35,12 +37,12 @@ def derive(cls: type[Recurrence], name: str) -> type[Recurrence]:
 
 
 def run(scan: str, recurrence: Recurrence, lengths: torch.Tensor | None) -> list[torch.Tensor]:
-    """Values and gradients; of ``loop`` those of the loop over ``advance``, whatever ``forward`` does."""
+    """Values and gradients; of ``loop`` those of the loop over ``advance``, whatever ``run`` does."""
     inputs = torch.randn(5, len(LENGTHS), INPUTS, generator=torch.Generator().manual_seed(1)).requires_grad_()
     of = Recurrence if scan == "loop" else type(recurrence)
-    with use_backend(scan), parametrize.cached():
-        outputs, final = of.forward(recurrence, inputs, None, lengths)
-        output, last = of.forward_last(recurrence, inputs, None, lengths)
+    with use_backend(scan), parametrize.cached(), mock.patch.object(recurrence, "run", partial(of.run, recurrence)):
+        outputs, final = recurrence(inputs, None, lengths)
+        output, last = recurrence.forward_last(inputs, None, lengths)
     loss = outputs.square().sum() + (final * last).sum() + output.sum()
     wanted = [inputs, *recurrence.parameters()]
     return [outputs, final, output, *torch.autograd.grad(loss, wanted, materialize_grads=True)]
