@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rnnbench.benchmark.config.construct import recurrence_factory
-from rnnbench.benchmark.config.specs import registered, search_current_folder
+from rnnbench.benchmark.config.specs import imported, registered
 from rnnbench.benchmark.errors import UserError
-from rnnbench.datamodules import contracts as task_contracts
+from rnnbench.datamodules.contracts import CONTRACTS as TASK_CONTRACTS
+from rnnbench.datamodules.contracts import TaskCase, broken
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.lit_models import contracts as recurrence_contracts
+from rnnbench.lit_models.contracts import CONTRACTS as RECURRENCE_CONTRACTS
+from rnnbench.lit_models.contracts import RecurrenceCase, variants
 from rnnbench.lit_models.recurrence import Recurrence
 
 
@@ -29,14 +30,10 @@ def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[st
             for name, value in init_args.items()
         }
         if issubclass(cls, SequenceDataModule):
-            found = {"": task_contracts.broken(task_contracts.CONTRACTS, task_contracts.TaskCase(cls, given))}
+            found = {"": broken(TASK_CONTRACTS, TaskCase(cls, given))}
         else:
-            found = {
-                label: task_contracts.broken(
-                    recurrence_contracts.CONTRACTS, recurrence_contracts.RecurrenceCase(cls, arguments)
-                )
-                for label, arguments in recurrence_contracts.variants(cls, given)
-            }
+            cases = {label: RecurrenceCase(cls, arguments) for label, arguments in variants(cls, given)}
+            found = {label: broken(RECURRENCE_CONTRACTS, case) for label, case in cases.items()}
     except (UserError, ValueError) as error:
         yield f"{class_path}: {error}"
         return
@@ -45,14 +42,8 @@ def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[st
 
 
 def _load(class_path: str) -> type[Recurrence] | type[SequenceDataModule]:
-    module, _, name = class_path.rpartition(".")
     known = {**registered("task"), **registered("recurrence")}
-    search_current_folder()
-    try:
-        cls = getattr(importlib.import_module(module or known[name].module), name)
-    except (Exception, SystemExit) as error:
-        # Importing runs the user's code, which may fail in any way.
-        raise UserError(f"cannot be imported: {type(error).__name__}: {error}") from error
+    cls = imported(f"{known[class_path].module}.{class_path}" if class_path in known else class_path, "it")
     if not isinstance(cls, type) or not issubclass(cls, (Recurrence, SequenceDataModule)):
         raise UserError("is neither a Recurrence subclass nor a SequenceDataModule subclass")
     return cls

@@ -19,16 +19,12 @@ from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 def check_all(things: Sequence[str], init_args: Mapping[str, Any]) -> int:
     """Check suites (names or files), records, folders of records and classes; print each one's verdict.
 
-    Args:
-        things: paths, names of suites, and names or dotted import paths of recurrences and tasks.
-        init_args: constructor arguments of the classes.
-
-    Returns:
-        0 if all are good, otherwise 2.
+    ``init_args`` are constructor arguments of the classes. Returns 0 if all are good, otherwise 2.
     """
     problems = 0
     for thing in things:
-        found = list(_problems(thing, init_args))
+        # What is wrong with a suite under each of its budgets is printed once.
+        found = list(dict.fromkeys(_problems(thing, init_args)))
         for problem in found:
             print_error(problem)
         if not found:
@@ -70,8 +66,7 @@ def _arrays_problem(path: Path, record: Record) -> Iterator[str]:
 
 
 def _suite_problems(given: str) -> Iterator[str]:
-    """Yield what is wrong with a suite under any of its budgets, each message once."""
-    seen: set[str] = set()
+    """Yield what is wrong with a suite under any of its budgets."""
     try:
         budgets = suite_budgets(given)
     except UserError as error:
@@ -79,18 +74,14 @@ def _suite_problems(given: str) -> Iterator[str]:
         return
     for budget in budgets:
         try:
-            suite = load_suite(given, budget)
+            experiments = load_suite(given, budget).experiments
         except UserError as error:
-            if str(error) not in seen:
-                yield str(error)
-            seen.add(str(error))
+            yield str(error)
             continue
         from rnnbench.benchmark.config.construct import check_experiment
 
-        for experiment in suite.experiments:
+        for experiment in experiments:
             try:
                 check_experiment(experiment)
             except UserError as error:
-                if str(error) not in seen:
-                    yield str(error)
-                seen.add(str(error))
+                yield str(error)

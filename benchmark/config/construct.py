@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,42 +30,31 @@ LARGE = 2**23
 def build_data_module(config: Config, data_dir: str | Path | None = None) -> SequenceDataModule:
     """Return the data module of a resolved configuration, without loading its data.
 
-    Args:
-        config: ``task``, ``training`` (of which the batch size is used) and ``seed``.
-        data_dir: folder of the real data sets, for the tasks that have such an argument.
+    ``data_dir`` is the folder of the real data sets, for the tasks that have such an argument.
 
     Raises:
         UserError: a value is of the wrong type or impossible.
     """
-    spec = config["task"]
-    cls = _load("task", spec["class_path"])
-    accepted = find_class("task", spec["class_path"], "task").arguments
-    given = {**spec["init_args"], "batch_size": config["training"]["batch_size"], "seed": config["seed"]}
+    class_path, what = config["task"]["class_path"], f"task {config['task']['class_path']}"
+    given = {**config["task"]["init_args"], "batch_size": config["training"]["batch_size"], "seed": config["seed"]}
+    accepted = find_class("task", class_path, "task").arguments
     if data_dir is not None and any(argument.name == "data_dir" for argument in accepted):
         given["data_dir"] = str(data_dir)
-    arguments = _arguments(cls, given, f"task {spec['class_path']}")
-    module: SequenceDataModule = _call(functools.partial(cls, **arguments), f"task {spec['class_path']}")
+    module: SequenceDataModule = _call(_factory("task", class_path, given, what), what)
     return module
 
 
 def recurrence_factory(spec: Mapping[str, Any]) -> Callable[[int], Recurrence]:
-    """Return what builds a recurrence for a number of input features.
-
-    Args:
-        spec: ``class_path`` and ``init_args``; arguments that are specs themselves become factories too.
+    """Return what builds a recurrence for a number of input features; arguments that are specs become factories too.
 
     Raises:
         UserError: a value is of the wrong type.
     """
-    cls = _load("recurrence", spec["class_path"])
-    return functools.partial(cls, **_arguments(cls, spec["init_args"], spec["class_path"]))
+    return _factory("recurrence", spec["class_path"], spec["init_args"], spec["class_path"])
 
 
 def check_experiment(experiment: Experiment, data_dir: str | Path | None = None) -> SequenceDataModule:
-    """Build everything of an experiment but its data, at every point of its grid.
-
-    Returns:
-        The data module, whose ``task`` is known and whose data are not loaded.
+    """Build everything of an experiment but its data, at every point of its grid; return the data module.
 
     Raises:
         UserError: a value is of the wrong type or impossible; names task, network and argument.
@@ -86,10 +75,7 @@ def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
 
     spec = point.config["recurrence"]
     what = spec["class_path"]
-    for truncation in _specs_of("FeedForwardTruncation", spec):
-        if isinstance(truncation["k"], int) and truncation["k"] > task.steps:
-            steps = f"{task.steps}, the steps of a sequence"
-            raise UserError(f"k of FeedForwardTruncation must be at most {steps}, got {truncation['k']}")
+    _check_truncations(spec, task.steps)
     # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
     with torch.random.fork_rng(devices=[]):
         recurrence = _sized(functools.partial(recurrence_factory(spec), task.input_size), what)
@@ -148,10 +134,8 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
             output = recurrence.output(state)
     except (Exception, SystemExit) as error:
         raise UserError(f"{what}: a step of 2 sequences fails: {_reason(error)}") from error
-    for name, found, size in (
-        ("state after a step", state, recurrence.state_size),
-        ("output", output, recurrence.hidden_size),
-    ):
+    wanted = {"state after a step": (state, recurrence.state_size), "output": (output, recurrence.hidden_size)}
+    for name, (found, size) in wanted.items():
         shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         if shape != [2, size]:
             raise UserError(f"{what}: the {name} of 2 sequences must have the shape [2, {size}], got {shape}")
@@ -160,19 +144,13 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
 def _check_stability(recurrence: Recurrence, recipe: Recipe) -> None:
     from rnnbench.lit_models.stability import forget_bound_for, stable_cells
 
-    if recipe.stability_input_bound is not None:
+    bound = recipe.stability_input_bound
+    if bound is not None:
         try:
             forget_bound_for(recipe.stability_contraction, recipe.stability_forget_bound, prefix="stability_")
-            stable_cells(recurrence, recipe.stability_input_bound)
+            stable_cells(recurrence, bound)
         except ValueError as error:
-            bound = recipe.stability_input_bound
             raise UserError(f"training.stability_input_bound is {bound}, but {error}") from error
-
-
-def _load(kind: Kind, class_path: str) -> Callable[..., Any]:
-    found = find_class(kind, class_path, kind)
-    cls: Callable[..., Any] = getattr(importlib.import_module(found.module), found.name.rpartition(".")[2])
-    return cls
 
 
 def _call(build: Callable[[], Any], what: str) -> Any:
@@ -191,8 +169,10 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _arguments(cls: Callable[..., Any], given: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Return constructor arguments of the types that the annotations ask for."""
+def _factory(kind: Kind, class_path: str, given: Mapping[str, Any], what: str) -> Callable[..., Any]:
+    """Return a class with constructor arguments of the types that its annotations ask for."""
+    found = find_class(kind, class_path, kind)
+    cls = getattr(importlib.import_module(found.module), found.name.rpartition(".")[2])
     try:
         hints = typing.get_type_hints(cls.__init__)
     except (NameError, AttributeError, TypeError, SyntaxError):
@@ -207,13 +187,14 @@ def _arguments(cls: Callable[..., Any], given: Mapping[str, Any], what: str) -> 
             arguments[name] = fitted(value, hint, name, built)
         except ValueError as error:
             raise UserError(f"{what}: {error}") from error
-    return arguments
+    return functools.partial(cls, **arguments)
 
 
-def _specs_of(class_path: str, spec: Any) -> Iterator[Config]:
-    """Yield the ``init_args`` of each spec of a class within a spec."""
+def _check_truncations(spec: Any, steps: int) -> None:
     if isinstance(spec, Mapping):
-        if spec.get("class_path") == class_path:
-            yield spec["init_args"]
+        k = spec["init_args"]["k"] if spec.get("class_path") == "FeedForwardTruncation" else None
+        if isinstance(k, int) and k > steps:
+            most = f"{steps}, the steps of a sequence"
+            raise UserError(f"k of FeedForwardTruncation must be at most {most}, got {k}")
         for inner in spec.values():
-            yield from _specs_of(class_path, inner)
+            _check_truncations(inner, steps)

@@ -46,17 +46,15 @@ class Point:
 
     @property
     def recipe(self) -> Recipe:
-        """The training settings of this point."""
-        return recipe_of(self.config)
+        """The training settings of this point; a ``ValueError`` if one is outside of what is allowed."""
+        return Recipe(**self.config["training"])
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A cell of a suite's table.
+    """A cell of a suite's table under one budget.
 
     Attributes:
-        suite: name of the suite.
-        budget: name of the budget.
         task: the suite's short name of the task (a column).
         network: the suite's short name of the network (a row).
         config: ``task``, ``recurrence`` (each ``class_path`` and ``init_args`` with all defaults filled in),
@@ -106,32 +104,17 @@ class Experiment:
         return points
 
 
-def recipe_of(config: Config) -> Recipe:
-    """Return the training settings of a configuration.
-
-    Raises:
-        ValueError: a setting is outside of what is allowed.
-    """
-    return Recipe(**config["training"])
-
-
 def config_id(config: Config, without: tuple[str, ...] = ()) -> str:
     """Return 12 hexadecimal digits of the SHA-256 of a configuration's canonical JSON.
 
-    Args:
-        config: a resolved configuration.
-        without: dotted paths to leave out, beside those that cannot change a result (``NOT_IN_ID``) and those that came
-            later and are at their default (``LATER_SETTINGS``).
-
-    Returns:
-        The same id whatever the order of the keys, and for 1 and 1.0.
+    The same whatever the order of the keys, and for 1 and 1.0. Left out are the dotted paths ``without``, what cannot
+    change a result (``NOT_IN_ID``), and what came later and is at its default (``LATER_SETTINGS``).
 
     >>> config_id({"seed": 1, "training": {}}) == config_id({"training": {}, "seed": 1.0})
     True
     """
-    text = json.dumps(
-        _canonical(config, {*NOT_IN_ID, *without}), sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+    canonical = _canonical(config, {*NOT_IN_ID, *without})
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -142,7 +125,7 @@ def _canonical(value: Any, left_out: Collection[str], path: str = "") -> Any:
         return {
             key: _canonical(inner, left_out, place)
             for key, (place, inner) in inside.items()
-            if place not in left_out and not (place in LATER_SETTINGS and inner == LATER_SETTINGS[place])
+            if place not in left_out and LATER_SETTINGS.get(place, ...) != inner
         }
     if isinstance(value, list | tuple):
         return [_canonical(inner, left_out, path) for inner in value]
@@ -150,15 +133,9 @@ def _canonical(value: Any, left_out: Collection[str], path: str = "") -> Any:
 
 
 def get_setting(config: Config, path: str) -> Any:
-    """Return the value at a dotted path of a configuration.
-
-    Raises:
-        KeyError: there is no such setting.
-    """
+    """Return the value at a dotted path of a configuration."""
     value: Any = config
     for key in path.split("."):
-        if not isinstance(value, Mapping):
-            raise KeyError(path)
         value = value[key]
     return value
 

@@ -27,21 +27,16 @@ MOST_POINTS = 1_000
 
 
 def resolved(draft: Draft, file: SuiteFile) -> tuple[Config, Grid]:
-    """Return the configuration, swept settings at their first values, and the grid.
-
-    Args:
-        draft: what is written.
-        file: where it is written.
+    """Return the configuration of what is written in a file, swept settings at their first values, and the grid.
 
     Raises:
         UserError: anything that is unknown, missing, of the wrong type, or outside of what is allowed.
     """
     cell = f"{draft.task_name}/{draft.network_name}"
+    of_network = f"{file.networks.at(draft.network_name)}: network {draft.network_name}"
     config: Config = {
         "task": resolve_spec("task", draft.task, f"{file.tasks.at(draft.task_name)}: task {draft.task_name}"),
-        "recurrence": resolve_spec(
-            "recurrence", draft.recurrence, f"{file.networks.at(draft.network_name)}: network {draft.network_name}"
-        ),
+        "recurrence": resolve_spec("recurrence", draft.recurrence, of_network),
         "training": _training(draft.training, cell),
         "seed": file.seed,
     }
@@ -51,20 +46,15 @@ def resolved(draft: Draft, file: SuiteFile) -> tuple[Config, Grid]:
     for path, values in grid.items():
         set_setting(config, path, values[0])
     where = f"{file.tasks.file}: {cell}"
-    training = config["training"]
-    _check_size(config, "train_size", "training.batch_size", training["batch_size"], where)
-    size, epochs = config["task"]["init_args"].get("train_size"), training["max_epochs"]
-    if isinstance(size, int) and epochs and training["validate_every"]:
-        steps = epochs * -(-size // training["batch_size"])
-        if training["validate_every"] > steps:
-            every = training["validate_every"]
+    batch, epochs, every = (config["training"][name] for name in ("batch_size", "max_epochs", "validate_every"))
+    _check_size(config, "train_size", "training.batch_size", batch, where)
+    size = config["task"]["init_args"].get("train_size")
+    if isinstance(size, int) and epochs and every:
+        steps = epochs * -(-size // batch)
+        if every > steps:
             raise UserError(f"{where}: training.validate_every must be at most {steps}, all steps, got {every}")
     for spec in draft.measures:
-        _check_taken(config, spec, where)
-        if measure_class(spec["measure"]).uses_sequences:
-            settings = spec["settings"]
-            split_size, what = f"{settings['split']}_size", f"samples of {spec['measure']}"
-            _check_size(config, split_size, what, settings["samples"], where)
+        _check_measure(config, spec, where)
     return config, grid
 
 
@@ -98,14 +88,15 @@ def _swept(sweep: Section, path: str, config: Config, cell: str) -> tuple[Any, .
     return values
 
 
-def _check_taken(config: Config, spec: Spec, where: str) -> None:
-    """Check that a measure of epochs alone comes to be taken."""
-    every, epochs = spec["settings"]["every_epochs"], config["training"]["max_epochs"]
-    if not spec["settings"]["at"] and epochs is not None and every > epochs:
-        raise UserError(
-            f"{where}: every_epochs of {spec['measure']} must be at most max_epochs, {epochs}, got {every}; or name "
-            "start or end in its 'at'"
-        )
+def _check_measure(config: Config, spec: Spec, where: str) -> None:
+    """Check that a measure of epochs alone comes to be taken, and that its split is large enough."""
+    name, settings, epochs = spec["measure"], spec["settings"], config["training"]["max_epochs"]
+    every = settings["every_epochs"]
+    if not settings["at"] and epochs is not None and every > epochs:
+        most = f"every_epochs of {name} must be at most max_epochs, {epochs}, got {every}"
+        raise UserError(f"{where}: {most}; or name start or end in its 'at'")
+    if measure_class(name).uses_sequences:
+        _check_size(config, f"{settings['split']}_size", f"samples of {name}", settings["samples"], where)
 
 
 def _check_size(config: Config, split_size: str, what: str, wanted: int, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
 import json
@@ -40,14 +41,13 @@ def registered(kind: Kind) -> dict[str, FoundClass]:
 
 def find_preset(name: object, where: str) -> Preset:
     """Return the preset ``name``; a ``UserError`` that names the nearest one if there is none."""
-    if not isinstance(name, str) or name not in PRESETS:
-        classes = registered("recurrence")
-        form = "{class_path: NAME, init_args: {...}}"
-        if isinstance(name, str) and name in classes:
-            raise UserError(f"{where}: '{name}' is a class, not a preset: write {form.replace('NAME', name)}")
-        hint = nearest(name, [*PRESETS, *classes])
-        raise UserError(f"{where}: unknown preset {shown(name)}: {hint}. A class is written {form}")
-    return PRESETS[name]
+    if isinstance(name, str) and name in PRESETS:
+        return PRESETS[name]
+    classes, form = registered("recurrence"), "{class_path: NAME, init_args: {...}}"
+    if isinstance(name, str) and name in classes:
+        raise UserError(f"{where}: '{name}' is a class, not a preset: write {form.replace('NAME', name)}")
+    hint = nearest(name, [*PRESETS, *classes])
+    raise UserError(f"{where}: unknown preset {shown(name)}: {hint}. A class is written {form}")
 
 
 def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
@@ -62,7 +62,7 @@ def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
         if name in known and module in ("", known[name].module, known[name].module.rpartition(".")[0]):
             return known[name]
         if module:
-            return _imported(kind, module, name, where)
+            return _users_class(kind, class_path, where)
     raise UserError(f"{where}: unknown {kind} {shown(class_path)}: {nearest(class_path, known)}")
 
 
@@ -75,36 +75,35 @@ def search_current_folder() -> None:
         sys.path.append(os.getcwd())
 
 
-def _imported(kind: Kind, module: str, name: str, where: str) -> FoundClass:
+def imported(path: str, what: str) -> Any:
+    """Return what a dotted path names, in the current folder too; a ``UserError`` that begins with ``what`` if none."""
+    module, _, name = path.rpartition(".")
     search_current_folder()
     try:
-        found = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:
         # Importing runs the user's code, which may fail in any way.
-        reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{where}: {kind} '{module}.{name}' cannot be imported: {reason}") from error
+        raise UserError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _users_class(kind: Kind, path: str, where: str) -> FoundClass:
+    found = imported(path, f"{where}: {kind} '{path}'")
     if not isinstance(found, type) or _BASES[kind] not in {base.__name__ for base in found.__mro__}:
-        raise UserError(f"{where}: '{module}.{name}' is not a {_BASES[kind]} subclass")
-    missing = [
-        method
-        for method in dir(found)
-        if getattr(inspect.getattr_static(found, method, None), "__isabstractmethod__", False)
-    ]
+        raise UserError(f"{where}: '{path}' is not a {_BASES[kind]} subclass")
+    # Of a class that is no ABC's too, which Python would build.
+    static = {method: inspect.getattr_static(found, method, None) for method in dir(found)}
+    missing = [method for method, one in static.items() if getattr(one, "__isabstractmethod__", False)]
     if missing:
-        raise UserError(f"{where}: '{module}.{name}' is abstract: it must define {', '.join(missing)}")
-    arguments = tuple(
-        Argument(
-            parameter.name,
-            inspect.formatannotation(parameter.annotation),
-            None if parameter.default is parameter.empty else repr(parameter.default),
-        )
-        for parameter in list(inspect.signature(found).parameters.values())
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    )
-    return FoundClass(f"{module}.{name}", module, (found.__doc__ or "").split("\n")[0], arguments)
+        raise UserError(f"{where}: '{path}' is abstract: it must define {', '.join(missing)}")
+    arguments = []
+    for one in inspect.signature(found).parameters.values():
+        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+            default = None if one.default is one.empty else repr(one.default)
+            arguments.append(Argument(one.name, inspect.formatannotation(one.annotation), default))
+    return FoundClass(path, path.rpartition(".")[0], (found.__doc__ or "").split("\n")[0], tuple(arguments))
 
 
-class ClassSpec(Model):
+class _ClassSpec(Model):
     """A class and some arguments of its constructor, as written."""
 
     key_name: ClassVar[str] = "key"
@@ -113,7 +112,7 @@ class ClassSpec(Model):
     init_args: Mapped = Section()
 
 
-class PresetSpec(Model):
+class _PresetSpec(Model):
     """A preset and arguments laid over its own, as written."""
 
     key_name: ClassVar[str] = "key of a preset"
@@ -135,7 +134,7 @@ def network_spec(value: object, where: str) -> tuple[Section, Section]:
         raise UserError(f"{where} must be a mapping with class_path or preset, or a preset's name, got {shown(value)}")
     if "preset" not in value:
         return value, Section()
-    written = validated(PresetSpec, value, where.rpartition(": ")[2])
+    written = validated(_PresetSpec, value, where.rpartition(": ")[2])
     preset = find_preset(written.preset, where)
     return with_arguments(as_sections(preset.recurrence), written.init_args), as_sections(preset.training)
 
@@ -149,7 +148,7 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
     """Return ``class_path`` and ``init_args`` with all defaults filled in, also of recurrences inside recurrences.
 
     Args:
-        kind: whether it names a task or a recurrence.
+        kind: of the class.
         spec: the section as written.
         where: file, line, and whose it is, for messages.
 
@@ -160,31 +159,31 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
         spec, _ = network_spec(spec, where)
     if not isinstance(spec, Section) or "class_path" not in spec:
         raise UserError(f"{where} must be a mapping with class_path (and init_args), got {shown(spec)}")
-    written = validated(ClassSpec, spec, where.rpartition(": ")[2])
+    written = validated(_ClassSpec, spec, where.rpartition(": ")[2])
     found = find_class(kind, written.class_path, _at(spec, "class_path", where))
-    given = written.init_args
-    for name, hint in _GIVEN_ELSEWHERE[kind].items():
-        if name in given:
-            raise UserError(f"{_at(given, name, where)}: {name} is not an init_arg of {found.name} here: {hint}")
-    arguments = [argument for argument in found.arguments if argument.name not in _GIVEN_ELSEWHERE[kind]]
-    names = [argument.name for argument in arguments]
+    given, elsewhere = written.init_args, _GIVEN_ELSEWHERE[kind]
+    arguments = {argument.name: argument.default for argument in found.arguments if argument.name not in elsewhere}
     for name in given:
-        if name not in names:
-            at = _at(given, name, where)
-            raise UserError(f"{at}: {found.name} has no argument {shown(name)}: {nearest(name, names)}")
+        if name in elsewhere:
+            hint = f"{name} is not an init_arg of {found.name} here: {elsewhere[name]}"
+            raise UserError(f"{_at(given, name, where)}: {hint}")
+        if name not in arguments:
+            hint = f"{found.name} has no argument {shown(name)}: {nearest(name, arguments)}"
+            raise UserError(f"{_at(given, name, where)}: {hint}")
     init_args: Config = {}
-    for argument in arguments:
-        if argument.name in given:
-            value = given[argument.name]
-            nested = isinstance(value, Section) and ("class_path" in value or "preset" in value)
-            inner_where = f"{_at(given, argument.name, where)}: {argument.name} of {found.name}"
-            init_args[argument.name] = resolve_spec("recurrence", value, inner_where) if nested else _plain(value)
-        elif argument.default is None:
-            raise UserError(f"{where}: {found.name} needs the argument '{argument.name}'")
+    for name, default in arguments.items():
+        if name in given:
+            value, at = given[name], _at(given, name, where)
+            if isinstance(value, Section) and ("class_path" in value or "preset" in value):
+                init_args[name] = resolve_spec("recurrence", value, f"{at}: {name} of {found.name}")
+            else:
+                init_args[name] = json.loads(json.dumps(value))  # plain dictionaries and lists
+        elif default is None:
+            raise UserError(f"{where}: {found.name} needs the argument '{name}'")
         else:
-            default = _default(argument.default)
-            if default is not Ellipsis:
-                init_args[argument.name] = default
+            # A default that is no literal cannot be written in a record, and is left to the class.
+            with contextlib.suppress(ValueError, SyntaxError, TypeError):
+                init_args[name] = json.loads(json.dumps(ast.literal_eval(default), allow_nan=False))
     return {"class_path": found.name, "init_args": init_args}
 
 
@@ -192,40 +191,20 @@ def _at(section: Section, key: str, where: str) -> str:
     return section.at(key) if key in section.lines else where
 
 
-def _default(text: str) -> Any:
-    """Return a default from its source text; Ellipsis where it is no literal and so cannot be written in a record."""
-    try:
-        default = _plain(ast.literal_eval(text))
-        json.dumps(default, allow_nan=False)
-    except (ValueError, SyntaxError, TypeError):
-        return Ellipsis
-    return default
-
-
-def _plain(value: Any) -> Any:
-    """Return nested data as JSON has it: plain dictionaries and lists."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
 def argument_annotation(recurrence: Config, path: list[str], where: str) -> str:
-    """Return the annotation, as source text, of a recurrence's argument, or of one in a recurrence inside it.
+    """Return the annotation, as source text, of an argument of a resolved recurrence, or of one inside it.
 
-    Args:
-        recurrence: a resolved spec.
-        path: keys below it, for example ``["init_args", "layer", "init_args", "r"]``.
-        where: for messages.
+    ``path`` holds the keys below it, for example ``["init_args", "layer", "init_args", "r"]``.
     """
     if len(path) < 2 or path[0] != "init_args":
         raise UserError(f"{where}: a setting of a recurrence must be recurrence.init_args.ARGUMENT")
     found = find_class("recurrence", recurrence["class_path"], where)
-    value = recurrence["init_args"].get(path[1])
     if path[1] not in recurrence["init_args"]:
         hint = nearest(path[1], recurrence["init_args"])
         raise UserError(f"{where}: {found.name} has no argument '{path[1]}': {hint}")
     if len(path) == 2:
         return next(argument.annotation for argument in found.arguments if argument.name == path[1])
+    value = recurrence["init_args"][path[1]]
     if not isinstance(value, dict) or "class_path" not in value:
         raise UserError(f"{where}: {path[1]} of {found.name} is {shown(value)} and has nothing inside")
     return argument_annotation(value, path[2:], where)

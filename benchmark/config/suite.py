@@ -35,10 +35,8 @@ class Suite:
         title: heading of its table.
         description: what it shows.
         source: text whose table or figure it reproduces; empty if none.
-        budget: name of the budget it was resolved for.
         instances: number of instances of each experiment.
         experiments: in the order of the file: tasks outside, networks inside.
-        path: the file.
     """
 
     name: str
@@ -57,11 +55,7 @@ def suite_files() -> dict[str, Path]:
 
 
 def find_suite(name_or_path: str) -> Path:
-    """Return the file of a shipped suite by its name, or of a user's by its path.
-
-    Raises:
-        UserError: there is neither; the nearest name is given.
-    """
+    """Return the file of a shipped suite by its name, or of a user's by its path; a ``UserError`` if there is none."""
     known, path = suite_files(), Path(name_or_path)
     if name_or_path in known:
         return known[name_or_path]
@@ -75,20 +69,12 @@ def find_suite(name_or_path: str) -> Path:
 
 
 def suite_budgets(name_or_path: str | Path) -> list[str]:
-    """Return the names of the budgets that a suite distinguishes; all of them where it distinguishes none.
-
-    Raises:
-        UserError: as ``load_suite``.
-    """
+    """Return the names of the budgets that a suite distinguishes; all of them where it distinguishes none."""
     return read_suite_file(find_suite(str(name_or_path))).budget_names
 
 
 def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
-    """Return a suite, resolved for a budget.
-
-    Args:
-        name_or_path: name of a shipped suite, or path of a YAML file.
-        budget: ``smoke``, ``cpu`` or ``paper``.
+    """Return a shipped suite by its name, or a user's by its YAML file, resolved for ``smoke``, ``cpu`` or ``paper``.
 
     Raises:
         UserError: anything in the file that is not understood, with file and line; nothing is guessed.
@@ -117,9 +103,8 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
         config, grid = resolved(draft, file)
         points += math.prod(map(len, grid.values()))
         if points > MOST_POINTS:
-            raise UserError(
-                f"{path}: the sweeps of a suite must have at most {MOST_POINTS:,} points together, got more"
-            )
+            most = f"{MOST_POINTS:,} points together"
+            raise UserError(f"{path}: the sweeps of a suite must have at most {most}, got more")
         published = file.published.of(task, network) if file.published else None
         experiments.append(Experiment(path.stem, budget, task, network, config, grid, published, draft.measures))
     title, instances = file.title or path.stem, chosen.instances or file.instances

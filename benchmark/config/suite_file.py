@@ -34,24 +34,20 @@ def _named(specs: Section, info: ValidationInfo) -> Section:
     return specs
 
 
-def _known_names(info: ValidationInfo) -> list[str]:
-    """Return the names of the suite's tasks or networks, as the field is called."""
-    context: dict[str, list[str]] = info.context or {}
-    return context.get(info.field_name or "", [])
-
-
-def _check_names(names: Iterable[object], info: ValidationInfo) -> None:
+def _check_names(names: Iterable[object], info: ValidationInfo) -> list[str]:
+    """Check names of tasks or networks, as the field is called; return all those of the suite."""
+    known: list[str] = (info.context or {}).get(info.field_name, [])
     for name in names:
-        if name not in (known := _known_names(info)):
+        if name not in known:
             raise wrong(f"unknown name {shown(name)} in '{info.field_name}': {nearest(name, known)}", name)
+    return known
 
 
 def _chosen(names: object, info: ValidationInfo) -> tuple[str, ...]:
-    """Return the names of tasks or networks, as the field is called, in the order of the suite."""
+    """Return the names in the order of the suite."""
     if not isinstance(names, list) or not names:
         raise must("a list of names")
-    _check_names(names, info)
-    return tuple(name for name in _known_names(info) if name in names)
+    return tuple(name for name in _check_names(names, info) if name in names)
 
 
 def _renamed(names: dict[str, str], info: ValidationInfo) -> dict[str, str]:
@@ -135,9 +131,8 @@ class PublishedNames(Model):
 
     def of(self, task: str, network: str) -> Published:
         """Return the place of a cell's number."""
-        return Published(
-            source=self.source, task=self.tasks.get(task) or task, model=self.networks.get(network) or network
-        )
+        model = self.networks.get(network) or network
+        return Published(source=self.source, task=self.tasks.get(task) or task, model=model)
 
 
 class SuiteFile(Settings):
@@ -166,11 +161,7 @@ class SuiteFile(Settings):
 
 
 def read_suite_file(path: Path) -> SuiteFile:
-    """Return a suite's file.
-
-    Raises:
-        UserError: it cannot be read, or anything in it is not understood; with file and line.
-    """
+    """Return a suite's file; a ``UserError`` with the line if anything in it is not understood."""
     content = read_yaml(path)
     known = {key: list(content[key]) for key in ("tasks", "networks") if isinstance(content.get(key), dict)}
     return validated(SuiteFile, content, context=known)

@@ -7,15 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rnnbench.benchmark.config.section import Section
@@ -166,9 +158,8 @@ def _explained(error: ValidationError, written: Any, name: str) -> tuple[tuple[A
 
 
 def _must_be(detail: ErrorDetails) -> str:
-    limits = {
-        name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in detail.get("ctx", {}).items()
-    }
+    given = detail.get("ctx", {})
+    limits = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in given.items()}
     return _MUST_BE[detail["type"]].format_map(limits) if detail["type"] in _MUST_BE else detail["msg"]
 
 

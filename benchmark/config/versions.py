@@ -13,12 +13,9 @@ from rnnbench.leaderboard.schema import Record
 
 @dataclass(frozen=True)
 class OtherVersion:
-    """Records that the suite, as it is now, would not give.
+    """Records of a cell (``task/network``) that the suite, as it is now, would not give.
 
-    Attributes:
-        cell: ``task/network``.
-        changes: settings that differ, as ``changed_settings`` lists them; empty where the suite no longer has the cell.
-        records: the records, in the order in which they were given.
+    ``changes`` are the settings that differ (``changed_settings``), none where the suite no longer has the cell.
     """
 
     cell: str
@@ -32,14 +29,9 @@ class OtherVersion:
 
 
 def other_versions(experiments: Iterable[Experiment], records: Iterable[Record]) -> list[OtherVersion]:
-    """Return the records of the same suite and budget whose settings are no longer those of the suite.
+    """Return the records whose settings are no longer those of their suite, grouped by cell and by what has changed.
 
-    Args:
-        experiments: all experiments of a suite under one budget; a record of another suite or budget is passed over.
-        records: what was found, for example by ``leaderboard.store.scan``.
-
-    Returns:
-        The records grouped by cell and by what has changed; empty if all are of this version.
+    ``experiments`` are all of a suite under one budget; a record of another suite or budget is passed over.
     """
     cells = {(e.suite, e.budget, e.task, e.network): e.points() for e in experiments}
     suites = {cell[:2] for cell in cells}

@@ -124,7 +124,7 @@ class _Builder:
             self._levels += 1
             if self._levels > MOST_LEVELS:
                 raise self._error(f"is nested too deeply: at most {MOST_LEVELS} levels")
-            value = self._list() if isinstance(event, yaml.SequenceStartEvent) else self._section()
+            value = self._list() if isinstance(event, yaml.SequenceStartEvent) else self._mapping()
             self._levels -= 1
         if event.anchor is not None:
             self._anchors[event.anchor] = value, self._values - before
@@ -141,7 +141,7 @@ class _Builder:
             values.append(self._value())
         return values
 
-    def _section(self) -> Section:
+    def _mapping(self) -> Section:
         own, merged = Section(file=self._file), Section(file=self._file)
         while not self._next(yaml.MappingEndEvent):
             event = self._events.peek_event()
@@ -152,20 +152,16 @@ class _Builder:
             if key in own.lines:
                 raise self._error(f"'{key}' is already given in line {own.lines[key]}")
             own.lines[key] = line
-            if is_merge:
-                merged = self._merged(self._value())
-            else:
-                own[key] = self._value()
+            value = self._value()
+            if not is_merge:
+                own[key] = value
+                continue
+            # The first of several is the strongest.
+            for section in reversed(value if isinstance(value, list) else [value]):
+                if not isinstance(section, Section):
+                    raise self._error(f"'<<' must be a mapping or a list of mappings, got {shown(section)}")
+                merged.lay(section)
         merged.lay(own)
-        return merged
-
-    def _merged(self, value: Any) -> Section:
-        merged = Section(file=self._file)
-        # The first of several is the strongest.
-        for section in reversed(value if isinstance(value, list) else [value]):
-            if not isinstance(section, Section):
-                raise self._error(f"'<<' must be a mapping or a list of mappings, got {shown(section)}")
-            merged.lay(section)
         return merged
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
