@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnbench import __version__
 from rnnbench.benchmark.command.parsing import Parser, instances, mapping, one_of, positive, segment
@@ -15,6 +16,10 @@ from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOp
 from rnnbench.benchmark.errors import UserError, message_of, nearest
 from rnnbench.benchmark.interruption import EXIT_CODE, MESSAGE
 from rnnbench.benchmark.speed import REPORTS
+
+if TYPE_CHECKING:
+    from rnnbench.benchmark.config.suite import Suite
+    from rnnbench.leaderboard.store import Report
 
 RUNS_DIR = Path("runs")
 RECORDS_DIR = Path("leaderboard/records")
@@ -30,11 +35,7 @@ _LIGHTNING = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Returns:
-        0; 2 for a mistake of the user's, or output that cannot be written; 130 when interrupted.
-    """
+    """Run a command; return 0, 2 for a mistake of the user's or output that cannot be written, 130 if interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     code, message = 0, ""
     try:
@@ -94,10 +95,10 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
     verb.add_argument("--json", action="store_true", help="as JSON")
 
     verb = add("check", _check, "validate suites, records, and recurrences or tasks by the contracts that all keep")
-    verb.add_argument(
-        "things", nargs="+", metavar="THING", help="SUITE, file.yaml, record.json, a folder of records, or module.Class"
-    )
-    verb.add_argument("--init-args", type=mapping, metavar="YAML", help="constructor arguments, '{hidden_size: 8}'")
+    text = "SUITE, file.yaml, record.json, a folder of records, or module.Class"
+    verb.add_argument("things", nargs="+", metavar="THING", help=text)
+    text = "constructor arguments, '{hidden_size: 8}'"
+    verb.add_argument("--init-args", type=mapping, default={}, metavar="YAML", help=text)
 
     verb = add("run", _run, "train what is missing of a suite; running again goes on")
     _add_suite(verb)
@@ -106,12 +107,8 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
     verb.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
     verb.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
-    verb.add_argument(
-        "--checkpoint-every",
-        type=segment,
-        metavar="K|auto",
-        help="keep the activations of K steps at a time (auto: the root of their number): less memory, more time",
-    )
+    text = "keep the activations of K steps at a time (auto: the root of their number): less memory, more time"
+    verb.add_argument("--checkpoint-every", type=segment, metavar="K|auto", help=text)
     verb.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
 
     verb = add("status", _status, "show what of a suite is finished")
@@ -133,19 +130,13 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
     verb.add_argument("--quick", action="store_true", help="small cases, too small to judge by")
     verb.add_argument("--full", action="store_true", help="the whole work, where a report takes a sample of it")
     verb.add_argument("--json", type=Path, metavar="FILE", help="also write all samples as JSON")
-    verb.add_argument(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="also write a file of JSON for each report, and a figure of all there",
-    )
+    text = "also write a file of JSON for each report, and a figure of all there"
+    verb.add_argument("--output", type=Path, metavar="DIR", help=text)
 
     verb = add("figures", _figures, "draw the dynamics that records hold")
     verb.add_argument("--records-dir", type=Path, metavar="DIR", help=_RECORDS_HELP)
     verb.add_argument("--output", type=Path, default=Path("leaderboard/figures/dynamics"), metavar="DIR")
-    verb.add_argument(
-        "--suite", nargs="+", action="extend", default=[], metavar="NAME", help="which suites (default: all)"
-    )
+    _add_list(verb, "--suite", "NAME", "which suites (default: all)")
 
     for name, text in _LIGHTNING.items():
         verbs.add_parser(name, help=text, add_help=False)
@@ -155,18 +146,14 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
 def _add_suite(verb: Parser) -> None:
     verb.add_argument("suite", metavar="SUITE", help="name of a suite (see list suites) or a YAML file")
     verb.add_argument("--budget", type=one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
-    verb.add_argument(
-        "--only",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="PATTERN",
-        help="task, network or task/network, with * and ? as wildcards",
-    )
+    _add_list(verb, "--only", "PATTERN", "task, network or task/network, with * and ? as wildcards")
     verb.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
-    verb.add_argument(
-        "--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help="where records are (default: runs)"
-    )
+    text = "where records are (default: runs)"
+    verb.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help=text)
+
+
+def _add_list(verb: Parser, option: str, metavar: str, text: str) -> None:
+    verb.add_argument(option, nargs="+", action="extend", default=[], metavar=metavar, help=text)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -179,21 +166,19 @@ def _list(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.command.checking import check_all
 
-    return check_all(options.things, options.init_args or {})
+    return check_all(options.things, options.init_args)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.config.suite import load_suite
-    from rnnbench.benchmark.launchers import suite_run
+    from rnnbench.benchmark.launchers.suite_run import run_suite
 
-    _check_scan(options.scan)
-    return suite_run.run_suite(load_suite(options.suite, options.budget), _run_options(options))
+    if options.scan in ("native", "triton"):
+        _check_scan(options.scan)
+    return run_suite(*_suite_and_options(options))
 
 
 def _check_scan(scan: str) -> None:
-    """Refuse a backend that cannot run here; imports torch only for those that depend on the machine."""
-    if scan not in ("native", "triton"):
-        return
+    """Refuse a backend that depends on the machine where it cannot run."""
     import torch
 
     from rnnbench.lit_models.scan.native.availability import why_no_native
@@ -205,17 +190,19 @@ def _check_scan(scan: str) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.launchers.suite_run import suite_status
+
+    return suite_status(*_suite_and_options(options))
+
+
+def _suite_and_options(options: argparse.Namespace) -> tuple[Suite, RunOptions]:
     from rnnbench.benchmark.config.suite import load_suite
-    from rnnbench.benchmark.launchers import suite_run
 
-    return suite_run.suite_status(load_suite(options.suite, options.budget), _run_options(options))
-
-
-def _run_options(options: argparse.Namespace) -> RunOptions:
+    suite = load_suite(options.suite, options.budget)
     if options.runs_dir.exists():
         _check_folder("--runs-dir", options.runs_dir)
-    names = [field.name for field in dataclasses.fields(RunOptions) if hasattr(options, field.name)]
-    return RunOptions(**{**{name: getattr(options, name) for name in names}, "only": tuple(options.only)})
+    given = {field.name for field in dataclasses.fields(RunOptions)} & vars(options).keys() - {"only"}
+    return suite, RunOptions(**{name: getattr(options, name) for name in given}, only=tuple(options.only))
 
 
 def _check_folder(option: str, path: Path) -> None:
@@ -238,9 +225,14 @@ def _publish(options: argparse.Namespace) -> int:
     report = publish(options.runs_dir, options.records_dir, options.replace)
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
-    for problem in report.problems:
-        print(f"not published: {problem}", file=sys.stderr)
+    code = _print_problems("not published", report)
     print(f"{len(report.published)} published, {len(report.replaced)} replaced, {len(report.identical)} already there")
+    return code
+
+
+def _print_problems(what: str, report: Report) -> int:
+    for problem in report.problems:
+        print(f"{what}: {problem}", file=sys.stderr)
     # What is merely interrupted is no mistake; a file that is damaged or lies at the wrong place is.
     return 2 if report.damaged else 0
 
@@ -254,10 +246,9 @@ def _leaderboard(options: argparse.Namespace) -> int:
             raise UserError(f"--output {folder}: must be a folder, or a path that ends in {PAGE}")
         folder = folder.parent
     report = write_leaderboard(_records_dir(options), folder)
-    for problem in report.problems:
-        print(f"not placed: {problem}", file=sys.stderr)
+    code = _print_problems("not placed", report)
     print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
-    return 2 if report.damaged else 0
+    return code
 
 
 def _speed(options: argparse.Namespace) -> int:
@@ -284,11 +275,8 @@ def _figures(options: argparse.Namespace) -> int:
     for failure in report.failed:
         where = f"{failure.network} on {failure.task}, instances {', '.join(map(str, failure.instances))}"
         print(f"failed: {failure.measure} {moment_text(failure.moment)}, {where}: {failure.reason}", file=sys.stderr)
-    for problem in report.problems:
-        print(f"not drawn: {problem}", file=sys.stderr)
+    code = _print_problems("not drawn", report)
     if not report.measured:
-        print(
-            f"no record in {records_dir} holds measures of dynamics: run a suite that names some under "
-            "'measures:', such as dynamics"
-        )
-    return 2 if report.damaged else 0
+        remedy = "run a suite that names some under 'measures:', such as dynamics"
+        print(f"no record in {records_dir} holds measures of dynamics: {remedy}")
+    return code

@@ -66,11 +66,7 @@ class _SequenceCLI(LightningCLI):
         parser.link_arguments("data", "model.task", compute_fn=_task_of, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the arguments, and see that a checkpoint can be read before Lightning looks for settings in it.
-
-        Raises:
-            UserError: an argument is wrong, or the checkpoint is damaged.
-        """
+        """Parse the arguments, and see that a checkpoint can be read before Lightning looks for settings in it."""
         try:
             super().parse_arguments(parser, args)
         except UnicodeDecodeError as error:
@@ -84,11 +80,7 @@ class _SequenceCLI(LightningCLI):
             read_checkpoint(self._checkpoint)
 
     def instantiate_classes(self) -> None:
-        """Build everything and see that the data can be had, before anything is trained.
-
-        Raises:
-            UserError: a value is not allowed, data are missing, or the checkpoint is damaged.
-        """
+        """Build everything and see that the data can be had, before anything is trained."""
         try:
             super().instantiate_classes()
             self.datamodule.check_available()

@@ -11,8 +11,6 @@ from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_fil
 from rnnbench.benchmark.measures import MEASURES, measure_class
 from rnnbench.lit_models.presets import PRESETS
 
-SECTIONS = ("tasks", "recurrences", "measures", "suites")
-
 
 def list_section(section: str) -> dict[str, Any]:
     """Return what there is of a section, as JSON data; beside ``recurrences`` stand ``presets``."""
@@ -40,15 +38,9 @@ def _measure(name: str) -> dict[str, Any]:
 
 
 def _suite(name: str) -> dict[str, Any]:
-    suites = {budget: load_suite(name, budget) for budget in suite_budgets(name)}
-    return {
-        "name": name,
-        "title": next(iter(suites.values())).title,
-        "budgets": {
-            budget: {"experiments": len(suite.experiments), "instances": suite.instances}
-            for budget, suite in suites.items()
-        },
-    }
+    suites = [load_suite(name, budget) for budget in suite_budgets(name)]
+    sizes = {suite.budget: {"experiments": len(suite.experiments), "instances": suite.instances} for suite in suites}
+    return {"name": name, "title": suites[0].title, "budgets": sizes}
 
 
 def render(sections: list[str], as_json: bool) -> str:
@@ -64,20 +56,16 @@ def render(sections: list[str], as_json: bool) -> str:
 def _line(entry: dict[str, Any]) -> str:
     name = entry["name"]
     if "budgets" in entry:
-        budgets = (
-            f"{budget} {size['experiments']} × {size['instances']} instances"
-            for budget, size in entry["budgets"].items()
-        )
+        sizes = entry["budgets"].items()
+        budgets = (f"{budget} {size['experiments']} × {size['instances']} instances" for budget, size in sizes)
         return f"  {name:<12} {entry['title']}  ({', '.join(budgets)})"
     if "recurrence" in entry:
         values = ", ".join(f"{key}={value}" for key, value in entry["recurrence"]["init_args"].items())
         training = "".join(f", {key}={value}" for key, value in entry["training"].items())
         return f"  {name:<22} {entry['recurrence']['class_path']}({values}){training}"
     if "settings" in entry:
-        values = ", ".join(f"{key}={value!r}" for key, value in entry["settings"].items())
-        return f"  {name}({values})\n      {entry['summary']}"
-    arguments = ", ".join(
-        f"{argument['name']}={argument['default']}" if argument["default"] is not None else argument["name"]
-        for argument in entry["arguments"]
-    )
-    return f"  {name}({arguments})\n      {entry['summary']}"
+        given = {key: repr(value) for key, value in entry["settings"].items()}
+    else:
+        given = {argument["name"]: argument["default"] for argument in entry["arguments"]}
+    values = ", ".join(key if value is None else f"{key}={value}" for key, value in given.items())
+    return f"  {name}({values})\n      {entry['summary']}"

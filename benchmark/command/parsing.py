@@ -18,11 +18,10 @@ _LARGEST = 1_000_000
 class Parser(argparse.ArgumentParser):
     """A parser that remembers its options and turns its errors into ours."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         """Take options by their whole names only."""
         self.options: list[str] = []
-        kwargs["allow_abbrev"] = False
-        super().__init__(*args, **kwargs)
+        super().__init__(**kwargs, allow_abbrev=False)
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
         """Add an argument, and remember its names."""
