@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rnnbench.lit_models.scan.contract import Grads
 from rnnbench.lit_models.scan.eager.layout import store_lengths
 from rnnbench.lit_models.scan.native.library import Arguments, find_library, padded_length
 
@@ -27,9 +28,10 @@ class NativeCall:
         chunk: steps that are kept in a row; where kernels compute states again, those from one first state.
         rows: numbers a sequence that a kernel works on again and again. A batch for which they are too many for the
             caches is scanned block by block: for the library each block is an instance of its own.
+        gates: rows of the weights for each unit.
     """
 
-    def __init__(self, inputs: Tensor, state: Tensor, units: int, chunk: int, rows: int) -> None:
+    def __init__(self, inputs: Tensor, state: Tensor, units: int, chunk: int, rows: int, gates: int = 1) -> None:
         """Describe the sizes, and hand the inputs over."""
         self.instances, self.batch = state.shape[:2]
         self.steps, copies, _, self.features = inputs.shape
@@ -53,6 +55,7 @@ class NativeCall:
             blocks=self.blocks,
             whole=self.batch,
             row=self.row,
+            gates=gates,
         )
         self.bind(inputs=self.padded(inputs.mT))
 
@@ -98,12 +101,44 @@ class NativeCall:
         self._places = (ctypes.c_void_p * len(places))(*places)
         self.arguments.activations = ctypes.cast(self._places, ctypes.c_void_p)
 
+    def forward(self, joint: Tensor, keep_outputs: bool) -> tuple[Tensor, Tensor]:
+        """Scan with weights [M, gates N, N+D+1]; return outputs [T, M, N, B], maybe empty, and the final state."""
+        outputs = self._like.new_empty(0)
+        self.bind(joint=joint, state=self.padded(self._like.mT))
+        if keep_outputs:
+            outputs = self._like.new_empty(self.steps, self.instances, self.units, self.batch)
+            self.bind(outputs=outputs)
+        self.run("forward")
+        return outputs, self.whole("state").mT.contiguous()
+
+    def backward(
+        self, to_state: Tensor, kept: Sequence[Tensor], grads: Grads, wanted: tuple[bool, bool, bool]
+    ) -> tuple[Tensor | None, ...]:
+        """Return the gradients of inputs, state and joint, those that are wanted, for W and V [M, gates N, N+D]."""
+        state = self._like
+        self.bind(
+            to_state=to_state, state=self.padded(torch.zeros_like(state.mT) if grads.final is None else grads.final.mT)
+        )
+        self.bind_kept(kept)
+        if grads.outputs is not None:
+            self.bind(grad_outputs=grads.outputs)
+        if wanted[0]:
+            self.bind(d_inputs=torch.zeros_like(self.given["inputs"]))
+        if wanted[2]:
+            self.bind(d_joint=state.new_zeros(self.instances, self.arguments.gates * self.units, self.row))
+        self.run("backward")
+        return (
+            self.whole("d_inputs").mT if wanted[0] else None,
+            self.whole("state").mT if wanted[1] else None,
+            self.given["d_joint"][..., : self.units + self.features + 1] if wanted[2] else None,
+        )
+
     def run(self, name: str) -> None:
-        """Call a function of the library, with as much scratch as it wants: ``forward``, or ``forward_lstm``."""
+        """Call a function of the library, with as much scratch as it wants."""
         for key, tensor in self.given.items():
             setattr(self.arguments, key, tensor.data_ptr())
         library, number = find_library()[0], "float" if self._like.dtype == torch.float32 else "double"
-        kind, where = name.partition("_")[1:], ctypes.byref(self.arguments)
-        scratch = self._like.new_empty(getattr(library, f"scratch{''.join(kind)}_{number}")(where))
+        where = ctypes.byref(self.arguments)
+        scratch = self._like.new_empty(getattr(library, f"scratch_{number}")(where))
         self.arguments.scratch = scratch.data_ptr()
         getattr(library, f"{name}_{number}")(where)

@@ -6,7 +6,6 @@ import ctypes
 import functools
 import hashlib
 import importlib.util
-import itertools
 import warnings
 from pathlib import Path
 
@@ -23,7 +22,7 @@ _VECTOR_BYTES = 64
 
 _NUMBERS = (
     *("steps", "instances", "copies", "units", "features", "batch", "columns", "chunk"),
-    *("blocks", "whole", "squashes", "activation"),
+    *("blocks", "whole", "squashes", "activation", "gates"),
 )
 _ARRAYS = (
     *("inputs", "joint", "own", "cross", "gain", "state", "firsts", "activations"),
@@ -88,8 +87,8 @@ def _load(path: str) -> ctypes.CDLL:
     if size != expected:
         raise OSError(f"{path} takes arguments of {size} bytes, and library.py gives {expected}")
     for number in ("float", "double"):
-        for name, kind in itertools.product(("forward", "backward", "scratch"), ("", "_lstm")):
-            function = getattr(library, f"{name}{kind}_{number}")
+        for name in ("forward", "backward", "scratch"):
+            function = getattr(library, f"{name}_{number}")
             function.argtypes = [ctypes.POINTER(Arguments)]
             function.restype = ctypes.c_int64 if name == "scratch" else None
     return library

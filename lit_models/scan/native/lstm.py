@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
@@ -24,47 +23,25 @@ class NativeLSTMKernel:
 
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
-        inputs, state, weights = given
-        (weight,) = weights
-        units = weight.shape[1] // 4
-        call = _call(inputs, state, units)
-        call.bind(joint=_by_unit(weight), state=call.padded(state.mT))
-        outputs = state.new_empty(0)
-        if keep_outputs:
-            outputs = state.new_empty(call.steps, call.instances, units, call.batch)
-            call.bind(outputs=outputs)
+        call, units = _call(given)
         stores = call.keep(_KEPT * units) if store else []
-        call.run("forward_lstm")
-        return outputs, call.whole("state").mT.contiguous(), stores
+        return *call.forward(_by_unit(given.weights[0]), keep_outputs), stores
 
     def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
-        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
-        (weight,) = weights
-        units = weight.shape[1] // 4
-        call = _call(inputs, state, units)
-        final = torch.zeros_like(state) if grad_final is None else grad_final
-        call.bind(state=call.padded(final.mT), firsts=call.padded(state.mT), to_state=_by_unit(weight)[..., :-1])
-        call.bind_kept(stores)
-        if grad_outputs is not None:
-            call.bind(grad_outputs=grad_outputs)
-        if needs.inputs:
-            call.bind(d_inputs=torch.zeros_like(call.given["inputs"]))
-        if any(needs.weights):
-            call.bind(d_joint=state.new_zeros(call.instances, units, 4, call.row))
-        call.run("backward_lstm")
-        d_joint = call.given.get("d_joint")
-        return [
-            call.whole("d_inputs").mT if needs.inputs else None,
-            call.whole("state").mT if needs.state else None,
-            None if d_joint is None else d_joint[..., : weight.shape[2]].transpose(1, 2).flatten(1, 2),
-        ]
+        call, units = _call(given)
+        call.bind(firsts=call.padded(given.state.mT))
+        wanted = (needs.inputs, needs.state, needs.weights[0])
+        *found, d_joint = call.backward(_by_unit(given.weights[0])[..., :-1], stores, grads, wanted)
+        return [*found, None if d_joint is None else d_joint.unflatten(1, (units, 4)).transpose(1, 2).flatten(1, 2)]
 
 
-def _call(inputs: Tensor, state: Tensor, units: int) -> NativeCall:
+def _call(given: Operands) -> tuple[NativeCall, int]:
+    """Return a call, and N."""
+    units = given.weights[0].shape[1] // 4
     # Two states with their inputs; what is kept, and gradients of both states and of the gates.
-    rows = 2 * (units + inputs.shape[3] + 1) + (_KEPT + 7) * units
-    return NativeCall(inputs, state, units, _CHUNK, rows)
+    rows = 2 * (units + given.inputs.shape[3] + 1) + (_KEPT + 7) * units
+    return NativeCall(given.inputs, given.state, units, _CHUNK, rows, gates=4), units
 
 
 def _by_unit(weight: Tensor) -> Tensor:

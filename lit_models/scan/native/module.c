@@ -23,7 +23,8 @@ struct arguments {
     int64_t steps, instances, copies, units, features, batch, columns, chunk;
     /* so many instances in a row are one network on blocks of its `whole` sequences, `batch` each but for the last */
     int64_t blocks, whole;
-    int64_t squashes, activation;
+    /* rows of a for each unit: 4 of an LSTM, else 1 */
+    int64_t squashes, activation, gates;
     /* inputs [T, copies, D, columns]; of a network, M / blocks in all, joint [N, N + D + 1], own, cross, gain [N] */
     const void *inputs, *joint, *own, *cross, *gain;
     /* state [M, N, columns]; first states of the chunks [C, M, N, columns]; activations of each [n, M, N, columns] */
@@ -31,7 +32,7 @@ struct arguments {
     /* outputs and their gradients [T, M / blocks, N, whole] */
     void *outputs;
     const void *grad_outputs;
-    /* to_state [M, N, N + D]; gradients of inputs, of joint [M, N, row], of gain, own and cross [M, N] */
+    /* to_state [M, gates N, N + D]; gradients of inputs, of joint [M, N, row], of gain, own and cross [M, N] */
     const void *to_state;
     void *d_inputs, *d_joint, *d_gain, *d_own, *d_cross;
     int64_t row;
@@ -44,6 +45,7 @@ EXPORT const char *sources(void) { return SOURCES; }
 EXPORT int64_t size_of_arguments(void) { return sizeof(struct arguments); }
 
 enum { TANH, RELU, IDENTITY };
+#define IS_LSTM(g) ((g)->gates > 1)
 
 /* A vector fills a register: wider ones GCC takes apart in memory. Rows and vectors of a tile, which is summed up in
    registers. */
@@ -62,6 +64,7 @@ enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #include "step.h"
 #include "residual.h"
 #include "lstm.h"
+#include "scan.h"
 #undef REAL
 #undef INTEGER
 #undef SUFFIX
@@ -73,6 +76,7 @@ enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #include "step.h"
 #include "residual.h"
 #include "lstm.h"
+#include "scan.h"
 
 /* What setuptools wants of an extension; nothing is imported from it. */
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, MODULE_NAME, NULL, -1, NULL, NULL, NULL, NULL, NULL};

@@ -30,57 +30,13 @@ INLINE void NAMED(step_tile)(
     }
 }
 
-static struct NAMED(step) NAMED(begin)(const struct arguments *g, int64_t instance) {
-    struct NAMED(step) w = {.given = g, .width = g->units + g->features + 1, .units = g->units};
-    w.sums = g->units;
-    w.columns = g->columns;
-    int64_t constants = instance / g->blocks * g->units;
-    w.joint = (const REAL *)g->joint + constants * w.width;
-    w.own = g->own ? (const REAL *)g->own + constants : NULL;
-    w.cross = g->cross ? (const REAL *)g->cross + constants : NULL;
-    w.gain = (const REAL *)g->gain + constants;
-    if (g->to_state) w.to_state = (const REAL *)g->to_state + constants * (g->units + g->features);
-    return w;
-}
-
-/* Numbers of scratch: states of a chunk and one more; gradients of two states and of a; and a transposed step. */
-EXPORT int64_t NAMED(scratch)(const struct arguments *g) {
-    int64_t width = g->units + g->features + 1;
-    return ((g->chunk + 1) * width + 3 * g->units) * g->columns + g->batch * g->row;
-}
-
-EXPORT void NAMED(forward)(const struct arguments *g) {
-    int64_t size = g->units * g->columns, width = g->units + g->features + 1;
-    for (int64_t m = 0; m < g->instances; m++) {
-        struct NAMED(step) w = NAMED(begin)(g, m);
-        REAL *state = (REAL *)g->state + m * size;
-        w.x = g->scratch;
-        w.following = w.x + width * g->columns;
-        memcpy(w.x, state, size * sizeof(REAL));
-        for (int64_t t = 0; t < g->steps; t++) {
-            if (g->firsts && t % g->chunk == 0) {
-                REAL *first = (REAL *)g->firsts + (t / g->chunk * g->instances + m) * size;
-                memcpy(first, w.x, size * sizeof(REAL));
-            }
-            NAMED(set_inputs)(g, w.x, t, m);
-            w.activation = NAMED(kept_of)(g, t, m, g->units);
-            EACH_TILE(NAMED(step_tile), &w, g->units, g->columns)
-            REAL *next = w.following;
-            w.following = w.x;
-            w.x = next;
-            NAMED(store_outputs)(g, w.x, t, m);
-        }
-        memcpy(state, w.x, size * sizeof(REAL));
-    }
-}
-
 /* Compute the states of a chunk of `count` steps again. */
 static void NAMED(recompute)(struct NAMED(step) *w, REAL *states, int64_t start, int64_t count, int64_t m) {
     const struct arguments *g = w->given;
     int64_t size = g->units * g->columns, whole = w->width * g->columns;
     memcpy(states, (const REAL *)g->firsts + (start / g->chunk * g->instances + m) * size, size * sizeof(REAL));
     for (int64_t k = 0; k < count; k++) {
-        const REAL *activation = NAMED(kept_of)(g, start + k, m, g->units);
+        const REAL *activation = NAMED(kept_of)(g, start + k, m);
         w->x = states + k * whole;
         NAMED(set_inputs)(g, w->x, start + k, m);
         for (int64_t i = 0; i < g->units && k + 1 < count; i++) {
@@ -119,35 +75,5 @@ static void NAMED(vjp)(struct NAMED(step) *w, REAL *delta, REAL *gradient, const
         if (g->d_gain) ((REAL *)g->d_gain)[first + i] += NAMED(total)(gained);
         if (g->d_own) ((REAL *)g->d_own)[first + i] += NAMED(total)(owned);
         if (g->d_cross) ((REAL *)g->d_cross)[first + i] += NAMED(total)(crossed);
-    }
-}
-
-EXPORT void NAMED(backward)(const struct arguments *g) {
-    int64_t size = g->units * g->columns, width = g->units + g->features + 1;
-    REAL *states = g->scratch, *delta = states + (g->chunk + 1) * width * g->columns, *before = delta + size;
-    REAL *gradient = before + size, *transposed = gradient + size;
-    memset(transposed, 0, g->batch * g->row * sizeof(REAL));
-    for (int64_t m = 0; m < g->instances; m++) {
-        struct NAMED(step) w = NAMED(begin)(g, m);
-        REAL *state = (REAL *)g->state + m * size;
-        memcpy(delta, state, size * sizeof(REAL));
-        w.gradient = gradient;
-        w.transposed = transposed;
-        for (int64_t start = (g->steps - 1) / g->chunk * g->chunk; start >= 0; start -= g->chunk) {
-            int64_t count = g->steps - start < g->chunk ? g->steps - start : g->chunk;
-            NAMED(recompute)(&w, states, start, count, m);
-            for (int64_t t = start + count - 1; t >= start; t--) {
-                w.x = states + (t - start) * width * g->columns;
-                NAMED(add_gradient_of_outputs)(g, delta, t, m);
-                NAMED(vjp)(&w, delta, gradient, NAMED(kept_of)(g, t, m, g->units), m);
-                w.delta = delta;
-                w.before = before;
-                NAMED(backward_products)(&w, t, m);
-                REAL *next = before;
-                before = delta;
-                delta = next;
-            }
-        }
-        memcpy(state, delta, size * sizeof(REAL));
     }
 }

@@ -9,7 +9,7 @@ follows a matrix product is done while its result is in registers. The formulas 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from rnnbench.lit_models.scan.native.call import NativeCall
 
 _CHUNK = 16
 _ACTIVATIONS = ("tanh", "relu", "identity")
+_VECTORS = ("d_gain", "d_own", "d_cross")
 
 
 class NativeResidualKernel(NamedTuple):
@@ -37,71 +38,46 @@ class NativeResidualKernel(NamedTuple):
 
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
-        inputs, state, weights = given
-        call = _ResidualCall(self, inputs, state, weights)
-        steps, instances, units, batch = call.steps, call.instances, call.units, call.batch
-        call.bind(state=call.padded(state.mT))
-        outputs = state.new_empty(steps, instances, units, batch) if keep_outputs else state.new_empty(0)
-        if keep_outputs:
-            call.bind(outputs=outputs)
+        call, weights = self._call(given)
         stores: list[Tensor] = []
         if store:
-            firsts = state.new_empty(len(range(0, steps, _CHUNK)), instances, call.blocks * units, call.columns)
+            chunks = len(range(0, call.steps, _CHUNK))
+            firsts = given.state.new_empty(chunks, call.instances, call.blocks * call.units, call.columns)
             call.bind(firsts=firsts)
-            stores = [firsts, *call.keep(units)]
-        call.run("forward")
-        return outputs, call.whole("state").mT.contiguous(), stores
+            stores = [firsts, *call.keep(call.units)]
+        joint = torch.cat([weights.weight, weights.input_weight, weights.bias.unsqueeze(-1)], -1)
+        return *call.forward(joint, keep_outputs), stores
 
     def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """See ``ScanKernel.backward``."""
-        (inputs, state, weights), (grad_outputs, grad_final) = given, grads
-        call = _ResidualCall(self, inputs, state, weights)
-        instances, units, features = call.instances, call.units, call.features
-        own, scale = call.weights, call.weights.gamma.unsqueeze(-1)
-        final = state.new_zeros(state.shape) if grad_final is None else grad_final
-        call.bind(state=call.padded(final.mT), firsts=stores[0])
-        call.bind_kept(stores[1:])
-        call.bind(to_state=scale * torch.cat([own.weight, own.input_weight], -1))
-        if grad_outputs is not None:
-            call.bind(grad_outputs=grad_outputs.contiguous())
-        if needs.inputs:
-            call.bind(d_inputs=torch.zeros_like(call.given["inputs"]))
-        if any(needs.weights[:3]):
-            call.bind(d_joint=state.new_zeros(instances, units, call.row))
-        wanted = dict(zip(("d_gain", "d_own", "d_cross"), needs.weights[3:6], strict=False))
-        for name, want in wanted.items():
+        call, weights = self._call(given)
+        units, scale = call.units, weights.gamma.unsqueeze(-1)
+        call.bind(firsts=stores[0])
+        for name, want in zip(_VECTORS, needs.weights[3:6], strict=False):
             if want:
-                call.bind(**{name: state.new_zeros(instances, units)})
-        call.run("backward")
-        d_joint = call.given.get("d_joint")
+                call.bind(**{name: given.state.new_zeros(call.instances, units)})
+        wanted = (needs.inputs, needs.state, any(needs.weights[:3]))
+        to_state = scale * torch.cat([weights.weight, weights.input_weight], -1)
+        *found, d_joint = call.backward(to_state, stores[1:], grads, wanted)
         joint: tuple[Tensor | None, ...] = (None,) * 3
         if d_joint is not None:
-            whole = scale * d_joint[..., : units + features + 1]
-            joint = (whole[..., :units], whole[..., units:-1], whole[..., -1])
-        found = [
-            call.whole("d_inputs").mT if needs.inputs else None,
-            call.whole("state").mT if needs.state else None,
-            *joint,
-            *(call.given.get(name) for name in ("d_gain", "d_own", "d_cross")),
-            None,
-        ]
-        return found[: 2 + len(weights)]
+            d_joint = scale * d_joint
+            joint = (d_joint[..., :units], d_joint[..., units:-1], d_joint[..., -1])
+        return [*found, *joint, *map(call.given.get, _VECTORS), None][: 2 + len(given.weights)]
 
-
-class _ResidualCall(NativeCall):
-    """A call of the residual family's kernels: what they are given of the weights."""
-
-    def __init__(self, kernel: NativeResidualKernel, inputs: Tensor, state: Tensor, weights: Sequence[Any]) -> None:
+    def _call(self, given: Operands) -> tuple[NativeCall, ResidualWeights]:
+        """Return a call that has been given all but the matrices, and the weights."""
+        inputs, state, weights = given
         units, width = state.shape[2], state.shape[2] + inputs.shape[3] + 1
         # States of a chunk with their inputs, and gradients of two states and of a beside what is kept.
-        super().__init__(inputs, state, units, _CHUNK, (_CHUNK + 1) * width + 4 * units)
-        self.arguments.squashes = kernel.form == "A"
-        self.arguments.activation = _ACTIVATIONS.index(kernel.activation)
-        if kernel.form == "plain":
-            weights = (*weights, state.new_ones(self.instances, self.units), None, None, None)
-        self.weights = ResidualWeights(*weights)
-        joint = torch.cat([*self.weights[:2], self.weights.bias.unsqueeze(-1)], -1)
-        self.bind(joint=joint, gain=self.weights.gamma)
-        for name, residual in (("own", self.weights.own), ("cross", self.weights.cross)):
+        call = NativeCall(inputs, state, units, _CHUNK, (_CHUNK + 1) * width + 4 * units)
+        call.arguments.squashes = self.form == "A"
+        call.arguments.activation = _ACTIVATIONS.index(self.activation)
+        if self.form == "plain":
+            weights = (*weights, state.new_ones(call.instances, units), None, None, None)
+        found = ResidualWeights(*weights)
+        call.bind(gain=found.gamma)
+        for name, residual in (("own", found.own), ("cross", found.cross)):
             if residual is not None:
-                self.bind(**{name: residual})
+                call.bind(**{name: residual})
+        return call, found

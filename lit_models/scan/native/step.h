@@ -77,9 +77,9 @@ static void NAMED(set_inputs)(const struct arguments *g, REAL *x, int64_t step, 
 }
 
 /* What is kept of a step, in the chunk that holds it, [n, M, rows, columns]. */
-static REAL *NAMED(kept_of)(const struct arguments *g, int64_t step, int64_t instance, int64_t rows) {
+static REAL *NAMED(kept_of)(const struct arguments *g, int64_t step, int64_t instance) {
     if (!g->activations) return NULL;
-    int64_t place = step % g->chunk * g->instances + instance;
+    int64_t place = step % g->chunk * g->instances + instance, rows = (IS_LSTM(g) ? 5 : 1) * g->units;
     return (REAL *)g->activations[step / g->chunk] + place * rows * g->columns;
 }
 
