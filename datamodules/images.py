@@ -39,12 +39,7 @@ class SequentialDigits(SequenceDataModule):
     300 for the test. Chance is that of ten balanced classes (the whole set's most frequent one has 10.2 %).
 
     Args:
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the splits and of the order.
-
-    Raises:
-        ValueError: a size is not positive.
+        batch_size, eval_batch_size, seed: see ``SequenceDataModule``.
 
     >>> data = SequentialDigits()
     >>> data.setup()
@@ -109,13 +104,13 @@ class _ImageSequences(SequenceDataModule):
         images, labels = load_images(self.origin, "train", self.data_dir, self.image_shape)
         self._check_val_size(len(labels))
         order = torch.randperm(len(labels), generator=named_generator("split", self.origin.folder, self.seed))
-        inputs = self.sequences(images)
-        sources: dict[str, SequenceSource] = {}
-        for split, part in (("train", order[self.val_size :]), ("val", order[: self.val_size])):
-            sources[split] = FixedSource(inputs[part], labels[part], scale=255.0)
-        images, labels = load_images(self.origin, "test", self.data_dir, self.image_shape)
-        sources["test"] = FixedSource(self.sequences(images), labels, scale=255.0)
-        return sources
+        inputs, val, train = self.sequences(images), order[: self.val_size], order[self.val_size :]
+        test_images, test_labels = load_images(self.origin, "test", self.data_dir, self.image_shape)
+        return {
+            "train": FixedSource(inputs[train], labels[train], scale=255.0),
+            "val": FixedSource(inputs[val], labels[val], scale=255.0),
+            "test": FixedSource(self.sequences(test_images), test_labels, scale=255.0),
+        }
 
     def _check_val_size(self, images: int) -> None:
         if self.val_size >= images:
@@ -136,9 +131,7 @@ class SequentialMNIST(_ImageSequences):
         data_dir: folder that holds ``mnist/train.parquet`` and ``mnist/test.parquet``, with columns ``image`` and
             ``label``; None for the folder that RNNBENCH_DATA names, else ``ylecun/mnist`` of the Hugging Face Hub.
         val_size: training images kept for validation.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the validation split and of the order of the sequences.
+        batch_size, eval_batch_size, seed: see ``SequenceDataModule``.
 
     >>> SequentialMNIST().task.name, SequentialMNIST(permutation="bit_reversal").task.name
     ('sMNIST', 'psMNIST-bit_reversal')
@@ -187,9 +180,7 @@ class SequentialCIFAR10(_ImageSequences):
         data_dir: folder that holds ``cifar10/train.parquet`` and ``cifar10/test.parquet``, with columns ``img`` and
             ``label``; None for the folder that RNNBENCH_DATA names, else ``uoft-cs/cifar10`` of the Hugging Face Hub.
         val_size: training images kept for validation.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the validation split and of the order of the sequences.
+        batch_size, eval_batch_size, seed: see ``SequenceDataModule``.
 
     >>> red = torch.tensor([255, 0, 0], dtype=torch.uint8).expand(1, 32, 32, 3)
     >>> [SequentialCIFAR10(color).sequences(red)[0, 0].tolist() for color in (False, True)]  # the first of 1,024 steps
@@ -216,9 +207,8 @@ class SequentialCIFAR10(_ImageSequences):
     @property
     def task(self) -> Task:
         """Ten classes at the last step; ranked by accuracy."""
-        if self.color:
-            return _classification("sCIFAR10-colour", 1024, channels=3)
-        return _classification("sCIFAR10-gray", 1024)
+        name, channels = ("colour", 3) if self.color else ("gray", 1)
+        return _classification(f"sCIFAR10-{name}", 1024, channels)
 
     def sequences(self, images: Tensor) -> Tensor:
         """Return images [size, 32, 32, 3] as sequences [size, 1024, 3], or [size, 1024, 1] in gray."""

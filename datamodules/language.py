@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from abc import abstractmethod
-from collections.abc import Iterator
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 from torch import Tensor
 
@@ -14,21 +12,31 @@ from rnnbench.datamodules.checks import check_at_least, check_choice, check_flag
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit, Origin, find_splits
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
-from rnnbench.datamodules.task import Metric, MetricName, Task, Tokens
+from rnnbench.datamodules.task import Metric, Task, Tokens
 from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
-from rnnbench.datamodules.vocabulary import check_embedding, published_vocabulary
+from rnnbench.datamodules.vocabulary import check_embedding, frequency_cross_entropy, published_vocabulary
 
 END_OF_LINE = "<eos>"
 
 
+class _Text(NamedTuple):
+    """The name of a text's task, its unit, the entries of its vocabulary with the unknown one, its splits' tokens."""
+
+    name: str
+    unit: Literal["words", "characters"]
+    entries: int
+    tokens: tuple[int, int, int]
+
+
 class _LanguageModelling(SequenceDataModule):
-    """Texts as streams of tokens. Subclasses name their origin, unit and published number of entries."""
+    """Texts as streams of tokens. Subclasses name their origin."""
 
     fixed_splits: ClassVar[bool] = True
     origin: ClassVar[Origin]
 
     def __init__(
         self,
+        text: _Text,
         bptt: int,
         embedding_size: int | None,
         tied: bool,
@@ -42,77 +50,54 @@ class _LanguageModelling(SequenceDataModule):
         """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, bptt=bptt, eval_streams=eval_streams)
-        check_embedding(embedding_size, vocabulary_size, self.published_size)
+        check_embedding(embedding_size, vocabulary_size, text.entries)
         check_flags(tied=tied)
         if tied and embedding_size is None:
             raise ValueError("tied must be False without an embedding_size: only an embedding's weights can be tied")
+        self.text = text
         self.bptt = bptt
-        self.embedding_size = embedding_size
-        self.tied = tied
+        self.tokens = Tokens(vocabulary_size or text.entries, embedding_size, tied)
         self.vocabulary_size = vocabulary_size
         self.eval_streams = eval_streams
         self.data_dir = data_dir
-        self._chance: float | None = None
+        self._chance = math.log(self.tokens.vocabulary_size)
 
-    def _task(self, name: str, by: MetricName, entries: int) -> Task:
-        """Return the task; its chance is that of a uniform guess until the data are there."""
-        entries = self.vocabulary_size or entries
-        nats = math.log(entries) if self._chance is None else self._chance
-        chances: dict[MetricName, tuple[float, float]] = {
-            "perplexity": (math.exp(nats), 1.0),
-            "bits_per_character": (nats / math.log(2), 0.0),
-            "cross_entropy": (nats, 0.0),
-        }
-        metrics = tuple(Metric(metric, "min", *chances[metric]) for metric in (by, "cross_entropy"))
-        tokens = Tokens(entries, self.embedding_size, self.tied)
+    @property
+    def task(self) -> Task:
+        """The next token at every step; ranked by perplexity of words or bits per character."""
+        nats, size = self._chance, self.tokens.vocabulary_size
+        ranked = Metric("bits_per_character", "min", nats / math.log(2), 0.0)
+        if self.text.unit == "words":
+            ranked = Metric("perplexity", "min", math.exp(nats), 1.0)
         return Task(
-            name,
-            tokens.input_size,
-            entries,
+            self.text.name,
+            self.tokens.input_size,
+            size,
             self.bptt,
             "every",
             "cross_entropy",
-            metrics,
-            tokens=tokens,
+            (ranked, Metric("cross_entropy", "min", nats, 0.0)),
+            tokens=self.tokens,
             carries_state=True,
         )
 
     @property
-    def by_words(self) -> bool:
-        """Whether tokens are words rather than characters."""
-        return False
-
-    @property
-    def published_size(self) -> int:
-        """Entries of the whole vocabulary, the unknown one included."""
-        raise NotImplementedError
-
-    @property
-    @abstractmethod
-    def published_tokens(self) -> tuple[int, int, int]:
-        """Tokens of the splits train, val and test."""
-
-    @property
     def published_sizes(self) -> Sizes:
         """What the published tokens give, a sequence for each ``bptt`` of them."""
-        train, val, test = (tokens // self.bptt for tokens in self.published_tokens)
+        train, val, test = (tokens // self.bptt for tokens in self.text.tokens)
         return Sizes(train, val, test, self.bptt)
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, and compute what the best constant scores: the training split's frequencies."""
         found = find_splits(self.origin, self.data_dir)
-        tokens = _read_tokens(found, self.by_words, self.published_size, self.vocabulary_size)
+        tokens = _read_tokens(found, self.text, self.vocabulary_size)
         sources: dict[str, SequenceSource] = {split: TokenSource(part, self.bptt) for split, part in tokens.items()}
         targets = len(tokens["train"]) - 1
         if self.batch_size > targets:
             raise ValueError(
                 f"batch_size must be at most {targets}, the training split's targets, got {self.batch_size} streams"
             )
-        entries = self.task.output_size
-        counts = tokens["train"][1:].bincount(minlength=entries).double()
-        # Half an occurrence for what never occurs in training: no constant may give it no chance at all.
-        frequencies = counts.clamp(min=0.5) / counts.clamp(min=0.5).sum()
-        self._chance = -frequencies.log()[tokens["test"][1:]].mean().item()
+        self._chance = frequency_cross_entropy(tokens["train"][1:], tokens["test"][1:], self.task.output_size)
         return sources
 
     def steps_per_epoch(self) -> int:
@@ -172,7 +157,7 @@ class WikiText2(_LanguageModelling):
 
     >>> WikiText2().task.output_size, WikiText2("char", embedding_size=None).task.input_size
     (33278, 284)
-    >>> words = text_tokens([" = Title = \n", ""], by_words=True)
+    >>> words = text_tokens([" = Title = \n", ""], "words")
     >>> list(zip(words, words[1:]))  # inputs and targets
     [('=', 'Title'), ('Title', '='), ('=', '<eos>'), ('<eos>', '<eos>')]
     """
@@ -184,6 +169,10 @@ class WikiText2(_LanguageModelling):
         {"train": 36718, "validation": 3760, "test": 4358},
         "wikitext-2-v1",
     )
+    levels: ClassVar[dict[str, _Text]] = {
+        "word": _Text("WikiText2-word", "words", 33278, (2_088_628, 217_646, 245_569)),
+        "char": _Text("WikiText2-char", "characters", 284, (10_754_535, 1_117_594, 1_252_084)),
+    }
 
     def __init__(
         self,
@@ -199,32 +188,11 @@ class WikiText2(_LanguageModelling):
         seed: int = 0,
     ) -> None:
         """Check and store the settings."""
-        check_choice("level", level, ("word", "char"))
-        self.level = level
+        check_choice("level", level, self.levels)
+        text = self.levels[level]
         super().__init__(
-            bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
+            text, bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
         )
-
-    @property
-    def task(self) -> Task:
-        """The next token at every step; ranked by perplexity of words or bits per character."""
-        ranked: MetricName = "perplexity" if self.by_words else "bits_per_character"
-        return self._task(f"WikiText2-{self.level}", ranked, self.published_size)
-
-    @property
-    def by_words(self) -> bool:
-        """Whether tokens are words rather than characters."""
-        return self.level == "word"
-
-    @property
-    def published_size(self) -> int:
-        """Entries of the whole vocabulary, the unknown one included."""
-        return 33278 if self.by_words else 284
-
-    @property
-    def published_tokens(self) -> tuple[int, int, int]:
-        """Words or characters of the splits."""
-        return (2_088_628, 217_646, 245_569) if self.by_words else (10_754_535, 1_117_594, 1_252_084)
 
 
 class Shakespeare(_LanguageModelling):
@@ -234,19 +202,11 @@ class Shakespeare(_LanguageModelling):
     character.
 
     Args:
-        bptt: steps of one batch, through which gradients flow.
-        embedding_size: entries of a character's learned vector; None for one-hot inputs.
-        tied: whether the readout's weights are the embedding's.
-        vocabulary_size: entries that are kept, the most frequent ones of the training split; None for all, whose
-            number must be the published one.
-        eval_streams: parallel streams of evaluation, in which every character is scored.
         data_dir: folder that holds ``tiny_shakespeare/train.parquet``, ``validation.parquet`` and ``test.parquet``,
             with a column ``text``; None for the folder that RNNBENCH_DATA names.
-        batch_size: parallel streams of training, over all devices.
-        eval_batch_size: characters of one evaluation batch, over all streams; it changes no score.
-        seed: decides nothing here: streams are read from their start in each epoch.
+        bptt, embedding_size, tied, vocabulary_size, eval_streams, batch_size, eval_batch_size, seed: see ``WikiText2``.
 
-    >>> text = text_tokens(["To be"], by_words=False)
+    >>> text = text_tokens(["To be"], "characters")
     >>> list(zip(text, text[1:]))  # inputs and targets
     [('T', 'o'), ('o', ' '), (' ', 'b'), ('b', 'e')]
     >>> task = Shakespeare().task
@@ -269,49 +229,27 @@ class Shakespeare(_LanguageModelling):
         seed: int = 0,
     ) -> None:
         """Check and store the settings."""
+        text = _Text("Shakespeare", "characters", 66, (1_003_788, 55_756, 55_850))
         super().__init__(
-            bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
+            text, bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
         )
 
-    @property
-    def task(self) -> Task:
-        """The next character at every step; ranked by bits per character."""
-        return self._task("Shakespeare", "bits_per_character", self.published_size)
 
-    @property
-    def published_size(self) -> int:
-        """Entries of the whole vocabulary, the unknown one included."""
-        return 66
-
-    @property
-    def published_tokens(self) -> tuple[int, int, int]:
-        """Characters of the splits."""
-        return 1_003_788, 55_756, 55_850
-
-
-def text_tokens(rows: list[str], by_words: bool) -> list[str] | str:
-    """Return the words of lines of text, each line's end a word of its own, or the characters of all of it."""
-    if not by_words:
-        return "".join(rows)
-
-    def words() -> Iterator[str]:
-        for row in rows:
-            yield from row.split()
-            yield END_OF_LINE
-
-    return list(words())
+def text_tokens(rows: list[str], unit: str) -> list[str] | str:
+    """Return the ``words`` of lines of text, each line's end a word of its own, or the characters of all of it."""
+    return [word for row in rows for word in (*row.split(), END_OF_LINE)] if unit == "words" else "".join(rows)
 
 
 @functools.lru_cache(maxsize=8)
-def _read_tokens(splits: tuple[FoundSplit, ...], by_words: bool, published: int, size: int | None) -> dict[str, Tensor]:
+def _read_tokens(splits: tuple[FoundSplit, ...], text: _Text, size: int | None) -> dict[str, Tensor]:
     # Runs of one suite share what was read once; other data are another key.
     texts = {}
     for split, found in zip(SPLITS, splits, strict=True):
-        texts[split] = text_tokens([text for (text,) in found.values()], by_words)
+        texts[split] = text_tokens([row for (row,) in found.values()], text.unit)
         if len(texts[split]) < 2:
             raise DataMissingError(
-                f"rows 0 to {found.size - 1} of {found.where} must hold 2 {'words' if by_words else 'characters'} "
-                f"together, an input and its target, got {len(texts[split])}"
+                f"rows 0 to {found.size - 1} of {found.where} must hold 2 {text.unit} together, an input and its "
+                f"target, got {len(texts[split])}"
             )
-    vocabulary = published_vocabulary(texts["train"], size, published, splits[0].where)
-    return {split: vocabulary.numbers(text) for split, text in texts.items()}
+    vocabulary = published_vocabulary(texts["train"], size, text.entries, splits[0].where)
+    return {split: vocabulary.numbers(tokens) for split, tokens in texts.items()}

@@ -48,9 +48,7 @@ class Music(SequenceDataModule):
         data_dir: folder that holds ``music/COLLECTION/train.parquet``, ``validation.parquet`` and ``test.parquet``,
             with a column ``notes`` (each frame's MIDI numbers, 21 to 108); None for the folder that RNNBENCH_DATA
             names.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the order of training.
+        batch_size, eval_batch_size, seed: see ``SequenceDataModule``.
 
     >>> Music().task.name, Music("nottingham").task.steps
     ('JSB', 1792)
@@ -78,13 +76,12 @@ class Music(SequenceDataModule):
         self.collection = collection
         self.max_frames = max_frames or COLLECTIONS[collection][1]
         self.data_dir = data_dir
-        self._chance: float | None = None
+        self._chance = KEYS * math.log(2)
 
     @property
     def task(self) -> Task:
         """88 keys at every step; ranked by the negative log-likelihood of a frame."""
-        chance = KEYS * math.log(2) if self._chance is None else self._chance
-        metrics = (Metric("frame_nll", "min", chance=chance, best=0.0),)
+        metrics = (Metric("frame_nll", "min", chance=self._chance, best=0.0),)
         name = COLLECTIONS[self.collection][0]
         return Task(name, KEYS, KEYS, self.max_frames - 1, "every", "frame_nll", metrics)
 
@@ -137,8 +134,7 @@ def _check_piece(frames: list[Any], max_frames: int, where: str) -> None:
     for step, notes in enumerate(frames):
         if notes is None:
             raise DataMissingError(f"{where}, frame {step}, must be a list of notes, empty for silence, got None")
-        if not all(isinstance(note, int) and LOWEST <= note <= HIGHEST for note in notes):
-            wrong = next(n for n in notes if not isinstance(n, int) or not LOWEST <= n <= HIGHEST)
-            raise DataMissingError(
-                f"{where}, frame {step}: notes must be MIDI numbers from {LOWEST} to {HIGHEST}, got {wrong}"
-            )
+        for note in notes:
+            if note is None or not LOWEST <= note <= HIGHEST:
+                rule = f"notes must be MIDI numbers from {LOWEST} to {HIGHEST}"
+                raise DataMissingError(f"{where}, frame {step}: {rule}, got {note}")

@@ -15,18 +15,13 @@ from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit,
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task, Tokens
-from rnnbench.datamodules.vocabulary import check_embedding, published_vocabulary
+from rnnbench.datamodules.vocabulary import check_embedding, frequency_cross_entropy, published_vocabulary
 
 WORDS = 868
 """Different words of the training split, and the unknown one."""
 
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-# The data set's slots: those of several words, and those of one.
-_LONG = _names("""
+# The data set's slots: those of several words and, after the blank line, those of one.
+_SLOTS = """
 airline_name airport_name arrive_date.day_number arrive_time.end_time arrive_time.period_of_day
 arrive_time.start_time arrive_time.time arrive_time.time_relative city_name class_type cost_relative
 depart_date.day_number depart_date.today_relative depart_time.end_time depart_time.period_of_day
@@ -35,19 +30,19 @@ flight_number flight_stop flight_time fromloc.airport_name fromloc.city_name fro
 meal_description restriction_code return_date.date_relative return_date.day_number return_date.today_relative
 round_trip state_name stoploc.city_name time today_relative toloc.airport_name toloc.city_name toloc.state_name
 transport_type
-""")
-_SHORT = _names("""
+
 aircraft_code airline_code airport_code arrive_date.date_relative arrive_date.day_name arrive_date.month_name
 arrive_date.today_relative arrive_time.period_mod booking_class compartment connect day_name day_number days_code
 depart_date.date_relative depart_date.day_name depart_date.month_name depart_date.year depart_time.period_mod flight
 flight_days fromloc.airport_code fromloc.state_code meal mod month_name or period_of_day return_date.day_name
 return_date.month_name return_time.period_mod return_time.period_of_day state_code stoploc.airport_code
 stoploc.airport_name stoploc.state_code time_relative toloc.airport_code toloc.country_name toloc.state_code
-""")
+"""
+_LONG, _SHORT = (slots.split() for slots in _SLOTS.split("\n\n"))
 LABELS = ("O", *(f"B-{slot}" for slot in (*_LONG, *_SHORT)), *(f"I-{slot}" for slot in _LONG))
 """The 127 tags of the data set; six of them occur in the test split only, where no network can have learned them."""
-_KNOWN = frozenset(LABELS)
-_INSIDE = {1 + place: LABELS.index(f"I-{slot}") for place, slot in enumerate(_LONG)}
+_NUMBERS = {label: number for number, label in enumerate(LABELS)}
+_INSIDE = {_NUMBERS[f"B-{slot}"]: _NUMBERS[f"I-{slot}"] for slot in _LONG}
 
 
 class ATIS(SequenceDataModule):
@@ -68,9 +63,7 @@ class ATIS(SequenceDataModule):
         max_length: words of the longest sentence that is allowed.
         data_dir: folder that holds ``atis/train.parquet``, ``validation.parquet`` and ``test.parquet``, with columns
             ``tokens`` and ``tags``; None for the folder that RNNBENCH_DATA names.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the order of training.
+        batch_size, eval_batch_size, seed: see ``SequenceDataModule``.
 
     >>> task = ATIS(embedding_size=100).task
     >>> task.tokens.vocabulary_size, task.input_size, task.output_size
@@ -99,7 +92,7 @@ class ATIS(SequenceDataModule):
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, max_length=max_length)
         check_embedding(embedding_size, vocabulary_size, WORDS)
-        self.embedding_size = embedding_size
+        self.tokens = Tokens(vocabulary_size or WORDS, embedding_size)
         self.vocabulary_size = vocabulary_size
         self.max_length = max_length
         self.data_dir = data_dir
@@ -108,7 +101,6 @@ class ATIS(SequenceDataModule):
     @property
     def task(self) -> Task:
         """One of 127 tags at every step; ranked by the F1 of slots."""
-        tokens = Tokens(self.vocabulary_size or WORDS, self.embedding_size)
         by_constant, by_frequency = self._chance
         metrics = (
             Metric("slot_f1", "max", chance=by_constant, best=1.0),
@@ -116,13 +108,13 @@ class ATIS(SequenceDataModule):
         )
         return Task(
             "ATIS",
-            tokens.input_size,
+            self.tokens.input_size,
             len(LABELS),
             self.max_length,
             "every",
             "cross_entropy",
             metrics,
-            tokens=tokens,
+            tokens=self.tokens,
             labels=LABELS,
         )
 
@@ -137,8 +129,7 @@ class ATIS(SequenceDataModule):
         found = find_splits(self.origin, self.data_dir)
         sources = _read_sentences(found, self.vocabulary_size, self.max_length)
         train, test = sources["train"].targets, sources["test"].targets
-        counts = train.bincount(minlength=len(LABELS)).double().clamp(min=0.5)
-        cross_entropy = -(counts / counts.sum()).log()[test].mean().item()
+        cross_entropy = frequency_cross_entropy(train, test, len(LABELS))
         self._chance = (constant_f1(test, best_constant(train)), cross_entropy)
         return dict(sources)
 
@@ -175,11 +166,10 @@ def _read_sentences(splits: tuple[FoundSplit, ...], size: int | None, max_length
             _check_sentence(words, tags, max_length, f"row {number} of {found.where}")
     training = (word for words, _ in rows["train"] for word in words)
     vocabulary = published_vocabulary(training, size, WORDS, splits[0].where)
-    numbers = {label: number for number, label in enumerate(LABELS)}
     sources = {}
     for split, sentences in rows.items():
         inputs = vocabulary.numbers([word for words, _ in sentences for word in words])
-        targets = torch.tensor([numbers[tag] for _, tags in sentences for tag in tags])
+        targets = torch.tensor([_NUMBERS[tag] for _, tags in sentences for tag in tags])
         sources[split] = RaggedSource(inputs, targets, torch.tensor([len(words) for words, _ in sentences]))
     return sources
 
@@ -192,5 +182,5 @@ def _check_sentence(words: list[str | None], tags: list[str | None], max_length:
     for place, (word, tag) in enumerate(zip(words, tags, strict=True)):
         if word is None:
             raise DataMissingError(f"{where}: token {place} must be a word, got None")
-        if tag not in _KNOWN:
+        if tag not in _NUMBERS:
             raise DataMissingError(f"{where}: the tag of token {place} must be one of ATIS's 127, got {tag!r}")

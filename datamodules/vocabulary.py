@@ -64,6 +64,15 @@ def check_embedding(embedding_size: int | None, vocabulary_size: int | None, pub
     check_memory("the embedding", 4 * (vocabulary_size or published) * (embedding_size or 1))
 
 
+def frequency_cross_entropy(training: Tensor, scored: Tensor, classes: int) -> float:
+    """Return the cross-entropy [nats] of always answering with the frequencies of the training split's classes.
+
+    A class that never occurs in training counts half an occurrence: no constant may give it no chance at all.
+    """
+    counts = training.bincount(minlength=classes).double().clamp(min=0.5)
+    return -(counts / counts.sum()).log()[scored].mean().item()
+
+
 def published_vocabulary(training: Iterable[str], size: int | None, published: int, where: str) -> Vocabulary:
     """Return the vocabulary of a data set whose number of entries is known.
 
