@@ -64,16 +64,7 @@ class Adding(SyntheticDataModule):
             Metric("rmse", "min", chance=math.sqrt(1 / 6), best=0.0, minimal_performance=0.05),
             Metric("mse", "min", chance=1 / 6, best=0.0),
         )
-        return Task(
-            name=f"ADD{self.length}",
-            input_size=2,
-            output_size=1,
-            steps=self.length,
-            readout="last",
-            loss=self.loss,
-            metrics=metrics,
-            target_variance=1 / 6,
-        )
+        return Task(f"ADD{self.length}", 2, 1, self.length, "last", self.loss, metrics, target_variance=1 / 6)
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw inputs [count, T, 2] and sums [count, 1]."""

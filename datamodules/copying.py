@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from rnnbench.datamodules.checks import check_at_least
-from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.synthetic import SignalDataModule, SyntheticDataModule
 from rnnbench.datamodules.task import Metric, Task
 
 SYMBOLS = 10
@@ -62,18 +62,11 @@ class CopyMemory(SyntheticDataModule):
     def task(self) -> Task:
         """Nine classes at every step; ranked by the accuracy of recall."""
         steps = self.delay + 2 * SYMBOLS
-        return Task(
-            name=f"COPY{self.delay}",
-            input_size=ALPHABET + 2,
-            output_size=ALPHABET + 1,
-            steps=steps,
-            readout="every",
-            loss="cross_entropy",
-            metrics=(
-                Metric("accuracy", "max", chance=1 / ALPHABET, best=1.0, steps=(steps - SYMBOLS, steps)),
-                Metric("cross_entropy", "min", chance=SYMBOLS * math.log(ALPHABET) / steps, best=0.0),
-            ),
+        metrics = (
+            Metric("accuracy", "max", chance=1 / ALPHABET, best=1.0, steps=(steps - SYMBOLS, steps)),
+            Metric("cross_entropy", "min", chance=SYMBOLS * math.log(ALPHABET) / steps, best=0.0),
         )
+        return Task(f"COPY{self.delay}", ALPHABET + 2, ALPHABET + 1, steps, "every", "cross_entropy", metrics)
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw inputs [count, T, 10] and target classes [count, T]."""
@@ -86,7 +79,7 @@ class CopyMemory(SyntheticDataModule):
         return one_hot(shown, ALPHABET + 2).float(), targets
 
 
-class DelayedCopy(SyntheticDataModule):
+class DelayedCopy(SignalDataModule):
     """Repeat the input ``delay`` steps later (Lizaire et al. 2026, their released data of mode ``linear``).
 
     Inputs x [T, width] ~ N(0, 1); target y_t = x_{t - delay} at every step. The first ``delay`` steps have no target
@@ -133,20 +126,12 @@ class DelayedCopy(SyntheticDataModule):
     def task(self) -> Task:
         """The delayed signal at every step from ``delay`` on."""
         scored = (self.delay, self.length)
-        return Task(
-            name=f"DCOPY{self.delay}-d{self.width}-T{self.length}",
-            input_size=self.width,
-            output_size=self.width,
-            steps=self.length,
-            readout="every",
-            loss="mse",
-            metrics=(Metric("mse", "min", chance=1.0, best=0.0, steps=scored),),
-            loss_steps=scored,
-        )
+        name = f"DCOPY{self.delay}-d{self.width}-T{self.length}"
+        metrics = (Metric("mse", "min", chance=1.0, best=0.0, steps=scored),)
+        return Task(name, self.width, self.width, self.length, "every", "mse", metrics, scored)
 
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw inputs and targets [count, T, width]."""
-        inputs = torch.randn(count, self.length, self.width, generator=generator)
+    def target(self, inputs: Tensor) -> Tensor:
+        """Return the targets [B, T, width] of inputs [B, T, width]; 0 where there is none."""
         targets = torch.zeros_like(inputs)
         targets[:, self.delay :] = inputs[:, : self.length - self.delay]
-        return inputs, targets
+        return targets

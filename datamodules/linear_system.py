@@ -10,11 +10,11 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_number
 from rnnbench.datamodules.seeds import named_generator
-from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.synthetic import SignalDataModule
 from rnnbench.datamodules.task import Metric, Task
 
 
-class LinearSystem(SyntheticDataModule):
+class LinearSystem(SignalDataModule):
     """Imitate a random linear system that the inputs drive, after the unstable example of Miller & Hardt 2019.
 
     s_t = A s_{t-1} + B x_t from s_0 = 0, target y_t = C s_t at every step, for inputs x [T, width] ~ N(0, 1). The
@@ -86,11 +86,6 @@ class LinearSystem(SyntheticDataModule):
         """Return the system's outputs [B, T, 1] for inputs [B, T, width]."""
         response = _impulse_response(self.spectral_radius, self.order, self.width, self.length, self.seed)
         return (inputs.double().flatten(1) @ response).unsqueeze(-1).to(inputs.dtype)
-
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw inputs [count, T, width] and targets [count, T, 1]."""
-        inputs = torch.randn(count, self.length, self.width, generator=generator)
-        return inputs, self.target(inputs)
 
 
 @functools.lru_cache(maxsize=16)

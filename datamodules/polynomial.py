@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
-from rnnbench.datamodules.synthetic import SyntheticDataModule
-from rnnbench.datamodules.task import Metric, Task
+from rnnbench.datamodules.synthetic import SignalDataModule
+from rnnbench.datamodules.task import Task
 
 KINDS = ("power", "product", "monomial", "sine")
 LARGEST_DEGREE = 1000
 LARGEST_MONOMIAL = 28
 
 
-class Polynomial(SyntheticDataModule):
+class Polynomial(SignalDataModule):
     """Compute a polynomial (or a sine) of a delayed signal at every step; after Lizaire et al. 2026.
 
     Inputs x [T, width] ~ N(0, 1); targets are taken feature by feature, with p = ``delay`` and k = ``degree``:
@@ -91,23 +91,9 @@ class Polynomial(SyntheticDataModule):
     @property
     def task(self) -> Task:
         """The polynomial at every step that has one."""
-        scored = (self.unscored, self.length)
-        variance = self._variance()
         width = f"-d{self.width}" if self.width > 1 else ""
-        return Task(
-            name=f"{self.kind}{self.degree}-p{self.delay}{width}-T{self.length}",
-            input_size=self.width,
-            output_size=self.width,
-            steps=self.length,
-            readout="every",
-            loss="mse",
-            metrics=(
-                Metric("normalized_mse", "min", chance=1.0, best=0.0, steps=scored),
-                Metric("mse", "min", chance=variance, best=0.0, steps=scored),
-            ),
-            loss_steps=scored,
-            target_variance=variance,
-        )
+        name = f"{self.kind}{self.degree}-p{self.delay}{width}-T{self.length}"
+        return self.regression(name, self.unscored, self._variance())
 
     def _variance(self) -> float:
         k = self.degree
@@ -131,11 +117,6 @@ class Polynomial(SyntheticDataModule):
         targets = torch.zeros_like(inputs)
         targets[:, self.unscored :] = values
         return targets
-
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw inputs and targets [count, T, width]."""
-        inputs = torch.randn(count, self.length, self.width, generator=generator)
-        return inputs, self.target(inputs)
 
 
 def orthonormal_hermite(x: Tensor, degree: int) -> Tensor:

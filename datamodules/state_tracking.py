@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Literal
 
@@ -9,13 +10,13 @@ import torch
 from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
-from rnnbench.datamodules.synthetic import SyntheticDataModule
+from rnnbench.datamodules.synthetic import SignalDataModule
 from rnnbench.datamodules.task import Metric, Task
 
 KINDS = ("parity", "product", "product_raw", "sum", "mean", "temporal_product")
 
 
-class StateTracking(SyntheticDataModule):
+class StateTracking(SignalDataModule):
     """Track a running quantity of the inputs at every step, as in the released data of Lizaire et al. 2026.
 
     ``parity``: inputs [T, 1] are random signs; the target [T] is class 1 where the product of the signs so far is -1
@@ -83,7 +84,6 @@ class StateTracking(SyntheticDataModule):
         self.length = length
         self.window = window
         self.width = width
-        self._variance: float | None = None
         self.check_sequences_fit(2 * length * width)
 
     @property
@@ -98,18 +98,10 @@ class StateTracking(SyntheticDataModule):
                 Metric("cross_entropy", "min", chance=math.log(2), best=0.0, steps=(1, self.length)),
             )
             return Task(name, 1, 2, self.length, "every", "cross_entropy", metrics)
-        scored = (self.window - 1 if self.window else 0, self.length)
-        if self._variance is None:
-            self._variance = self._target_variance()
-        metrics = (
-            Metric("normalized_mse", "min", chance=1.0, best=0.0, steps=scored),
-            Metric("mse", "min", chance=self._variance, best=0.0, steps=scored),
-        )
-        return Task(
-            name, self.width, self.width, self.length, "every", "mse", metrics, scored, target_variance=self._variance
-        )
+        return self.regression(name, (self.window or 1) - 1, self._variance)
 
-    def _target_variance(self) -> float:
+    @functools.cached_property
+    def _variance(self) -> float:
         steps = range(1, self.length + 1)
         if self.kind == "sum":
             return sum(steps) / self.length

@@ -11,6 +11,7 @@ from rnnbench.datamodules.checks import check_at_least, check_flags, check_memor
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.sources import BLOCK, FixedSource, FreshSource
+from rnnbench.datamodules.task import Metric, Task
 
 
 class SyntheticDataModule(SequenceDataModule):
@@ -21,17 +22,10 @@ class SyntheticDataModule(SequenceDataModule):
 
     Args:
         train_size: training sequences of one epoch.
-        val_size: validation sequences, always a fixed set.
-        test_size: test sequences, always a fixed set.
+        val_size, test_size: validation and test sequences, always a fixed set.
         fresh: draw new training sequences each epoch; otherwise they are a fixed set, shuffled each epoch.
-        batch_size: sequences of one training batch, over all devices.
-        eval_batch_size: sequences of one evaluation batch.
-        seed: seed of the data and their order.
+        batch_size, eval_batch_size, seed: see ``SequenceDataModule``.
 
-    Raises:
-        ValueError: a size is not positive.
-
-    >>> from rnnbench.datamodules.task import Metric, Task
     >>> class Last(SyntheticDataModule):
     ...     @property
     ...     def task(self) -> Task:
@@ -100,3 +94,31 @@ class SyntheticDataModule(SequenceDataModule):
     def train_dataloader(self) -> SequenceLoader:
         """Return the training batches: fresh ones as they are drawn, fixed ones in a new order each epoch."""
         return self._loader("train", self.batch_size, None if self.fresh else self.seed)
+
+
+class SignalDataModule(SyntheticDataModule):
+    """Targets at every step of a signal x [T, width] ~ N(0, 1). Subclasses set its sizes, give ``task`` and ``target``.
+
+    Steps without a target are left out of loss and metrics by their index (they hold 0).
+    """
+
+    length: int
+    width: int
+
+    @abstractmethod
+    def target(self, inputs: Tensor) -> Tensor:
+        """Return the targets [B, T, ...] of inputs [B, T, width]."""
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw inputs [count, T, width] and their targets."""
+        inputs = torch.randn(count, self.length, self.width, generator=generator)
+        return inputs, self.target(inputs)
+
+    def regression(self, name: str, first: int, variance: float) -> Task:
+        """Return the regression of targets of this variance and mean 0, scored from step ``first`` on."""
+        scored = (first, self.length)
+        metrics = (
+            Metric("normalized_mse", "min", chance=1.0, best=0.0, steps=scored),
+            Metric("mse", "min", chance=variance, best=0.0, steps=scored),
+        )
+        return Task(name, self.width, self.width, self.length, "every", "mse", metrics, scored, variance)
