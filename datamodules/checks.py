@@ -1,4 +1,4 @@
-"""Checks of constructor arguments, for tasks and models alike: a message names argument, rule and value."""
+"""Checks of constructor arguments, for tasks and models alike: a ValueError names argument, rule and value."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from numbers import Real
 
 LARGEST = 2**63 - 1
 """What the size of a tensor can hold."""
-LARGEST_NUMBER = sys.float_info.max
 
 
 def check_at_least(minimum: int, **arguments: int) -> None:
     """Check that every argument is an integer (not a bool) of at least ``minimum`` that 64 bits hold.
-
-    Raises:
-        ValueError: names the first that is not.
 
     >>> check_at_least(1, length=0)
     Traceback (most recent call last):
@@ -38,14 +34,11 @@ def check_number(
 ) -> None:
     """Check that a number is finite, larger than ``above``, and from ``low`` to ``high``.
 
-    Raises:
-        ValueError: it is not.
-
     >>> check_number("beta", 1.5, low=0, high=1)
     Traceback (most recent call last):
     ValueError: beta must be at least 0 and at most 1, got 1.5
     """
-    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) <= LARGEST_NUMBER:
+    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{name} must be a finite number, got {value!r:.50}")
     if not (value > above and low <= value <= high):
         bounds = {"above": above, "at least": low, "at most": high}
@@ -55,9 +48,6 @@ def check_number(
 
 def check_memory(what: str, size: int) -> None:
     """Check that ``size`` bytes are not more than this machine's memory; of 1 TiB where that is not known.
-
-    Raises:
-        ValueError: they are.
 
     >>> check_memory("the embedding", 2**60)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -71,21 +61,14 @@ def check_memory(what: str, size: int) -> None:
 
 
 def check_flags(**arguments: bool) -> None:
-    """Check that every argument is True or False: a text such as "no" would count as True.
-
-    Raises:
-        ValueError: names the first that is not.
-    """
+    """Check that every argument is True or False: a text such as "no" would count as True."""
     for name, value in arguments.items():
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
 def check_choice(name: str, value: object, known: Iterable[object]) -> None:
-    """Check that the argument ``name`` has one of the known values.
-
-    Raises:
-        ValueError: names the nearest known value and lists all.
+    """Check that the argument ``name`` has one of the known values; else name the nearest and list all.
 
     >>> check_choice("kind", "partiy", ("parity", "sum"))
     Traceback (most recent call last):

@@ -14,7 +14,7 @@ from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit,
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.task import Metric, Task, Tokens
 from rnnbench.datamodules.token_streams import StreamLoader, TokenSource
-from rnnbench.datamodules.vocabulary import check_embedding, frequency_cross_entropy, published_vocabulary
+from rnnbench.datamodules.vocabulary import check_embedding, frequency_cross_entropy, read_vocabulary, token_numbers
 
 END_OF_LINE = "<eos>"
 
@@ -116,10 +116,6 @@ class _LanguageModelling(SequenceDataModule):
         """Return the validation and the test split, in ``eval_streams`` streams each."""
         steps = max(1, self.eval_batch_size // self.eval_streams)
         return [self._streams(split, self.eval_streams, steps, whole=True) for split in ("val", "test")]
-
-    def test_dataloader(self) -> SequenceLoader:
-        """Return the test split in ``eval_streams`` streams."""
-        return self.val_dataloader()[1]
 
     def _streams(self, split: str, streams: int, steps: int, whole: bool) -> StreamLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -251,5 +247,5 @@ def _read_tokens(splits: tuple[FoundSplit, ...], text: _Text, size: int | None) 
                 f"rows 0 to {found.size - 1} of {found.where} must hold 2 {text.unit} together, an input and its "
                 f"target, got {len(texts[split])}"
             )
-    vocabulary = published_vocabulary(texts["train"], size, text.entries, splits[0].where)
-    return {split: vocabulary.numbers(tokens) for split, tokens in texts.items()}
+    vocabulary = read_vocabulary(texts["train"], size, text.entries, splits[0].where)
+    return {split: token_numbers(tokens, vocabulary) for split, tokens in texts.items()}

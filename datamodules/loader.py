@@ -16,10 +16,9 @@ POOL = 16
 
 
 class SequenceSource(Protocol):
-    """Where the sequences of one split come from.
+    """Where the sequences of one split come from: a pure function of what it is asked.
 
-    A source is a pure function of what it is asked: it keeps no state between calls, so that the same seed gives the
-    same data whatever the number of devices and wherever a run was resumed.
+    So the same seed gives the same data whatever the number of devices and wherever a run was resumed.
     """
 
     def __len__(self) -> int:
@@ -27,9 +26,9 @@ class SequenceSource(Protocol):
         ...
 
     def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, ...]:
-        """Return inputs and targets of the sequences ``indices`` [B] of an epoch and, if unequal, their lengths [B].
+        """Return the first fields of a ``Batch`` of the sequences ``indices`` [B] of an epoch: lengths [B] if unequal.
 
-        They are the first fields of a ``Batch``. A source of unequal sequences has an attribute ``lengths`` [size].
+        A source of unequal sequences has an attribute ``lengths`` [size].
         """
         ...
 
@@ -41,8 +40,7 @@ class SequenceLoader:
         source: the sequences.
         batch_size: sequences of one global batch, over all devices; the last batch of an epoch may be smaller.
         order_seed: seed of the order of the sequences, another one each epoch; None keeps the source's order.
-        rank: index of this device.
-        world_size: number of devices that share each batch.
+        rank, world_size: index of this device, and number of devices that share each batch.
 
     Its ``state_dict`` holds the epoch and the next batch, which Lightning stores in checkpoints and restores.
     """
@@ -113,14 +111,8 @@ class SequenceLoader:
 def bucket_by_length(order: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
     """Return an order in which the sequences of a batch are of similar lengths, the batches themselves in any order.
 
-    Each ``POOL`` batches of the order given are sorted by length among themselves, and then all whole batches are
-    shuffled; a smaller one stays the last.
-
-    Args:
-        order: a random order of the sequences [size].
-        lengths: of the sequences [size], by their number.
-        batch_size: sequences of one batch.
-        generator: decides the order of the batches.
+    Each ``POOL`` batches of the random ``order`` [size] are sorted by their ``lengths`` [size] among themselves, and
+    then all whole batches are shuffled; a smaller one stays the last.
 
     >>> lengths = torch.tensor([9, 1, 8, 2, 7])
     >>> bucket_by_length(torch.arange(5), lengths, 2, torch.Generator().manual_seed(0)).tolist()

@@ -9,7 +9,6 @@ from typing import ClassVar, NamedTuple
 
 import lightning as L
 import torch
-from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
@@ -33,13 +32,9 @@ class SequenceDataModule(L.LightningDataModule):
     settings first, then ``batch_size``, ``eval_batch_size`` and ``seed``, which it passes to this one.
 
     Args:
-        batch_size: sequences of one training batch, over all devices.
+        batch_size: sequences of one training batch, over all devices; at most those of the training split.
         eval_batch_size: sequences of one evaluation batch.
         seed: seed of data generation, order and splits; part of the experiment, shared by its instances.
-
-    Raises:
-        ValueError: an argument breaks its rule (in the constructor), or a training batch is larger than the training
-            split (at ``setup``).
 
     >>> from rnnbench.datamodules.adding import Adding
     >>> data = Adding(length=20, train_size=64, batch_size=32)
@@ -124,11 +119,11 @@ class SequenceDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> list[SequenceLoader]:
         """Return the validation and the test split: nothing is chosen on the latter."""
-        return [self._loader("val", self.eval_batch_size, None), self._loader("test", self.eval_batch_size, None)]
+        return [self._loader(split, self.eval_batch_size, None) for split in ("val", "test")]
 
     def test_dataloader(self) -> SequenceLoader:
         """Return the test split."""
-        return self._loader("test", self.eval_batch_size, None)
+        return self.val_dataloader()[1]
 
     def _loader(self, split: str, batch_size: int, order_seed: int | None) -> SequenceLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -140,11 +135,7 @@ class SequenceDataModule(L.LightningDataModule):
         return Batch(inputs.to(device), targets.to(device), None if lengths is None else lengths.to(device))
 
     def samples(self, split: str, count: int) -> Batch:
-        """Return sequences of a split to measure a network on: drawn once, the same whenever asked for.
-
-        Args:
-            split: ``train``, ``val`` or ``test``.
-            count: number of sequences, at most those of the split.
+        """Return ``count`` sequences of a split to measure a network on: drawn once, the same whenever asked for.
 
         Raises:
             ValueError: there are fewer sequences.
@@ -168,10 +159,7 @@ class SequenceDataModule(L.LightningDataModule):
         for split in ("train", "val", "test"):
             source = self._sources[split]
             digest.update(f"{split}:{len(source)}".encode())
-            for tensor in source.read(0, _spread(len(source))):
+            spread = torch.linspace(0, len(source) - 1, min(len(source), 64)).long()
+            for tensor in source.read(0, spread):
                 digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()[:16]
-
-
-def _spread(size: int, count: int = 64) -> Tensor:
-    return torch.linspace(0, size - 1, min(size, count)).long()

@@ -15,7 +15,7 @@ from rnnbench.datamodules.real_data import SPLITS, DataMissingError, FoundSplit,
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import RaggedSource
 from rnnbench.datamodules.task import Metric, Task, Tokens
-from rnnbench.datamodules.vocabulary import check_embedding, frequency_cross_entropy, published_vocabulary
+from rnnbench.datamodules.vocabulary import check_embedding, frequency_cross_entropy, read_vocabulary, token_numbers
 
 WORDS = 868
 """Different words of the training split, and the unknown one."""
@@ -165,10 +165,10 @@ def _read_sentences(splits: tuple[FoundSplit, ...], size: int | None, max_length
         for number, (words, tags) in enumerate(rows[split]):
             _check_sentence(words, tags, max_length, f"row {number} of {found.where}")
     training = (word for words, _ in rows["train"] for word in words)
-    vocabulary = published_vocabulary(training, size, WORDS, splits[0].where)
+    vocabulary = read_vocabulary(training, size, WORDS, splits[0].where)
     sources = {}
     for split, sentences in rows.items():
-        inputs = vocabulary.numbers([word for words, _ in sentences for word in words])
+        inputs = token_numbers((word for words, _ in sentences for word in words), vocabulary)
         targets = torch.tensor([_NUMBERS[tag] for _, tags in sentences for tag in tags])
         sources[split] = RaggedSource(inputs, targets, torch.tensor([len(words) for words, _ in sentences]))
     return sources

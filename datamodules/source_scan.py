@@ -55,12 +55,14 @@ def find_classes(folder: Path, package: str, base: str) -> dict[str, FoundClass]
                 if node.name in nodes:
                     raise ValueError(f"class {node.name} is defined in both {nodes[node.name][0]} and {module}")
                 nodes[node.name] = (module, node)
-    found = (
-        FoundClass(name, module, _summary(node), _arguments(node))
-        for name, (module, node) in sorted(nodes.items())
-        if _derives(name, base, nodes) and not name.startswith("_") and _constructor(node) and not _is_abstract(node)
-    )
-    return {found_class.name: found_class for found_class in found}
+    found = {}
+    for name, (module, node) in sorted(nodes.items()):
+        methods = {f.name: f for f in node.body if isinstance(f, ast.FunctionDef)}
+        abstract = any("abstractmethod" in ast.unparse(d) for f in methods.values() for d in f.decorator_list)
+        if "__init__" in methods and not abstract and not name.startswith("_") and _derives(name, base, nodes):
+            summary = (ast.get_docstring(node) or "").split("\n")[0]
+            found[name] = FoundClass(name, module, summary, _arguments(methods["__init__"].args))
+    return found
 
 
 def _derives(name: str, base: str, nodes: dict[str, tuple[str, ast.ClassDef]]) -> bool:
@@ -70,38 +72,14 @@ def _derives(name: str, base: str, nodes: dict[str, tuple[str, ast.ClassDef]]) -
     return any(parent == base or _derives(parent, base, nodes) for parent in parents)
 
 
-def _constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
-    return next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-
-
-def _is_abstract(node: ast.ClassDef) -> bool:
-    return any(
-        "abstractmethod" in ast.unparse(d)
-        for f in node.body
-        if isinstance(f, ast.FunctionDef)
-        for d in f.decorator_list
-    )
-
-
-def _summary(node: ast.ClassDef) -> str:
-    return (ast.get_docstring(node) or "").split("\n")[0]
-
-
-def _arguments(node: ast.ClassDef) -> tuple[Argument, ...]:
-    constructor = _constructor(node)
-    if constructor is None:
-        return ()
-    spec = constructor.args
+def _arguments(spec: ast.arguments) -> tuple[Argument, ...]:
     plain = [*spec.posonlyargs, *spec.args][1:]
-    defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(spec.defaults)), *spec.defaults]
+    defaults = [*[None] * (len(plain) - len(spec.defaults)), *spec.defaults, *spec.kw_defaults]
     return tuple(
         Argument(
             argument.arg,
             ast.unparse(argument.annotation) if argument.annotation else "",
-            ast.unparse(default) if default is not None else None,
+            None if default is None else ast.unparse(default),
         )
-        for argument, default in [
-            *zip(plain, defaults, strict=True),
-            *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
-        ]
+        for argument, default in zip([*plain, *spec.kwonlyargs], defaults, strict=True)
     )

@@ -44,10 +44,7 @@ class RaggedSource:
     Args:
         inputs: steps of all sequences, one after the other: [steps, D] float or uint8, or tokens [steps] int64.
         targets: [steps, ...]; uint8 too are read as floats.
-        lengths: [size], steps of each sequence, at least 1.
-
-    Attributes:
-        lengths: [size].
+        lengths: [size], steps of each sequence, at least 1; an attribute.
 
     >>> source = RaggedSource(torch.tensor([5, 6, 7]), torch.tensor([0, 1, 0]), torch.tensor([1, 2]))
     >>> [tensor.tolist() for tensor in source.read(0, torch.tensor([1, 0]))]
@@ -101,7 +98,6 @@ class FreshSource:
         self.sample = sample
         self.size = size
         self.axis = axis
-        # Read in order by small batches, a block is asked for again and again.
         self._last: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
 
     def __len__(self) -> int:

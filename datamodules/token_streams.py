@@ -50,8 +50,7 @@ class StreamLoader(SequenceLoader):
         steps: steps of one batch; the last batch of an epoch may have fewer.
         whole: whether every token is a target. Streams then differ by a step in length, the batches have lengths, and
             nothing is left over; otherwise what does not fill all streams is left out.
-        rank: index of this device.
-        world_size: number of devices that share the streams.
+        rank, world_size: index of this device, and number of devices that share the streams.
 
     >>> batches = list(StreamLoader(TokenSource(torch.arange(8), 8), streams=2, steps=2, whole=False))
     >>> [batch.inputs.tolist() for batch in batches]
