@@ -98,30 +98,29 @@ def loss_quantity(task: Task) -> str:
 
 
 def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the loss of the whole batch per instance and what to differentiate for it on this device.
-
-    Returns:
-        As ``loss_of_sums``.
-    """
+    """Return ``loss_of_sums`` of a batch and its outputs [M, B, (T,) K]."""
     local, count = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps, batch.lengths)
     return loss_of_sums(task, local, count)
 
 
-def loss_of_sums(task: Task, local: Tensor, count: int | Tensor) -> tuple[Tensor, Tensor]:
+def loss_of_sums(task: Task, local: Tensor, count: int | Tensor, over_devices: bool = True) -> tuple[Tensor, Tensor]:
     """Return a task's loss from its sum per instance and its number of terms on this device.
 
     With several devices the root of a mean does not average over them, nor does a mean over unequal parts: sums are
     gathered first. Distributed training averages gradients over devices, so each part is scaled by their number.
+    Without ``over_devices`` the loss is of this device alone, and counts may differ between instances [M].
 
     Returns:
         Loss values [M] without a gradient, and terms [M] whose gradient, averaged over devices, is the loss's.
     """
     total, world_size = local.detach(), 1
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if over_devices and torch.distributed.is_available() and torch.distributed.is_initialized():
         world_size = torch.distributed.get_world_size()
         gathered = torch.cat([total, torch.as_tensor(count).to(total).reshape(1)])
         torch.distributed.all_reduce(gathered)
         total, count = gathered[:-1], gathered[-1]
+    if isinstance(count, Tensor):
+        count = count.to(total)  # an integer's reciprocal would be of single precision
     mean, scale = total / count, world_size / count
     if task.loss != "rmse":
         return mean, local * scale

@@ -71,6 +71,11 @@ class Measured:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def as_arrays(**values: Tensor) -> dict[str, np.ndarray]:
+    """Return tensors as arrays for figures: in single precision, whole numbers and flags as 64-bit integers."""
+    return {k: (v.float() if v.is_floating_point() else v.long()).cpu().numpy() for k, v in values.items()}
+
+
 class MeasureOptions(Model, ABC):
     """When a measure is taken and on how many sequences; a subclass adds settings of its own, and takes it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject, as_arrays
 
 
 class GradientFlow(MeasureOptions):
@@ -29,7 +29,7 @@ class GradientFlow(MeasureOptions):
         flow = gradient_flow(subject.network, subject.task, subject.batch)
         slopes = flow.slope[flow.slope.isfinite()]
         count = len(slopes)
-        norm_inf, norm_2 = flow.norm_inf.mean(1), flow.norm_2.mean(1)
+        norm_2 = flow.norm_2.mean(1)
         first, last = norm_2[0].item(), norm_2[-1].item()
         summary = {
             "slope": slopes.mean().item() if count else None,
@@ -39,4 +39,4 @@ class GradientFlow(MeasureOptions):
             "last_norm": last,
             "ratio": first / last if last > 0 else None,
         }
-        return Measured(summary, {"norm_inf": norm_inf.float().cpu().numpy(), "norm_2": norm_2.float().cpu().numpy()})
+        return Measured(summary, as_arrays(norm_inf=flow.norm_inf.mean(1), norm_2=norm_2))

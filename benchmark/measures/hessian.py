@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject, as_arrays
 
 
 class Hessian(MeasureOptions):
@@ -31,18 +31,19 @@ class Hessian(MeasureOptions):
 
         from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
 
-        network, task, batch, dtype = subject.network, subject.task, subject.batch, getattr(torch, self.dtype)
-        spectrum = hessian_spectrum(network, task, batch, count=self.count, dtype=dtype)
+        measured = subject.network, subject.task, subject.batch
+        dtype = getattr(torch, self.dtype)
+        spectrum = hessian_spectrum(*measured, count=self.count, dtype=dtype)
         summary = {
             "largest": spectrum.eigenvalues.max().item(),
             "smallest": spectrum.eigenvalues.min().item(),
             "largest_magnitude": spectrum.eigenvalues[0].abs().item(),
             "loss": spectrum.loss.item(),
-            "samples": len(batch.inputs),
+            "samples": len(subject.batch.inputs),
         }
-        arrays = {"eigenvalues": spectrum.eigenvalues.float().cpu().numpy()}
+        arrays = as_arrays(eigenvalues=spectrum.eigenvalues)
         if self.ggn:
-            positive = hessian_spectrum(network, task, batch, count=self.count, matrix="ggn", dtype=dtype)
-            summary["ggn_largest"] = positive.eigenvalues.max().item()
-            arrays["ggn_eigenvalues"] = positive.eigenvalues.float().cpu().numpy()
+            positive = hessian_spectrum(*measured, count=self.count, matrix="ggn", dtype=dtype).eigenvalues
+            summary["ggn_largest"] = positive.max().item()
+            arrays |= as_arrays(ggn_eigenvalues=positive)
         return Measured(summary, arrays)

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import NonNegativeInt
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject, as_arrays
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
     from rnnbench.datamodules.task import Task
     from rnnbench.lit_models.recurrence import Recurrence
 
@@ -76,12 +73,7 @@ class Lyapunov(MeasureOptions):
             raise ValueError("the sequences are of different lengths: exponents are measured where all have T steps")
         recurrence, inputs = subject.network.recurrence, subject.encoded().detach()
         spectrum = lyapunov_spectrum(
-            recurrence,
-            inputs,
-            count=self.count,
-            state_transient=self.state_transient,
-            tangent_transient=self.tangent_transient,
-            qr_every=self.qr_every,
+            recurrence, inputs, **self.model_dump(include={"count", "state_transient", "tangent_transient", "qr_every"})
         )
         sequences = len(spectrum.finite)
         if not spectrum.finite.any():
@@ -100,14 +92,9 @@ class Lyapunov(MeasureOptions):
             "sequences": sequences,
             "steps": spectrum.steps,
         }
-        arrays = {"exponents": _array(spectrum.exponents)}
+        arrays = as_arrays(exponents=spectrum.exponents)
         if self.curve:
             means = finite_time_exponents(recurrence, inputs[:, :1]).running_means[:, 0]
             steps = torch.linspace(1, len(means), min(POINTS, len(means)), dtype=torch.float64).round().long()
-            arrays |= {"curve_steps": steps.numpy(), "curve": _array(means[steps.to(means.device) - 1])}
+            arrays |= as_arrays(curve_steps=steps, curve=means[steps.to(means.device) - 1])
         return Measured(summary, arrays)
-
-
-def _array(values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.cpu().float().numpy()
-    return array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject, as_arrays
 
 #: Most delays that are looked at where their number is not set.
 MOST_DELAYS = 400
@@ -43,5 +43,5 @@ class MemoryCapacity(MeasureOptions):
         measured = memory_capacity(recurrence, delays=delays, steps=self.steps)
         return Measured(
             {"total": measured.total.item(), "state_size": recurrence.state_size},
-            {"delays": measured.delays.cpu().numpy(), "capacity": measured.capacity.float().cpu().numpy()},
+            as_arrays(delays=measured.delays, capacity=measured.capacity),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject
+from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject, as_arrays
 
 
 class PolynomialDegree(MeasureOptions):
@@ -35,9 +35,5 @@ class PolynomialDegree(MeasureOptions):
         measured = polynomial_degree(subject.network.recurrence, self.length, samples=self.samples)
         return Measured(
             {"degree": measured.degree[-1].item() if measured.settled[-1] else float("nan")},
-            {
-                "steps": measured.steps.cpu().numpy(),
-                "degree": measured.degree.float().cpu().numpy(),
-                "settled": measured.settled.long().cpu().numpy(),
-            },
+            as_arrays(steps=measured.steps, degree=measured.degree, settled=measured.settled),
         )

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import PositiveFloat
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Increasing, Measured, MeasureOptions, Subject
-
-if TYPE_CHECKING:
-    from rnnbench.datamodules.task import Batch
+from rnnbench.benchmark.measures.base import Increasing, Measured, MeasureOptions, Subject, as_arrays
 
 
 class TruncatedTraining(MeasureOptions):
@@ -45,14 +41,13 @@ class TruncatedTraining(MeasureOptions):
         """
         from rnnbench.lit_models.dynamics.truncated_training import truncated_training
 
+        passes = itertools.chain.from_iterable(subject.train_batches() for _ in itertools.count())
         measured = truncated_training(
             subject.network,
             subject.task,
-            itertools.islice(_passes(subject), self.steps),
+            itertools.islice(passes, self.steps),
             self.ks,
-            learning_rate=self.learning_rate,
-            decay=self.decay,
-            gradient_clip_norm=self.gradient_clip_norm,
+            **self.model_dump(include={"learning_rate", "decay", "gradient_clip_norm"}),
         )
         return Measured(
             {
@@ -60,15 +55,5 @@ class TruncatedTraining(MeasureOptions):
                 "distance": measured.distance[-1, -1].item(),
                 "relative": measured.relative[-1, -1].item(),
             },
-            {
-                "ks": measured.ks.cpu().numpy(),
-                "distance": measured.distance.float().cpu().numpy(),
-                "relative": measured.relative.float().cpu().numpy(),
-                "moved": measured.moved.float().cpu().numpy(),
-            },
+            as_arrays(**vars(measured)),
         )
-
-
-def _passes(subject: Subject) -> Iterator[Batch]:
-    while True:
-        yield from subject.train_batches()

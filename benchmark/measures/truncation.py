@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.validation import Count
-from rnnbench.benchmark.measures.base import Increasing, Measured, MeasureOptions, Subject
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from rnnbench.benchmark.measures.base import Increasing, Measured, MeasureOptions, Subject, as_arrays
 
 #: A truncation whose states are this much of their norm away on average counts as the whole recurrence.
 SMALL_ERROR = 0.01
@@ -37,7 +33,7 @@ class Truncation(MeasureOptions):
         Raises:
             ValueError: sequences are of different lengths, or states are not finite.
         """
-        import numpy as np
+        import torch
 
         from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
 
@@ -52,10 +48,6 @@ class Truncation(MeasureOptions):
         state_error = error.state_error[:, 0]
         small = state_error.mean(1) < SMALL_ERROR * error.state_norm.mean()
         memory = next((k for k, enough in zip(ks, small.tolist(), strict=True) if enough and k < steps), None)
-
-        def array(values: Tensor) -> np.ndarray:
-            return values.cpu().numpy().astype(np.float32)
-
         return Measured(
             {
                 "contraction": None if error.contraction is None else error.contraction.constant,
@@ -64,12 +56,12 @@ class Truncation(MeasureOptions):
                 "metric_full": scores.full[ranked].item(),
                 "memory": memory,
             },
-            {
-                "ks": np.array(ks, dtype=np.int64),
-                "state_error": array(state_error.mean(1)),
-                "state_error_max": array(state_error.amax(1)),
-                "output_error": array(error.output_error[:, 0].mean(1)),
-                "bound": array(error.bound),
-                "metric": array(scores.scores[ranked]),
-            },
+            as_arrays(
+                ks=torch.tensor(ks),
+                state_error=state_error.mean(1),
+                state_error_max=state_error.amax(1),
+                output_error=error.output_error[:, 0].mean(1),
+                bound=error.bound,
+                metric=scores.scores[ranked],
+            ),
         )

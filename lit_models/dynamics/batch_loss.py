@@ -81,8 +81,10 @@ class _StepByStep(nn.Module):
         return self.network.readout(recurrence.output(final))
 
 
-def split_batch(batch: Batch, dtype: torch.dtype | None, chunk: int) -> list[Batch]:
-    """Return a batch in chunks of sequences, its floating-point parts in the given type, or as they are for None.
+def split_batch(batch: Batch, dtype: torch.dtype | None, chunk: int, device: torch.device | None = None) -> list[Batch]:
+    """Return a batch in chunks of sequences, its floating-point parts in the given type and all on the given device.
+
+    None for the type or the device that they have.
 
     Raises:
         ValueError: the batch is empty or the chunk not positive.
@@ -97,7 +99,7 @@ def split_batch(batch: Batch, dtype: torch.dtype | None, chunk: int) -> list[Bat
 
     def parts(values: Tensor) -> Sequence[Tensor]:
         # Copies: what was made in inference mode cannot be differentiated.
-        return values.detach().to(dtype=dtype if values.is_floating_point() else None, copy=True).split(chunk)
+        return values.detach().to(device, dtype if values.is_floating_point() else None, copy=True).split(chunk)
 
     inputs, targets = parts(batch.inputs), parts(batch.targets)
     lengths = [None] * len(inputs) if batch.lengths is None else parts(batch.lengths)

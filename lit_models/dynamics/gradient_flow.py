@@ -11,7 +11,7 @@ from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.dynamics.batch_loss import split_batch
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
-from rnnbench.lit_models.objective import loss_quantity, scored_sum
+from rnnbench.lit_models.objective import loss_of_sums, loss_quantity, scored_sum
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _flow(network: Network, task: Task, batch: Batch) -> tuple[Tensor, Tensor, T
         if network.readout_at == "every":
             outputs.append(network.readout(recurrence.output(state)))
     answers = torch.stack(outputs, 1) if outputs else network.readout(recurrence.output(state))
-    losses, terms = _losses(task, answers, batch)
+    losses, terms = loss_of_sums(task, *_sums(task, answers, batch), over_devices=False)
     # A state may act on no loss at all: past the last scored step, or in a part that no output reads.
     gradients = torch.autograd.grad(terms.sum(), states, materialize_grads=True)
     norm_inf = torch.stack([gradient.abs().amax(-1) for gradient in gradients])
@@ -100,25 +100,21 @@ def _flow(network: Network, task: Task, batch: Batch) -> tuple[Tensor, Tensor, T
         raise FloatingPointError(
             f"{int((~finite).sum())} of {len(losses)} sequences have a loss or a gradient that is not finite"
         )
-    return norm_inf, norm_2, losses.detach()
+    return norm_inf, norm_2, losses
 
 
-def _losses(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return every sequence's own loss [B], and terms [B] whose gradient is the loss's."""
+def _sums(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return every sequence's own sum [B] over what is scored, and its number of terms [B]."""
     whole = torch.full((len(outputs),), batch.inputs.shape[1], device=outputs.device)
     lengths = whole if batch.lengths is None else batch.lengths
 
-    def mean(output: Tensor, target: Tensor, length: Tensor) -> Tensor:
-        total, count = scored_sum(
-            loss_quantity(task), output[None, None], target[None], task.loss_steps, length.reshape(1)
-        )
-        return total[0] / count
+    def own(output: Tensor, target: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        scored = output[None, None], target[None], task.loss_steps, length.reshape(1)
+        total, count = scored_sum(loss_quantity(task), *scored)
+        return total[0], torch.as_tensor(count, device=outputs.device)
 
-    means = torch.vmap(mean)(outputs, batch.targets, lengths)
-    if task.loss != "rmse":
-        return means, means
-    roots = means.detach().sqrt()
-    return roots, means / (2 * roots.clamp(min=torch.finfo(roots.dtype).tiny))
+    sums: tuple[Tensor, Tensor] = torch.vmap(own)(outputs, batch.targets, lengths)
+    return sums
 
 
 def _slopes(norms: Tensor, lengths: Tensor | None) -> Tensor:

@@ -12,10 +12,11 @@ from torch.nn.utils import parameters_to_vector
 
 from rnnbench.datamodules.checks import check_choice, check_number
 from rnnbench.datamodules.task import Batch, Task
+from rnnbench.lit_models.dynamics.batch_loss import split_batch
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.dynamics.truncation import check_horizons
 from rnnbench.lit_models.network import Network
-from rnnbench.lit_models.objective import loss_quantity, scored_sum
+from rnnbench.lit_models.objective import loss_of_sums, loss_quantity, scored_sum
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 
@@ -92,8 +93,7 @@ def truncated_training(
     distance: list[Tensor] = []
     for step, batch in enumerate(batches, 1):
         rate = learning_rate / step if decay == "1/t" else learning_rate
-        lengths = None if batch.lengths is None else _like(start, batch.lengths)
-        here = Batch(_like(start, batch.inputs), _like(start, batch.targets), lengths)
+        (here,) = split_batch(batch, dtype, len(batch.inputs), start.device)
         for learner in learners:
             learner.update(task, here, rate, gradient_clip_norm)
         full, *truncated = (learner.weights() for learner in learners)
@@ -121,7 +121,9 @@ class _Learner:
 
     @torch.enable_grad()
     def update(self, task: Task, batch: Batch, rate: float, clip: float | None) -> None:
-        loss = _loss(task, self.network(batch.inputs, batch.lengths), batch)
+        outputs = self.network(batch.inputs, batch.lengths).unsqueeze(0)
+        sums = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps, batch.lengths)
+        loss = loss_of_sums(task, *sums, over_devices=False)[1]
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         if clip is not None:
             norm = torch.stack([each.norm() for each in gradients]).norm()
@@ -129,18 +131,3 @@ class _Learner:
         with torch.no_grad():
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 parameter.sub_(rate * gradient)
-
-
-def _loss(task: Task, outputs: Tensor, batch: Batch) -> Tensor:
-    """Return the task's loss [] of this batch alone, without what training gathers from other devices."""
-    sums = (outputs.unsqueeze(0), batch.targets, task.loss_steps, batch.lengths)
-    total, count = scored_sum(loss_quantity(task), *sums)
-    mean = total[0] / count
-    # The smallest normal number keeps a perfect batch's gradient at 0.
-    return mean.clamp(min=torch.finfo(mean.dtype).tiny).sqrt() if task.loss == "rmse" else mean
-
-
-def _like(weights: Tensor, values: Tensor) -> Tensor:
-    """Return values on the weights' device and, if they are not whole numbers, in their dtype."""
-    # A copy: what was made in inference mode cannot be differentiated.
-    return values.to(weights.device, weights.dtype if values.is_floating_point() else None, copy=True)
