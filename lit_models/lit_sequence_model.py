@@ -263,10 +263,7 @@ class LitSequenceModel(L.LightningModule):
         return min(total, trainer.max_steps) if trainer.max_steps >= 0 else total
 
     def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Clip every instance's gradient by its own norm, and freeze those whose gradient is not finite."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

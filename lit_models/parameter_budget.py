@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 
 import torch
@@ -54,11 +55,8 @@ def hidden_size_for(budget: int, build: Callable[[int], nn.Module]) -> int:
         if upper > budget:
             raise ValueError(f"parameters must grow with the hidden size, got {budget} or fewer at {upper * step}")
         upper *= 2
-    lower = upper // 2
-    while upper - lower > 1:
-        middle = (lower + upper) // 2
-        lower, upper = (middle, upper) if fits(middle) else (lower, middle)
-    return lower * step
+    too_large = bisect.bisect_left(range(upper), True, lo=upper // 2, key=lambda multiple: not fits(multiple))
+    return (too_large - 1) * step
 
 
 def _parameters_at(size: int, build: Callable[[int], nn.Module]) -> int:

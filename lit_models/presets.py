@@ -56,14 +56,10 @@ def _adamw(weight_decay: float) -> dict[str, Any]:
 
 PRESETS: dict[str, Preset] = {
     "WCRNN_best": Preset(
-        _wcrnn(**_INFORMED),
-        TABLE_2,
-        f"{_COUNT_100}. Informed heterogeneous: one configuration for all tasks.",
+        _wcrnn(**_INFORMED), TABLE_2, f"{_COUNT_100}. Informed heterogeneous: one configuration for all tasks."
     ),
     "WCRNN_no_tanh": Preset(
-        _wcrnn(**_INFORMED, activation="identity"),
-        TABLE_2,
-        f"{_COUNT_100}. WCRNN_best without the nonlinearity.",
+        _wcrnn(**_INFORMED, activation="identity"), TABLE_2, f"{_COUNT_100}. WCRNN_best without the nonlinearity."
     ),
     "Elman_res+clip": Preset(
         _wcrnn(residual="scalar", r=1.0, gamma=1.0, form="B"),

@@ -23,19 +23,7 @@ class ConjugatePairs(StateSpaceBlock):
     def __init__(
         self, input_size: int, hidden_size: int, state_dim: int, norm: str, dt_min: float, dt_max: float
     ) -> None:
-        """Draw Δ log-uniformly and C from the complex normal distribution, as the authors do.
-
-        Args:
-            input_size: D.
-            hidden_size: N, features.
-            state_dim: K, even.
-            norm: ``pre`` or ``post``.
-            dt_min: least Δ at the start.
-            dt_max: largest Δ at the start.
-
-        Raises:
-            ValueError: a size is not positive, K is odd, or the range is impossible.
-        """
+        """Draw Δ log-uniformly and C from the complex normal distribution, as the authors do; K must be even."""
         super().__init__(input_size, hidden_size, state_dim, hidden_size * state_dim, norm)
         if state_dim % 2:
             raise ValueError(f"state_dim must be even, since its numbers are conjugate pairs, got {state_dim}")

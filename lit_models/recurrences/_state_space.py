@@ -34,18 +34,7 @@ class StateSpaceBlock(Recurrence):
     """
 
     def __init__(self, input_size: int, hidden_size: int, state_dim: int, latent_size: int, norm: str) -> None:
-        """Add the block around the state space.
-
-        Args:
-            input_size: D.
-            hidden_size: N, features of the block (d_model).
-            state_dim: size of the state space as the paper counts it; only checked here.
-            latent_size: real numbers of x.
-            norm: ``pre`` or ``post``.
-
-        Raises:
-            ValueError: a size is not positive or ``norm`` is unknown.
-        """
+        """Add the block around a state space of ``latent_size`` real numbers, ``state_dim`` as its paper counts."""
         check_at_least(1, state_dim=state_dim)
         check_choice("norm", norm, NORMS)
         super().__init__(input_size, hidden_size, latent_size + hidden_size)

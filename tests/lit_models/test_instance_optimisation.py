@@ -23,11 +23,7 @@ close = functools.partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 RATES = [1e-4, 0.01, 0.3, 2.5]
 SIZE, STEPS, SHAPES = len(RATES), 30, ((3, 2), (3,), ())
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-SETTINGS = {
-    "sgd": {"momentum": 0.9},
-    "adam": {"betas": (0.8, 0.97)},
-    "adamw": {"betas": (0.8, 0.97)},
-}
+SETTINGS = {"sgd": {"momentum": 0.9}, "adam": {"betas": (0.8, 0.97)}, "adamw": {"betas": (0.8, 0.97)}}
 ALL = torch.ones(SIZE, dtype=torch.bool)
 
 

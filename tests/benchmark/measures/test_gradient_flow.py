@@ -50,11 +50,4 @@ def test_no_gradient_has_no_slope():
     with torch.no_grad():
         subject.network.readout.weight.zero_()
     summary = GradientFlow().take(subject).summary
-    assert summary == {
-        "slope": None,
-        "slope_se": None,
-        "slopes": 0,
-        "first_norm": 0.0,
-        "last_norm": 0.0,
-        "ratio": None,
-    }
+    assert summary == {"slope": None, "slope_se": None, "slopes": 0, "first_norm": 0.0, "last_norm": 0.0, "ratio": None}

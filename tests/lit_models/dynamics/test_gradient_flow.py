@@ -11,14 +11,7 @@ from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.contracts.builders import variants
-from tests.lit_models.dynamics.small_networks import (
-    INPUTS,
-    STEPS,
-    plain_loss,
-    small_batch,
-    small_network,
-    small_task,
-)
+from tests.lit_models.dynamics.small_networks import INPUTS, STEPS, plain_loss, small_batch, small_network, small_task
 
 close = functools.partial(torch.testing.assert_close, atol=1e-12, rtol=1e-10)
 
