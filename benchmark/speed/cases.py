@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnbench.benchmark.speed.contender import Contender, Result
+from rnnbench.benchmark.speed.contender import Contender, Measured, Report, Result
 from rnnbench.datamodules.seeds import derive_seed, named_generator
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
@@ -80,13 +80,13 @@ def class_losses(logits: Tensor, classes: Tensor) -> Tensor:
     return -chosen.squeeze(-1).mean(-1)
 
 
-def training(
+def gradient_work(
     network: nn.Module,
     data: tuple[Tensor, Tensor],
     scan: BackendName = "auto",
     checkpoint_every: CheckpointEvery = None,
-) -> Callable[[], Result]:
-    """Prepare the loss of every instance and its gradients, computed afresh at each call.
+) -> Callable[[], dict[str, Tensor]]:
+    """Prepare the loss of every instance and its gradients, computed again at each call, on the device of the network.
 
     Args:
         network: gives logits [..., B, K].
@@ -98,17 +98,24 @@ def training(
         A function of nothing that returns ``loss`` and the gradients by the parameters' names.
     """
     inputs, classes = data
+    parameters = {name.removeprefix("network."): value for name, value in network.named_parameters()}
 
-    def work() -> Result:
-        network.zero_grad(set_to_none=True)
+    def work() -> dict[str, Tensor]:
         with use_backend(scan, checkpoint_every):
             losses = class_losses(network(inputs), classes)
-            torch.autograd.backward(losses.sum())
-        gradients = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
-        found = {"loss": losses, **gradients}
-        return {name.removeprefix("network."): tensor.detach().double().numpy() for name, tensor in found.items()}
+            gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), allow_unused=True)
+        known = {name: value for name, value in zip(parameters, gradients, strict=True) if value is not None}
+        return {"loss": losses.detach(), **known}
 
     return work
+
+
+def training(
+    network: nn.Module, data: tuple[Tensor, Tensor], scan: BackendName = "auto", every: CheckpointEvery = None
+) -> Callable[[], Result]:
+    """Prepare ``gradient_work`` on the processor, as what contenders return."""
+    work = gradient_work(network, data, scan, every)
+    return lambda: {name: tensor.double().numpy() for name, tensor in work().items()}
 
 
 def build_loop(case: SequenceCase) -> Callable[[], Result]:
@@ -136,26 +143,31 @@ def build_ensemble(
     return training(ensemble, case.data(), scan, checkpoint_every)
 
 
-def build_first_of_ensemble(
-    case: SequenceCase, instances: int, scan: BackendName = "auto", checkpoint_every: CheckpointEvery = None
-) -> Callable[[], Result]:
-    """Prepare M instances in one ensemble; the result is that of the first, to be compared with one alone."""
-    work = build_ensemble(case, instances, scan, checkpoint_every)
+def build_first_of_ensemble(case: SequenceCase, instances: int, **settings: Any) -> Callable[[], Result]:
+    """Prepare ``build_ensemble``; the result is that of the first instance, to be compared with one alone."""
+    work = build_ensemble(case, instances, **settings)
     return lambda: {name: stack[0] for name, stack in work().items()}
 
 
-def loop_and_ensembles(
-    largest_ratio: float | None = None, largest_memory: float | None = None
+def ensembles(
+    *sizes: int,
+    prefix: str = "rnnbench",
+    build: Callable[..., Callable[[], Result | Measured]] = build_first_of_ensemble,
+    **settings: Any,
 ) -> tuple[Contender[SequenceCase], ...]:
-    """Return the plain loop, and beside it one instance and five, with the targets of both."""
-    ensembles = (
-        Contender(
-            f"rnnbench, M = {size}",
-            partial(build_first_of_ensemble, instances=size),
-            instances=size,
-            largest_ratio=largest_ratio,
-            largest_memory=largest_memory,
-        )
-        for size in (1, 5)
+    """Return contenders of so many instances; ``settings`` are those of ``Contender``."""
+    return tuple(
+        Contender(f"{prefix}, M = {size}", partial(build, instances=size), instances=size, **settings) for size in sizes
     )
-    return Contender("plain loop", build_loop), *ensembles
+
+
+def sequence_report(
+    title: str, case: SequenceCase, contenders: tuple[Contender[SequenceCase], ...], **settings: Any
+) -> Report[SequenceCase]:
+    """Return a report whose contenders agree on a small case; ``settings`` are those of ``Report``."""
+    # Sums of some thousand products, in double precision.
+    agreement = {"tolerance": 1e-10, "agreement": case.for_agreement()}
+    return Report(title=title, case=case, contenders=contenders, **{**agreement, **settings})
+
+
+LOOP = Contender("plain loop", build_loop)

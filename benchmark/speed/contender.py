@@ -17,13 +17,7 @@ CaseT = TypeVar("CaseT")
 
 @dataclass(frozen=True)
 class Measured:
-    """A result, and the time that counts where that is not the whole time of the work.
-
-    Attributes:
-        result: what was computed.
-        process_seconds: time of the processor.
-        wall_seconds: time of the clock.
-    """
+    """A result, and the time that counts, of the processor and the clock, where not the whole time of the work does."""
 
     result: Result
     process_seconds: float
@@ -35,12 +29,11 @@ class Contender(Generic[CaseT]):
     """One way to do the work of a case.
 
     Attributes:
-        name: what tables call it.
         build: makes weights and data from named seeds, so that every process holds the same, and returns what is
             timed: a function that does the whole work once, each time it is called, on one thread. It returns its
             result, ``Measured`` where only a part of it is to be timed.
         largest_ratio: the share of the reference's time that the full case should not exceed; None for no target.
-        instances: how many instances the work serves, maybe by the case; times and memory are given for one of them.
+        instances: that the work serves, maybe by the case; times and memory are given for one of them.
         compared: whether the result must agree with the reference's. Not where something else is computed.
         package: an optional package that it needs; the contender is left out where that is not installed.
         largest_memory: the most memory that the full case should hold, in the report's unit; None for no target.
@@ -66,13 +59,9 @@ class Contender(Generic[CaseT]):
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on the ratio of two contenders' times for one instance.
+    """Bounds on the time of the fastest of some contenders, for one instance, over that of the fastest reference.
 
     Attributes:
-        contenders: names; the fastest of them counts.
-        references: names; the fastest of them counts.
-        largest: the ratio, or exponent, that should not be exceeded.
-        smallest: the one that should be reached.
         factor: how many times more work the contenders have to do than the references. Where it is given, the bounds
             are on the exponent with which time grows, log(ratio) / log(factor).
     """
@@ -89,7 +78,6 @@ class Report(Generic[CaseT]):
     """Contenders that are compared on one case.
 
     Attributes:
-        title: what is computed.
         case: sizes of the work, a dataclass of numbers and words.
         quick: the same at a size that takes a moment; None to leave the report out of quick runs.
         contenders: the first is the reference.
@@ -124,8 +112,7 @@ class Sample:
     """One timed run.
 
     Attributes:
-        process_seconds: time of the processor, processes that it started and that have ended included.
-        wall_seconds: time of the clock.
+        process_seconds: of the processor, processes that it started and that have ended included.
         counted: whether the medians are taken over it; not if it was disturbed and could be repeated.
         peak_bytes: most memory held beyond what was held before it; None where that was not, or cannot be, measured.
     """
@@ -138,10 +125,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Timing:
-    """How one contender did.
+    """How one contender did; a quick case has no targets.
 
     Attributes:
-        name: of the contender.
         set_up_seconds: process time of building weights and data.
         first_call_seconds: process time of the first run, which is not counted: it may compile or fill caches; None
             where there was no such run.
@@ -149,12 +135,8 @@ class Timing:
         samples: every run after the first, in order.
         median_seconds: median of the counted runs' process time, or wall time of a contender on the whole machine.
         ratio: ``median_seconds`` of one instance over that of the reference.
-        largest_ratio: the target; None if there is none, as in a quick case.
         disturbed: counted runs whose wall time was too long for their process time.
-        instances: how many instances a run served.
         memory: median peak memory of one instance in the report's unit; None where it was not measured.
-        largest_memory: the target; None if there is none, as in a quick case.
-        whole_machine: whether it used all cores, so that its wall time counts.
     """
 
     name: str
@@ -174,12 +156,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found for a target.
-
-    Attributes:
-        target: the bound.
-        value: the ratio or exponent that was found.
-    """
+    """The ratio or exponent that was found for a target."""
 
     target: Target
     value: float
@@ -196,16 +173,10 @@ class Comparison:
 
     Attributes:
         report: its name on the command line.
-        title: what was computed.
-        quick: whether it was the small case, which no target is meant for.
-        case: the sizes.
-        tolerance: largest difference allowed.
         timings: of the contenders, the reference first.
         hardware: what it was measured on, as the contenders' processes saw it.
-        versions: of Python and the packages.
         outcomes: of the targets beside those against the reference; none in a quick case.
         left_out: contenders that could not take part, and why.
-        note: what a reader should know about how it was measured.
     """
 
     report: str
@@ -223,5 +194,4 @@ class Comparison:
 
 def load_reports(module: str) -> tuple[Report[Any], ...]:
     """Return the ``REPORTS`` of a module, one for each case."""
-    reports: tuple[Report[Any], ...] = importlib.import_module(module).REPORTS
-    return reports
+    return tuple(importlib.import_module(module).REPORTS)

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from functools import partial
 
-from rnnbench.benchmark.speed.cases import SequenceCase, build_ensemble, build_loops_in_turn
+from rnnbench.benchmark.speed.cases import SequenceCase, build_ensemble, build_loops_in_turn, sequence_report
 from rnnbench.benchmark.speed.contender import Contender, Report
 
 #: The most that one ensemble may take of the loops' time, by B, N and M.
@@ -17,19 +17,16 @@ _QUICK = (32, 50, 5)
 def _report(sequences: int, units: int, instances: int, steps: int) -> Report[SequenceCase]:
     key = (sequences, units, instances)
     case = SequenceCase("WCRNN, diagonal R", units, sequences, steps)
-    return Report(
-        title=f"{instances} instances of {case.cell}, {units} units, batches of {sequences}, forward and backward",
-        case=case,
-        quick=replace(case, steps=10) if key == _QUICK else None,
-        contenders=(
+    return sequence_report(
+        f"{instances} instances of {case.cell}, {units} units, batches of {sequences}, forward and backward",
+        case,
+        (
             Contender("plain loops in turn", partial(build_loops_in_turn, instances=instances)),
             # Wherever there is no target of its own: never slower.
             Contender("one ensemble", partial(build_ensemble, instances=instances), _TARGETS.get(key, 1.0)),
             Contender("one ensemble, plain loop", partial(build_ensemble, instances=instances, scan="loop")),
         ),
-        # Sums of some thousand products, in double precision.
-        tolerance=1e-10,
-        agreement=case.for_agreement(),
+        quick=replace(case, steps=10) if key == _QUICK else None,
     )
 
 

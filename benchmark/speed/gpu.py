@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.speed.cases import Cell, SequenceCase, class_losses
+from rnnbench.benchmark.speed.cases import Cell, SequenceCase, ensembles, gradient_work
 from rnnbench.benchmark.speed.contender import Contender, Measured, Report, Result, Target
-from rnnbench.benchmark.speed.scan import torch_network
+from rnnbench.benchmark.speed.scan import TorchNetwork
 from rnnbench.lit_models.ensemble import Ensemble
-from rnnbench.lit_models.scan.policy import BackendName, use_backend
+from rnnbench.lit_models.scan.policy import BackendName
 from rnnbench.lit_models.scan.triton.availability import why_no_triton
 
 #: Largest error against the float64 loop, as a multiple of the float32 loop's, and what rounding may add to that one.
@@ -58,18 +58,8 @@ def check_device(quick: bool) -> None:
 
 def training(network: nn.Module, case: SequenceCase, scan: BackendName) -> Work:
     """Return what computes the losses and gradients of a network, moved to the device."""
-    network = network.to(_device())
     inputs, classes = (tensor.to(_device()) for tensor in case.data())
-    parameters = dict(network.named_parameters())
-
-    def work() -> dict[str, Tensor]:
-        with use_backend(scan):
-            losses = class_losses(network(inputs), classes)
-            gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), allow_unused=True)
-        known = {name: value for name, value in zip(parameters, gradients, strict=True) if value is not None}
-        return {"loss": losses.detach(), **known}
-
-    return work
+    return gradient_work(network.to(_device()), (inputs, classes), scan)
 
 
 def error_ratios(case: SequenceCase, instances: int) -> Result:
@@ -86,9 +76,9 @@ def error_ratios(case: SequenceCase, instances: int) -> Result:
         exact = training(exact_case.network(index), exact_case, "loop")()
         single = training(case.network(index), case, "loop")()
         for name, true in exact.items():
-            ours = together[name if name == "loss" else f"network.{name}"][index]
             scale = true.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-            error, loop_error = (float((each - true).abs().max() / scale) for each in (ours, single[name]))
+            pair = together[name][index], single[name]
+            error, loop_error = (float((each - true).abs().max() / scale) for each in pair)
             found[name] = max(found.get(name, 0.0), error / (loop_error + ROUNDING))
     return {name: np.array(ratio) for name, ratio in found.items()}
 
@@ -107,7 +97,7 @@ def build_loop(case: SequenceCase) -> Callable[[], Measured]:
 
 def build_torch(case: SequenceCase) -> Callable[[], Measured]:
     """Prepare cuDNN's layer; that of a WCRNN is not residual, and does other work."""
-    return _timed(training(torch_network(case, nn.LSTM if case.cell == "LSTM" else nn.RNN), case, "loop"))
+    return _timed(training(TorchNetwork(case, nn.LSTM if case.cell == "LSTM" else nn.RNN), case, "loop"))
 
 
 def build_graph(case: SequenceCase) -> Callable[[], Measured]:
@@ -175,18 +165,19 @@ def _report(
     cell: Cell, units: int, cudnn: str, to_loop: float | None, bounds: dict[str, tuple[str, float]]
 ) -> Report[SequenceCase]:
     case = SequenceCase(cell, units)
-    contender = partial(Contender[SequenceCase], whole_machine=True)
+    ours = partial(ensembles, build=build_kernels, package="triton", whole_machine=True)
+    others = partial(Contender[SequenceCase], whole_machine=True, compared=False)
     return Report(
         title=f"forward and backward of {cell}, {units} units",
         case=case,
         quick=replace(case, units=6, sequences=2, steps=4),
         contenders=(
-            contender("plain loop", build_loop),
-            contender(_ONE, partial(build_kernels, instances=1), to_loop, package="triton"),
-            contender(_ALL, partial(build_kernels, instances=MANY), instances=MANY, package="triton"),
-            contender(cudnn, build_torch, compared=False),
-            contender("CUDA graph of the loop", build_graph, compared=False, optional=True),
-            contender("loop over a compiled step", build_compiled, compared=False, optional=True),
+            Contender("plain loop", build_loop, whole_machine=True),
+            *ours(1, largest_ratio=to_loop),
+            *ours(MANY),
+            others(cudnn, build_torch),
+            others("CUDA graph of the loop", build_graph, optional=True),
+            others("loop over a compiled step", build_compiled, optional=True),
         ),
         tolerance=LARGEST_ERROR_RATIO,
         targets=tuple(Target((ours,), (theirs,), largest) for ours, (theirs, largest) in bounds.items()),

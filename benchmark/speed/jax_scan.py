@@ -17,18 +17,14 @@ from rnnbench.benchmark.speed.contender import Result
 
 #: Arrays by the names that they have in a network.
 Weights = dict[str, Any]
-Step = Callable[[Weights, Any, Any], Any]
-#: What a step reads: its first argument after the weights, made from inputs [..., D].
+#: The next state from jax itself, the weights, what a projection gave, and the state.
+Step = Callable[[Any, Weights, Any, Any], Any]
+#: What a step reads, made from inputs [..., D].
 Projection = Callable[[Weights, Any], Any]
 
 
 def build_jax(case: SequenceCase, project_in_step: bool) -> Callable[[], Result]:
-    """Prepare one instance whose gradients jax derives; the first call compiles.
-
-    Args:
-        case: the work.
-        project_in_step: whether each step projects its own inputs.
-    """
+    """Prepare one instance whose gradients jax derives; the first call compiles."""
     import jax
     import jax.numpy as jnp
 
@@ -45,9 +41,9 @@ def build_jax(case: SequenceCase, project_in_step: bool) -> Callable[[], Result]
         weights = {name.removeprefix("recurrence."): value for name, value in {**parameters, **buffers}.items()}
         steps = inputs.swapaxes(0, 1)
         if project_in_step:
-            final, _ = jax.lax.scan(lambda h, x: (advance(weights, project(weights, x), h), None), state, steps)
+            final, _ = jax.lax.scan(lambda h, x: (advance(jax, weights, project(weights, x), h), None), state, steps)
         else:
-            final, _ = jax.lax.scan(lambda h, x: (advance(weights, x, h), None), state, project(weights, steps))
+            final, _ = jax.lax.scan(lambda h, x: (advance(jax, weights, x, h), None), state, project(weights, steps))
         logits = final[:, : case.units] @ weights["readout.weight"].T + weights["readout.bias"]
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), classes[:, None], 1)
         return -chosen.mean()
@@ -65,44 +61,32 @@ def _project_wcrnn(weights: Weights, inputs: Any) -> Any:
     return inputs @ weights["input_map.weight"].T + (weights["input_map.bias"] + weights["recurrent_map.bias"])
 
 
-def _diagonal(weights: Weights, projected: Any, state: Any) -> Any:
-    return weights["residual_own"] * state + _coupling(weights, projected, state)
+def _diagonal(jax: Any, weights: Weights, projected: Any, state: Any) -> Any:
+    coupling = weights["gamma"] * jax.nn.tanh(projected + state @ weights["recurrent_map.weight"].T)
+    return weights["residual_own"] * state + coupling
 
 
-def _rotation(weights: Weights, projected: Any, state: Any) -> Any:
+def _rotation(jax: Any, weights: Weights, projected: Any, state: Any) -> Any:
     swapped = state.reshape(len(state), -1, 2)[..., ::-1].reshape(state.shape)
-    rotated = weights["residual_own"] * state + weights["residual_cross"] * swapped
-    return rotated + _coupling(weights, projected, state)
-
-
-def _coupling(weights: Weights, projected: Any, state: Any) -> Any:
-    import jax.numpy as jnp
-
-    return weights["gamma"] * jnp.tanh(projected + state @ weights["recurrent_map.weight"].T)
+    return _diagonal(jax, weights, projected, state) + weights["residual_cross"] * swapped
 
 
 def _project_gated(weights: Weights, inputs: Any) -> Any:
     return inputs @ weights["weight_ih"].T + weights["bias_ih"]
 
 
-def _lstm(weights: Weights, projected: Any, state: Any) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    hidden, cell = jnp.split(state, 2, -1)
+def _lstm(jax: Any, weights: Weights, projected: Any, state: Any) -> Any:
+    hidden, cell = jax.numpy.split(state, 2, -1)
     gates = projected + hidden @ weights["weight_hh"].T + weights["bias_hh"]
-    input_gate, forget_gate, candidate, output_gate = jnp.split(gates, 4, -1)
-    cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
-    return jnp.concatenate([jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell], -1)
+    input_gate, forget_gate, candidate, output_gate = jax.numpy.split(gates, 4, -1)
+    cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jax.nn.tanh(candidate)
+    return jax.numpy.concatenate([jax.nn.sigmoid(output_gate) * jax.nn.tanh(cell), cell], -1)
 
 
-def _gru(weights: Weights, projected: Any, state: Any) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    reset_in, update_in, new_in = jnp.split(projected, 3, -1)
-    reset_h, update_h, new_h = jnp.split(state @ weights["weight_hh"].T + weights["bias_hh"], 3, -1)
-    new = jnp.tanh(new_in + jax.nn.sigmoid(reset_in + reset_h) * new_h)
+def _gru(jax: Any, weights: Weights, projected: Any, state: Any) -> Any:
+    reset_in, update_in, new_in = jax.numpy.split(projected, 3, -1)
+    reset_h, update_h, new_h = jax.numpy.split(state @ weights["weight_hh"].T + weights["bias_hh"], 3, -1)
+    new = jax.nn.tanh(new_in + jax.nn.sigmoid(reset_in + reset_h) * new_h)
     return new + jax.nn.sigmoid(update_in + update_h) * (state - new)
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rnnbench.benchmark.speed.cases import Cell, SequenceCase, loop_and_ensembles
+from rnnbench.benchmark.speed.cases import LOOP, Cell, SequenceCase, ensembles, sequence_report
 from rnnbench.benchmark.speed.contender import Report
 
 
 def _report(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceCase]:
     case = SequenceCase(cell, units=64, sequences=32)
-    return Report(
-        title=f"forward and backward of {cell}, {case.units} features, 64 states, {case.precision}",
-        case=case,
+    return sequence_report(
+        f"forward and backward of {cell}, {case.units} features, 64 states, {case.precision}",
+        case,
+        (LOOP, *ensembles(1, 5, largest_ratio=largest)),
         quick=replace(case, units=4, sequences=2, steps=8) if quick else None,
-        contenders=loop_and_ensembles(largest_ratio=largest),
-        # In double precision; a convolution adds up in another order than the loop.
-        tolerance=1e-10,
         agreement=replace(case.for_agreement(), steps=100),
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble, loop_and_ensembles
+from rnnbench.benchmark.speed.cases import LOOP, SequenceCase, build_first_of_ensemble, ensembles, sequence_report
 from rnnbench.benchmark.speed.contender import Contender, Report, Target
 
 
@@ -19,23 +20,12 @@ def bytes_of_all_outputs(case: SequenceCase) -> float:
 
 
 def _report(
-    case: SequenceCase,
-    contenders: tuple[Contender[SequenceCase], ...],
-    quick: SequenceCase | None = None,
-    targets: tuple[Target, ...] = (),
+    case: SequenceCase, contenders: tuple[Contender[SequenceCase], ...], **settings: Any
 ) -> Report[SequenceCase]:
     length = "" if case.steps == SequenceCase.steps else f", {case.steps} steps"
-    return Report(
-        title=f"peak memory of {case.cell}, {case.units} units{length}; one unit is T·B·N·4 bytes",
-        case=case,
-        quick=quick,
-        contenders=contenders,
-        # Sums of some thousand products, in double precision.
-        tolerance=1e-10,
-        agreement=case.for_agreement(),
-        targets=targets,
-        memory_unit=bytes_of_all_outputs,
-    )
+    title = f"peak memory of {case.cell}, {case.units} units{length}; one unit is T·B·N·4 bytes"
+    settings = {"quick": None, "memory_unit": bytes_of_all_outputs, **settings}
+    return sequence_report(title, case, contenders, **settings)
 
 
 def _checkpointed_report(case: SequenceCase, largest: float) -> Report[SequenceCase]:
@@ -47,11 +37,12 @@ def _checkpointed_report(case: SequenceCase, largest: float) -> Report[SequenceC
 
 
 _DIAGONAL, _LSTM = SequenceCase("WCRNN, diagonal R", units=100), SequenceCase("LSTM", units=47)
+_RESIDUAL = (LOOP, *ensembles(1, 5, largest_memory=2.2))
 REPORTS = (
-    _report(_DIAGONAL, loop_and_ensembles(largest_memory=2.2), quick=replace(_DIAGONAL, steps=50)),
-    _report(SequenceCase("WCRNN, rotation R", units=100), loop_and_ensembles(largest_memory=2.2)),
-    _report(_LSTM, loop_and_ensembles(largest_memory=7.0)),
-    _report(SequenceCase("GRU", units=58), loop_and_ensembles()),
+    _report(_DIAGONAL, _RESIDUAL, quick=replace(_DIAGONAL, steps=50)),
+    _report(SequenceCase("WCRNN, rotation R", units=100), _RESIDUAL),
+    _report(_LSTM, (LOOP, *ensembles(1, 5, largest_memory=7.0))),
+    _report(SequenceCase("GRU", units=58), (LOOP, *ensembles(1, 5))),
     _checkpointed_report(replace(_DIAGONAL, steps=10_000), 2.2),
     _checkpointed_report(replace(_LSTM, steps=10_000), 7.0),
 )

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
-from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble
+from rnnbench.benchmark.speed.cases import SequenceCase, build_first_of_ensemble, sequence_report
 from rnnbench.benchmark.speed.contender import Contender, Report, Result, Target
 
 _FACTORS = (1, 3, 10)
-_Axis = Literal["T", "B", "M"]
 
 
-def build_grown(case: SequenceCase, axis: _Axis, factor: int) -> Callable[[], Result]:
+def build_grown(case: SequenceCase, axis: str, factor: int) -> Callable[[], Result]:
     """Prepare ``factor`` times as many steps (T) or sequences (B) of one instance, or as many instances (M).
 
     The result is that of the first instance.
@@ -24,24 +22,16 @@ def build_grown(case: SequenceCase, axis: _Axis, factor: int) -> Callable[[], Re
     return build_first_of_ensemble(grown, instances)
 
 
-def _report(
-    axis: _Axis, case: SequenceCase, smallest: float, quick: SequenceCase | None = None
-) -> Report[SequenceCase]:
-    names = {factor: f"{axis} × {factor}" for factor in _FACTORS}
-    first, *_, last = _FACTORS
-    return Report(
-        title=f"growth of time with {axis}, {case.cell}, {case.units} units, forward and backward",
-        case=case,
-        quick=quick,
-        # The time is that of all instances together: its growth is what is measured.
-        contenders=tuple(
-            Contender(name, partial(build_grown, axis=axis, factor=factor), compared=axis == "M" or factor == first)
-            for factor, name in names.items()
-        ),
-        tolerance=1e-10,
-        agreement=case.for_agreement(),
-        targets=(Target((names[last],), (names[first],), largest=1.1, smallest=smallest, factor=last / first),),
+def _report(axis: str, case: SequenceCase, smallest: float, quick: SequenceCase | None = None) -> Report[SequenceCase]:
+    first, *_, last = names = {factor: f"{axis} × {factor}" for factor in _FACTORS}
+    # The time is that of all instances together: its growth is what is measured.
+    contenders = tuple(
+        Contender(name, partial(build_grown, axis=axis, factor=factor), compared=axis == "M" or factor == first)
+        for factor, name in names.items()
     )
+    target = Target((names[last],), (names[first],), largest=1.1, smallest=smallest, factor=last / first)
+    title = f"growth of time with {axis}, {case.cell}, {case.units} units, forward and backward"
+    return sequence_report(title, case, contenders, quick=quick, targets=(target,))
 
 
 # Large enough that what a run, and in B each step, costs whatever its size is a small part of the shortest: in B twice
