@@ -35,9 +35,8 @@ def report_speed(
         chosen: name of a report, or ``all`` that need no GPU.
         repeats: counted runs of each contender; None for 5, or 1 of a quick case.
         quick: take the small cases.
-        json_file: where to write a list of the reports' outcomes; None for nowhere.
-        output: folder for a file of JSON for each report, and for the figure of all whose files are there; None for
-            neither.
+        json_file: for a list of the reports' outcomes, if wanted.
+        output: folder for a file of JSON for each report, and for the figure of all whose files are there, if wanted.
         full: take the whole work where a case is a sample of it.
 
     Returns:
@@ -48,12 +47,9 @@ def report_speed(
             ``json_file`` lies in no folder, or ``output`` is none or holds other files of JSON.
         OSError: a file cannot be written.
     """
-    if json_file is not None:
-        _check_json_file(json_file)
     if quick and full:
         raise UserError("--quick and --full exclude each other; give one of them")
-    if output is not None:
-        _check_output(output)
+    _check_places(json_file, output)
     comparisons: list[Comparison] = []
     exit_code = 0
     for name in [name for name in REPORTS if name not in NOT_OF_ALL] if chosen == "all" else [chosen]:
@@ -79,13 +75,14 @@ def report_speed(
     return exit_code
 
 
-def _check_json_file(path: Path) -> None:
-    if path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"--json {path} must be a file in a folder that exists")
-    check_writable(path.parent, f"--json {path}")
-
-
-def _check_output(output: Path) -> None:
+def _check_places(json_file: Path | None, output: Path | None) -> None:
+    """Check that both can be written, and that the folder holds no other files of JSON."""
+    if json_file is not None:
+        if json_file.is_dir() or not json_file.parent.is_dir():
+            raise UserError(f"--json {json_file} must be a file in a folder that exists")
+        check_writable(json_file.parent, f"--json {json_file}")
+    if output is None:
+        return
     if output.exists() and not output.is_dir():
         raise UserError(f"--output {output} must be a folder, got a file")
     check_writable(output, f"--output {output}")

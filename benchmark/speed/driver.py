@@ -16,16 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.speed.contender import (
-    Comparison,
-    Outcome,
-    Report,
-    Result,
-    Sample,
-    Target,
-    Timing,
-    load_reports,
-)
+from rnnbench.benchmark.speed.contender import Comparison, Outcome, Report, Result, Sample, Target, Timing, load_reports
 from rnnbench.benchmark.speed.process import ContenderProcess
 
 #: A run on one thread whose wall time is longer than this many times its process time had to share its core.
@@ -39,11 +30,11 @@ Progress = Callable[[str], None]
 def compare(
     name: str, module: str, repeats: int, quick: bool, progress: Progress, full: bool = False
 ) -> Iterator[Comparison]:
-    """For each case of a report, check that its contenders agree, and time them in turns (A B C A B C).
+    """For each case of a module's ``REPORTS``, check that contenders agree, and time them in turns (A B C A B C).
 
     Args:
-        name: of the report.
-        module: where its ``REPORTS`` are.
+        name: of the report on the command line.
+        module: where it is.
         repeats: counted runs of each contender.
         quick: take the small cases.
         progress: receives a line for each first run and each turn.
@@ -92,10 +83,9 @@ def _compare(
             progress(f"{name}: turn {turn + 1} of {turns}")
             for process in processes:
                 process.samples += [process.run()] if report.once else take_sample(process.run)
-        unit = None if report.memory_unit is None else report.memory_unit(case)
         timings: list[Timing] = []
         for process, difference in zip(processes, differences, strict=True):
-            timings.append(_timing(process, difference, case, unit, quick, timings[0] if timings else None))
+            timings.append(_timing(process, difference, report, case, timings))
         versions = {key: version for process in processes for key, version in process.ready["versions"].items()}
         hardware = processes[0].ready["hardware"]
     return Comparison(
@@ -114,15 +104,11 @@ def _compare(
 
 
 def _timing(
-    process: ContenderProcess,
-    difference: float | None,
-    case: Any,
-    unit: float | None,
-    quick: bool,
-    reference: Timing | None,
+    process: ContenderProcess, difference: float | None, report: Report[Any], case: Any, earlier: list[Timing]
 ) -> Timing:
+    """Return how a contender did; the first of those ``earlier`` is the reference."""
     contender, counted = process.contender, [sample for sample in process.samples if sample.counted]
-    by_clock, instances = contender.whole_machine, contender.instances_of(case)
+    by_clock, instances, quick = contender.whole_machine, contender.instances_of(case), case is report.quick
     seconds = statistics.median(sample.wall_seconds if by_clock else sample.process_seconds for sample in counted)
     peaks = [sample.peak_bytes for sample in counted if sample.peak_bytes is not None]
     return Timing(
@@ -132,12 +118,14 @@ def _timing(
         difference=difference,
         samples=process.samples,
         median_seconds=seconds,
-        ratio=1.0 if reference is None else seconds / instances / (reference.median_seconds / reference.instances),
+        ratio=seconds / instances / (earlier[0].median_seconds / earlier[0].instances) if earlier else 1.0,
         largest_ratio=None if quick else contender.largest_ratio,
         # On all cores, processes that wait for each other are no sign of others.
         disturbed=0 if by_clock else sum(map(is_disturbed, counted)),
         instances=instances,
-        memory=None if unit is None or not peaks else statistics.median(peaks) / (unit * instances),
+        memory=statistics.median(peaks) / (report.memory_unit(case) * instances)
+        if peaks and report.memory_unit
+        else None,
         largest_memory=None if quick else contender.largest_memory,
         whole_machine=by_clock,
     )
@@ -197,10 +185,9 @@ def largest_difference(result: Result, reference: Result) -> float:
 
 
 def take_sample(run: Callable[[], Sample]) -> list[Sample]:
-    """Run until one run was undisturbed, or ``MOST_REPETITIONS`` more times; one of the runs is counted.
+    """Run until one run was undisturbed, or ``MOST_REPETITIONS`` more times; return all runs in order.
 
-    Returns:
-        All runs in order. Counted is the undisturbed one or, without any, the one that was disturbed least.
+    Counted is the undisturbed one or, without any, the one that was disturbed least.
     """
     samples = [run()]
     while is_disturbed(samples[-1]) and len(samples) <= MOST_REPETITIONS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -55,32 +56,26 @@ def straightforward_exponents(recurrence: Recurrence, inputs: Tensor) -> Tensor:
     return logarithms / len(inputs)
 
 
-def _build_straightforward(case: LyapunovCase) -> Callable[[], Result]:
+def _build(case: LyapunovCase, exponents_of: Callable[[Recurrence, Tensor], Tensor]) -> Callable[[], Result]:
     recurrence, inputs = _setting(case)
-    return lambda: _result(straightforward_exponents(recurrence, inputs))
-
-
-def _build_spectrum(case: LyapunovCase, qr_every: int | Literal["auto"]) -> Callable[[], Result]:
-    recurrence, inputs = _setting(case)
-    return lambda: _result(
-        lyapunov_spectrum(recurrence, inputs, state_transient=0, tangent_transient=0, qr_every=qr_every).exponents
-    )
-
-
-def _result(exponents: Tensor) -> Result:
     # A spectrum is a set: where two exponents are close, methods may find them in either order.
-    return {"exponents": exponents.sort(-1).values.numpy()}
+    return lambda: {"exponents": exponents_of(recurrence, inputs).sort(-1).values.numpy()}
 
 
-_REPORT = Report(
-    title="whole Lyapunov spectrum of a WCRNN, float64",
-    case=LyapunovCase(),
-    quick=LyapunovCase(units=20, sequences=4, steps=100),
-    contenders=(
-        Contender("straightforward", _build_straightforward),
-        Contender("rnnbench", lambda case: _build_spectrum(case, "auto"), largest_ratio=1 / 3),
-        Contender("rnnbench, QR every step", lambda case: _build_spectrum(case, 1)),
+def _spectrum(recurrence: Recurrence, inputs: Tensor, qr_every: int | Literal["auto"] = "auto") -> Tensor:
+    return lyapunov_spectrum(recurrence, inputs, state_transient=0, tangent_transient=0, qr_every=qr_every).exponents
+
+
+REPORTS = (
+    Report(
+        title="whole Lyapunov spectrum of a WCRNN, float64",
+        case=LyapunovCase(),
+        quick=LyapunovCase(units=20, sequences=4, steps=100),
+        contenders=(
+            Contender("straightforward", partial(_build, exponents_of=straightforward_exponents)),
+            Contender("rnnbench", partial(_build, exponents_of=_spectrum), largest_ratio=1 / 3),
+            Contender("rnnbench, QR every step", partial(_build, exponents_of=partial(_spectrum, qr_every=1))),
+        ),
+        tolerance=1e-6,
     ),
-    tolerance=1e-6,
 )
-REPORTS = (_REPORT,)

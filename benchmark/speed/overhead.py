@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,7 @@ _Fit = Callable[[Job, SequenceDataModule, LitSequenceModel, L.Callback], None]
 
 
 class Stopwatch(L.Callback):
-    """Measures the time of the steps after the first few.
-
-    Args:
-        warm_up: how many these are, at least one.
-    """
+    """Measures the time of the steps after the first ``warm_up``, which are at least one."""
 
     def __init__(self, warm_up: int) -> None:
         """Wait for the first steps."""
@@ -48,18 +45,12 @@ class Stopwatch(L.Callback):
         self._steps = 0
         self._began = self._ended = (0.0, 0.0)
 
-    def step_done(self) -> None:
-        """Count a step."""
+    def on_train_batch_end(self, *arguments: Any, **others: Any) -> None:
+        """Count a step, of the Trainer's or of another loop."""
         self._steps += 1
         self._ended = time.process_time(), time.perf_counter()
         if self._steps == self.warm_up:
             self._began = self._ended
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Count a step of the Trainer's."""
-        self.step_done()
 
     def measured(self, ensemble: Ensemble[Network]) -> Measured:
         """Return the time of the steps, with the weights that they led to."""
@@ -75,7 +66,7 @@ def build_bare(case: TrainingCase) -> Callable[[], Result | Measured]:
         with _prepared(case) as (_, data, model):
             batches = list(islice(data.train_dataloader(), case.all_updates))
             watch = Stopwatch(case.warm_up)
-            train_bare(model.ensemble, data.task.loss == "rmse", batches, watch.step_done)
+            train_bare(model.ensemble, data.task.loss == "rmse", batches, watch.on_train_batch_end)
             return watch.measured(model.ensemble)
 
     return work
@@ -145,8 +136,8 @@ def _report(case: TrainingCase, largest: float, quick: TrainingCase | None = Non
         quick=quick,
         contenders=(
             Contender("bare loop", build_bare),
-            Contender("as rnnbench run", lambda case: build_trainer(case, fit_as_run), largest),
-            Contender("as rnnbench fit, with its progress bar", lambda case: build_trainer(case, fit_as_fit)),
+            Contender("as rnnbench run", partial(build_trainer, fit=fit_as_run), largest),
+            Contender("as rnnbench fit, with its progress bar", partial(build_trainer, fit=fit_as_fit)),
         ),
         # Weights after as many steps in single precision, of which Adam makes as much whatever their gradient's size.
         tolerance=1e-3,

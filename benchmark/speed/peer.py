@@ -1,8 +1,8 @@
 """The process of one contender: ``python -m benchmark.speed.peer PARENT MODULE REPORT CONTENDER CASE RESULT``.
 
-It builds the case, runs it once, writes the result that is to be compared to the file RESULT and prints a line of JSON
-that says so. Then it answers each line ``run`` of its input with a line of JSON that says what one more run took,
-until its input ends.
+It builds the case, runs it once, writes the result that is to be compared (that of the case for agreement, if there is
+one) to the file RESULT, an ``.npz``, and prints a line of JSON that says so. Then it answers each line ``run`` of its
+input with a line of JSON that says what one more run took, until its input ends.
 """
 
 from __future__ import annotations
@@ -25,16 +25,7 @@ _UNCERTAIN_BYTES = 1 << 20
 
 
 def main(parent: int, module: str, report_index: int, contender_index: int, case: dict[str, Any], path: str) -> None:
-    """Serve one contender.
-
-    Args:
-        parent: id of the driver's process, with which this one ends.
-        module: where the report is.
-        report_index: its place among those of the module.
-        contender_index: its place among those of the report.
-        case: fields of the report's case.
-        path: the ``.npz`` file that the first run's result, or that of the report's case for agreement, is written to.
-    """
+    """Serve a contender of a module's reports, by their indices, until the input or the parent process ends."""
     end_with_parent(parent)
     cores = _pin()
     answers = _take_standard_output()
@@ -62,8 +53,7 @@ def main(parent: int, module: str, report_index: int, contender_index: int, case
     write_arrays(Path(path), compared)
     ready = {"set_up_seconds": set_up, "first_call_seconds": first_call}
     package = {} if contender.package is None else {contender.package: importlib.metadata.version(contender.package)}
-    used = torch.cuda.is_initialized()
-    device = torch.device("cuda" if used else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_initialized() else "cpu")
     _answer(answers, {**ready, "hardware": hardware(device, 1), "versions": {**versions(), **package}})
     del compared
     for _ in sys.stdin:

@@ -16,11 +16,7 @@ from rnnbench.datamodules.task import Batch
 
 
 class PlainModule(L.LightningModule):
-    """A network that learns the root mean square error, as a tutorial would write it.
-
-    Attributes:
-        scores: of the validation, by its loader's number.
-    """
+    """A network that learns the root mean square error, as a tutorial would write it; ``scores`` are by data loader."""
 
     def __init__(self, network: nn.Module) -> None:
         """Take the network."""
@@ -56,15 +52,7 @@ def train_alone(network: nn.Module, data: L.LightningDataModule, steps: int, fol
     """Train a network, evaluate it at the end, and return its scores: ``rmse/0`` of validation, ``rmse/1`` of test."""
     model = PlainModule(network)
     settings: dict[str, Any] = {"check_val_every_n_epoch": None, "val_check_interval": steps}
-    trainer = L.Trainer(
-        accelerator="cpu",
-        max_steps=steps,
-        max_epochs=-1,
-        num_sanity_val_steps=0,
-        gradient_clip_val=LARGEST_NORM,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        **settings,
-    )
+    settings |= {"num_sanity_val_steps": 0, "gradient_clip_val": LARGEST_NORM, "enable_model_summary": False}
+    trainer = L.Trainer(accelerator="cpu", max_steps=steps, max_epochs=-1, default_root_dir=folder, **settings)
     trainer.fit(model, datamodule=data)
     return model.scores

@@ -20,10 +20,7 @@ from rnnbench.leaderboard.side_file import read_arrays
 class ContenderProcess:
     """A process that serves one contender (see ``benchmark.speed.peer``) until it is ended.
 
-    Attributes:
-        contender: what it serves.
-        ready: what it reported after the first run.
-        samples: of the runs after the first.
+    ``ready`` is what it reported after the first run, ``samples`` are of those after it.
     """
 
     def __init__(
@@ -33,7 +30,7 @@ class ContenderProcess:
 
         Args:
             contender: what it is to serve.
-            arguments: where the contender is and which case it builds, as ``peer`` takes them.
+            arguments: MODULE, REPORT, CONTENDER and CASE, as ``peer`` takes them.
             folder: for its files.
             measures_memory: whether freed memory is to be seen, and so given back to the system.
 
@@ -53,7 +50,6 @@ class ContenderProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
                 encoding="utf-8",
                 env={**kept, **os.environ, **one_thread},
             )
@@ -74,11 +70,7 @@ class ContenderProcess:
         return read_arrays(self._result)
 
     def run(self) -> Sample:
-        """Let the contender do its work once more.
-
-        Raises:
-            UserError: the process ended by itself.
-        """
+        """Let the contender do its work once more; raise UserError if the process ended by itself."""
         assert self._process.stdin is not None  # noqa: S101
         # A process that has ended breaks the pipe; reading its answer then says why.
         with contextlib.suppress(BrokenPipeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,18 +39,13 @@ class TrainingCase:
 
     def job(self, folder: Path) -> Job:
         """Return what ``rnnbench run`` would train, in a folder of its own, with no evaluation before its end."""
+        pixels = {"length": self.steps, "size": self.sequences * self.all_updates}
+        task = {"class_path": "rnnbench.benchmark.speed.random_pixels.RandomPixels", "init_args": pixels}
         if self.task == "Adding":
             task = adding(self.steps, _EVALUATED)
-        else:
-            size = self.sequences * self.all_updates
-            pixels = {"length": self.steps, "size": size}
-            task = {"class_path": "rnnbench.benchmark.speed.random_pixels.RandomPixels", "init_args": pixels}
-        network = {
-            "class_path": "WCRNN",
-            "init_args": {"hidden_size": self.units, "residual": "diagonal", "r": [0.9, 1.0]},
-        }
-        length = {"batch_size": self.sequences, "max_steps": self.all_updates, "validate_every": self.all_updates}
-        path = write_suite(folder, {"task": task}, {"WCRNN": network}, self.instances, length)
+        settings = {"hidden_size": self.units, "residual": "diagonal", "r": [0.9, 1.0]}
+        networks = {"WCRNN": {"class_path": "WCRNN", "init_args": settings}}
+        path = write_suite(folder, task, networks, self.instances, self.sequences, self.all_updates)
         (job,) = make_plan(load_suite(path).experiments, tuple(range(self.instances)), folder).jobs
         job.folder.mkdir(parents=True)
         return job
@@ -59,22 +53,17 @@ class TrainingCase:
 
 def adding(length: int, evaluated: int) -> dict[str, Any]:
     """Return the specification of the adding problem, with so many sequences for validation and for test."""
-    sizes = {"val_size": evaluated, "test_size": evaluated}
-    return {"class_path": "Adding", "init_args": {"length": length, **sizes}}
+    return {"class_path": "Adding", "init_args": {"length": length, "val_size": evaluated, "test_size": evaluated}}
 
 
 def write_suite(
-    folder: Path, tasks: Mapping[str, Any], networks: Mapping[str, Any], instances: int, length: Mapping[str, Any]
+    folder: Path, task: dict[str, Any], networks: dict[str, Any], instances: int, sequences: int, updates: int
 ) -> Path:
-    """Write a suite's file into a folder and return its path; ``length`` are settings of its ``training``."""
+    """Write the suite of a task into a folder and return its path: batches of ``sequences``, evaluated at the end."""
+    length = {"batch_size": sequences, "max_steps": updates, "validate_every": updates}
     training = {"optimizer": "adam", "learning_rate": LEARNING_RATE, "gradient_clip_norm": LARGEST_NORM, **length}
-    content = {
-        "title": "Trainings to be timed",
-        "instances": instances,
-        "tasks": dict(tasks),
-        "networks": dict(networks),
-        "training": training,
-    }
+    content = {"title": "Trainings to be timed", "instances": instances, "tasks": {"task": task}}
+    content |= {"networks": networks, "training": training}
     path = folder / "timed.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
-from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.train import quiet_lightning
@@ -84,9 +83,8 @@ class SuiteCase:
 
     def write(self, folder: Path) -> Path:
         """Write the suite's file and return its path."""
-        length = {"batch_size": self.sequences, "max_steps": self.updates, "validate_every": self.updates}
-        tasks = {"task": adding(self.steps, self.evaluated)}
-        return write_suite(folder, tasks, self.networks(), self.instances, length)
+        task = adding(self.steps, self.evaluated)
+        return write_suite(folder, task, self.networks(), self.instances, self.sequences, self.updates)
 
 
 def build_plain(case: SuiteCase) -> Callable[[], Result]:
@@ -97,17 +95,13 @@ def build_plain(case: SuiteCase) -> Callable[[], Result]:
         with tempfile.TemporaryDirectory() as folder, quiet_lightning(), use_backend("loop"):
             for experiment in load_suite(case.write(Path(folder))).experiments:
                 for instance in range(case.sampled):
-                    found = _train_plainly(experiment, instance, case, Path(folder))
+                    data = build_data_module(experiment.config)
+                    network = make_network(recurrence_factory(experiment.config["recurrence"]), data.task, instance)
+                    found = train_alone(network, data, case.updates, Path(folder))
                     scores[f"{experiment.network}/{instance}"] = np.array([found["rmse/0"], found["rmse/1"]])
         return scores
 
     return work
-
-
-def _train_plainly(experiment: Experiment, instance: int, case: SuiteCase, folder: Path) -> dict[str, float]:
-    data = build_data_module(experiment.config)
-    network = make_network(recurrence_factory(experiment.config["recurrence"]), data.task, instance)
-    return train_alone(network, data, case.updates, folder)
 
 
 def build_command(case: SuiteCase, workers: int | None) -> Callable[[], Result]:
@@ -134,6 +128,10 @@ def build_command(case: SuiteCase, workers: int | None) -> Callable[[], Result]:
     return work
 
 
+def _all_runs(case: SuiteCase) -> int:
+    return len(case.networks()) * case.instances
+
+
 _CASE = SuiteCase()
 _SMALL = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)
 REPORTS = (
@@ -152,14 +150,10 @@ REPORTS = (
                 "rnnbench run, one worker per core",
                 partial(build_command, workers=None),
                 largest_ratio=0.25,
-                instances=lambda case: len(case.networks()) * case.instances,
+                instances=_all_runs,
                 whole_machine=True,
             ),
-            Contender(
-                "rnnbench run, one worker",
-                partial(build_command, workers=1),
-                instances=lambda case: len(case.networks()) * case.instances,
-            ),
+            Contender("rnnbench run, one worker", partial(build_command, workers=1), instances=_all_runs),
         ),
         # Scores after a few steps in single precision.
         tolerance=1e-4,

@@ -126,7 +126,7 @@ def test_stopwatch_leaves_the_first_steps_out(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(overhead.time, "process_time", lambda: next(now))
     watch = Stopwatch(warm_up=2)
     for _ in range(4):
-        watch.step_done()
+        watch.on_train_batch_end()
     found = watch.measured(Ensemble([torch.nn.Linear(1, 1)]))
     assert found.process_seconds == 6.0
     assert 0 <= found.wall_seconds < 60
