@@ -57,15 +57,15 @@ def summarise(
         diverged_at: the step at which the instance diverged.
     """
     curve = [point for point in curve if diverged_at is None or point.step < diverged_at]
-    best = _best([point.val.get(metrics[0].name) for point in curve], metrics[0])
-    tests = {metric.name: [point.test.get(metric.name) for point in curve] for metric in metrics}
+    names = [metric.name for metric in metrics]
+    tests = {name: [point.test.get(name) for point in curve] for name in names}
+    best = _best([point.val.get(names[0]) for point in curve], metrics[0])
     best_of_test = {metric.name: _best(tests[metric.name], metric) for metric in metrics}
+    val = {} if best is None else curve[best].val
+    test = {} if best is None else curve[best].test
     return Summary(
         best_step=None if best is None else curve[best].step,
-        scores=Scores(
-            val={name: None if best is None else curve[best].val.get(name) for name in tests},
-            test={name: None if best is None else curve[best].test.get(name) for name in tests},
-        ),
+        scores=Scores(val={name: val.get(name) for name in names}, test={name: test.get(name) for name in names}),
         best_test={name: None if index is None else tests[name][index] for name, index in best_of_test.items()},
         minimal_performance=_minimal_performance(curve, metrics, steps, interval),
     )
@@ -73,11 +73,9 @@ def summarise(
 
 def _best(values: Sequence[float | None], metric: MetricInfo) -> int | None:
     """Return the index of the best value, the first of equals; None if there is no value."""
-    best: tuple[int, float] | None = None
-    for index, value in enumerate(values):
-        if value is not None and (best is None or metric.better(value, best[1])):
-            best = index, value
-    return None if best is None else best[0]
+    present = [(value, index) for index, value in enumerate(values) if value is not None]
+    choose = min if metric.direction == "min" else max
+    return choose(present, key=lambda pair: pair[0])[1] if present else None
 
 
 def _minimal_performance(
@@ -86,11 +84,10 @@ def _minimal_performance(
     for metric in metrics:
         threshold = metric.minimal_performance
         if threshold is not None:
-            name = metric.name
-            val = _first_step(curve, [point.val.get(name) for point in curve], metric, threshold)
-            test = _first_step(curve, [point.test.get(name) for point in curve], metric, threshold)
+            val = _first_step([(point.step, point.val.get(metric.name)) for point in curve], metric, threshold)
+            test = _first_step([(point.step, point.test.get(metric.name)) for point in curve], metric, threshold)
             return MinimalPerformance(
-                metric=name,
+                metric=metric.name,
                 threshold=threshold,
                 interval=interval,
                 val_iterations=steps if val is None else val,
@@ -101,13 +98,8 @@ def _minimal_performance(
     return None
 
 
-def _first_step(
-    curve: Sequence[CurvePoint], values: Sequence[float | None], metric: MetricInfo, threshold: float
-) -> int | None:
-    for point, value in zip(curve, values, strict=True):
-        if value is not None and not metric.better(threshold, value):
-            return point.step
-    return None
+def _first_step(values: Sequence[tuple[int, float | None]], metric: MetricInfo, threshold: float) -> int | None:
+    return next((step for step, value in values if value is not None and not metric.better(threshold, value)), None)
 
 
 def comparable(record: Record) -> dict[str, Any]:

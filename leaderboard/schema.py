@@ -16,11 +16,10 @@ from rnnbench.leaderboard.metric import MetricInfo
 Status = Literal["finished", "diverged", "interrupted"]
 Budget = Literal["smoke", "cpu", "paper"]
 
-
 _DEEPEST = 64
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, depth: int = 0) -> Any:
     """Return a value as JSON has it: tuples as lists, NaN and infinities as None.
 
     >>> plain({"betas": (0.9, float("nan"))})
@@ -30,10 +29,6 @@ def plain(value: Any) -> Any:
         ValueError: a part of it is neither number, string, boolean, None, list nor mapping with string keys, or is
             nested more deeply than any setting.
     """
-    return _plain(value, 0)
-
-
-def _plain(value: Any, depth: int) -> Any:
     if depth > _DEEPEST:
         raise ValueError(f"settings must be nested at most {_DEEPEST} deep")
     if isinstance(value, int) and abs(value) > sys.float_info.max:
@@ -43,9 +38,9 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
+        return [plain(item, depth=depth + 1) for item in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+        return {key: plain(item, depth=depth + 1) for key, item in value.items()}
     what = "a number, string, boolean, null, list or mapping with string keys"
     raise ValueError(f"must be {what}, got {value!r} of type {type(value).__name__}")
 
@@ -67,6 +62,7 @@ Json = Annotated[dict[str, Any], BeforeValidator(plain)]
 # Limits far beyond any use, within which names fit into paths and counts into floats.
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+# ISO 8601.
 Time = Annotated[str, AfterValidator(lambda text: parse_time(text) and text)]
 
 
@@ -172,24 +168,16 @@ class Record(_Model):
         family_id: the same without the swept settings: what the points of a sweep share.
         task: short name, the column in tables.
         network: short name, the row in tables.
-        instance: number of the instance, from 0.
-        config: the whole resolved configuration.
         grid: the swept settings by dotted path; empty if none.
         point: this record's value of each swept setting.
-        diverged_at: the step at which the instance diverged; None if it did not.
         metrics: what was measured; the first one ranks.
-        curve: the evaluations, by step.
         best_step: step of the best validation value of the ranked metric.
         scores: the values at ``best_step``.
         best_test: best test value of each metric over training (the papers' protocol).
-        parameters: number of trained parameters.
         state_size: S, everything carried in time.
         steps: optimiser steps of the whole training.
         seconds_per_step: wall time of one optimiser step, in seconds; its share where several are trained together.
         peak_memory_bytes: largest memory in use, in bytes; measures of dynamics are part of it.
-        started_at: ISO 8601 time.
-        finished_at: ISO 8601 time.
-        published: the published number that belongs beside this one.
         measures: measures of dynamics, by name and by moment: ``start``, ``end``, or ``epoch-3`` after three epochs.
         own_code: the modules of a user's own that task and network come from; none of them in older records.
     """
@@ -227,6 +215,11 @@ class Record(_Model):
     published: Published | None
     measures: dict[Text, dict[Text, Measure]] = Field(default_factory=dict)
     own_code: list[OwnCode] = Field(default_factory=list)
+
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """Suite, budget, task and network."""
+        return self.suite, self.budget, self.task, self.network
 
     @property
     def ranked(self) -> MetricInfo:

@@ -93,7 +93,7 @@ def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
         if record.status == "interrupted":
             problems.append(Problem(path_of(Path(), record), "interrupted", damaged=False))
         else:
-            by_cell[record.suite, record.budget, record.task, record.network].append(record)
+            by_cell[record.cell].append(record)
     cells: list[Cell] = []
     for key in sorted(by_cell):
         families = _group(by_cell[key], lambda record: record.family_id)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,25 +69,14 @@ def safe_name(name: str) -> str:
     return f"{kept.strip('.')}@{digest}"
 
 
-def record_path(
-    root: Path, *, suite: str, budget: str, task: str, network: str, experiment_id: str, instance: int
-) -> Path:
-    """Return where the record of an instance lies: one place, so that no instance has two records."""
-    folder = root.joinpath(*(safe_name(name) for name in (suite, budget, task, network)))
-    return folder / f"{experiment_id}-{instance}.json"
+def record_path(root: Path, cell: Iterable[str], experiment_id: str, instance: int) -> Path:
+    """Return where the record of an instance of a cell (suite, budget, task, network) lies: the one place for it."""
+    return root.joinpath(*map(safe_name, cell)) / f"{experiment_id}-{instance}.json"
 
 
 def path_of(root: Path, record: Record) -> Path:
     """Return where a given record lies under ``root``."""
-    return record_path(
-        root,
-        suite=record.suite,
-        budget=record.budget,
-        task=record.task,
-        network=record.network,
-        experiment_id=record.experiment_id,
-        instance=record.instance,
-    )
+    return record_path(root, record.cell, record.experiment_id, record.instance)
 
 
 def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[Problem]]:
@@ -110,7 +99,10 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
         try:
             if reason:
                 raise RecordError(path, reason)
-            record = read_placed(root, path)
+            record = read_record(path)
+            expected = path_of(root, record)
+            if path != expected:
+                raise RecordError(path, f"does not lie where it belongs, at {expected.relative_to(root).as_posix()}")
             twin = folded.setdefault(place.as_posix().casefold(), place)
             if twin != place:
                 raise RecordError(path, f"differs from {twin.as_posix()} in capitals alone: rename one of them")
@@ -120,20 +112,6 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
         except FileNotFoundError as error:
             problems.append(Problem(place, f"cannot be read: {error.strerror}"))
     return records, problems
-
-
-def read_placed(root: Path, path: Path) -> Record:
-    """Read the record at a path of a folder of records, where it must belong.
-
-    Raises:
-        RecordError: the file is no record that can be read, or it belongs elsewhere.
-        FileNotFoundError: there is none.
-    """
-    record = read_record(path)
-    expected = path_of(root, record)
-    if path != expected:
-        raise RecordError(path, f"does not lie where it belongs, at {expected.relative_to(root).as_posix()}")
-    return record
 
 
 def read_records(folder: str | Path) -> list[Record]:

@@ -83,15 +83,8 @@ class Job:
     def record_path(self, member: Member) -> Path:
         """Return where a member's record goes."""
         e = self.experiment
-        return record_path(
-            self.runs_dir,
-            suite=e.suite,
-            budget=e.budget,
-            task=e.task,
-            network=e.network,
-            experiment_id=member.experiment_id,
-            instance=member.instance,
-        )
+        cell = e.suite, e.budget, e.task, e.network
+        return record_path(self.runs_dir, cell, member.experiment_id, member.instance)
 
     def weights_path(self, member: Member) -> Path:
         """Return where the weights of a member at its best validation go."""
