@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,11 +87,6 @@ def _increases(array: NDArray[Any], least: int) -> bool:
     return bool(least <= values[0] and values[-1] < 2**53 and all(a < b for a, b in pairwise(values)))
 
 
-def measures(column: Column) -> list[str]:
-    """Return the names of the measures that any record of a column has."""
-    return sorted({name for cell in column.cells.values() for record in cell.records for name in record.measures})
-
-
 def moments(column: Column) -> list[str]:
     """Return the moments at which anything was measured or failed: start, after epochs, end."""
     found = {
@@ -149,29 +143,21 @@ def has_measures(board: Board) -> bool:
     return any(record.measures for cell in board.cells for record in cell.records)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A measure that failed for the same reason in some instances of a network on a task."""
-
-    task: str
-    network: str
-    measure: str
-    moment: str
-    instances: tuple[int, ...]
-    reason: str
-
-
-def failures(board: Board) -> list[Failure]:
-    """Return the measures that failed, instances with the same reason together."""
-    found: dict[tuple[str, str, str, str, str], list[int]] = {}
+def failures(board: Board) -> list[str]:
+    """Return a line for each measure that failed, instances with the same reason together."""
+    found: dict[tuple[str, str], list[str]] = {}
     for column in board.columns:
+        names = {name for cell in column.cells.values() for record in cell.records for name in record.measures}
         for moment in moments(column):
-            for measure in measures(column):
+            for measure in sorted(names):
                 for network, record, one in measurements(column, measure, moment):
                     if one.reason is not None:
-                        key = column.task, network, measure, moment, one.reason
-                        found.setdefault(key, []).append(record.instance)
-    return [Failure(*key[:4], tuple(instances), key[4]) for key, instances in found.items()]
+                        what = f"{network} on {column.task}: {measure} {moment_text(moment)} failed in instance"
+                        found.setdefault((what, one.reason), []).append(str(record.instance))
+    return [
+        f"{what}{'s' if len(instances) > 1 else ''} {', '.join(instances)}: {reason}"
+        for (what, reason), instances in found.items()
+    ]
 
 
 def scalar_residual(record: Record) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,31 +49,27 @@ def split_task(task: str) -> tuple[str, str]:
     return name.strip(), remark.removesuffix(")")
 
 
-class Literature:
-    """The verified published numbers, by source."""
+@functools.cache
+def _by_source() -> dict[str, list[PublishedNumber]]:
+    """Return the rows of the file with ``verified`` = ``yes`` that hold a value."""
+    found: dict[str, list[PublishedNumber]] = {}
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["verified"] == "yes" and not row["value"].startswith("NA"):
+                task = split_task(row["task"])
+                number = PublishedNumber(row["model"], *task, row["metric"], row["value"], row["params"], row["source"])
+                found.setdefault(number.source, []).append(number)
+    return found
 
-    def __init__(self, path: Path = RESULTS) -> None:
-        """Read the file, keeping rows with ``verified`` = ``yes`` that hold a value."""
-        self._by_source: dict[str, list[PublishedNumber]] = {}
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row["verified"] == "yes" and not row["value"].startswith("NA"):
-                    task, remark = split_task(row["task"])
-                    number = PublishedNumber(
-                        row["model"], task, remark, row["metric"], row["value"], row["params"], row["source"]
-                    )
-                    self._by_source.setdefault(number.source, []).append(number)
 
-    def find(self, published: Published | None) -> list[PublishedNumber]:
-        """Return the numbers that a record names, scores and iterations; none if it names none."""
-        if published is None:
-            return []
-        task = split_task(published.task)[0]
-        numbers = self._by_source.get(published.source, [])
-        return [number for number in numbers if (number.model, number.task) == (published.model, task)]
+def find_published(published: Published | None) -> list[PublishedNumber]:
+    """Return the verified numbers that a record names, scores and iterations; none if it names none."""
+    if published is None:
+        return []
+    named = published.model, split_task(published.task)[0]
+    return [number for number in _by_source().get(published.source, []) if (number.model, number.task) == named]
 
-    def scores_of(self, sources: Sequence[str]) -> list[PublishedNumber]:
-        """Return every score (not iterations) of some sources, in the order of the file."""
-        return [
-            number for source in sources for number in self._by_source.get(source, []) if number.metric != ITERATIONS
-        ]
+
+def scores_of(sources: Sequence[str]) -> list[PublishedNumber]:
+    """Return every verified score (not iterations) of some sources, in the order of the file."""
+    return [number for source in sources for number in _by_source().get(source, []) if number.metric != ITERATIONS]

@@ -54,8 +54,13 @@ class Display:
             return f"{value:.0f}"
         if self.decimals:
             return f"{value:.2f}"
-        mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
-        return f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
+        return short_exponent(f"{value:.{digits}e}")
+
+
+def short_exponent(number: str) -> str:
+    """Shorten the exponent of a number, ``e-05`` to ``e-5``, and leave out that of zero."""
+    mantissa, _, exponent = number.partition("e")
+    return f"{mantissa}e{int(exponent)}" if int(exponent or 0) else mantissa
 
 
 _DISPLAYS = {

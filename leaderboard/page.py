@@ -10,12 +10,11 @@ from rnnbench.leaderboard.board import Board, boards
 from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure, dynamics_figures
 from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
 from rnnbench.leaderboard.drawing.learning_curves import learning_curves
-from rnnbench.leaderboard.dynamics import SideFiles, has_measures, trained
+from rnnbench.leaderboard.dynamics import SideFiles, failures, has_measures, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
-from rnnbench.leaderboard.literature import Literature
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report, find_records
-from rnnbench.leaderboard.tables.dynamics_table import dynamics, failed_lines
+from rnnbench.leaderboard.tables.dynamics_table import dynamics
 from rnnbench.leaderboard.tables.markdown import escape, render_table
 from rnnbench.leaderboard.tables.notes import Notes, remarks
 from rnnbench.leaderboard.tables.scores import tables
@@ -76,7 +75,6 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     records, unreadable = find_records(records_root)
     cells, unplaced = select_cells(records)
     side_files = SideFiles(records_root)
-    literature = Literature()
     sections: list[str] = []
     # By folder and name.
     figures: dict[str, dict[str, bytes]] = {FIGURES: {}, DYNAMICS: {}}
@@ -93,7 +91,7 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
         drawn = dynamics_figures(board, side_files, taken[DYNAMICS])
         figures[FIGURES] |= curves
         figures[DYNAMICS] |= {figure.name: figure.image for figure in drawn}
-        text, made = _section(board, learned, literature, list(curves), drawn)
+        text, made = _section(board, learned, list(curves), drawn)
         sections.append(text)
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
@@ -114,16 +112,15 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
 def _section(
     board: Board,
     learned: Board | None,
-    literature: Literature,
     curve_files: Sequence[str],
     dynamics_files: Sequence[DynamicsFigure],
 ) -> tuple[str, int]:
     notes = Notes()
-    made = tables(learned, literature, notes) if learned else []
+    made = tables(learned, notes) if learned else []
     if has_measures(board):
         made.append(dynamics(board))
     parts = [f"## {escape(board.suite)}, budget `{board.budget}`", "", *(render_table(table) for table in made)]
-    said = [*notes.lines(), *(f"- {line}" for line in (*remarks(board, literature), *failed_lines(board)))]
+    said = [*notes.lines(), *(f"- {line}" for line in (*remarks(board), *map(escape, failures(board))))]
     if said:
         # A blank line between footnotes keeps them apart in Markdown.
         parts += ["### Notes", "", *(line if line.startswith("- ") else f"{line}\n" for line in said), ""]

@@ -259,8 +259,8 @@ def _speed(options: argparse.Namespace) -> int:
 
 def _figures(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
-    from rnnbench.leaderboard.dynamics import moment_text
     from rnnbench.leaderboard.store import find_records
+    from rnnbench.leaderboard.text import printable
 
     records_dir = _records_dir(options)
     if options.output.exists():
@@ -272,9 +272,8 @@ def _figures(options: argparse.Namespace) -> int:
     report = write_figures(records_dir, options.output, options.suite)
     for path in report.written:
         print(path)
-    for failure in report.failed:
-        where = f"{failure.network} on {failure.task}, instances {', '.join(map(str, failure.instances))}"
-        print(f"failed: {failure.measure} {moment_text(failure.moment)}, {where}: {failure.reason}", file=sys.stderr)
+    for line in report.failed:
+        print(f"failed: {printable(line)}", file=sys.stderr)
     code = _print_problems("not drawn", report)
     if not report.measured:
         remedy = "run a suite that names some under 'measures:', such as dynamics"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rnnbench.leaderboard.board import Board, Column, boards
 from rnnbench.leaderboard.drawing.figure_style import as_svg, new_name, plain_text
 from rnnbench.leaderboard.dynamics import (
-    Failure,
     Series,
     SideFiles,
     failures,
@@ -167,12 +166,12 @@ class FiguresReport(Report):
     Attributes:
         written: the files.
         measured: whether any record holds measures at all.
-        failed: measures that failed.
+        failed: a line for each measure that failed.
     """
 
     written: tuple[Path, ...]
     measured: bool
-    failed: tuple[Failure, ...]
+    failed: list[str]
 
 
 def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()) -> FiguresReport:
@@ -196,6 +195,6 @@ def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()
     return FiguresReport(
         tuple(output / figure.name for figure in figures),
         any(has_measures(board) for board in shown),
-        tuple(failure for board in shown for failure in failures(board)),
+        [line for board in shown for line in failures(board)],
         problems=[*unplaced, *unreadable, *side_files.problems],
     )

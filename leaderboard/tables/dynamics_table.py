@@ -1,15 +1,14 @@
-"""The table of a board's dynamics: one number from each measure, and what failed."""
+"""The table of a board's dynamics: one number from each measure."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.dynamics import failures, measurements, moment_text, moments
+from rnnbench.leaderboard.dynamics import measurements, moment_text, moments
 from rnnbench.leaderboard.schema import Measure
 from rnnbench.leaderboard.statistics import statistic
-from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
-from rnnbench.leaderboard.tables.values import measured
+from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape, measured
 
 
 class _Number(NamedTuple):
@@ -56,16 +55,6 @@ def dynamics(board: Board) -> Table:
         ["network", *headings],
         rows,
     )
-
-
-def failed_lines(board: Board) -> list[str]:
-    """Return a line for each measure that failed, with its reason."""
-    return [
-        f"{escape(failure.network)} on {escape(failure.task)}: {escape(failure.measure)} {moment_text(failure.moment)} "
-        f"failed in instance{'s' if len(failure.instances) > 1 else ''} {', '.join(map(str, failure.instances))}: "
-        f"{escape(failure.reason)}"
-        for failure in failures(board)
-    ]
 
 
 def _cell(column: Column, moment: str, number: _Number, network: str) -> str:

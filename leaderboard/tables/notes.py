@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rnnbench.leaderboard.board import Board
-from rnnbench.leaderboard.literature import Literature, PublishedNumber
+from rnnbench.leaderboard.literature import PublishedNumber, find_published
 from rnnbench.leaderboard.statistics import Cell
 from rnnbench.leaderboard.tables.markdown import escape
 
@@ -49,7 +49,7 @@ class Notes:
         return self._texts.index(text) + 1
 
 
-def remarks(board: Board, literature: Literature) -> Iterator[str]:
+def remarks(board: Board) -> Iterator[str]:
     """Yield what else is to be said of a board, one line each."""
     cells = board.cells
     untrained = [_name(cell) for cell in cells if cell.first.steps == 0]
@@ -64,7 +64,7 @@ def remarks(board: Board, literature: Literature) -> Iterator[str]:
             yield f"{escape(column.task)}: {differ}."
     missing: dict[str, list[str]] = {}
     for cell in cells:
-        if cell.first.published and not literature.find(cell.first.published):
+        if cell.first.published and not find_published(cell.first.published):
             missing.setdefault(cell.first.published.source, []).append(_name(cell))
     for source, names in missing.items():
         yield f"{escape(source)} has no verified number for {'; '.join(names)}."

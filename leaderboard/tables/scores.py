@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.literature import ITERATIONS, Literature, PublishedNumber
+from rnnbench.leaderboard.literature import ITERATIONS, PublishedNumber, find_published, scores_of
 from rnnbench.leaderboard.metric import MetricInfo, display
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.statistics import Cell, statistic
-from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
+from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, count, escape, mean_and_sd, milliseconds, span
 from rnnbench.leaderboard.tables.notes import Notes
-from rnnbench.leaderboard.tables.values import count, mean_and_sd, milliseconds, span
 
 Value = Callable[[Record], float | None]
 
 
-def tables(board: Board, literature: Literature, notes: Notes) -> list[Table]:
+def tables(board: Board, notes: Notes) -> list[Table]:
     """Return the tables of a board that have anything to show."""
-    found = [scores(board, literature, notes), protocol(board)]
+    found = [scores(board, notes), protocol(board)]
     if any(len(cell.first.metrics) > 1 for cell in board.cells):
         found.append(other_metrics(board))
     if any(cell.first.minimal_performance for cell in board.cells):
-        found.append(iterations(board, literature, notes))
+        found.append(iterations(board, notes))
     return [*found, cost(board)]
 
 
-def scores(board: Board, literature: Literature, notes: Notes) -> Table:
+def scores(board: Board, notes: Notes) -> Table:
     """Test value at the best validation value, with the published numbers beside and chance and best below."""
 
     def text(column: Column, cell: Cell) -> str:
-        numbers = [number for number in literature.find(cell.first.published) if number.metric != ITERATIONS]
+        numbers = [number for number in find_published(cell.first.published) if number.metric != ITERATIONS]
         best = cell.first.network in _best(column)
         lines = _values(cell, _at_best(column.metric), column.metric, best)
         return LINE.join(lines + _published(numbers, column, notes))
@@ -38,7 +37,7 @@ def scores(board: Board, literature: Literature, notes: Notes) -> Table:
     rows = _rows(board, board.columns, text)
     for row, network in zip(rows, board.networks, strict=True):
         row[1:1] = _sizes(board.row(network))
-    rows += _published_only(board, literature, notes)
+    rows += _published_only(board, notes)
     rows.append(["*chance*", NOTHING, NOTHING, *(_reference(c, lambda m: m.chance) for c in board.columns)])
     rows.append(["*best possible*", NOTHING, NOTHING, *(_reference(c, lambda m: m.best) for c in board.columns)])
     return Table(
@@ -79,7 +78,7 @@ def other_metrics(board: Board) -> Table:
     )
 
 
-def iterations(board: Board, literature: Literature, notes: Notes) -> Table:
+def iterations(board: Board, notes: Notes) -> Table:
     """Optimiser steps to minimal performance, on validation and, as the papers have it, on test."""
 
     def text(_: Column, cell: Cell) -> str:
@@ -90,7 +89,7 @@ def iterations(board: Board, literature: Literature, notes: Notes) -> Table:
             f"val {_censored_mean([(mp.val_iterations, mp.val_censored) for mp in reached])}",
             f"test {_censored_mean([(mp.test_iterations, mp.test_censored) for mp in reached])}",
         ]
-        numbers = [number for number in literature.find(cell.first.published) if number.metric == ITERATIONS]
+        numbers = [number for number in find_published(cell.first.published) if number.metric == ITERATIONS]
         if numbers:
             lines.append(f"published {' / '.join(escape(n.value) + notes.mark(n) for n in numbers)}")
         return LINE.join(lines)
@@ -180,14 +179,14 @@ def _published(numbers: Sequence[PublishedNumber], column: Column, notes: Notes)
     return [f"published {' / '.join(texts)}"] if texts else []
 
 
-def _published_only(board: Board, literature: Literature, notes: Notes) -> list[list[str]]:
+def _published_only(board: Board, notes: Notes) -> list[list[str]]:
     """Return rows for what the same sources printed of these tasks and no record of ours stands beside."""
     named = [cell.first.published for cell in board.cells if cell.first.published]
-    claimed = {number for published in named for number in literature.find(published)}
+    claimed = {number for published in named for number in find_published(published)}
     rows: dict[str, list[list[PublishedNumber]]] = {}
-    for number in literature.scores_of(sorted({published.source for published in named})):
+    for number in scores_of(sorted({published.source for published in named})):
         for index, column in enumerate(board.columns):
-            if number not in claimed and number.task in _tasks(column, literature):
+            if number not in claimed and number.task in _tasks(column):
                 rows.setdefault(number.model, [[] for _ in board.columns])[index].append(number)
     return [
         [
@@ -203,9 +202,9 @@ def _published_only(board: Board, literature: Literature, notes: Notes) -> list[
     ]
 
 
-def _tasks(column: Column, literature: Literature) -> set[str]:
+def _tasks(column: Column) -> set[str]:
     """Return what the literature calls the task of a column."""
-    return {column.task} | {n.task for cell in column.cells.values() for n in literature.find(cell.first.published)}
+    return {column.task} | {n.task for cell in column.cells.values() for n in find_published(cell.first.published)}
 
 
 def _reference(column: Column, value: Callable[[MetricInfo], float]) -> str:

@@ -86,7 +86,7 @@ def test_figures_page_and_publishing_follow(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert main(["figures", "--records-dir", "runs", "--output", "drawn"]) == 0
     drawn = capsys.readouterr()
-    assert "failed: stability" in drawn.err
+    assert "failed: GRU on ADD8: stability before training failed in instance 0" in drawn.err
     assert len(list((folder / "drawn").glob("*.svg"))) == len(drawn.out.splitlines()) > 5
     assert main(["publish", "--records-dir", "published"]) == 0
     assert main(["check", "published"]) == 0

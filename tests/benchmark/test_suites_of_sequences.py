@@ -12,7 +12,7 @@ from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers.suite_run import plan_of
 from rnnbench.benchmark.run.train import TrainOptions, train
-from rnnbench.leaderboard.literature import Literature
+from rnnbench.leaderboard.literature import find_published
 from rnnbench.leaderboard.record import read_record
 from tests.datamodules.small_texts import write_published_vocabularies
 
@@ -62,5 +62,5 @@ def test_published_names_are_those_of_the_file_and_unverified_numbers_are_not_sh
         assert place is not None
         verified = (place.model, place.task, "yes") in known
         found += verified or (place.model, place.task, "no") in known
-        assert bool(Literature().find(place)) == verified
+        assert bool(find_published(place)) == verified
     assert found == 4

@@ -50,7 +50,7 @@ def test_each_measure_task_and_moment_has_a_figure_and_each_task_a_combined_one(
     expected = {f"quick-cpu-sMNIST-{moment}-{kind}.svg" for moment in ("start", "epoch-3") for kind in KINDS}
     assert {path.name for path in report.written} == expected | {"quick-cpu-sMNIST-dynamics.svg"}
     assert all(b"<svg" in path.read_bytes() and b"rnnbench" in path.read_bytes() for path in report.written)
-    assert (report.measured, report.failed, report.damaged) == (True, (), [])
+    assert (report.measured, report.failed, report.damaged) == (True, [], [])
 
 
 def test_the_combined_figure_has_the_panels_of_the_paper_and_their_units(written):
@@ -217,7 +217,7 @@ def test_the_command_writes_what_it_prints_and_names_failures(tmp_path, capsys):
     said = capsys.readouterr()
     assert sorted(said.out.split()) == sorted(str(path) for path in out.iterdir())
     assert all("quick-" in line for line in said.out.split())
-    assert "failed: hessian before training, WCRNN_r0.95 on sMNIST, instances 0: ArithmeticError" in said.err
+    assert "failed: WCRNN_r0.95 on sMNIST: hessian before training failed in instance 0: ArithmeticError" in said.err
 
     side_path(path_of(root, wcrnn(0.95))).unlink()
     assert main(["figures", "--records-dir", str(root), "--output", str(out)]) == 2

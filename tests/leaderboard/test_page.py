@@ -8,7 +8,7 @@ from xml.dom import minidom
 
 import pytest
 
-from rnnbench.leaderboard.literature import RESULTS, Literature
+from rnnbench.leaderboard.literature import RESULTS, find_published
 from rnnbench.leaderboard.page import write_leaderboard
 from rnnbench.leaderboard.schema import Published
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, make_record, put
@@ -173,8 +173,8 @@ def test_an_unverified_number_is_never_shown(tmp_path):
 
 
 def test_only_verified_numbers_are_read():
-    assert Literature().find(Published(source="gu2022s4d", model="S4D-Lin", task="sCIFAR10-colour")) == []
-    values = [n.value for n in Literature().find(Published(source="gu2022s4", model="S4", task="sCIFAR10-colour"))]
+    assert find_published(Published(source="gu2022s4d", model="S4D-Lin", task="sCIFAR10-colour")) == []
+    values = [n.value for n in find_published(Published(source="gu2022s4", model="S4", task="sCIFAR10-colour"))]
     assert values == ["91.13"]
     assert RESULTS.read_text(encoding="utf-8").count(",no\n") > 0
 
