@@ -26,8 +26,6 @@ from rnnbench.leaderboard.store import Report, find_records
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rnnbench.leaderboard.drawing.panel_parts import Legend
-
 
 # The panels, by the functions of ``dynamics_panels`` that draw them: of what measure, and the arrays that they need.
 _PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -85,28 +83,29 @@ def dynamics_figures(board: Board, side_files: SideFiles, taken: set[str]) -> li
     """Draw all figures of a board's dynamics; their names differ from those taken, and are noted as taken."""
     figures = []
     for column in board.columns:
-        drawn = [*_combined(board, column, side_files), *_single(board, column, side_files)]
-        for suffix, caption, combined, image in drawn:
+        for suffix, what, moment, panels, headings in (*_combined(column, side_files), *_single(column, side_files)):
             name = new_name(taken, board.suite, board.budget, column.task, suffix)
-            figures.append(DynamicsFigure(name, column.task, caption, combined, image))
+            when = moment_text(moment)
+            title = f"{column.task} ({board.suite}, budget {board.budget}), {'dynamics ' if headings else ''}{when}"
+            image = _draw(board, column, title, panels, headings)
+            figures.append(DynamicsFigure(name, column.task, f"{what} {when}", bool(headings), image))
     return figures
 
 
-# Suffix of the name, caption, whether it shows dynamics beside the scores, and the image.
-_Drawn = tuple[str, str, bool, bytes]
+# Suffix of the name, what is shown, when it was measured, the panels, and their headings beside the scores.
+_Drawing = tuple[str, str, str, dict[str, Series], list[str]]
 
 
-def _single(board: Board, column: Column, side_files: SideFiles) -> Iterator[_Drawn]:
+def _single(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
     for moment in moments(column):
-        for kind, (name, panels) in _FIGURES.items():
+        for kind, (what, panels) in _FIGURES.items():
             data = {panel: series(column, side_files, moment, *_PANELS[panel]) for panel in panels}
             data = {panel: found for panel, found in data.items() if found}
             if data:
-                image = _image(board, column, moment_text(moment), data)
-                yield f"{moment}-{kind}", f"{name} {moment_text(moment)}", False, image
+                yield f"{moment}-{kind}", what, moment, data, []
 
 
-def _combined(board: Board, column: Column, side_files: SideFiles) -> Iterator[_Drawn]:
+def _combined(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
     """Yield dynamics beside the scores, at the first moment at which all three measures were taken."""
     for moment in moments(column):
         data = {panel: series(column, side_files, moment, *_PANELS[panel]) for panel in _BESIDE_SCORES}
@@ -114,19 +113,12 @@ def _combined(board: Board, column: Column, side_files: SideFiles) -> Iterator[_
             headings = list(_BESIDE_SCORES.values())
             if trained_cells(column).cells:
                 data, headings = {"learning": {}, **data}, ["scores over training", *headings]
-            when = f"dynamics {moment_text(moment)}"
             letters = [f"{letter}  {heading}" for letter, heading in zip("ABCD", headings, strict=False)]
-            yield "dynamics", when.capitalize(), True, _image(board, column, when, data, letters)
+            yield "dynamics", "Dynamics", moment, data, letters
             return
 
 
-def _image(
-    board: Board, column: Column, when: str, panels: Mapping[str, Series], headings: Sequence[str] = ()
-) -> bytes:
-    title = f"{column.task} ({board.suite}, budget {board.budget}), {when}"
-    return as_svg(lambda: _draw(board, column, title, panels, headings))
-
-
+@as_svg
 def _draw(board: Board, column: Column, title: str, panels: Mapping[str, Series], headings: Sequence[str]) -> Figure:
     """Draw panels under one legend: in a row, four of them in a square."""
     from matplotlib.figure import Figure
@@ -145,18 +137,14 @@ def _draw(board: Board, column: Column, title: str, panels: Mapping[str, Series]
         axes.margins(x=0.02)
         if headings:
             axes.set_title(headings[index], loc="left", fontsize=9, fontweight="bold")
-    width, height = _legend_size(legend)
+    # Room for the legend: its lines in height, the longest of them in width, in inches.
+    lines = [line for name, remarks in legend.remarks.items() for line in (name, *remarks)] + list(legend.references)
+    width, height = 0.6 + 0.075 * max(map(len, lines)), 0.8 + 0.18 * len(lines)
     panel_width = 5.0 if columns == 1 else 4.0
     figure.set_size_inches(panel_width * columns + width, max(3.6, 3.1 * rows + 0.3, height))
     figure.suptitle(plain_text(title), x=0.01, ha="left", fontsize=10)
     figure.legend(handles=legend.handles(board), loc="outside right center", frameon=False, fontsize=8)
     return figure
-
-
-def _legend_size(legend: Legend) -> tuple[float, float]:
-    """Return the room for the legend in inches, from the number of lines and the longest."""
-    lines = [line for name, remarks in legend.remarks.items() for line in (name, *remarks)] + list(legend.references)
-    return 0.6 + 0.075 * max(len(line) for line in lines), 0.8 + 0.18 * len(lines)
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, REFERENCE, look
-from rnnbench.leaderboard.drawing.learning_curves import curve
+from rnnbench.leaderboard.drawing.figure_style import REFERENCE, look
+from rnnbench.leaderboard.drawing.learning_curves import CHANCE, curve, draw_chance
 from rnnbench.leaderboard.drawing.panel_parts import (
     Sheet,
     draw_band,
@@ -17,9 +17,7 @@ from rnnbench.leaderboard.drawing.panel_parts import (
     log_axis,
     log_lines,
     mean_line,
-    mean_of,
     rank_axis,
-    say_zeros,
     spread,
     stack,
 )
@@ -28,7 +26,6 @@ from rnnbench.leaderboard.dynamics import Series, scalar_residual, trained_cells
 _MOST_LINES = 20
 _BOUND = (0, (4, 2))
 _RESIDUAL = (0, (5, 3))
-_CHANCE = (0, (1, 3))
 
 
 def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -44,12 +41,8 @@ def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
             draw_band(axes, np.array(shown.steps), rows, look(index))
             sheet.legend.add(network)
             values += shown.low
-    chance = metric.display.scale * metric.chance
-    if metric.direction == "min" and values and all(value > 0 for value in [*values, chance]):
-        axes.set_yscale("log")
-    if abs(chance) < LARGEST_DRAWN:
-        axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=_CHANCE)
-        sheet.legend.refer("chance", REFERENCE, _CHANCE)
+    if draw_chance(axes, metric, values):
+        sheet.legend.refer("chance", REFERENCE, CHANCE)
     axes.set(xlabel="optimiser steps", ylabel=f"test {metric.display.axis}")
 
 
@@ -64,11 +57,8 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
         finite = np.isfinite(rows).all(axis=0) if len(rows) else np.zeros(width, bool)
         lost = len(every) - len(rows)
         infinite = int((~finite).sum()) if len(rows) else 0
-        sheet.legend.add(
-            network,
-            f"{infinite} of {width} exponents at −∞" if infinite else "",
-            f"{lost} of {len(every)} sequences not finite" if lost else "",
-        )
+        sheet.legend.count(network, infinite, width, "exponents at −∞")
+        sheet.legend.count(network, lost, len(every), "sequences not finite")
         if finite.any():
             anything = True
             mean_line(axes, ranks[finite], rows[:, finite], drawn)
@@ -79,8 +69,7 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
             axes.plot(shown, 0 * shown, "v", color=drawn.colour, markersize=3.5, **at_axis)
     if not anything:
         axes.set_yticks([])
-    rank_axis(axes)
-    axes.set_ylabel("exponent (nats per step)")
+    rank_axis(axes, "exponent (nats per step)")
 
 
 def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -91,11 +80,8 @@ def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
         chosen = spread(every.shape[1], most=_MOST_LINES)
         lines = every[:, chosen]
         infinite, lost = int(np.isneginf(lines[-1]).sum()), int((np.isnan(lines[-1]) | np.isposinf(lines[-1])).sum())
-        sheet.legend.add(
-            network,
-            f"{infinite} of {len(chosen)} lines end at −∞" if infinite else "",
-            f"{lost} of {len(chosen)} lines not finite" if lost else "",
-        )
+        sheet.legend.count(network, infinite, len(chosen), "lines end at −∞")
+        sheet.legend.count(network, lost, len(chosen), "lines not finite")
         shown = np.where(np.isfinite(lines), lines, np.nan)
         shown = shown[:, np.isfinite(shown).any(axis=0)]
         axes.plot(steps, shown, color=drawn.colour, linewidth=0.6)
@@ -111,15 +97,13 @@ def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
 
 def hessian(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the magnitudes of the Hessian's eigenvalues by rank; open markers where they are negative."""
-    _rank_plot(axes, sheet, series, "eigenvalues")
+    _rank_plot(axes, sheet, series, "eigenvalues", "|eigenvalue| of the Hessian (loss)")
     sheet.legend.refer("negative eigenvalue", REFERENCE, "none", marker="o", markerfacecolor="white")
-    axes.set_ylabel("|eigenvalue| of the Hessian (loss)")
 
 
 def gauss_newton(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the eigenvalues of the generalised Gauss–Newton matrix by rank."""
-    _rank_plot(axes, sheet, series, "ggn_eigenvalues")
-    axes.set_ylabel("|eigenvalue| of Gauss–Newton (loss)")
+    _rank_plot(axes, sheet, series, "ggn_eigenvalues", "|eigenvalue| of Gauss–Newton (loss)")
 
 
 def gradient_norms(axes: Axes, sheet: Sheet, series: Series) -> None:
@@ -127,7 +111,7 @@ def gradient_norms(axes: Axes, sheet: Sheet, series: Series) -> None:
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, "norm_inf")
         points = spread(rows.shape[1])
-        sheet.legend.add(network, *log_lines(axes, points + 1, rows[:, points], drawn, "gradients drawn"))
+        log_lines(axes, sheet.legend, network, points + 1, rows[:, points], drawn, "gradients drawn")
     log_axis(axes)
     axes.set(xlabel="time step", ylabel="‖∂L/∂hₜ‖∞ (loss per unit of state)")
 
@@ -136,8 +120,7 @@ def truncation_error(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the error of the last state when only the last k steps are seen, and its bound where there is one."""
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, "state_error")
-        sheet.legend.add(network, *log_lines(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True))
-        say_zeros(sheet, rows)
+        log_lines(axes, sheet.legend, network, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
     # Bounds go on far below what float32 measures, and would press the errors together.
     least = min((np.nanmin(np.asarray(line.get_ydata())) for line in axes.get_lines()), default=None)
     for _, drawn, instances in sheet.each(series):
@@ -191,10 +174,8 @@ def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
 def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw how far the weights of truncated training end from those of recurrent training."""
     for network, drawn, instances in sheet.each(series):
-        count = min(len(arrays["ks"]) for arrays in instances)
-        rows = np.stack([floats(arrays["distance"])[:count, -1] for arrays in instances])
-        sheet.legend.add(network, *log_lines(axes, instances[0]["ks"][:count], rows, drawn, every=True))
-        say_zeros(sheet, rows)
+        rows = stack(instances, "distance")[:, :, -1]
+        log_lines(axes, sheet.legend, network, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
     log_axis(axes)
     _inputs_seen(axes, "‖w − wᵏ‖₂ after the last step (units of weight)")
 
@@ -203,7 +184,7 @@ def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the distance of the weights over training, for the smallest k (thin) and the largest that is not exact."""
     different = False
     for network, drawn, instances in sheet.each(series):
-        mean = mean_of([floats(arrays["distance"]) for arrays in instances])
+        mean = stack(instances, "distance").mean(axis=0)
         # A truncation longer than the sequences differs by rounding errors alone.
         moving = np.flatnonzero(np.nanmax(mean, axis=1, initial=0.0) > 1e-9 * np.nanmax(mean, initial=0.0))
         sheet.legend.add(network)
@@ -223,11 +204,11 @@ def _inputs_seen(axes: Axes, label: str) -> None:
     axes.set(xlabel="inputs seen, k (time steps)", ylabel=label)
 
 
-def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str) -> None:
+def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str, label: str) -> None:
     for network, drawn, instances in sheet.each(series):
         rows = stack(instances, name)
         ranks = np.arange(1, rows.shape[1] + 1)
-        sheet.legend.add(network, *log_lines(axes, ranks, np.abs(rows), drawn, "eigenvalues", marker=False))
+        log_lines(axes, sheet.legend, network, ranks, np.abs(rows), drawn, "eigenvalues", marker="")
         height = np.abs(rows).mean(axis=0)
         # Of several instances, what most of them are.
         negative = (rows < 0).mean(axis=0) > 0.5
@@ -236,4 +217,4 @@ def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str) -> None:
             markers: dict[str, Any] = {"marker": drawn.marker, "markersize": 3.5, "markerfacecolor": face}
             axes.plot(ranks[shown], height[shown], color=drawn.colour, linestyle="none", markeredgewidth=0.8, **markers)
     log_axis(axes)
-    rank_axis(axes)
+    rank_axis(axes, label)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from rnnbench.leaderboard.store import safe_name
 from rnnbench.leaderboard.text import printable
@@ -16,6 +17,7 @@ from rnnbench.leaderboard.text import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_Of = ParamSpec("_Of")
 Dashes = Literal["solid", "dashed", "dashdot", "dotted"]
 # Stands in every figure we write, by which outdated ones differ from files of others.
 CREATOR = "rnnbench leaderboard"
@@ -60,20 +62,25 @@ def look(index: int) -> Look:
     return Look(_COLOURS[index % len(_COLOURS)], _DASHES[index % len(_DASHES)], _MARKERS[index % len(_MARKERS)])
 
 
-def as_svg(draw: Callable[[], Figure]) -> bytes:
-    """Draw a figure in our style, whatever the reader's own, and return it as SVG; the same bytes on all processors."""
-    import matplotlib
+def as_svg(draw: Callable[_Of, Figure]) -> Callable[_Of, bytes]:
+    """Make what draws a figure return it as SVG, in our style whatever the reader's; the same on all processors."""
 
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # Whoever shows the figure has fonts of its own.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        # A reader's own matplotlibrc must not change the bytes.
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        buffer = io.StringIO()
-        draw().savefig(buffer, format="svg", metadata={"Date": None, "Creator": CREATOR})
-    lines = round_coordinates(buffer.getvalue()).splitlines()
-    return "".join(f"{line.rstrip()}\n" for line in lines).encode()
+    @functools.wraps(draw)
+    def drawn(*args: _Of.args, **kwargs: _Of.kwargs) -> bytes:
+        import matplotlib
+
+        with matplotlib.rc_context(), warnings.catch_warnings():
+            # Whoever shows the figure has fonts of its own.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            # A reader's own matplotlibrc must not change the bytes.
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(_STYLE)
+            buffer = io.StringIO()
+            draw(*args, **kwargs).savefig(buffer, format="svg", metadata={"Date": None, "Creator": CREATOR})
+        lines = round_coordinates(buffer.getvalue()).splitlines()
+        return "".join(f"{line.rstrip()}\n" for line in lines).encode()
+
+    return drawn
 
 
 def round_coordinates(svg: str) -> str:

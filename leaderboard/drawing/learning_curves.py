@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, REFERENCE, as_svg, look, plain_text
+from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.statistics import Cell, statistic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+CHANCE = (0, (1, 3))
 
 
 class Curve(NamedTuple):
@@ -37,12 +40,8 @@ def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
     return Curve(steps, means, [min(row) for row in values], [max(row) for row in values])
 
 
-def learning_curves(board: Board, column: Column) -> bytes:
-    """Draw the learning curves of one task as SVG."""
-    return as_svg(lambda: _draw(board, column))
-
-
-def _draw(board: Board, column: Column) -> Figure:
+@as_svg
+def learning_curves(board: Board, column: Column) -> Figure:
     """Draw the learning curves of one task: a line for the mean, a band from the least to the largest."""
     from matplotlib.figure import Figure
 
@@ -55,17 +54,26 @@ def _draw(board: Board, column: Column) -> Figure:
         # Numbered by row of the board, so that a network looks the same in all its figures.
         if network in column.cells:
             values += _draw_cell(axes, column.cells[network], network, index)
-    chance = column.metric.display.scale * column.metric.chance
-    if column.metric.direction == "min" and all(value > 0 for value in [*values, chance]):
-        axes.set_yscale("log")
-    if abs(chance) < LARGEST_DRAWN:
-        axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=(0, (1, 3)), label="chance")
-    axes.set_xlabel("optimiser steps")
-    axes.set_ylabel(f"validation {column.metric.display.axis}")
+    draw_chance(axes, column.metric, values)
+    axes.set(xlabel="optimiser steps", ylabel=f"validation {column.metric.display.axis}")
     axes.set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
     axes.margins(x=0.02)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
+
+
+def draw_chance(axes: Axes, metric: MetricInfo, values: list[float]) -> bool:
+    """Draw the chance level beside some values, on a logarithmic axis if errors are all positive.
+
+    Returns:
+        Whether it is small enough to be drawn.
+    """
+    chance = metric.display.scale * metric.chance
+    if metric.direction == "min" and values and all(value > 0 for value in [*values, chance]):
+        axes.set_yscale("log")
+    if abs(chance) < LARGEST_DRAWN:
+        axes.axhline(chance, color=REFERENCE, linewidth=1.0, linestyle=CHANCE, label="chance")
+    return abs(chance) < LARGEST_DRAWN
 
 
 def _draw_cell(axes: Axes, cell: Cell, network: str, index: int) -> list[float]:

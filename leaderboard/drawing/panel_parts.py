@@ -27,10 +27,15 @@ class Legend:
     remarks: dict[str, list[str]] = field(default_factory=dict)
     references: dict[str, Line2D] = field(default_factory=dict)
 
-    def add(self, network: str, *remarks: str) -> None:
-        """Name a network, with a line for each remark that is not empty."""
+    def add(self, network: str, remark: str = "") -> None:
+        """Name a network, with a line for a remark that is not empty."""
         known = self.remarks.setdefault(network, [])
-        known += [remark for remark in remarks if remark and remark not in known]
+        if remark and remark not in known:
+            known.append(remark)
+
+    def count(self, network: str, some: int, total: int, what: str) -> None:
+        """Name a network, with a line on how many of all cannot be shown, if any."""
+        self.add(network, f"{some} of {total} {what}" if some else "")
 
     def refer(self, name: str, colour: str, dashes: Any, **look: Any) -> None:
         """Name a line or marker that does not belong to a network."""
@@ -42,17 +47,13 @@ class Legend:
 
     def handles(self, board: Board) -> list[Line2D]:
         """Return the entries, networks in the order of the board."""
-        drawn = [
-            _handle(look(index), "\n".join(plain_text(line) for line in (network, *self.remarks[network])))
-            for index, network in enumerate(board.networks)
-            if network in self.remarks
-        ]
-        return [*drawn, *(self.references[name] for name in sorted(self.references))]
-
-
-def _handle(drawn: Look, label: str) -> Line2D:
-    line: dict[str, Any] = {"color": drawn.colour, "linestyle": drawn.dashes, "linewidth": 1.4}
-    return Line2D([], [], **line, marker=drawn.marker, markersize=4, label=label)
+        handles = []
+        for index, network in enumerate(board.networks):
+            if network in self.remarks:
+                label = "\n".join(plain_text(line) for line in (network, *self.remarks[network]))
+                line: dict[str, Any] = {"linestyle": look(index).dashes, "marker": look(index).marker, "label": label}
+                handles.append(Line2D([], [], color=look(index).colour, linewidth=1.4, markersize=4, **line))
+        return [*handles, *(self.references[name] for name in sorted(self.references))]
 
 
 @dataclass(frozen=True)
@@ -72,37 +73,32 @@ class Sheet:
 
 def log_lines(
     axes: Axes,
+    legend: Legend,
+    network: str,
     x: NDArray[Any],
     rows: Floats,
     drawn: Look,
     what: str = "values",
     *,
     every: bool = False,
-    marker: bool = True,
-) -> list[str]:
-    """Draw mean and range of rows [n, P] for a logarithmic axis; return remarks on what it cannot show."""
+    marker: str | None = None,
+) -> None:
+    """Draw mean and range of rows [n, P] for a logarithmic axis; say in the legend what it cannot show."""
     mean = rows.mean(axis=0)
-    zero = 0 if every else int((mean == 0).sum())
-    lost = int((~np.isfinite(mean)).sum())
+    if not every:
+        legend.count(network, int((mean == 0).sum()), len(mean), f"{what} are 0")
+    elif (mean == 0).any():
+        # As long as the sequence, every truncation is exact: no remark on a network.
+        legend.say("0 is not drawn")
+    legend.count(network, int((~np.isfinite(mean)).sum()), len(mean), f"{what} not finite")
     positive = np.where(np.isfinite(rows) & (rows > 0), rows, np.nan)
     shown = np.where(np.isfinite(mean) & (mean > 0), mean, np.nan)
     if np.isfinite(shown).any():
-        draw_line(axes, x, shown, drawn, every=every, marker=drawn.marker if marker else "")
+        draw_line(axes, x, shown, drawn, every=every, marker=marker)
         if len(rows) > 1:
             low = np.where(np.isnan(positive), np.inf, positive).min(axis=0)
             high = np.where(np.isnan(positive), -np.inf, positive).max(axis=0)
             draw_band(axes, x, np.where(np.isnan(shown), np.nan, [low, shown, high]), drawn)
-    return [
-        f"{zero} of {len(mean)} {what} are 0" if zero else "",
-        f"{lost} of {len(mean)} {what} not finite" if lost else "",
-    ]
-
-
-def say_zeros(sheet: Sheet, rows: Floats) -> None:
-    """Say in the legend that a logarithmic axis cannot show 0, where a mean is 0."""
-    # As long as the sequence, every truncation is exact: no remark on a network.
-    if (rows.mean(axis=0) == 0).any():
-        sheet.legend.say("0 is not drawn")
 
 
 def mean_line(axes: Axes, x: NDArray[Any], rows: Floats, drawn: Look, *, every: bool = False) -> None:
@@ -153,10 +149,10 @@ def spread(length: int, most: int = 100) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, length - 1, min(most, length)).round().astype(np.int64))
 
 
-def rank_axis(axes: Axes) -> None:
-    """Make the horizontal axis one of ranks, whole numbers."""
+def rank_axis(axes: Axes, label: str) -> None:
+    """Make the horizontal axis one of ranks, whole numbers, and label the vertical one."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("rank")
+    axes.set(xlabel="rank", ylabel=label)
 
 
 def floats(array: NDArray[Any]) -> Floats:
@@ -166,13 +162,7 @@ def floats(array: NDArray[Any]) -> Floats:
 
 
 def stack(instances: Sequence[Arrays], name: str) -> Floats:
-    """Return one row an instance, as long as the shortest."""
-    length = min(len(arrays[name]) for arrays in instances)
-    return np.stack([floats(arrays[name])[:length] for arrays in instances])
-
-
-def mean_of(arrays: Sequence[Floats]) -> Floats:
-    """Return the mean of arrays, each cut to the smallest of them."""
-    shape = tuple(min(lengths) for lengths in zip(*(array.shape for array in arrays), strict=True))
-    mean: Floats = np.mean([array[tuple(slice(length) for length in shape)] for array in arrays], axis=0)
-    return mean
+    """Return one array an instance, each cut to the smallest of them."""
+    arrays = [floats(one[name]) for one in instances]
+    shape = [slice(min(lengths)) for lengths in zip(*(array.shape for array in arrays), strict=True)]
+    return np.stack([array[tuple(shape)] for array in arrays])

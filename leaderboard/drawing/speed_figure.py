@@ -95,15 +95,12 @@ def read_comparisons(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def speed_figure(comparisons: Sequence[dict[str, Any]]) -> bytes:
-    """Draw the ratios that have a target as SVG, a panel for each report; the same bytes for the same ratios."""
-    panels = bars(comparisons)
-    return as_svg(lambda: _draw(panels))
-
-
-def _draw(panels: dict[str, list[Bar]]) -> Figure:
+@as_svg
+def speed_figure(comparisons: Sequence[dict[str, Any]]) -> Figure:
+    """Draw the ratios that have a target, a panel for each report; the same bytes for the same ratios."""
     from matplotlib.figure import Figure
 
+    panels = bars(comparisons)
     counts = [len(drawn) for drawn in panels.values()]
     height = _INCHES_PER_BAR * sum(counts) + _INCHES_PER_PANEL * len(counts) + 0.4
     figure = Figure(figsize=(12.0, max(1.5, height)), layout="constrained")
