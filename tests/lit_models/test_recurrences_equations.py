@@ -14,14 +14,17 @@ from torch import Tensor
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.antisymmetric import AntisymmetricRNN
 from rnnbench.lit_models.recurrences.coupled_oscillator import CoRNN
+from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN
 from rnnbench.lit_models.recurrences.multiplicative_integration import MIRNN
 from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
 from rnnbench.lit_models.recurrences.s4 import S4
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
+from rnnbench.lit_models.scan.policy import use_backend
 
-STEPS, BATCH, INPUTS, UNITS = 4, 2, 2, 3
+STEPS, BATCH, INPUTS, UNITS = 4, 2, 2, 4
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 Numbers = list[Tensor]
 
@@ -108,6 +111,40 @@ def orthogonal(net: OrthogonalRNN, x: Numbers, h: Numbers) -> Numbers:
     return following
 
 
+def elman(net: ElmanRNN, x: Numbers, h: Numbers) -> Numbers:
+    biases = net.bias_ih + net.bias_hh
+    return [dot(net.weight_ih[i], x) + dot(net.weight_hh[i], h) + biases[i] for i in range(UNITS)]
+
+
+def second_order(net: SecondOrderRNN, x: Numbers, h: Numbers) -> Numbers:
+    pairs = [(i, j, a * b) for i, a in enumerate([*h, 1.0]) for j, b in enumerate([*x, 1.0])]
+    return [torch.tanh(sum(net.weight[k, i, j] * product for i, j, product in pairs)) for k in range(UNITS)]
+
+
+def cp(net: SecondOrderRNN, x: Numbers, h: Numbers) -> Numbers:
+    following = []
+    for k in range(UNITS):
+        value = dot(net.weight_ih[k], x) + dot(net.weight_hh[k], h) + net.bias[k]
+        for r in range(net.rank):
+            product = dot(net.state_factors[:, r], h) * dot(net.input_factors[:, r], x)
+            value = value + net.output_factors[k, r] * product
+        following.append(torch.relu(value))
+    return following
+
+
+def wcrnn(net: WCRNN, x: Numbers, h: Numbers) -> Numbers:
+    """Eq. 11, 18 and 19 of Dubinin & Effenberger 2024."""
+    matrix, following = net.residual_matrix(), []
+    act = torch.tanh if net.activation == "tanh" else torch.clone
+    for i in range(UNITS):
+        a = dot(net.recurrent_map.weight[i], h) + net.recurrent_map.bias[i]
+        a = a + dot(net.input_map.weight[i], x) + net.input_map.bias[i]
+        residual, gamma = dot(matrix[i], h), net.gamma[i]
+        forms = {"linear": residual + gamma * act(a), "A": act(residual) + gamma * act(a)}
+        following.append(forms[net.form] if net.form in forms else act(residual + gamma * a))
+    return following
+
+
 CASES: dict[str, tuple[Callable[..., Recurrence], Callable[..., Numbers]]] = {
     "AntisymmetricRNN": (AntisymmetricRNN, functools.partial(antisymmetric, gated=False)),
     "AntisymmetricRNN gated": (
@@ -120,9 +157,27 @@ CASES: dict[str, tuple[Callable[..., Recurrence], Callable[..., Numbers]]] = {
         functools.partial(LipschitzRNN, sigma=3.0, epsilon=0.2, integrator="midpoint"),
         functools.partial(lipschitz, midpoint=True),
     ),
+    "ElmanRNN": (functools.partial(ElmanRNN, time_activation="identity"), elman),
+    "SecondOrderRNN": (SecondOrderRNN, second_order),
+    "SecondOrderRNN CP": (functools.partial(SecondOrderRNN, rank=5, time_activation="relu"), cp),
     "MIRNN": (MIRNN, multiplicative),
     "URLSTM": (URLSTM, ur_lstm),
     "OrthogonalRNN": (OrthogonalRNN, orthogonal),
+}
+CASES |= {
+    f"WCRNN {residual} {form} {activation}": (
+        functools.partial(WCRNN, residual=residual, form=form, activation=activation, **settings),
+        wcrnn,
+    )
+    for residual, settings in {
+        "scalar": {"r": 0.9, "gamma": (0.1, 0.9)},
+        "diagonal": {"r": (0.5, 1.5), "gamma": 0.3},
+        "rotation": {"r": 0.9, "phi": (0.1, 3.0), "gamma": 0.3},
+        "rotation_diagonal": {"r": (0.5, 1.5), "phi": (0.1, 3.0), "gamma": (0.1, 0.9)},
+        "orthogonal": {"r": 0.9, "gamma": (0.1, 0.9)},
+    }.items()
+    for form in ("linear", "A", "B")
+    for activation in ("tanh", "identity")
 }
 
 
@@ -146,7 +201,9 @@ def test_equal_to_the_equations_over_units(name: str) -> None:
         columns.append(torch.stack(outputs))
         finals.append(torch.stack(state))
     expected = torch.stack(columns, 1), torch.stack(finals)
-    found = network(inputs, start)
+    # The definition; that every other scan equals it is a contract.
+    with use_backend("loop"):
+        found = network(inputs, start)
     close(found, expected)
     weights = [torch.randn_like(value) for value in expected]
     wanted = [inputs, start, *network.parameters()]

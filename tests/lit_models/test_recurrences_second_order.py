@@ -1,4 +1,4 @@
-"""SecondOrderRNN: the tensor contraction written out, and CP factors against the full tensor."""
+"""SecondOrderRNN: CP factors against the full tensor, and the first weights."""
 
 import functools
 
@@ -10,38 +10,6 @@ from hypothesis import strategies as st
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
-
-
-@torch.no_grad()
-def test_full_tensor_written_out() -> None:
-    torch.manual_seed(0)
-    network = SecondOrderRNN(2, 3).double()
-    x, h = torch.randn(1, 2, dtype=torch.float64), torch.randn(1, 3, dtype=torch.float64)
-    extended_h, extended_x = [*h[0].tolist(), 1.0], [*x[0].tolist(), 1.0]
-    expected = [
-        sum(float(network.weight[k, i, j]) * extended_h[i] * extended_x[j] for i in range(4) for j in range(3))
-        for k in range(3)
-    ]
-    close(network.step(x, h)[0], torch.tensor(expected, dtype=torch.float64).tanh())
-    assert sum(p.numel() for p in network.parameters()) == 4 * 3 * 3
-
-
-@torch.no_grad()
-def test_cp_written_out() -> None:
-    torch.manual_seed(0)
-    network = SecondOrderRNN(2, 3, rank=4, time_activation="relu").double()
-    x, h = torch.randn(2, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
-    expected = []
-    for k in range(3):
-        value = float(network.bias[k])
-        value += sum(float(network.weight_ih[k, j] * x[j]) for j in range(2))
-        value += sum(float(network.weight_hh[k, i] * h[i]) for i in range(3))
-        for r in range(4):
-            state_part = sum(float(network.state_factors[i, r] * h[i]) for i in range(3))
-            input_part = sum(float(network.input_factors[j, r] * x[j]) for j in range(2))
-            value += float(network.output_factors[k, r]) * state_part * input_part
-        expected.append(max(value, 0.0))
-    close(network.step(x.unsqueeze(0), h.unsqueeze(0))[0], torch.tensor(expected, dtype=torch.float64))
 
 
 @settings(max_examples=25, deadline=None)

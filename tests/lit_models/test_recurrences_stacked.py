@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
-from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
@@ -28,12 +27,6 @@ def test_activation_between_layers_only(name: str, act: object) -> None:
     close(outputs, values)
     close(final, torch.cat(finals, -1))
     assert final.shape == (4, 9)
-
-
-def test_every_layer_has_weights_of_its_own() -> None:
-    network = StackedRNN(2, functools.partial(LSTM, hidden_size=3), 3)
-    assert [layer.input_size for layer in network.layers] == [2, 3, 3]
-    assert not torch.equal(network.layers[1].weight_ih, network.layers[2].weight_ih)
 
 
 def test_layers_are_drawn_from_the_lowest_up() -> None:

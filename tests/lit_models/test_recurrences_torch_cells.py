@@ -71,24 +71,6 @@ def test_same_draws_as_torch(kind: str) -> None:
         assert torch.equal(weight, expected)
 
 
-def test_identity_in_time_is_linear() -> None:
-    network = ElmanRNN(INPUTS, UNITS, time_activation="identity", initialisation="xavier").double()
-    inputs = torch.randn(STEPS, BATCH, INPUTS, dtype=torch.float64)
-    close(network(10 * inputs)[0], 10 * network(inputs)[0])
-    reference, _, _ = reference_and_ours("tanh", 1)
-    hidden = torch.zeros(BATCH, UNITS, dtype=torch.float64)
-    biased = ElmanRNN(INPUTS, UNITS, time_activation="identity").double()
-    biased.load_state_dict({k.removesuffix("_l0"): v for k, v in reference.state_dict().items()})
-    for x in inputs:
-        hidden = (
-            x @ reference.weight_ih_l0.T
-            + reference.bias_ih_l0
-            + hidden @ reference.weight_hh_l0.T
-            + reference.bias_hh_l0
-        )
-    close(biased(inputs)[1], hidden)
-
-
 def test_xavier_initialisation() -> None:
     network = ElmanRNN(30, 60, initialisation="xavier")
     assert not network.bias_ih.any()

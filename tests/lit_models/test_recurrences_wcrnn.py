@@ -1,4 +1,4 @@
-"""WCRNN: eq. 11, 16 to 19 of Dubinin & Effenberger 2024 written out with loops over units."""
+"""WCRNN: its residual maps, eq. 16 and 17 of Dubinin & Effenberger 2024, and what is drawn."""
 
 import functools
 import math
@@ -25,45 +25,6 @@ RESIDUALS = {
 def make(residual: str, units: int = 6, seed: int = 0, **settings: object) -> WCRNN:
     torch.manual_seed(seed)
     return WCRNN(2, units, residual=residual, **{**RESIDUALS[residual], **settings}).double()
-
-
-def next_state(network: WCRNN, matrix: list[list[float]], s: list[float], x: list[float]) -> list[float]:
-    """One step, unit by unit."""
-    sigma = math.tanh if network.activation == "tanh" else float
-    w_xx, b_xx = network.recurrent_map.weight.tolist(), network.recurrent_map.bias.tolist()
-    w_sx, b_sx = network.input_map.weight.tolist(), network.input_map.bias.tolist()
-    units, result = range(len(x)), []
-    for i in units:
-        residual = sum(matrix[i][j] * x[j] for j in units)
-        a = (
-            sum(w_xx[i][j] * x[j] for j in units)
-            + b_xx[i]
-            + sum(w * v for w, v in zip(w_sx[i], s, strict=True))
-            + b_sx[i]
-        )
-        gamma = float(network.gamma[i])
-        if network.form == "linear":
-            result.append(residual + gamma * sigma(a))
-        elif network.form == "A":
-            result.append(sigma(residual) + gamma * sigma(a))
-        else:
-            result.append(sigma(residual + gamma * a))
-    return result
-
-
-@pytest.mark.parametrize("activation", ["tanh", "identity"])
-@pytest.mark.parametrize("form", ["linear", "A", "B"])
-@pytest.mark.parametrize("residual", RESIDUALS)
-def test_written_out_with_loops(residual: str, form: str, activation: str) -> None:
-    network = make(residual, form=form, activation=activation)
-    matrix = network.residual_matrix().tolist()
-    inputs = torch.randn(5, 1, 2, dtype=torch.float64)
-    state = torch.randn(1, 6, dtype=torch.float64)
-    outputs, _ = network(inputs, state)
-    x = state[0].tolist()
-    for t, s in enumerate(inputs[:, 0].tolist()):
-        x = next_state(network, matrix, s, x)
-        close(outputs[t, 0], torch.tensor(x, dtype=torch.float64))
 
 
 @settings(max_examples=20, deadline=None)
@@ -136,12 +97,6 @@ def test_weights_are_those_of_linear_layers_whatever_the_residual() -> None:
         torch.manual_seed(4)
         network = WCRNN(2, 6, residual=residual, **arguments)
         assert all(torch.equal(a, b) for a, b in zip(network.parameters(), expected, strict=True))
-
-
-def test_elman_with_identity_residual() -> None:
-    network = make("scalar", r=1.0, gamma=1.0, form="B")
-    x, s = torch.randn(3, 6, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)
-    close(network.step(s, x), torch.tanh(x + network.recurrent_map(x) + network.input_map(s)))
 
 
 @pytest.mark.parametrize(
