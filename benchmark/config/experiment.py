@@ -80,6 +80,11 @@ class Experiment:
         return f"{self.task}/{self.network}"
 
     @property
+    def place(self) -> dict[str, Any]:
+        """Suite, budget, task and network, of which together there is one."""
+        return {"suite": self.suite, "budget": self.budget, "task": self.task, "network": self.network}
+
+    @property
     def family_id(self) -> str:
         """The hash that all points of the grid share: that of the configuration without the swept settings."""
         return config_id(self.config, without=tuple(self.grid))

@@ -1,4 +1,4 @@
-"""The options of ``rnnbench run`` and ``rnnbench status``: what to train and where, nothing that changes a result."""
+"""The options of a run and of ``rnnbench run`` and ``status``: what to train, how and where, not what comes out."""
 
 from __future__ import annotations
 
@@ -17,21 +17,41 @@ SCANS: tuple[ScanName, ...] = get_args(ScanName)
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a suite is run.
+class TrainOptions:
+    """How a run is trained: nothing that changes its result, but for rounding errors.
+
+    Attributes:
+        data_dir: folder of the real data sets; None for the environment's or the Hub.
+        devices: devices that share each batch of one run.
+        accelerator: Lightning's name of the kind of device.
+        device_index: which GPU a single-device run uses; None for the first.
+        wandb: whether Weights & Biases mirrors the records.
+        checkpoint_seconds: least time between two checkpoints inside an epoch.
+        scan: the backend that scans recurrences: ``loop`` is the definition, ``eager``, ``native`` and ``triton`` are
+            faster, and ``auto`` takes what suits the device.
+        checkpoint_every: steps of a segment, of which only the first state is kept for the backward pass; None: all.
+    """
+
+    data_dir: Path | None = None
+    devices: int = 1
+    accelerator: str = "auto"
+    device_index: int | None = None
+    wandb: WandbMode = "off"
+    checkpoint_seconds: float = 30.0
+    scan: ScanName = "auto"
+    checkpoint_every: CheckpointEvery = None
+
+
+@dataclass(frozen=True)
+class RunOptions(TrainOptions):
+    """How a suite is run, and each of its runs.
 
     Attributes:
         budget: how long to train.
         only: fnmatch patterns over ``network``, ``task`` or ``task/network``; empty for every experiment.
         instances: which instances, in increasing order; None for as many as the suite says.
         workers: processes at a time; None for one per core or per GPU.
-        devices: devices that share each batch of one run.
-        data_dir: folder of the real data sets; None for the environment's or the Hub.
         runs_dir: where runs and their records are written.
-        wandb: whether Weights & Biases mirrors the records.
-        scan: the backend that scans recurrences: ``loop`` is the definition, ``eager``, ``native`` and ``triton`` are
-            faster, and ``auto`` takes what suits the device.
-        checkpoint_every: steps of a segment, of which only the first state is kept for the backward pass; None: all.
         dry_run: print the plan and train nothing.
 
     >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name
@@ -42,10 +62,5 @@ class RunOptions:
     only: tuple[str, ...] = ()
     instances: tuple[int, ...] | None = None
     workers: int | None = None
-    devices: int = 1
-    data_dir: Path | None = None
     runs_dir: Path = Path("runs")
-    wandb: WandbMode = "off"
-    scan: ScanName = "auto"
-    checkpoint_every: CheckpointEvery = None
     dry_run: bool = False

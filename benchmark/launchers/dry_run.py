@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 
 
-def steps_of(job: Job, module: SequenceDataModule) -> int:
-    """Return the optimiser steps of a run."""
+def steps_of(job: Job, module: SequenceDataModule, train_size: int | None = None) -> int:
+    """Return the optimiser steps of a run, on as many training sequences as there are unless a number is given."""
     recipe = job.point(job.members[0]).recipe
     if recipe.max_steps is not None:
         return recipe.max_steps
-    return (recipe.max_epochs or 1) * module.steps_per_epoch()
+    epoch = module.steps_per_epoch() if train_size is None else -(-train_size // module.batch_size)
+    return (recipe.max_epochs or 1) * epoch
 
 
 class KnownSizes:
@@ -56,10 +57,8 @@ class KnownSizes:
 
     def steps_of(self, job: Job, module: SequenceDataModule) -> int:
         """Return the optimiser steps of a run."""
-        sizes, recipe = self.of(module), job.point(job.members[0]).recipe
-        if recipe.max_steps is None and (type(module), module.task.name) in self.missing:
-            return (recipe.max_epochs or 1) * -(-sizes.train // module.batch_size)
-        return steps_of(job, module)
+        size = self.of(module).train
+        return steps_of(job, module, size if (type(module), module.task.name) in self.missing else None)
 
 
 def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule], sizes: KnownSizes) -> None:

@@ -8,16 +8,13 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.machine import granted_cores
 from rnnbench.benchmark.launchers.pool import Call, Environment, run_in_processes
 from rnnbench.benchmark.launchers.worker import Outcome, train_job
 from rnnbench.benchmark.run.job import Job
-
-if TYPE_CHECKING:
-    from rnnbench.benchmark.run.train import TrainOptions
 
 Tick = Callable[[], None]
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -66,13 +65,7 @@ class SuiteBar:
         )
         self.update()
 
-    def __enter__(self) -> SuiteBar:
-        """Return the bar."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
 

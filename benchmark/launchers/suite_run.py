@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import sys
@@ -91,24 +92,16 @@ def _report(plan: Plan) -> None:
 def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], int] = largest_ensemble) -> Plan:
     """Return what is missing of the experiments and instances that the options choose.
 
-    Args:
-        suite: the suite.
-        options: what is chosen of it, and where records are.
-        largest: members of a run at most (``make_plan``).
-
     Raises:
         UserError: an ``--only`` pattern matches nothing.
     """
     chosen = []
     for pattern in options.only:
-        matching = [
-            e for e in suite.experiments if any(fnmatch.fnmatch(n, pattern) for n in (e.name, e.task, e.network))
-        ]
+        matching = [e for e in suite.experiments if fnmatch.filter((e.name, e.task, e.network), pattern)]
         if not matching:
             names = {name for e in suite.experiments for name in (e.name, e.task, e.network)}
-            raise UserError(
-                f"--only {pattern} matches nothing in suite {suite.name}: {nearest(pattern, sorted(names))}"
-            )
+            hint = nearest(pattern, sorted(names))
+            raise UserError(f"--only {pattern} matches nothing in suite {suite.name}: {hint}")
         chosen.extend(matching)
     experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
     instances = options.instances if options.instances is not None else tuple(range(suite.instances))
@@ -168,31 +161,22 @@ def _check_samples(job: Job, sizes: Sizes) -> None:
         samples, split = spec["settings"]["samples"], spec["settings"]["split"]
         size = getattr(sizes, split)
         if measure_class(spec["measure"]).uses_sequences and samples > size:
-            raise ValueError(
-                f"samples of {spec['measure']} must be at most {size}, all of split '{split}', got {samples}"
-            )
+            most = f"{size}, all of split '{split}'"
+            raise ValueError(f"samples of {spec['measure']} must be at most {most}, got {samples}")
 
 
 def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptions) -> int:
     from rnnbench.benchmark.launchers.local import run_jobs
     from rnnbench.benchmark.launchers.progress import SuiteBar
-    from rnnbench.benchmark.run.train import TrainOptions
 
     # A run of no steps, which only measures, is work too.
     steps = {job: max(1, steps_of(job, modules[job])) for job in plan.jobs}
     work = {job: float(steps[job] * modules[job].task.steps * len(job.members)) for job in plan.jobs}
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     order = sorted(plan.jobs, key=lambda job: -work[job])
-    train_options = TrainOptions(
-        options.data_dir,
-        options.devices,
-        wandb=options.wandb,
-        scan=options.scan,
-        checkpoint_every=options.checkpoint_every,
-    )
     kinds = {"refused"} if plan.problems else set()
-    with SuiteBar(work, steps) as bar:
-        for job, outcome in run_jobs(order, train_options, options.workers, bar.update):
+    with contextlib.closing(SuiteBar(work, steps)) as bar:
+        for job, outcome in run_jobs(order, options, options.workers, bar.update):
             bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
             kinds.add(outcome.kind)
     return next((code for kind, code in _EXIT_CODES.items() if kind in kinds), 0)

@@ -18,8 +18,8 @@ from rnnbench.benchmark.errors import UserError, message_of
 from rnnbench.benchmark.interruption import EXIT_CODE, SIGNALS, Noted
 
 if TYPE_CHECKING:
+    from rnnbench.benchmark.config.options import TrainOptions
     from rnnbench.benchmark.run.job import Job
-    from rnnbench.benchmark.run.train import TrainOptions
 
 #: What the launcher says beside tasks: that the current one is to be ended, and that there will be none.
 INTERRUPT, END = b"interrupt", b"end"

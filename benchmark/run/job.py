@@ -21,12 +21,7 @@ _EXPERIMENT = TypeAdapter(Experiment)
 
 @dataclass(frozen=True, order=True)
 class Member:
-    """One instance at one point of an experiment's grid: what becomes one record.
-
-    Attributes:
-        experiment_id: id of the point.
-        instance: number of the instance.
-    """
+    """One instance at one point of an experiment's grid, by its number and the point's id: what becomes one record."""
 
     experiment_id: str
     instance: int
@@ -82,9 +77,7 @@ class Job:
 
     def record_path(self, member: Member) -> Path:
         """Return where a member's record goes."""
-        e = self.experiment
-        cell = e.suite, e.budget, e.task, e.network
-        return record_path(self.runs_dir, cell, member.experiment_id, member.instance)
+        return record_path(self.runs_dir, self.experiment.place.values(), member.experiment_id, member.instance)
 
     def weights_path(self, member: Member) -> Path:
         """Return where the weights of a member at its best validation go."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import lightning as L
 from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
-from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.own_code import own_code
 from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memory, versions
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
@@ -50,7 +50,7 @@ def write_records(
         model: the ensemble, with its learning curve.
         data: gives the metrics and the fingerprint of the data.
         trainer: gives the steps done and the device.
-        facts: time.
+        facts: what was measured around the run.
         interrupted: whether training stopped before its end; the records then say so.
 
     Returns:
@@ -58,16 +58,15 @@ def write_records(
     """
     records = []
     for index, member in enumerate(job.members):
-        record = make_record(job, member, index, model, data, trainer, facts, interrupted)
+        record = make_record(job, index, model, data, trainer, facts, interrupted)
         records.append(record)
         if is_finished(job.record_path(member)):
             # Another run of overlapping instances was first; what is measured stays.
             continue
         if not interrupted and model.best_weights:
             weights = {name: stack[index].cpu() for name, stack in model.best_weights.items()}
-            AtomicCheckpointIO().save_checkpoint(
-                {"state_dict": weights, "config": record.config}, job.weights_path(member)
-            )
+            content = {"state_dict": weights, "config": record.config}
+            AtomicCheckpointIO().save_checkpoint(content, job.weights_path(member))
         arrays = measured_arrays(facts.measures, index)
         if arrays:
             # Before the record, which names them.
@@ -118,7 +117,6 @@ def is_finished(path: Path) -> bool:
 
 def make_record(
     job: Job,
-    member: Member,
     index: int,
     model: LitSequenceModel,
     data: SequenceDataModule,
@@ -127,18 +125,10 @@ def make_record(
     interrupted: bool,
 ) -> Record:
     """Return the record of one instance; ``index`` is its place on the instance axis."""
-    experiment, point = job.experiment, job.point(member)
+    experiment, member = job.experiment, job.members[index]
+    point = job.point(member)
     diverged_at = _diverged_at(model, index)
-    metrics = [
-        MetricInfo(
-            name=metric.name,
-            direction=metric.direction,
-            chance=metric.chance,
-            best=metric.best,
-            minimal_performance=metric.minimal_performance,
-        )
-        for metric in data.task.metrics
-    ]
+    metrics = [MetricInfo.model_validate(metric, from_attributes=True) for metric in data.task.metrics]
     curve = learning_curve(model, index)
     # A run of no steps has no training batches either.
     interval = point.recipe.validate_every or int(trainer.num_training_batches if trainer.global_step else 1)
@@ -146,13 +136,9 @@ def make_record(
     commit, dirty = code_version()
     return Record(
         schema_version=1,
-        experiment_id=member.experiment_id,
+        **experiment.place,
+        **asdict(member),
         family_id=experiment.family_id,
-        suite=experiment.suite,
-        budget=experiment.budget,  # type: ignore[arg-type]
-        task=experiment.task,
-        network=experiment.network,
-        instance=member.instance,
         config=portable(point.config),
         grid={path: list(values) for path, values in experiment.grid.items()},
         point=point.values,

@@ -7,7 +7,6 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
-from rnnbench.benchmark.config.options import CheckpointEvery, ScanName, WandbMode
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures.specs import build_measure
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import (
@@ -40,31 +39,6 @@ from rnnbench.lit_models.scan.policy import use_backend
 
 class BusyError(UserError):
     """Another process trains the same job."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How a job is trained: nothing that changes its result.
-
-    Attributes:
-        data_dir: folder of the real data sets, or None.
-        devices: devices that share each batch.
-        accelerator: Lightning's name of the kind of device.
-        device_index: which GPU a single-device run uses; None for the first.
-        wandb: whether Weights & Biases mirrors the records.
-        checkpoint_seconds: least time between two checkpoints inside an epoch.
-        scan: which backend scans recurrences; results differ by rounding errors.
-        checkpoint_every: steps of a segment, of which the backward pass keeps the first state alone; None keeps all.
-    """
-
-    data_dir: Path | None = None
-    devices: int = 1
-    accelerator: str = "auto"
-    device_index: int | None = None
-    wandb: WandbMode = "off"
-    checkpoint_seconds: float = 30.0
-    scan: ScanName = "auto"
-    checkpoint_every: CheckpointEvery = None
 
 
 def train(job: Job, options: TrainOptions) -> None:

@@ -19,11 +19,12 @@ from typing import Any
 import lightning as L
 import torch
 
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.lean_trainer import LeanTrainer
-from rnnbench.benchmark.run.train import TrainOptions, build, make_trainer, quiet_lightning
+from rnnbench.benchmark.run.train import build, make_trainer, quiet_lightning
 from rnnbench.benchmark.speed.cases import class_losses
 from rnnbench.benchmark.speed.contender import Contender, Measured, Report, Result
 from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase

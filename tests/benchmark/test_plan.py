@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
 from rnnbench.benchmark.run.checkpoint import read_checkpoint
 from rnnbench.benchmark.run.job import Job, Member, load_job
-from rnnbench.benchmark.run.train import TrainOptions, train
+from rnnbench.benchmark.run.train import train
 from rnnbench.leaderboard.record import read_record
 
 OPTIONS = TrainOptions(accelerator="cpu")

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 
 from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.measures import MEASURES
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Moments
@@ -16,7 +17,6 @@ from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.run import train as training
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member, load_job
-from rnnbench.benchmark.run.train import TrainOptions
 from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers import local
-from rnnbench.benchmark.run.train import TrainOptions
 from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.lit_models.ensemble import Ensemble

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import RunFacts, make_record
-from rnnbench.benchmark.run.train import TrainOptions, build, train
+from rnnbench.benchmark.run.train import build, train
 from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
@@ -67,7 +68,7 @@ def run(job: Job, precision: str) -> tuple[list[Record], LitSequenceModel]:
     data, model = build(job, None)
     used = fit(model, data, STEPS, EVERY, precision=precision)
     facts = RunFacts(TrainingClock(), datetime.now(timezone.utc), TakeMeasures({}))
-    records = [make_record(job, m, i, model, data, used, facts, False) for i, m in enumerate(job.members)]
+    records = [make_record(job, i, model, data, used, facts, False) for i in range(len(job.members))]
     return records, model
 
 

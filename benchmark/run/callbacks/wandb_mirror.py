@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -156,8 +157,8 @@ class WandbMirror(L.Callback):
             dir=self._folder.parent,
             id=run_id(self.job, member),
             name=f"{e.network}-{member.experiment_id}-{member.instance}",
-            group=f"{e.suite}/{e.budget}/{e.task}/{e.network}",
-            tags=[e.suite, e.budget, e.task, e.network],
+            group="/".join(e.place.values()),
+            tags=list(e.place.values()),
             config=run_config(self.job, member, model),
             mode="online" if self.mode == "online" else "offline",
             reinit="create_new",
@@ -219,13 +220,9 @@ def run_config(job: Job, member: Member, model: LitSequenceModel) -> dict[str, A
     e = job.experiment
     config = portable(job.point(member).config)
     return {
-        "suite": e.suite,
-        "budget": e.budget,
-        "task": e.task,
-        "network": e.network,
-        "experiment_id": member.experiment_id,
+        **e.place,
+        **asdict(member),
         "family_id": e.family_id,
-        "instance": member.instance,
         "task_class": config["task"]["class_path"],
         "task_args": config["task"]["init_args"],
         "recurrence": config["recurrence"]["class_path"],

@@ -10,6 +10,7 @@ import pytest
 
 from rnnbench.benchmark.config.construct import check_experiment
 from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
@@ -17,7 +18,7 @@ from rnnbench.benchmark.measures.base import Subject
 from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.measures.stability import Stability
 from rnnbench.benchmark.run.job import Job, Member
-from rnnbench.benchmark.run.train import TrainOptions, train
+from rnnbench.benchmark.run.train import train
 from rnnbench.datamodules.task import Batch
 from rnnbench.leaderboard.record import read_record
 from rnnbench.lit_models.contraction import contraction
