@@ -15,11 +15,7 @@ _BUDGETS: tuple[Budget, ...] = ("paper", "cpu", "smoke")
 
 @dataclass(frozen=True)
 class Column:
-    """A task under its ranked metric; cells that rank by different metrics never share a column.
-
-    Attributes:
-        cells: the cell of each network that has one.
-    """
+    """A task under its ranked metric, with its cells by network; those that rank by another metric never share it."""
 
     task: str
     metric: MetricInfo

@@ -27,27 +27,27 @@ class FileError(ValueError):
         super().__init__(f"{printable(str(path))}: {self.reason}")
 
 
-def read_file(path: Path, largest: int, refusal: type[FileError] = FileError) -> bytes:
+def read_file(path: Path, largest: int) -> bytes:
     """Read a file whole, if it is a regular one of at most ``largest`` bytes; a FIFO would never end.
 
     Raises:
         FileNotFoundError: there is none.
-        FileError: it is of another kind, too large, or cannot be read; raised as ``refusal``.
+        FileError: it is of another kind, too large, or cannot be read.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise refusal(path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'special')}, not a file with content")
+            raise FileError(path, f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'special')}, not a file with content")
         with path.open("rb") as file:
             # What the kernel makes up states no size.
             content = b"" if status.st_size > largest else file.read(largest + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise refusal(path, f"cannot be read: {error.strerror}") from error
+        raise FileError(path, f"cannot be read: {error.strerror}") from error
     size = max(status.st_size, len(content))
     if size > largest:
-        raise refusal(path, f"must be at most {largest >> 20} MiB, got {size} bytes")
+        raise FileError(path, f"must be at most {largest >> 20} MiB, got {size} bytes")
     return content
 
 

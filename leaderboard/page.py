@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +47,7 @@ _HOW_DRAWN = (
 
 @dataclass
 class LeaderboardReport(Report):
-    """What ``write_leaderboard`` did.
-
-    Attributes:
-        page: the file it wrote.
-        records: records that were read.
-        tables: tables on the page.
-        figures: figures written.
-    """
+    """The page that ``write_leaderboard`` wrote, and how many records it read, and tables and figures it made."""
 
     page: Path
     records: int
@@ -65,10 +58,6 @@ class LeaderboardReport(Report):
 def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     """Write ``LEADERBOARD.md`` and the figures in ``figures/`` and ``figures/dynamics/``; remove outdated ones of ours.
 
-    Args:
-        records_root: folder of records; read only.
-        output: folder to write into.
-
     Raises:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
@@ -76,21 +65,20 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     cells, unplaced = select_cells(records)
     side_files = SideFiles(records_root)
     sections: list[str] = []
-    # By folder and name.
-    figures: dict[str, dict[str, bytes]] = {FIGURES: {}, DYNAMICS: {}}
-    taken: dict[str, set[str]] = {FIGURES: set(), DYNAMICS: set()}
+    # By path below the output.
+    figures: dict[str, bytes] = {}
+    taken: set[str] = set()
     count = 0
     for board in boards(cells):
         learned = trained(board)
-        columns = learned.columns if learned else ()
         # Of the whole board, whose rows give the colours.
         curves = {
-            new_name(taken[FIGURES], board.suite, board.budget, column.task): learning_curves(board, column)
-            for column in columns
+            f"{FIGURES}/{new_name(taken, board.suite, board.budget, column.task)}": learning_curves(board, column)
+            for column in (learned.columns if learned else ())
         }
-        drawn = dynamics_figures(board, side_files, taken[DYNAMICS])
-        figures[FIGURES] |= curves
-        figures[DYNAMICS] |= {figure.name: figure.image for figure in drawn}
+        drawn = dynamics_figures(board, side_files, taken)
+        figures |= curves
+        figures |= {f"{DYNAMICS}/{figure.name}": figure.image for figure in drawn}
         text, made = _section(board, learned, list(curves), drawn)
         sections.append(text)
         count += made
@@ -99,14 +87,15 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     page = "\n".join([_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *_not_placed(problems)])
 
     # Figures first, outdated ones last, so that the page never links to one that is missing.
-    for folder, images in figures.items():
-        for name, image in images.items():
-            write_atomically(output / folder / name, image)
+    for name, image in figures.items():
+        write_atomically(output / name, image)
     write_atomically(output / PAGE, page.encode())
-    for folder, images in figures.items():
-        _remove_outdated(output / folder, keep=images.keys())
-    drawings = sum(len(images) for images in figures.values())
-    return LeaderboardReport(output / PAGE, len(records), count, drawings, problems=problems)
+    kept = {name.casefold() for name in figures}
+    for folder in (FIGURES, DYNAMICS):
+        for path in (output / folder).glob("*.svg"):
+            if f"{folder}/{path.name.casefold()}" not in kept and _is_ours(path):
+                path.unlink()
+    return LeaderboardReport(output / PAGE, len(records), count, len(figures), problems=problems)
 
 
 def _section(
@@ -128,7 +117,7 @@ def _section(
         caption = "Validation value of the ranked metric: mean and range over finished instances."
         parts += ["### Learning curves", "", caption, ""]
         for name, column in zip(curve_files, learned.columns, strict=True):
-            parts += [f"![Learning curves of {escape(column.task)}]({FIGURES}/{name})", ""]
+            parts += [f"![Learning curves of {escape(column.task)}]({name})", ""]
     return "\n".join([*parts, *_figures_of_dynamics(dynamics_files)]), len(made)
 
 
@@ -152,13 +141,6 @@ def _not_placed(problems: Sequence[Problem]) -> list[str]:
     paths = [printable(problem.path.as_posix()).replace("`", "'") for problem in problems]
     lines = [f"- `{path}`: {escape(problem.reason)}" for path, problem in zip(paths, problems, strict=True)]
     return ["## Not placed", "", *lines, ""]
-
-
-def _remove_outdated(folder: Path, keep: Collection[str]) -> None:
-    kept = {name.casefold() for name in keep}
-    for path in folder.glob("*.svg"):
-        if path.name.casefold() not in kept and _is_ours(path):
-            path.unlink()
 
 
 def _is_ours(path: Path) -> bool:

@@ -25,10 +25,6 @@ _PROVENANCE = frozenset(
 )
 
 
-class RecordError(FileError):
-    """A file is not a record that can be read."""
-
-
 class Summary(NamedTuple):
     """The fields of a record that follow from its curve; ``Record(..., **summary._asdict())``."""
 
@@ -108,11 +104,7 @@ def comparable(record: Record) -> dict[str, Any]:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record atomically; the same record gives the same bytes.
-
-    Raises:
-        OSError: the disk is full or the folder unwritable; an older file at ``path`` is untouched.
-    """
+    """Write a record by `write_atomically`; the same record gives the same bytes."""
     text = json.dumps(record.model_dump(), sort_keys=True, indent=1, allow_nan=False)
     write_atomically(path, f"{text}\n".encode())
 
@@ -121,39 +113,39 @@ def read_record(path: Path) -> Record:
     """Read a record of any schema version.
 
     Raises:
-        RecordError: the file is no record, damaged, too large, of a newer program, or cannot be read.
+        FileError: the file is no record, damaged, too large, of a newer program, or cannot be read.
         FileNotFoundError: there is none.
     """
     data = _parse(path)
     version = data.get("schema_version") if isinstance(data, dict) else None
     # bool is an int to Python, so ``True`` would pass for version 1.
     if type(version) is not int:
-        raise RecordError(path, "is not a record: it has no schema_version")
+        raise FileError(path, "is not a record: it has no schema_version")
     if version not in _READERS:
         known = f"schema_version must be from 1 to {max(_READERS)}, got {version}"
-        raise RecordError(path, f"{known}: update to read what a newer rnnbench wrote" if version > 1 else known)
+        raise FileError(path, f"{known}: update to read what a newer rnnbench wrote" if version > 1 else known)
     try:
         return _READERS[version](data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RecordError(path, f"{where or 'record'}: {first['msg']}{more}") from error
+        raise FileError(path, f"{where or 'record'}: {first['msg']}{more}") from error
 
 
 def _parse(path: Path) -> Any:
-    content = read_file(path, LARGEST_RECORD, RecordError)
+    content = read_file(path, LARGEST_RECORD)
     try:
         text = content.decode()
         return json.loads(text, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise RecordError(path, "is not text in UTF-8") from error
+        raise FileError(path, "is not text in UTF-8") from error
     except json.JSONDecodeError as error:
         ends_early = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         what = "is cut short" if ends_early else "is not JSON"
-        raise RecordError(path, f"{what} (line {error.lineno}, column {error.colno}: {error.msg})") from error
+        raise FileError(path, f"{what} (line {error.lineno}, column {error.colno}: {error.msg})") from error
     except (ValueError, RecursionError) as error:
-        raise RecordError(path, f"is not JSON that can be read: {error}") from error
+        raise FileError(path, f"is not JSON that can be read: {error}") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -23,10 +23,6 @@ Arrays = dict[str, "NDArray[Any]"]
 LARGEST_SIDE_FILE = 256 * 2**20
 
 
-class SideFileError(FileError):
-    """A file of arrays cannot be read."""
-
-
 def side_path(record: Path) -> Path:
     """Return where the arrays of a record lie, given where the record lies."""
     return record.with_suffix(".npz")
@@ -38,11 +34,7 @@ def array_name(measure: str, moment: str, array: str) -> str:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays atomically; the same arrays give the same bytes.
-
-    Raises:
-        OSError: the disk is full or the folder unwritable; an older file is untouched.
-    """
+    """Write arrays by `write_atomically`; the same arrays give the same bytes."""
     import numpy as np
 
     content = io.BytesIO()
@@ -60,15 +52,15 @@ def read_arrays(path: Path) -> Arrays:
     """Read the arrays of a file.
 
     Raises:
-        SideFileError: the file is damaged, too large, or cannot be read.
+        FileError: the file is damaged, too large, or cannot be read.
         FileNotFoundError: there is none.
     """
     import numpy as np
 
-    content = read_file(path, LARGEST_SIDE_FILE, SideFileError)
+    content = read_file(path, LARGEST_SIDE_FILE)
     if not content.startswith(b"PK"):
         # Numpy would take it for a pickle, and advise to load it unsafely.
-        raise SideFileError(path, "is damaged or no file of arrays (it does not begin as one)")
+        raise FileError(path, "is damaged or no file of arrays (it does not begin as one)")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             size = sum(entry.file_size for entry in file.zip.infolist())
@@ -77,4 +69,4 @@ def read_arrays(path: Path) -> Arrays:
             return {name: file[name] for name in file.files}
     # What zipfile and numpy raise of damaged content is not a closed list; of memory, a header may claim any amount.
     except Exception as error:
-        raise SideFileError(path, f"is damaged or no file of arrays ({error})") from error
+        raise FileError(path, f"is damaged or no file of arrays ({error})") from error

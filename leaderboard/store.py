@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnbench.leaderboard.record import RecordError, read_record
+from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.side_file import Arrays, SideFileError, read_arrays, side_path
+from rnnbench.leaderboard.side_file import Arrays, read_arrays, side_path
 from rnnbench.leaderboard.text import printable
 
 # Records lie four folders deep.
@@ -98,16 +99,16 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
         place = path.relative_to(root)
         try:
             if reason:
-                raise RecordError(path, reason)
+                raise FileError(path, reason)
             record = read_record(path)
             expected = path_of(root, record)
             if path != expected:
-                raise RecordError(path, f"does not lie where it belongs, at {expected.relative_to(root).as_posix()}")
+                raise FileError(path, f"does not lie where it belongs, at {expected.relative_to(root).as_posix()}")
             twin = folded.setdefault(place.as_posix().casefold(), place)
             if twin != place:
-                raise RecordError(path, f"differs from {twin.as_posix()} in capitals alone: rename one of them")
+                raise FileError(path, f"differs from {twin.as_posix()} in capitals alone: rename one of them")
             records.append(record)
-        except RecordError as error:
+        except FileError as error:
             problems.append(Problem(place, error.reason))
         except FileNotFoundError as error:
             problems.append(Problem(place, f"cannot be read: {error.strerror}"))
@@ -167,7 +168,7 @@ def read_side_arrays(path: Path, record: Record) -> tuple[Arrays, str]:
         arrays = read_arrays(file)
     except FileNotFoundError:
         return {}, f"the file of arrays beside it, {file.name}, is missing"
-    except SideFileError as error:
+    except FileError as error:
         return {}, f"{file.name} beside it {error.reason}"
     missing = sorted(named - arrays.keys())
     return ({}, f"{file.name} beside it lacks {', '.join(missing)}") if missing else (arrays, "")

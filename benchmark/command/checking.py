@@ -11,7 +11,8 @@ from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.config.specs import registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import UserError
-from rnnbench.leaderboard.record import RecordError, read_record
+from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
@@ -45,7 +46,7 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
     elif path.suffix == ".json":
         try:
             yield from _arrays_problem(path, read_record(path))
-        except RecordError as error:
+        except FileError as error:
             yield str(error)
         except FileNotFoundError:
             yield f"{path}: no such file"

@@ -17,8 +17,9 @@ from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.own_code import own_code
 from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memory, versions
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.metric import MetricInfo
-from rnnbench.leaderboard.record import RecordError, read_record, summarise, write_record
+from rnnbench.leaderboard.record import read_record, summarise, write_record
 from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Record
 from rnnbench.leaderboard.side_file import Arrays, array_name, side_path, write_arrays
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
@@ -111,7 +112,7 @@ def is_finished(path: Path) -> bool:
         return read_record(path).status != "interrupted"
     except FileNotFoundError:
         return False
-    except (RecordError, OSError):
+    except (FileError, OSError):
         return True
 
 

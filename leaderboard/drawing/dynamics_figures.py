@@ -62,15 +62,7 @@ _BESIDE_SCORES = {
 
 @dataclass(frozen=True)
 class DynamicsFigure:
-    """A figure that is drawn.
-
-    Attributes:
-        name: of its file.
-        task: what the networks learn.
-        caption: what it shows.
-        combined: whether it is the one that shows dynamics beside the scores.
-        image: SVG.
-    """
+    """An SVG image with the name of its file; ``combined`` if it shows dynamics beside the scores of the task."""
 
     name: str
     task: str
@@ -149,13 +141,7 @@ def _draw(board: Board, column: Column, title: str, panels: Mapping[str, Series]
 
 @dataclass
 class FiguresReport(Report):
-    """What ``write_figures`` did.
-
-    Attributes:
-        written: the files.
-        measured: whether any record holds measures at all.
-        failed: a line for each measure that failed.
-    """
+    """The files that ``write_figures`` wrote, whether any record holds measures, and a line for each that failed."""
 
     written: tuple[Path, ...]
     measured: bool
@@ -163,12 +149,7 @@ class FiguresReport(Report):
 
 
 def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()) -> FiguresReport:
-    """Write all figures of dynamics of a folder's records into a folder.
-
-    Args:
-        records_root: folder of records; read only.
-        output: folder to write into; what else is there stays.
-        suites: names of suites; empty for all.
+    """Write the figures of dynamics of a folder's records, of all suites or only of some, beside what a folder holds.
 
     Raises:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.

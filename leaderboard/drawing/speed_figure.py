@@ -25,13 +25,7 @@ _INCHES_PER_BAR, _INCHES_PER_PANEL = 0.21, 0.55
 
 @dataclass(frozen=True)
 class Bar:
-    """A ratio of times.
-
-    Attributes:
-        label: what was compared.
-        ratio: time of the contender over that of what it is compared with.
-        target: the most that it should be.
-    """
+    """The time of a contender over that of what it is compared with, and the most that this should be."""
 
     label: str
     ratio: float

@@ -50,16 +50,16 @@ def scores(board: Board, notes: Notes) -> Table:
 
 def protocol(board: Board) -> Table:
     """Best test value over training: the papers' protocol, which selects on the test split."""
-
-    def text(column: Column, cell: Cell) -> str:
-        return LINE.join(_values(cell, lambda record: record.best_test.get(column.metric.name), column.metric))
-
     return Table(
         "The papers' protocol",
         "Best test value over training, chosen on the test split itself and so optimistic: mean ± standard deviation "
         "(instances).",
         ["network", *map(_heading, board.columns)],
-        _rows(board, board.columns, text),
+        _rows(
+            board,
+            board.columns,
+            lambda c, cell: LINE.join(_values(cell, lambda record: record.best_test.get(c.metric.name), c.metric)),
+        ),
     )
 
 

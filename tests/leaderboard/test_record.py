@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rnnbench.leaderboard.record import RecordError, comparable, read_record, summarise, write_record
+from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.record import comparable, read_record, summarise, write_record
 from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, make_record, metrics_of
 
@@ -174,7 +175,7 @@ def test_a_curve_point_takes_no_text_for_a_number():
 def test_what_is_no_record_is_named_with_its_file(tmp_path, content, reason):
     path = tmp_path / "odd.json"
     path.write_bytes(content)
-    with pytest.raises(RecordError, match=reason) as caught:
+    with pytest.raises(FileError, match=reason) as caught:
         read_record(path)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
@@ -186,7 +187,7 @@ def test_a_bad_field_is_named(tmp_path):
     data = json.loads(path.read_text())
     data["curve"][1]["val"]["accuracy"] = "high"
     path.write_text(json.dumps(data))
-    with pytest.raises(RecordError, match=r"curve\.1\.val\.accuracy"):
+    with pytest.raises(FileError, match=r"curve\.1\.val\.accuracy"):
         read_record(path)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from rnnbench.leaderboard.side_file import SideFileError, array_name, read_arrays, side_path, write_arrays
+from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.side_file import array_name, read_arrays, side_path, write_arrays
 
 
 def test_what_is_written_is_read_back_with_infinities(tmp_path):
@@ -31,7 +32,7 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     path = tmp_path / "cut.npz"
     write_arrays(path, {"a": np.arange(100.0)})
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(SideFileError, match=r"cut\.npz: is damaged"):
+    with pytest.raises(FileError, match=r"cut\.npz: is damaged"):
         read_arrays(path)
 
 
@@ -41,5 +42,5 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(SideFileError, match=r"flipped\.npz: is damaged"):
+    with pytest.raises(FileError, match=r"flipped\.npz: is damaged"):
         read_arrays(path)
