@@ -49,7 +49,6 @@ class Adding(SyntheticDataModule):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(2, length=length)
         check_choice("loss", loss, ("rmse", "mse"))

@@ -52,7 +52,6 @@ class CopyMemory(SyntheticDataModule):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(1, delay=delay)
         self.delay = delay
@@ -111,7 +110,6 @@ class DelayedCopy(SignalDataModule):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(0, delay=delay)
         check_at_least(1, width=width, length=length)

@@ -49,7 +49,6 @@ class SequentialDigits(SequenceDataModule):
     """
 
     def __init__(self, batch_size: int = 128, eval_batch_size: int = 500, seed: int = 0) -> None:
-        """Store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
 
     @property
@@ -75,7 +74,6 @@ class _ImageSequences(SequenceDataModule):
     image_shape: ClassVar[tuple[int, ...]]
 
     def __init__(self, data_dir: str | None, val_size: int, batch_size: int, eval_batch_size: int, seed: int) -> None:
-        """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, val_size=val_size)
         self.data_dir = data_dir
@@ -151,7 +149,6 @@ class SequentialMNIST(_ImageSequences):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(data_dir, val_size, batch_size, eval_batch_size, seed)
         check_choice("permutation", permutation, (None, *PERMUTATIONS))
         self.permutation = permutation
@@ -199,7 +196,6 @@ class SequentialCIFAR10(_ImageSequences):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(data_dir, val_size, batch_size, eval_batch_size, seed)
         check_flags(color=color)
         self.color = color

@@ -47,7 +47,6 @@ class _LanguageModelling(SequenceDataModule):
         eval_batch_size: int,
         seed: int,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, bptt=bptt, eval_streams=eval_streams)
         check_embedding(embedding_size, vocabulary_size, text.entries)
@@ -183,7 +182,6 @@ class WikiText2(_LanguageModelling):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         check_choice("level", level, self.levels)
         text = self.levels[level]
         super().__init__(
@@ -224,7 +222,6 @@ class Shakespeare(_LanguageModelling):
         eval_batch_size: int = 2000,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         text = _Text("Shakespeare", "characters", 66, (1_003_788, 55_756, 55_850))
         super().__init__(
             text, bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed

@@ -55,7 +55,6 @@ class LinearSystem(SignalDataModule):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(1, order=order, width=width, length=length)
         check_number("spectral_radius", spectral_radius, above=0)

@@ -48,7 +48,6 @@ class SequenceLoader:
     def __init__(
         self, source: SequenceSource, batch_size: int, order_seed: int | None, rank: int = 0, world_size: int = 1
     ) -> None:
-        """Set up the loader at the first batch of epoch 0."""
         self.source = source
         self.batch_size = batch_size
         self.order_seed = order_seed

@@ -68,7 +68,6 @@ class Music(SequenceDataModule):
         eval_batch_size: int = 32,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_choice("collection", collection, COLLECTIONS)
         if max_frames is not None:

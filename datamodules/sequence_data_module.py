@@ -49,7 +49,6 @@ class SequenceDataModule(L.LightningDataModule):
     fixed_splits: ClassVar[bool] = False
 
     def __init__(self, batch_size: int = 128, eval_batch_size: int = 500, seed: int = 0) -> None:
-        """Store the loading settings."""
         super().__init__()
         check_at_least(1, batch_size=batch_size, eval_batch_size=eval_batch_size)
         check_at_least(0, seed=seed)

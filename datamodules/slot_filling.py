@@ -88,7 +88,6 @@ class ATIS(SequenceDataModule):
         eval_batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, max_length=max_length)
         check_embedding(embedding_size, vocabulary_size, WORDS)

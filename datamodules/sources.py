@@ -23,7 +23,6 @@ class FixedSource:
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, scale: float = 1.0) -> None:
-        """Hold the tensors."""
         self.inputs = inputs
         self.targets = targets
         self.scale = scale
@@ -52,7 +51,6 @@ class RaggedSource:
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, lengths: Tensor) -> None:
-        """Hold the tensors."""
         self.inputs = inputs
         self.targets = targets
         self.lengths = lengths
@@ -94,7 +92,6 @@ class FreshSource:
     def __init__(
         self, sample: Callable[[int, torch.Generator], tuple[Tensor, Tensor]], size: int, axis: tuple[str | int, ...]
     ) -> None:
-        """Store what to draw."""
         self.sample = sample
         self.size = size
         self.axis = axis

@@ -66,7 +66,6 @@ class StateTracking(SignalDataModule):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_choice("kind", kind, KINDS)
         check_at_least(2 if kind == "parity" else 1, length=length)

@@ -48,7 +48,6 @@ class SyntheticDataModule(SequenceDataModule):
         eval_batch_size: int = 500,
         seed: int = 0,
     ) -> None:
-        """Check and store the settings."""
         super().__init__(batch_size, eval_batch_size, seed)
         check_at_least(1, train_size=train_size, val_size=val_size, test_size=test_size)
         check_flags(fresh=fresh)

@@ -24,7 +24,6 @@ class TokenSource:
     """
 
     def __init__(self, tokens: Tensor, steps: int) -> None:
-        """Hold the tokens."""
         self.tokens = tokens
         self.steps = min(steps, len(tokens) - 1)
 
@@ -64,7 +63,6 @@ class StreamLoader(SequenceLoader):
     def __init__(
         self, source: TokenSource, streams: int, steps: int, whole: bool, rank: int = 0, world_size: int = 1
     ) -> None:
-        """Cut the streams."""
         super().__init__(source, streams, None, rank, world_size)
         self.steps = steps
         targets = len(source.tokens) - 1
