@@ -73,9 +73,8 @@ def _whole(data: SequenceDataModule, split: str) -> Batch:
 def batches_fit_the_task(case: TaskCase) -> None:
     """Batches of all three splits have the shapes and types that the task states."""
     data = case.build()
-    expect(
-        set(data._sources) == set(_SPLITS), f"the splits must be train, val and test, got {', '.join(data._sources)}"
-    )
+    given = ", ".join(data._sources)
+    expect(set(data._sources) == set(_SPLITS), f"the splits must be train, val and test, got {given}")
     loaders = (data.train_dataloader(), *data.val_dataloader(), data.test_dataloader())
     for split, loader in zip((*_SPLITS, "test"), loaders, strict=True):
         batches = list(loader)
@@ -128,10 +127,8 @@ def task_is_consistent(case: TaskCase) -> None:
     if task.tokens is not None:
         size = task.tokens.input_size
         expect(task.input_size == size, f"input_size must be that of the tokens, {size}, got {task.input_size}")
-    labels = len(task.labels)
-    expect(
-        labels in (0, task.output_size), f"there must be as many labels as outputs, {task.output_size}, got {labels}"
-    )
+    labels, outputs = len(task.labels), task.output_size
+    expect(labels in (0, outputs), f"there must be as many labels as outputs, {outputs}, got {labels}")
     for scored in (task.loss_steps, *(metric.steps for metric in task.metrics)):
         fits = scored is None or (task.readout == "every" and 0 <= scored[0] < scored[1] <= task.steps)
         expect(fits, f"scored steps must lie within 0 to {task.steps} and be of a readout at every step, got {scored}")
@@ -148,9 +145,8 @@ def _check_metric(metric: Metric, task: Task) -> None:
     expect(math.isfinite(low) and math.isfinite(high) and low < high, f"chance and best of {name} must differ")
     direction = "max" if metric.best > metric.chance else "min"
     expect(metric.direction == direction, f"direction of {name} must be {direction}, as chance is {metric.chance}")
-    expect(
-        threshold is None or low < threshold < high, f"minimal_performance of {name} must lie between chance and best"
-    )
+    between = threshold is None or low < threshold < high
+    expect(between, f"minimal_performance of {name} must lie between chance and best")
     expect(name != "normalized_mse" or task.target_variance > 0, "target_variance must be positive for normalized_mse")
 
 
@@ -191,10 +187,9 @@ def chance_is_the_best_blind_score(case: TaskCase) -> None:
         tolerance = 5 * errors.std().item() / math.sqrt(len(errors)) + bias * chance
         found = errors.mean().item()
         expect(tolerance < 0.2 * chance, f"chance of {metric.name} needs more than {len(errors)} test sequences")
-        message = f"chance of {metric.name} is {metric.chance:.4g}, but the best blind prediction scores"
-        expect(
-            abs(found - chance) <= tolerance, f"{message} {math.sqrt(found) if metric.name == 'rmse' else found:.4g}"
-        )
+        scored = math.sqrt(found) if metric.name == "rmse" else found
+        message = f"chance of {metric.name} is {metric.chance:.4g}, but the best blind prediction scores {scored:.4g}"
+        expect(abs(found - chance) <= tolerance, message)
 
 
 def _blind_errors(metric: Metric, task: Task, targets: Tensor) -> tuple[Tensor, float]:

@@ -31,7 +31,6 @@ DECODING = 2
 ABANDONED = 24 * 3600.0
 """Seconds after which a half-written cache file is removed: the process that wrote it was killed."""
 
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 _Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -69,11 +68,7 @@ def load_images(
 
 
 def count_images(origin: Origin, split: str, data_dir: str | None, image_shape: tuple[int, ...]) -> int:
-    """Return the number of images of a split, without decoding them.
-
-    Raises:
-        DataMissingError: the data are not there.
-    """
+    """Return the number of images of a split, without decoding them; see ``load_images``."""
     try:
         return find_split(origin, split, data_dir).size
     except DataMissingError as error:
@@ -91,17 +86,13 @@ def _earlier_copy(
     logger.warning("%s. Using the copy %s", error, copies[-1])
     arrays = _read_cache(copies[-1], image_shape)
     if arrays is None:
-        raise DataMissingError(
-            f"{copies[-1]}, the only copy of {origin.hub} here, is damaged: delete it and go online"
-        ) from error
+        damaged = f"{copies[-1]}, the only copy of {origin.hub} here, is damaged"
+        raise DataMissingError(f"{damaged}: delete it and go online") from error
     return arrays
 
 
 def cache_folder() -> Path | None:
-    """Return the folder of decoded images: RNNBENCH_CACHE, else ``~/.cache/rnnbench``; None without a home directory.
-
-    An empty RNNBENCH_CACHE counts as none.
-    """
+    """Return the folder of decoded images, RNNBENCH_CACHE or ``~/.cache/rnnbench``; None without a home directory."""
     try:
         return expand_home(os.environ.get("RNNBENCH_CACHE") or "~/.cache/rnnbench")
     except RuntimeError:
@@ -123,7 +114,7 @@ def _read_cache(path: Path, image_shape: tuple[int, ...]) -> _Arrays | None:
             images, labels = file["images"], file["labels"]
     except FileNotFoundError:
         return None
-    except _UNREADABLE as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("The decoded images in %s cannot be read (%s); they are decoded again", path, error)
         return None
     whole = images.shape == (len(labels), *image_shape) and (images.dtype, labels.dtype) == (np.uint8, np.int64)

@@ -93,9 +93,8 @@ class _LanguageModelling(SequenceDataModule):
         sources: dict[str, SequenceSource] = {split: TokenSource(part, self.bptt) for split, part in tokens.items()}
         targets = len(tokens["train"]) - 1
         if self.batch_size > targets:
-            raise ValueError(
-                f"batch_size must be at most {targets}, the training split's targets, got {self.batch_size} streams"
-            )
+            limit = f"at most {targets}, the training split's targets"
+            raise ValueError(f"batch_size must be {limit}, got {self.batch_size} streams")
         self._chance = frequency_cross_entropy(tokens["train"][1:], tokens["test"][1:], self.task.output_size)
         return sources
 
@@ -240,9 +239,7 @@ def _read_tokens(splits: tuple[FoundSplit, ...], text: _Text, size: int | None) 
     for split, found in zip(SPLITS, splits, strict=True):
         texts[split] = text_tokens([row for (row,) in found.values()], text.unit)
         if len(texts[split]) < 2:
-            raise DataMissingError(
-                f"rows 0 to {found.size - 1} of {found.where} must hold 2 {text.unit} together, an input and its "
-                f"target, got {len(texts[split])}"
-            )
+            rule = f"must hold 2 {text.unit} together, an input and its target"
+            raise DataMissingError(f"rows 0 to {found.size - 1} of {found.where} {rule}, got {len(texts[split])}")
     vocabulary = read_vocabulary(texts["train"], size, text.entries, splits[0].where)
     return {split: token_numbers(tokens, vocabulary) for split, tokens in texts.items()}

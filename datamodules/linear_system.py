@@ -65,10 +65,8 @@ class LinearSystem(SignalDataModule):
         system = order * (2 * order + width + 1) + width * length**2
         self.check_sequences_fit(length * (width + 1), more=8 * system)
         if not all(matrix.isfinite().all() for matrix in self.system()):
-            raise ValueError(
-                f"spectral_radius must be smaller, got {spectral_radius}: over {length} steps its powers are beyond "
-                "double precision"
-            )
+            reason = f"over {length} steps its powers are beyond double precision"
+            raise ValueError(f"spectral_radius must be smaller, got {spectral_radius}: {reason}")
 
     @property
     def task(self) -> Task:

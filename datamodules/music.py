@@ -21,8 +21,7 @@ KEYS = 88
 LOWEST, HIGHEST = 21, 108
 """MIDI numbers of the piano's keys."""
 
-#: Of each collection: its task's name, the frames of its longest piece, the pieces of its splits and
-#: their mean frames.
+#: Of each collection: its task's name, the frames of its longest piece, the pieces of its splits and their mean frames.
 COLLECTIONS = {
     "jsb_chorales": ("JSB", 160, Sizes(229, 76, 77, 59.3)),
     "musedata": ("MuseData", 4273, Sizes(524, 135, 124, 466.9)),
@@ -126,10 +125,8 @@ def _read_pieces(splits: tuple[FoundSplit, ...], max_frames: int) -> dict[str, R
 
 def _check_piece(frames: list[Any], max_frames: int, where: str) -> None:
     if not 2 <= len(frames) <= max_frames:
-        raise DataMissingError(
-            f"{where} must be a piece of 2 frames, one to read and one to predict, to {max_frames} (max_frames), got "
-            f"{len(frames)}"
-        )
+        rule = f"must be a piece of 2 frames, one to read and one to predict, to {max_frames} (max_frames)"
+        raise DataMissingError(f"{where} {rule}, got {len(frames)}")
     for step, notes in enumerate(frames):
         if notes is None:
             raise DataMissingError(f"{where}, frame {step}, must be a list of notes, empty for silence, got None")

@@ -69,15 +69,11 @@ class Polynomial(SignalDataModule):
         check_at_least(0, delay=delay)
         self.unscored = delay + degree - 1 if kind == "product" else delay
         if self.unscored >= length:
-            raise ValueError(
-                f"length must be at least {self.unscored + 1}, the first step with a target for kind {kind!r}, degree "
-                f"{degree} and delay {delay}, got {length}"
-            )
+            first = f"the first step with a target for kind {kind!r}, degree {degree} and delay {delay}"
+            raise ValueError(f"length must be at least {self.unscored + 1}, {first}, got {length}")
         if kind == "monomial" and degree > LARGEST_MONOMIAL:
-            raise ValueError(
-                f"degree must be at most {LARGEST_MONOMIAL} for kind 'monomial', got {degree}: the variance of its "
-                "targets is beyond single precision"
-            )
+            reason = "the variance of its targets is beyond single precision"
+            raise ValueError(f"degree must be at most {LARGEST_MONOMIAL} for kind {kind!r}, got {degree}: {reason}")
         if degree > LARGEST_DEGREE:
             raise ValueError(f"degree must be at most {LARGEST_DEGREE}, got {degree}")
         self.kind = kind

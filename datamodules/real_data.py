@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -15,6 +16,7 @@ from rnnbench.datamodules.parquet_columns import ColumnKind, column_mistake
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 logger = logging.getLogger(__name__)
 
@@ -130,16 +132,16 @@ def data_folder(data_dir: str | None) -> Path | None:
         DataMissingError: the name is empty (an empty RNNBENCH_DATA counts as none), a file, or needs a home directory
             that does not exist.
     """
-    source = "RNNBENCH_DATA" if data_dir is None else "data_dir"
     name = (os.environ.get("RNNBENCH_DATA") or None) if data_dir is None else str(data_dir)
     if name is None:
         return None
+    rule = f"{'RNNBENCH_DATA' if data_dir is None else 'data_dir'} must name a folder, got"
     try:
         folder = expand_home(name)
     except RuntimeError as error:
-        raise DataMissingError(f"{source} must name a folder, got {name!r}: {error}") from error
+        raise DataMissingError(f"{rule} {name!r}: {error}") from error
     if not name or folder.is_file():
-        raise DataMissingError(f"{source} must name a folder, got {f'the file {name}' if name else 'an empty name'}")
+        raise DataMissingError(f"{rule} {f'the file {name}' if name else 'an empty name'}")
     return folder.absolute()
 
 
@@ -163,7 +165,6 @@ def _warn_once(message: str) -> None:
 
 def _in_folder(origin: Origin, split: str, folder: Path) -> FoundSplit:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     path = folder / origin.folder / f"{split}.parquet"
     layout = f"give data_dir or RNNBENCH_DATA a folder that holds {origin.files}"
@@ -171,26 +172,30 @@ def _in_folder(origin: Origin, split: str, folder: Path) -> FoundSplit:
         layout += f", or leave both out to download {origin.hub} from the Hugging Face Hub"
 
     def tables() -> Iterator[pa.Table]:
-        # From the opened file: Arrow and datasets take some characters of a path for more than themselves.
-        with path.open("rb") as file:
-            try:
-                for batch in pq.ParquetFile(file).iter_batches(1000, columns=list(origin.columns)):
-                    yield pa.Table.from_batches([batch])
-            except (OSError, pa.ArrowException) as error:
-                raise DataMissingError(f"{path} cannot be read as Parquet ({error}): {layout}") from error
+        with _opened(path, layout) as file:
+            for batch in file.iter_batches(1000, columns=list(origin.columns)):
+                yield pa.Table.from_batches([batch])
+
+    with _opened(path, layout) as file:
+        schema, rows, stat = file.schema_arrow, file.metadata.num_rows, path.stat()
+    _check_rows(origin, schema, rows, str(path))
+    identify = functools.partial(_content_hash, path, stat.st_size, stat.st_mtime_ns)
+    return FoundSplit(str(path), rows, tuple(origin.columns), tables, identify)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, layout: str) -> Iterator[pq.ParquetFile]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
         if not path.is_file():
             raise DataMissingError(f"{path} {'is not a file' if path.exists() else 'does not exist'}: {layout}")
-        stat = path.stat()
+        # Arrow and datasets take some characters of a path for more than themselves.
         with path.open("rb") as file:
-            footer = pq.ParquetFile(file)
-            schema, rows = footer.schema_arrow, footer.metadata.num_rows
+            yield pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as error:
         raise DataMissingError(f"{path} cannot be read as Parquet ({error}): {layout}") from error
-    _check_rows(origin, schema, rows, str(path))
-    identify = functools.partial(_content_hash, path, stat.st_size, stat.st_mtime_ns)
-    return FoundSplit(str(path), rows, tuple(origin.columns), tables, identify)
 
 
 @functools.lru_cache(maxsize=64)
@@ -237,8 +242,7 @@ def _on_hub(origin: Origin, split: str) -> FoundSplit:
 
 def _check_rows(origin: Origin, schema: pa.Schema, rows: int, where: str) -> None:
     for name, kind in origin.columns.items():
-        mistake = column_mistake(schema, name, kind)
-        if mistake:
+        if mistake := column_mistake(schema, name, kind):
             raise DataMissingError(f"{where}: {mistake}")
     if rows == 0:
         raise DataMissingError(f"{where} is empty")

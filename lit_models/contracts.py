@@ -94,15 +94,14 @@ def variants(cls: Callable[..., Any], given: Mapping[str, Any] | None = None) ->
         values: tuple[Any, ...] = ()
         if typing.get_origin(annotation) is typing.Literal:
             values = typing.get_args(annotation)
-        if isinstance(annotation, types.UnionType) and int in typing.get_args(annotation):
+        elif isinstance(annotation, types.UnionType) and int in typing.get_args(annotation):
             values = (3,)
-        if annotation is bool:
+        elif annotation is bool:
             values = (not default,)
-        if annotation == tuple[int, ...]:
+        elif annotation == tuple[int, ...]:
             values = ((3,),)
-        yield from (
-            (f"{name}={v}", {**required, name: v}) for v in values if v != default and name not in (given or {})
-        )
+        others = () if name in (given or {}) else (value for value in values if value != default)
+        yield from ((f"{name}={value}", {**required, name: value}) for value in others)
 
 
 def _close(found: Any, expected: Any, message: str, atol: float = 1e-12, rtol: float = 1e-10) -> None:
@@ -243,9 +242,8 @@ def instances_learn_apart(case: RecurrenceCase) -> None:
             for instance, target in zip(instances, targets, strict=True)
         ]
         stacked = tuple(torch.stack(each) for each in zip(*alone, strict=True))
-        _close(
-            together, stacked, "gradients of an instance of an ensemble (torch.vmap) and of the same one alone differ"
-        )
+        message = "gradients of an instance of an ensemble (torch.vmap) and of the same one alone differ"
+        _close(together, stacked, message)
 
 
 def jacobians_agree(case: RecurrenceCase) -> None:
