@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,7 +32,6 @@ TOLERANCE = {"64-true": 1e-8, "32-true": 1e-3}
 SIZES = {"train_size": 40, "val_size": 16, "test_size": 16, "eval_batch_size": 10}
 ADDING = {"class_path": "Adding", "init_args": {**SIZES, "length": 6}}
 COPY = {"class_path": "DelayedCopy", "init_args": {**SIZES, "delay": 2, "width": 2, "length": 5}}
-RECALL = {"class_path": "CopyMemory", "init_args": {**SIZES, "delay": 1}}
 CLIPPED = {"gradient_clip_norm": 0.1, "schedule": "cosine", "warmup_steps": 5}
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd", "momentum": 0.9},
@@ -121,29 +119,17 @@ def assert_only_the_last_diverged(records: list[Record]) -> None:
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_optimizers(optimizer: str, precision: str, tmp_path: Path) -> None:
-    assert_only_the_last_diverged(check(ADDING, LSTM, OPTIMIZERS[optimizer], precision, tmp_path))
+@pytest.mark.parametrize(
+    ("recurrence", "optimizer"),
+    [*((LSTM, name) for name in OPTIMIZERS), (WCRNN, "sgd clipped")],  # which has heterogeneous buffers
+    ids=[*OPTIMIZERS, "buffers"],
+)
+def test_optimizers(recurrence: Config, optimizer: str, precision: str, tmp_path: Path) -> None:
+    assert_only_the_last_diverged(check(ADDING, recurrence, OPTIMIZERS[optimizer], precision, tmp_path))
 
 
-@pytest.mark.parametrize("precision", TOLERANCE)
-def test_heterogeneous_buffers(precision: str, tmp_path: Path) -> None:
-    assert_only_the_last_diverged(check(ADDING, WCRNN, OPTIMIZERS["sgd clipped"], precision, tmp_path))
-
-
-def test_classification_at_every_step(tmp_path: Path) -> None:
-    records = check(RECALL, LSTM, OPTIMIZERS["adam clipped"], "64-true", tmp_path)
-    assert {metric.name for metric in records[0].metrics} == {"accuracy", "cross_entropy"}
-
-
-@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
-def test_every_recurrence(cls: type[Recurrence], arguments: dict[str, object], tmp_path: Path) -> None:
-    given = {name: as_spec(value) for name, value in arguments.items() if name != "input_size"}
-    spec = {"class_path": cls.__name__, "init_args": given}
-    assert_only_the_last_diverged(check(COPY, spec, OPTIMIZERS["adamw clipped"], "64-true", tmp_path))
-
-
-TEXTS = {
+TASKS = {
+    "classification at every step": {"class_path": "CopyMemory", "init_args": {**SIZES, "delay": 1}},
     "unequal lengths": {"class_path": "Music", "init_args": {"max_frames": 20, "eval_batch_size": 3}},
     "embedded tokens": {"class_path": "ATIS", "init_args": {"vocabulary_size": 20, "embedding_size": 3}},
     "carried state": {"class_path": "Shakespeare", "init_args": {"vocabulary_size": 20, "bptt": 5, "eval_streams": 2}},
@@ -154,16 +140,21 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("task", TEXTS.values(), ids=TEXTS)
-def test_sequences_of_real_data(task: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_tasks(task: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNBENCH_DATA", str(write_texts(tmp_path / "data")))
     assert_only_the_last_diverged(check(task, LSTM, OPTIMIZERS["adamw clipped"], "64-true", tmp_path))
 
 
-def as_spec(value: object) -> object:
-    if not isinstance(value, functools.partial):
-        return value
-    return {"class_path": value.func.__name__, "init_args": value.keywords}
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
+def test_every_recurrence(cls: type[Recurrence], arguments: dict[str, object], tmp_path: Path) -> None:
+    given = {
+        name: {"class_path": value.func.__name__, "init_args": value.keywords} if hasattr(value, "func") else value
+        for name, value in arguments.items()
+        if name != "input_size"
+    }
+    spec = {"class_path": cls.__name__, "init_args": given}
+    assert_only_the_last_diverged(check(COPY, spec, OPTIMIZERS["adamw clipped"], "64-true", tmp_path))
 
 
 def test_records_that_training_writes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.datamodules.small_images import write_sets
+from tests.datamodules.small_texts import write_texts
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +17,8 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def image_dir(tmp_path: Path) -> Path:
     return write_sets(tmp_path / "data")
+
+
+@pytest.fixture
+def text_dir(tmp_path: Path) -> Path:
+    return write_texts(tmp_path / "texts")

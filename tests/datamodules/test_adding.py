@@ -36,10 +36,3 @@ def test_task():
     assert (task.name, task.loss, task.readout, task.ranked.name) == ("ADD200", "mse", "last", "rmse")
     assert task.ranked.minimal_performance == 0.05
     assert Adding().task.loss == "rmse"
-
-
-def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="length must be at least 2, got 1"):
-        Adding(length=1)
-    with pytest.raises(ValueError, match="unknown loss 'rsme': did you mean 'rmse'"):
-        Adding(loss="rsme")

@@ -52,8 +52,3 @@ def test_delayed_copy_inputs_are_standard_normal():
     inputs = DelayedCopy(1, 2, 10).sample(10_000, named_generator("test"))[0].double().flatten()
     assert inputs.mean().abs() < 5 / math.sqrt(len(inputs))
     assert (inputs.square().mean() - 1).abs() < 5 * math.sqrt(2 / len(inputs))
-
-
-def test_a_delay_as_long_as_the_sequence_is_refused():
-    with pytest.raises(ValueError, match=r"delay must be less than length \(16\), .*, got 16"):
-        DelayedCopy(delay=16, length=16)

@@ -103,9 +103,7 @@ def test_names_tell_variants_apart():
     ]
 
 
-def test_bad_arguments_are_named(image_dir):
-    with pytest.raises(ValueError, match="unknown permutation 'bit-reversal': did you mean 'bit_reversal'"):
-        SequentialMNIST(permutation="bit-reversal")
+def test_a_validation_split_of_all_training_images_is_refused(image_dir):
     data = SequentialMNIST(data_dir=str(image_dir), val_size=TRAIN)
     for call in (data.check_available, data.setup):
         with pytest.raises(ValueError, match="val_size must be less than 40, the training images, got 40"):

@@ -7,25 +7,20 @@ import torch
 from rnnbench.datamodules import Music
 from rnnbench.datamodules.loader import bucket_by_length
 from rnnbench.datamodules.music import COLLECTIONS
-from tests.datamodules.small_texts import write_music, write_texts
+from tests.datamodules.small_texts import write_music
 
 PIECES = [[[21], [], [60, 108]], [[60], [60, 62], [60], [], [21]]]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return write_texts(tmp_path / "music")
-
-
-def load(folder, **settings):
-    data = Music(data_dir=str(folder), **{"batch_size": 2, **settings})
+def load(text_dir, **settings):
+    data = Music(data_dir=str(text_dir), **{"batch_size": 2, **settings})
     data.check_available()
     return data
 
 
-def test_frames_are_predicted_one_step_on(folder):
-    write_music(folder, "test", PIECES)
-    (batch,) = load(folder).test_dataloader()
+def test_frames_are_predicted_one_step_on(text_dir):
+    write_music(text_dir, "test", PIECES)
+    (batch,) = load(text_dir).test_dataloader()
     assert batch.lengths.tolist() == [2, 4]
     assert batch.inputs.shape == batch.targets.shape == (2, 4, 88)
     for row, piece in enumerate(PIECES):
@@ -36,10 +31,10 @@ def test_frames_are_predicted_one_step_on(folder):
     assert not batch.inputs[0, 2:].any()
 
 
-def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(folder):
-    write_music(folder, "train", [[[21], [21], [60]], [[60], []]])
-    write_music(folder, "test", [[[60], [21, 60]]])
-    data = load(folder)
+def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(text_dir):
+    write_music(text_dir, "train", [[[21], [21], [60]], [[60], []]])
+    write_music(text_dir, "test", [[[60], [21, 60]]])
+    data = load(text_dir)
     # Each key once in the three targets of training; 86 keys never, taken for half a time.
     sounding = -2 * math.log(1 / 3)
     assert data.task.ranked.chance == pytest.approx(sounding - 86 * math.log(1 - 0.5 / 3))
@@ -49,14 +44,10 @@ def test_chance_is_the_training_splits_frequencies_scored_on_the_test_split(fold
 def test_every_collection_has_a_name_and_a_longest_piece():
     assert len({Music(name).task.name for name in COLLECTIONS}) == 4
     assert Music(max_frames=9).task.steps == 8
-    with pytest.raises(ValueError, match="max_frames must be at least 2, got 1"):
-        Music(max_frames=1)
-    with pytest.raises(ValueError, match="unknown collection 'jsb': did you mean 'jsb_chorales'"):
-        Music("jsb")
 
 
-def test_training_is_bucketed_by_length_and_in_another_order_each_epoch(folder):
-    data = load(folder, batch_size=4)
+def test_training_is_bucketed_by_length_and_in_another_order_each_epoch(text_dir):
+    data = load(text_dir, batch_size=4)
     loader = data.train_dataloader()
     epochs = [list(loader), list(loader)]
     lengths = [[batch.lengths.tolist() for batch in epoch] for epoch in epochs]

@@ -86,19 +86,3 @@ def test_names_tell_settings_apart():
     settings = [("power", 2, 2, 24), ("power", 3, 2, 24), ("power", 2, 1, 24), ("power", 2, 2, 20), ("sine", 2, 2, 24)]
     names = {Polynomial(*values, width=width).task.name for values in settings for width in (1, 2)}
     assert len(names) == 10
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"kind": "hermite"}, "unknown kind 'hermite': known are 'power', 'product', 'monomial', 'sine'"),
-        ({"kind": "prodct"}, "did you mean 'product'"),
-        ({"degree": 1001}, "degree must be at most 1000, got 1001"),
-        ({"kind": "monomial", "degree": 29}, "degree must be at most 28 for kind 'monomial', got 29"),
-        ({"delay": 24}, "length must be at least 25, .* kind 'power', degree 2 and delay 24, got 24"),
-        ({"kind": "product", "degree": 25, "delay": 0}, "length must be at least 25, .*, got 24"),
-    ],
-)
-def test_bad_arguments_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Polynomial(**settings)

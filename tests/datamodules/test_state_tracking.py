@@ -92,20 +92,3 @@ def test_long_products_neither_underflow_nor_turn_nan():
     assert torch.equal(target.sign(), torch.tensor([-1.0, 1.0]).repeat(1000))
     inputs[0, 3] = 0.0
     assert StateTracking("product", 2000).target(inputs)[0, 3:].abs().max() == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"kind": "partiy"}, "unknown kind 'partiy': did you mean 'parity'"),
-        ({"length": 1}, "length must be at least 2, got 1"),
-        ({"width": 2}, "width must be 1 for kind 'parity', .*, got 2"),
-        ({"kind": "sum", "window": 2}, "window must be left out for kind 'sum', got 2"),
-        ({"kind": "temporal_product"}, r"window must be from 1 to 24 \(length\) for kind 'temporal_product', got None"),
-        ({"kind": "temporal_product", "window": 25}, "got 25"),
-        ({"kind": "temporal_product", "window": 0}, "got 0"),
-    ],
-)
-def test_bad_arguments_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        StateTracking(**settings)
