@@ -83,13 +83,11 @@ class _ImageSequences(SequenceDataModule):
     def sequences(self, images: Tensor) -> Tensor:
         """Return images [size, ...] uint8 as sequences of pixels [size, T, D] uint8."""
 
-    def split_size(self, split: str) -> int:
-        """Return the number of images of a split, without decoding them."""
-        if split == "test":
-            return count_images(self.origin, "test", self.data_dir, self.image_shape)
-        rows = count_images(self.origin, "train", self.data_dir, self.image_shape)
-        self._check_val_size(rows)
-        return self.val_size if split == "val" else rows - self.val_size
+    def split_sizes(self) -> Sizes:
+        """Return the numbers of images of the splits, without decoding them."""
+        train, test = (count_images(self.origin, s, self.data_dir, self.image_shape) for s in ("train", "test"))
+        self._check_val_size(train)
+        return Sizes(train - self.val_size, self.val_size, test, float(self.task.steps))
 
     @property
     def published_sizes(self) -> Sizes:

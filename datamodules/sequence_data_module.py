@@ -73,27 +73,19 @@ class SequenceDataModule(L.LightningDataModule):
             DataMissingError: they are not there; the message says how to get them.
             ValueError: a training batch is larger than the training split.
         """
-        self._check_batch(self.split_size("train"))
-        self.split_size("test")
-
-    def split_size(self, split: str) -> int:
-        """Return the number of sequences of ``train`` (in an epoch), ``val`` or ``test``, maybe without loading."""
-        self.setup()
-        return len(self._sources[split])
-
-    def steps_per_epoch(self) -> int:
-        """Return the number of training batches of an epoch, maybe without loading."""
-        return -(-self.split_size("train") // self.batch_size)
-
-    def mean_steps(self) -> float:
-        """Return the mean number of steps of a training sequence; of unequal ones that are not loaded, the largest."""
-        lengths = getattr(self._sources.get("train"), "lengths", None)
-        return float(self.task.steps if lengths is None else lengths.double().mean())
+        self._check_batch(self.split_sizes().train)
 
     def split_sizes(self) -> Sizes:
         """Return the sizes of the splits, maybe without loading them."""
-        train, val, test = (self.split_size(split) for split in ("train", "val", "test"))
-        return Sizes(train, val, test, self.mean_steps())
+        self.setup()
+        train, val, test = (self._sources[split] for split in ("train", "val", "test"))
+        lengths = getattr(train, "lengths", None)
+        steps = float(self.task.steps if lengths is None else lengths.double().mean())
+        return Sizes(len(train), len(val), len(test), steps)
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of training batches of an epoch, maybe without loading."""
+        return -(-self.split_sizes().train // self.batch_size)
 
     @property
     def published_sizes(self) -> Sizes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,19 +14,19 @@ BLOCK = 128
 """Sequences that are drawn together from one generator. Part of what the data are: changing it changes them all."""
 
 
+@dataclass(eq=False)
 class FixedSource:
     """Sequences held in memory, the same in every epoch.
 
-    Args:
+    Attributes:
         inputs: [size, T, D] float, or uint8, which are read as floats.
         targets: [size, ...].
         scale: what uint8 inputs are divided by when they are read (255 for pixels).
     """
 
-    def __init__(self, inputs: Tensor, targets: Tensor, scale: float = 1.0) -> None:
-        self.inputs = inputs
-        self.targets = targets
-        self.scale = scale
+    inputs: Tensor
+    targets: Tensor
+    scale: float = 1.0
 
     def __len__(self) -> int:
         """Return the number of sequences."""

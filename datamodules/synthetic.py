@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_flags, check_memory
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
-from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import BLOCK, FixedSource, FreshSource
 from rnnbench.datamodules.task import Metric, Task
 
@@ -72,9 +72,9 @@ class SyntheticDataModule(SequenceDataModule):
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw inputs [count, T, D] and their targets from a generator."""
 
-    def split_size(self, split: str) -> int:
-        """Return the number of sequences of a split."""
-        return self.sizes[split]
+    def split_sizes(self) -> Sizes:
+        """Return the sizes of the splits, without drawing them."""
+        return Sizes(self.sizes["train"], self.sizes["val"], self.sizes["test"], float(self.task.steps))
 
     def make_sources(self) -> dict[str, SequenceSource]:
         """Return the three splits, each with a random stream of its own."""
