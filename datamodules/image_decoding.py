@@ -29,10 +29,7 @@ def decode_image(encoded: bytes, image_shape: tuple[int, ...]) -> NDArray[np.uin
 
     Args:
         encoded: the file.
-        image_shape: (height, width) for gray, (height, width, 3) for colour.
-
-    Returns:
-        Pixels [*image_shape].
+        image_shape: of the pixels returned: (height, width) for gray, (height, width, 3) for colour.
 
     Raises:
         ImageRefusedError: the file is damaged, of another size, or what it shows is not defined: several frames,

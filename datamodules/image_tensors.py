@@ -43,15 +43,11 @@ def load_images(
     the Hub's revision, the columns, the shape and the version of the decoding. When the Hub cannot be reached, the
     newest copy that was made from it before is used, with a warning.
 
-    Args:
-        origin: the data set; its first column holds the images, its second the labels.
-        split: ``train`` or ``test``.
-        data_dir: see ``find_split``.
-        image_shape: (height, width) for gray images, (height, width, 3) for colour.
+    The first column of ``origin`` holds the images, its second the labels; for the rest see ``find_split`` and, for
+    ``image_shape``, ``decode_image``.
 
     Raises:
-        DataMissingError: the data are not there, or hold an image that ``decode_image`` refuses or a label outside 0
-            to 9.
+        DataMissingError: the data are not there, or hold an image that is refused or a label outside 0 to 9.
     """
     try:
         found = find_split(origin, split, data_dir)

@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 """Names of the files of data sets that come with all three splits."""
-
 HUB_TIMEOUT = 5.0
 """Seconds to wait for the Hub to answer at all. Asked once, before ``datasets`` would retry for half a minute."""
 
@@ -39,7 +38,7 @@ class Origin:
         folder: its folder under ``data_dir``, with one file ``<split>.parquet`` a split.
         hub: its name on the Hugging Face Hub; None where it is not there in this form.
         columns: what each needed column holds (``ColumnKind``).
-        rows: of each split the published number of rows, of which others are warned, or None where any will do.
+        rows: of each split the published number of rows (others are warned of), or None where any will do.
         hub_config: which configuration of the Hub's data set is meant.
     """
 
@@ -83,11 +82,7 @@ class FoundSplit:
         return hash(self.identify())
 
     def values(self) -> list[tuple[Any, ...]]:
-        """Return all rows as plain Python values, one entry a column.
-
-        Raises:
-            DataMissingError: the file is damaged, or a row holds nothing in a column; the message names the row.
-        """
+        """Return all rows as plain Python values, one entry a column; refuse a row that holds nothing in one."""
         rows: list[tuple[Any, ...]] = []
         for table in self.tables():
             rows += zip(*(table.column(name).to_pylist() for name in self.columns), strict=True)
@@ -126,11 +121,10 @@ def find_split(origin: Origin, split: str, data_dir: str | None) -> FoundSplit:
 
 
 def data_folder(data_dir: str | None) -> Path | None:
-    """Return the folder that ``data_dir``, else RNNBENCH_DATA, names; None if neither does.
+    """Return the folder that ``data_dir``, else RNNBENCH_DATA names unless it is empty; None if neither does.
 
     Raises:
-        DataMissingError: the name is empty (an empty RNNBENCH_DATA counts as none), a file, or needs a home directory
-            that does not exist.
+        DataMissingError: the name is empty, a file, or needs a home directory that does not exist.
     """
     name = (os.environ.get("RNNBENCH_DATA") or None) if data_dir is None else str(data_dir)
     if name is None:
@@ -147,9 +141,6 @@ def data_folder(data_dir: str | None) -> Path | None:
 
 def expand_home(name: str) -> Path:
     """Return a path whose leading ``~`` is the home directory, as in a shell, unless something has just this name.
-
-    Raises:
-        RuntimeError: there is no home directory.
 
     >>> expand_home("data/~1 [v2]::a*").as_posix()
     'data/~1 [v2]::a*'
@@ -225,9 +216,8 @@ def _on_hub(origin: Origin, split: str) -> FoundSplit:
         rows = datasets.load_dataset(origin.hub, *configuration, split=split, revision=revision)
     except Exception as error:  # the Hub's client raises another library's errors, a different one each major version
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DataMissingError(
-            f"{where} cannot be loaded ({reason}): connect to the network once, or {advice}"
-        ) from error
+        message = f"{where} cannot be loaded ({reason}): connect to the network once, or {advice}"
+        raise DataMissingError(message) from error
     _check_rows(origin, rows.features.arrow_schema, len(rows), where)
 
     def tables() -> Iterator[pa.Table]:

@@ -9,13 +9,9 @@ import torch
 
 
 def derive_seed(*axis: str | int) -> int:
-    """Return the seed of one named axis of randomness.
+    """Return the seed, in [0, 2**63), of one named axis of randomness: its name and its coordinates.
 
-    Args:
-        axis: the axis's name and its coordinates, for example ``("weights", 3)`` or ``("order", seed, epoch)``.
-
-    Returns:
-        A seed in [0, 2**63), the same on every machine and for every Python process.
+    It is the same on every machine and for every Python process.
 
     >>> derive_seed("weights", 3) == derive_seed("weights", 3)
     True

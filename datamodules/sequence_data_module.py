@@ -70,8 +70,7 @@ class SequenceDataModule(L.LightningDataModule):
         """Check cheaply, before any training, that the data are there and fill a batch.
 
         Raises:
-            DataMissingError: they are not there; the message says how to get them.
-            ValueError: a training batch is larger than the training split.
+            ValueError: they are not there (``DataMissingError``, which says how to get them) or are less than a batch.
         """
         self._check_batch(self.split_sizes().train)
 

@@ -134,12 +134,7 @@ class ATIS(SequenceDataModule):
 
 
 def constant_f1(targets: Tensor, label: int) -> float:
-    """Return the F1 of one ``B-`` tag given to every word, a slot of one word each; 0 for other tags.
-
-    Args:
-        targets: tags of all words, one sentence after the other [words].
-        label: the constant.
-    """
+    """Return the F1 of one ``B-`` tag given to all targets [words], a slot of one word each; 0 for other tags."""
     if not LABELS[label].startswith("B-"):
         return 0.0
     # The slots of this type that end after one word; the last word's sentence ends with it.

@@ -31,11 +31,8 @@ class FoundClass:
 def find_classes(folder: Path, package: str, base: str) -> dict[str, FoundClass]:
     """Return the public concrete classes in ``folder`` that derive from ``base``, directly or through each other.
 
-    Args:
-        folder: folder of the Python files; private files (``_name.py``) are passed over.
-        package: import path of the folder, for example ``lit_models.recurrences``.
-        base: name of the base class, which is itself left out. A class with an ``@abstractmethod`` of its own or
-            without a constructor of its own is not listed.
+    Private files (``_name.py``) are passed over, and so are ``base`` itself and classes with an ``@abstractmethod`` of
+    their own or without a constructor of their own. ``package`` is the import path of the folder.
 
     Returns:
         Found classes by name, sorted.

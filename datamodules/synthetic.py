@@ -60,9 +60,6 @@ class SyntheticDataModule(SequenceDataModule):
         Args:
             numbers: numbers of one sequence, its inputs and targets together.
             more: other bytes that the task holds.
-
-        Raises:
-            ValueError: it does not.
         """
         train, *fixed = self.sizes.values()
         held = sum(fixed) + (BLOCK if self.fresh else train)
