@@ -7,10 +7,11 @@ from typing import Any
 
 import lightning as L
 
+from rnnbench.benchmark.measures.base import Subject
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.datamodules.adding import Adding
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel, make_network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 ELMAN = functools.partial(ElmanRNN, hidden_size=4)
@@ -19,6 +20,14 @@ ELMAN = functools.partial(ElmanRNN, hidden_size=4)
 def adding(**settings: Any) -> Adding:
     sizes = {"length": 6, "train_size": 64, "val_size": 20, "test_size": 24, "batch_size": 8, "eval_batch_size": 9}
     return Adding(**{**sizes, **settings})
+
+
+def subject_of(recurrence: Any = ELMAN, samples: int = 8, **settings: Any) -> Subject:
+    """One instance, and sequences of the test split to measure it on."""
+    data = adding(**settings)
+    data.setup()
+    network = make_network(recurrence, data.task, 0)
+    return Subject(network, data.task, data.samples("test", samples), data.training_batches)
 
 
 def trainer(steps: int, validate_every: int, **options: Any) -> L.Trainer:

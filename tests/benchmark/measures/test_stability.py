@@ -14,29 +14,20 @@ from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.measures.base import Subject
 from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.measures.stability import Stability
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.train import train
-from rnnbench.datamodules.task import Batch
 from rnnbench.leaderboard.record import read_record
 from rnnbench.lit_models.contraction import contraction
-from rnnbench.lit_models.lit_sequence_model import make_network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
-from tests.lit_models.small_runs import adding
-
-
-def subject_of(recurrence) -> Subject:
-    data = adding()
-    network = make_network(functools.partial(recurrence, hidden_size=6), data.task, 0)
-    return Subject(network, data.task, Batch(*data.draw_split("test"), None), lambda: iter(()))
+from tests.lit_models.small_runs import subject_of
 
 
 @pytest.mark.parametrize("recurrence", [ElmanRNN, LSTM])
 def test_summary_holds_the_constants(recurrence) -> None:
-    subject = subject_of(recurrence)
+    subject = subject_of(functools.partial(recurrence, hidden_size=6))
     measured = Stability(input_bound=2.0).take(subject)
     expected = contraction(subject.network.recurrence, 2.0)
     assert measured.summary == {
@@ -51,7 +42,7 @@ def test_summary_holds_the_constants(recurrence) -> None:
 
 def test_a_recurrence_without_a_known_constant_is_refused() -> None:
     with pytest.raises(ValueError, match=r"recurrence must be an ElmanRNN or an LSTM, .* got GRU"):
-        Stability().take(subject_of(GRU))
+        Stability().take(subject_of(functools.partial(GRU, hidden_size=6)))
 
 
 def experiment_of(class_path: str, bound: float | None, **settings: float) -> Experiment:
