@@ -112,9 +112,8 @@ def truncation_error(
         raise ValueError(f"inputs must have the shape [T, B, D] without an empty axis, got {list(inputs.shape)}")
     name = type(recurrence).__name__
     norm = contraction_norm(recurrence) or "2"
-    inputs = inputs.to(dtype)
+    cell, inputs = converted_copy(recurrence, dtype), inputs.to(dtype)
     constants = contraction(recurrence, _bound_of(inputs, norm, input_bound))
-    cell = converted_copy(recurrence, dtype)
     head = nn.Identity() if readout is None else converted_copy(readout, dtype)
     total = len(inputs)
     first = total if steps == "last" else 1

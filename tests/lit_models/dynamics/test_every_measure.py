@@ -21,33 +21,63 @@ from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrences.gated import LSTM
 
 TASK = Adding(length=4).task
-MEASURES: dict[str, Callable[[Network, Batch, Tensor], Tensor]] = {
-    "gradient_flow": lambda network, batch, inputs: gradient_flow(network, TASK, batch).norm_2,
-    "hessian": lambda network, batch, inputs: hessian_spectrum(network, TASK, batch, count=3).eigenvalues,
-    "truncated_training": lambda network, batch, inputs: (
-        truncated_training(network, TASK, [batch, batch], [1, 4], learning_rate=0.1).distance
+#: Of a network, a batch, inputs [T, B, D], and how the numbers are computed.
+MEASURES: dict[str, Callable[..., Tensor]] = {
+    "gradient_flow": lambda network, batch, inputs, **given: gradient_flow(network, TASK, batch, **given).norm_2,
+    "hessian": lambda network, batch, inputs, **given: (
+        hessian_spectrum(network, TASK, batch, count=3, **given).eigenvalues
     ),
-    "lyapunov": lambda network, batch, inputs: lyapunov_spectrum(network.recurrence, inputs).exponents,
-    "some exponents": lambda network, batch, inputs: lyapunov_spectrum(network.recurrence, inputs, count=2).exponents,
-    "finite_time": lambda network, batch, inputs: finite_time_exponents(network.recurrence, inputs).running_means,
-    "memory": lambda network, batch, inputs: memory_capacity(network.recurrence, delays=3, steps=50).capacity,
-    "degree": lambda network, batch, inputs: polynomial_degree(network.recurrence, 3).degree,
-    "truncation": lambda network, batch, inputs: truncation_error(network.recurrence, inputs, [2]).state_error,
+    "truncated_training": lambda network, batch, inputs, **given: (
+        truncated_training(network, TASK, [batch, batch], [1, 3], learning_rate=0.1, **given).moved
+    ),
+    "lyapunov": lambda network, batch, inputs, **given: lyapunov_spectrum(network.recurrence, inputs, **given).mean,
+    "some exponents": lambda network, batch, inputs, **given: (
+        lyapunov_spectrum(network.recurrence, inputs, count=2, **given).exponents
+    ),
+    "finite_time": lambda network, batch, inputs, **given: (
+        finite_time_exponents(network.recurrence, inputs, **given).running_means
+    ),
+    "memory": lambda network, batch, inputs, **given: (
+        memory_capacity(network.recurrence, delays=3, steps=50, **given).capacity
+    ),
+    "degree": lambda network, batch, inputs, **given: polynomial_degree(network.recurrence, 3, **given).degree,
+    "truncation": lambda network, batch, inputs, **given: (
+        truncation_error(network.recurrence, inputs, [2], **given).state_error
+    ),
 }
+
+
+def make(dtype: torch.dtype) -> tuple[Network, Callable[[], Batch]]:
+    """A network of one frozen weight, and what gives the same batch each time."""
+    torch.manual_seed(0)
+    network = Network(LSTM(2, 3), 1, "last").to(dtype)
+    network.readout.bias.requires_grad_(False)
+
+    def batch() -> Batch:
+        generator = torch.Generator().manual_seed(0)
+        return Batch(torch.rand(5, 4, 2, generator=generator, dtype=dtype), torch.ones(5, 1, dtype=dtype), None)
+
+    return network, batch
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_single_precision_is_near_double_and_others_are_refused(name):
+    network, batch = make(torch.float32)
+    given = (network, batch(), batch().inputs.transpose(0, 1))
+    single = MEASURES[name](*given, dtype=torch.float32)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), MEASURES[name](*given), atol=1e-6, rtol=1e-4)
+    for other in (torch.float16, torch.int64):
+        with pytest.raises(ValueError, match=f"dtype must be torch.float32 or torch.float64, got {other}"):
+            MEASURES[name](*given, dtype=other)
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, contextlib.nullcontext])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", MEASURES)
 def test_the_same_in_every_mode_and_nothing_is_touched(name, dtype, mode):
-    network = Network(LSTM(2, 3), 1, "last").to(dtype)
-    network.readout.bias.requires_grad_(False)
+    network, batch = make(dtype)
     before, random_state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-
-    def batch() -> Batch:
-        generator = torch.Generator().manual_seed(0)
-        return Batch(torch.rand(5, 4, 2, generator=generator, dtype=dtype), torch.ones(5, 1, dtype=dtype), None)
-
     expected = MEASURES[name](network, batch(), batch().inputs.transpose(0, 1))
     with mode():
         given = batch()

@@ -35,27 +35,15 @@ def test_a_shift_register_remembers_exactly_its_units(units, gain, distribution)
     assert abs(measured.total.item() - units) < 1e-6
 
 
-def test_delay_zero_is_the_input_just_seen():
-    measured = memory_capacity(linear(torch.zeros(1, 1), torch.ones(1, 1)), delays=4, steps=500)
-    torch.testing.assert_close(measured.capacity, torch.tensor([1.0, 0, 0, 0], dtype=torch.float64))
-
-
-@pytest.mark.parametrize("units", [5, 10, 20])
-def test_a_controllable_linear_network_of_n_units_remembers_n_inputs(units):
+@pytest.mark.parametrize(("units", "rotation"), [(5, False), (10, False), (20, False), (50, True)])
+def test_a_controllable_linear_network_of_n_units_remembers_n_inputs(units, rotation):
     generator = torch.Generator().manual_seed(units)
     weight = torch.randn(units, units, generator=generator)
-    weight = 0.9 * weight / torch.linalg.eigvals(weight).abs().max()
+    largest = torch.linalg.eigvals(weight).abs().max()
+    weight = 0.95 * torch.linalg.qr(weight)[0] if rotation else 0.9 * weight / largest
     recurrence = linear(weight, torch.randn(units, 1, generator=generator))
-    measured = memory_capacity(recurrence, delays=4 * units + 60, steps=1000, sequences=50)
+    measured = memory_capacity(recurrence, delays=4 * units + 100, steps=1000, sequences=50)
     assert abs(measured.total.item() - units) < 0.02 * units
-
-
-def test_many_units_of_a_scaled_rotation_remember_as_many_inputs():
-    generator = torch.Generator().manual_seed(0)
-    orthogonal = torch.linalg.qr(torch.randn(50, 50, generator=generator))[0]
-    recurrence = linear(0.95 * orthogonal, torch.randn(50, 1, generator=generator))
-    measured = memory_capacity(recurrence, delays=300, steps=1000, sequences=30)
-    assert abs(measured.total.item() - 50) < 0.02 * 50
 
 
 def test_leaky_units_with_one_time_constant_are_one_unit():
@@ -104,12 +92,6 @@ def test_the_whole_state_of_a_linear_stack_is_read(layers):
     layer = functools.partial(ElmanRNN, hidden_size=1, time_activation="identity")
     measured = memory_capacity(StackedRNN(1, layer, layers), delays=60, steps=1000, sequences=20)
     assert measured.total.item() == pytest.approx(layers, abs=0.05)
-
-
-def test_float32_gives_the_same_within_its_precision():
-    measured = memory_capacity(register(6), delays=10, steps=500, dtype=torch.float32)
-    assert measured.capacity.dtype == torch.float32
-    assert measured.total.item() == pytest.approx(6, abs=1e-4)
 
 
 def test_small_directions_are_left_out_on_request():
@@ -164,7 +146,6 @@ class StackedGain(StackedRNN):
         ({"sequences": 0}, "sequences must be at least 1, got 0"),
         ({"delays": 200, "washout": 150}, "washout must be at least 199, got 150"),
         ({"regularisation": -0.1}, "regularisation must be None, or at least 0 and below 1, got -0.1"),
-        ({"dtype": torch.int64}, "dtype must be torch.float32 or torch.float64, got torch.int64"),
         ({"distribution": "gauss"}, "unknown distribution 'gauss'"),
         ({"steps": 11}, "steps × sequences must be at least 12 for a state of 5, got 11 × 1"),
     ],

@@ -92,14 +92,6 @@ def test_steps_that_overflow_early_do_not_hold_up_others():
     assert measured.degree[:6].tolist() == pytest.approx([1, 3, 7, 15, 31, 63], abs=0.01)
 
 
-def test_single_precision_reaches_smaller_degrees():
-    torch.manual_seed(0)
-    layer = functools.partial(SecondOrderRNN, hidden_size=3, time_activation="identity")
-    measured = polynomial_degree(layer(2), 3, dtype=torch.float32)
-    assert measured.degree.dtype == torch.float32
-    assert measured.degree.tolist() == pytest.approx([1, 2, 3], abs=0.01)
-
-
 @pytest.mark.parametrize(("cls", "arguments"), variants())
 def test_any_recurrence_is_measured(cls, arguments):
     torch.manual_seed(0)
@@ -113,5 +105,3 @@ def test_any_recurrence_is_measured(cls, arguments):
 def test_bad_arguments_are_named(length, samples, message):
     with pytest.raises(ValueError, match=message):
         polynomial_degree(ElmanRNN(1, 2), length, samples=samples)
-    with pytest.raises(ValueError, match=r"dtype must be torch.float32 or .*, got torch.int32"):
-        polynomial_degree(ElmanRNN(1, 2), 4, dtype=torch.int32)
