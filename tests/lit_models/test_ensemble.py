@@ -73,14 +73,6 @@ def test_a_single_network_goes_around_vmap(monkeypatch: pytest.MonkeyPatch, inpu
         Ensemble(networks(RECURRENCES["LSTM"], 2))(inputs)
 
 
-def test_a_gradient_reaches_its_own_instance_only(inputs: torch.Tensor) -> None:
-    ensemble = Ensemble(networks(RECURRENCES["LSTM"]))
-    ensemble(inputs)[1].square().sum().backward()
-    for parameter in ensemble.parameters():
-        assert not parameter.grad[[0, 2]].any()
-        assert parameter.grad[1].any()
-
-
 def test_a_network_that_overflows_leaves_the_others_alone(inputs: torch.Tensor) -> None:
     alone = networks(RECURRENCES["ElmanRNN"])
     with torch.no_grad():
@@ -130,13 +122,6 @@ def test_an_instance_is_a_network_of_its_own(factory: Factory, inputs: torch.Ten
         with torch.no_grad():
             next(copy.parameters()).zero_()
     close(ensemble(inputs)[0], alone[0](inputs))
-
-
-def test_a_state_dict_can_be_loaded_into_another_ensemble(inputs: torch.Tensor) -> None:
-    source, target = (Ensemble(networks(RECURRENCES["WCRNN"])) for _ in range(2))
-    assert not torch.equal(source(inputs), target(inputs))
-    target.load_state_dict(source.state_dict())
-    assert torch.equal(source(inputs), target(inputs))
 
 
 def tied_networks(count: int = 3) -> list[Network]:

@@ -17,9 +17,9 @@ from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
-from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.small_runs import ELMAN, adding, fit, trainer
+from tests.lit_models.stable_checks import same
 
 SMALL = {"train_size": 64, "val_size": 20, "test_size": 24, "batch_size": 8, "eval_batch_size": 9}
 LINEAR = functools.partial(ElmanRNN, hidden_size=3, time_activation="identity")
@@ -27,10 +27,6 @@ LINEAR = functools.partial(ElmanRNN, hidden_size=3, time_activation="identity")
 
 def make(data: SequenceDataModule, instances: Any = range(3), recurrence: Any = ELMAN, **settings: Any):
     return LitSequenceModel(recurrence, data.task, instances, **settings)
-
-
-def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 # --- construction ---------------------------------------------------------------------------------------------------
@@ -49,13 +45,6 @@ def test_building_leaves_the_global_generator_alone() -> None:
     state = torch.get_rng_state()
     make(adding())
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_sizes_of_one_instance() -> None:
-    model = make(adding(), recurrence=functools.partial(LSTM, hidden_size=5))
-    assert model.state_size == 10
-    assert model.parameter_count == 4 * 5 * (2 + 5 + 2) + 5 + 1
-    assert model(torch.zeros(7, 6, 2)).shape == (3, 7, 1)
 
 
 @pytest.mark.parametrize(

@@ -33,22 +33,14 @@ def written_out(network: Network, inputs: torch.Tensor, lengths: torch.Tensor) -
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-def test_readout_at_every_step(inputs: torch.Tensor, lengths: torch.Tensor | None) -> None:
-    network = Network(ElmanRNN(INPUTS, UNITS), OUTPUTS, "every")
-    outputs = network(inputs, lengths)
+def test_readout_at_every_and_at_the_last_step(inputs: torch.Tensor, lengths: torch.Tensor | None) -> None:
+    every, last = (Network(ElmanRNN(INPUTS, UNITS), OUTPUTS, at) for at in ("every", "last"))
+    ends = torch.full((BATCH,), STEPS) if lengths is None else lengths
+    scored, outputs = torch.arange(STEPS) < ends.unsqueeze(-1), every(inputs, lengths)
     assert outputs.shape == (BATCH, STEPS, OUTPUTS)
-    ends = torch.full((BATCH,), STEPS) if lengths is None else lengths
-    scored = torch.arange(STEPS) < ends.unsqueeze(-1)
-    torch.testing.assert_close(outputs[scored], written_out(network, inputs, ends)[scored])
-
-
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-def test_readout_at_the_last_step_is_the_last_of_every(inputs: torch.Tensor, lengths: torch.Tensor | None) -> None:
-    network = Network(ElmanRNN(INPUTS, UNITS), OUTPUTS, "last")
-    outputs = network(inputs, lengths)
-    assert outputs.shape == (BATCH, OUTPUTS)
-    ends = torch.full((BATCH,), STEPS) if lengths is None else lengths
-    torch.testing.assert_close(outputs, written_out(network, inputs, ends)[torch.arange(BATCH), ends - 1])
+    torch.testing.assert_close(outputs[scored], written_out(every, inputs, ends)[scored])
+    expected = written_out(last, inputs, ends)[torch.arange(BATCH), ends - 1]
+    torch.testing.assert_close(last(inputs, lengths), expected)
 
 
 def test_encoder_reads_time_major_inputs_first() -> None:

@@ -1,6 +1,5 @@
 """Every preset is built, counted, and says so in its note; listing presets needs no torch."""
 
-import functools
 import math
 import subprocess
 import sys
@@ -51,12 +50,8 @@ def test_table_2_rows() -> None:
     assert PRESETS["Elman_res+clip"].training == {"gradient_clip_norm": 1.0}
 
 
-@functools.cache
-def modules_after_import() -> str:
-    code = "import sys, rnnbench.lit_models.presets; print(' '.join(sys.modules))"
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-
-
 def test_presets_need_no_torch() -> None:
-    assert "rnnbench.lit_models.presets" in modules_after_import().split()
-    assert "torch" not in modules_after_import().split()
+    code = "import sys, rnnbench.lit_models.presets; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "rnnbench.lit_models.presets" in loaded
+    assert "torch" not in loaded

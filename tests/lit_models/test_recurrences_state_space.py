@@ -199,15 +199,17 @@ def test_whole_sequences_equal_steps(name: str, from_zero: bool) -> None:
 
 
 @for_all
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "lengths"])
 @pytest.mark.parametrize("part", [1, _state_space.MOST_ENTRIES], ids=["in parts", "in one part"])
-def test_lengths_equal_steps(name: str, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_and_lengths_equal_steps(name: str, part: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also lengths of zero, and of whole parts, and inputs past the end that are not numbers one would like."""
     monkeypatch.setattr(_state_space, "MOST_ENTRIES", part)
     torch.manual_seed(6)
     block = make(name)
-    lengths = torch.tensor([0, 1, 63, 64, 65, STEPS])
+    lengths = None if whole else torch.tensor([0, 1, 63, 64, 65, STEPS])
     inputs = torch.randn(STEPS, 6, 2, dtype=torch.float64)
-    inputs[torch.arange(STEPS).unsqueeze(-1) >= lengths] = 1e6
+    if lengths is not None:
+        inputs[torch.arange(STEPS).unsqueeze(-1) >= lengths] = 1e6
     state = block(torch.randn(5, 6, 2, dtype=torch.float64))[1].detach()
     with torch.no_grad():
         for run in (block, block.forward_last):
@@ -228,16 +230,6 @@ def test_stack_with_a_carried_state_equals_steps(cls: type[Recurrence]) -> None:
     with use_backend("loop"):
         expected = stack(inputs)
     torch.testing.assert_close((torch.cat([first, second]), final), expected, atol=1e-10, rtol=1e-10)
-
-
-@for_all
-def test_without_gradients_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    block, inputs = make(name), torch.randn(STEPS, 2, 2, dtype=torch.float64)
-    expected = block(inputs)
-    monkeypatch.setattr(_state_space, "MOST_ENTRIES", 1)
-    with torch.no_grad():
-        torch.testing.assert_close(block(inputs), expected, atol=1e-12, rtol=1e-12)
-        torch.testing.assert_close(block.forward_last(inputs)[1], expected[1], atol=1e-12, rtol=1e-12)
 
 
 def test_s4d_starts_as_published() -> None:

@@ -146,15 +146,6 @@ def test_equals_a_restart_before_every_step(cls, arguments, entries, monkeypatch
     assert all((found.state_error[index, :k] == 0).all() for index, k in enumerate(ks))
 
 
-def test_the_state_of_an_lstm_is_measured_with_its_cell() -> None:
-    recurrence, inputs = LSTM(2, 3).double(), torch.randn(5, 4, 2, dtype=torch.float64)
-    states, outputs = brute_force(recurrence, inputs, 2)
-    found = truncation_error(recurrence, inputs, [2])
-    close(found.state_error[0, 0], states[-1].abs().amax(-1).detach())
-    close(found.output_error[0, 0], outputs[-1].abs().amax(-1).detach())
-    assert (found.state_error > found.output_error).any()
-
-
 def test_outputs_are_those_of_the_readout() -> None:
     recurrence, readout = GRU(2, 3), nn.Linear(3, 2)
     inputs = torch.randn(5, 4, 2)
@@ -202,6 +193,10 @@ def test_impossible_arguments_are_refused(settings: dict, message: str) -> None:
     arguments = {"recurrence": ELMAN(2), "inputs": torch.ones(4, 1, 2), "ks": [1], **settings}
     with pytest.raises(ValueError, match=message):
         truncation_error(**arguments)
+    if "ks" in settings:
+        data = adding()
+        with pytest.raises(ValueError, match=message):
+            truncated_scores(make_network(ELMAN, data.task, 0), data.task, batch_of(data), settings["ks"])
 
 
 def test_states_that_overflow_are_an_error() -> None:
@@ -254,9 +249,3 @@ def test_scores_respect_lengths() -> None:
     outputs = torch.cat([network(inputs[b : b + 1, max(0, n - 3) : n]) for b, n in enumerate(lengths.tolist())])
     expected = (outputs - targets).square().mean().sqrt().item()
     assert found.scores["rmse"].item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_impossible_ks_of_scores_are_refused() -> None:
-    data = adding()
-    with pytest.raises(ValueError, match=r"ks\[0\] must be at least 1, got 0"):
-        truncated_scores(make_network(ELMAN, data.task, 0), data.task, batch_of(data), [0])
