@@ -80,7 +80,7 @@ class Experiment:
         return f"{self.task}/{self.network}"
 
     @property
-    def place(self) -> dict[str, Any]:
+    def cell(self) -> dict[str, Any]:
         """Suite, budget, task and network, of which together there is one."""
         return {"suite": self.suite, "budget": self.budget, "task": self.task, "network": self.network}
 

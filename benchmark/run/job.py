@@ -77,7 +77,7 @@ class Job:
 
     def record_path(self, member: Member) -> Path:
         """Return where a member's record goes."""
-        return record_path(self.runs_dir, self.experiment.place.values(), member.experiment_id, member.instance)
+        return record_path(self.runs_dir, self.experiment.cell.values(), member.experiment_id, member.instance)
 
     def weights_path(self, member: Member) -> Path:
         """Return where the weights of a member at its best validation go."""

@@ -137,7 +137,7 @@ def make_record(
     commit, dirty = code_version()
     return Record(
         schema_version=1,
-        **experiment.place,
+        **experiment.cell,
         **asdict(member),
         family_id=experiment.family_id,
         config=portable(point.config),

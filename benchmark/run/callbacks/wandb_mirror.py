@@ -157,8 +157,8 @@ class WandbMirror(L.Callback):
             dir=self._folder.parent,
             id=run_id(self.job, member),
             name=f"{e.network}-{member.experiment_id}-{member.instance}",
-            group="/".join(e.place.values()),
-            tags=list(e.place.values()),
+            group="/".join(e.cell.values()),
+            tags=list(e.cell.values()),
             config=run_config(self.job, member, model),
             mode="online" if self.mode == "online" else "offline",
             reinit="create_new",
@@ -220,7 +220,7 @@ def run_config(job: Job, member: Member, model: LitSequenceModel) -> dict[str, A
     e = job.experiment
     config = portable(job.point(member).config)
     return {
-        **e.place,
+        **e.cell,
         **asdict(member),
         "family_id": e.family_id,
         "task_class": config["task"]["class_path"],
