@@ -144,20 +144,24 @@ def test_lost_arrays_are_named_by_a_run_and_put_back_by_publishing(folder):
     assert "move it away" in done.stderr
 
 
-def test_more_samples_than_a_split_has_are_refused_before_training(folder, monkeypatch, capsys):
-    suite = re.sub("ADD8: .*", "Digits: {class_path: SequentialDigits}", SUITE).replace("samples: 3}", "samples: 301}")
-    (folder / "digits.yaml").write_text(suite, encoding="utf-8")
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        (
+            {"ADD8: .*": "Digits: {class_path: SequentialDigits}", "samples: 3}": "samples: 301}"},
+            ["samples of lyapunov must be at most 300, all of split 'test', got 301"],
+        ),
+        ({"stability_input_bound: null": "max_steps: 2"}, ["ADD8/GRU", "stability_input_bound"]),
+    ],
+    ids=["more samples than the split has", "projection that the recurrence does not support"],
+)
+def test_what_cannot_be_done_is_refused_before_training(folder, monkeypatch, capsys, changes, messages):
+    suite = SUITE
+    for old, new in changes.items():
+        suite = re.sub(old, new, suite)
+    (folder / "refused.yaml").write_text(suite, encoding="utf-8")
     monkeypatch.chdir(folder)
-    assert main(["run", "digits.yaml"]) == 2
-    assert "samples of lyapunov must be at most 300, all of split 'test', got 301" in capsys.readouterr().err
-    assert not list((folder / "runs" / "digits").rglob("*.json"))
-
-
-def test_projection_that_a_recurrence_does_not_support_is_refused_before_training(folder, monkeypatch, capsys):
-    (folder / "gru.yaml").write_text(SUITE.replace("stability_input_bound: null", "max_steps: 2"), encoding="utf-8")
-    monkeypatch.chdir(folder)
-    assert main(["run", "gru.yaml"]) == 2
+    assert main(["run", "refused.yaml"]) == 2
     refused = capsys.readouterr().err
-    assert "ADD8/GRU" in refused
-    assert "stability_input_bound" in refused
-    assert not list((folder / "runs" / "gru").rglob("*.json"))
+    assert all(message in refused for message in messages), refused
+    assert not list((folder / "runs" / "refused").rglob("*.json"))

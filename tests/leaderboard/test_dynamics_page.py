@@ -7,7 +7,7 @@ from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.leaderboard.store import path_of
-from tests.leaderboard.factory import make_record, put, put_dynamics, untrained
+from tests.leaderboard.factory import full_disk, make_record, put, put_dynamics, untrained
 from tests.leaderboard.factory import synthetic_dynamics as everything
 from tests.leaderboard.test_page import row
 
@@ -170,11 +170,7 @@ def test_publish_refuses_records_without_the_arrays_they_name(tmp_path, damage):
 def test_a_full_disk_leaves_no_record_without_its_arrays(tmp_path, monkeypatch):
     runs, records = tmp_path / "runs", tmp_path / "records"
     record = put_dynamics(runs, make_record(), *synthetic_dynamics(0.95))
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("rnnbench.leaderboard.publishing.write_atomically", full)
+    monkeypatch.setattr("rnnbench.leaderboard.publishing.write_atomically", full_disk)
     with pytest.raises(OSError, match="No space left"):
         publish(runs, records)
     assert not path_of(records, record).exists()

@@ -11,7 +11,7 @@ import pytest
 from rnnbench.leaderboard.literature import RESULTS, find_published
 from rnnbench.leaderboard.page import write_leaderboard
 from rnnbench.leaderboard.schema import Published
-from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, make_record, put
+from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, full_disk, make_record, put
 
 
 def page_of(tmp_path, *records):
@@ -330,10 +330,7 @@ def test_a_full_disk_leaves_the_old_page(tmp_path, monkeypatch):
     old = page_of(tmp_path, *instances(0.9))
     put(tmp_path / "records", *instances(0.8, 0.7))
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_leaderboard(tmp_path / "records", tmp_path / "out")
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

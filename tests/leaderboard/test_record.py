@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.record import comparable, read_record, summarise, write_record
-from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
-from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, make_record, metrics_of
+from rnnbench.leaderboard.schema import Measure, Record
+from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, full_disk, make_record, metrics_of
 
 HISTORIC = Path(__file__).parent / "historic"
 keys = st.text(min_size=1)
@@ -22,17 +22,11 @@ json_values = st.recursive(
     max_leaves=8,
 )
 measures_of_dynamics = st.builds(
-    lambda settings, summary, reason: Measure(
-        status="finished" if reason is None else "failed",
-        reason=reason,
-        step=0,
-        settings=settings,
-        summary=summary,
-        arrays=["lyapunov/start/exponents"],
-    ),
-    st.dictionaries(st.text(), json_values, max_size=2),
-    st.dictionaries(st.text(), numbers | st.integers(-5, 5) | st.text(), max_size=2),
+    lambda reason, **given: Measure(status="finished" if reason is None else "failed", reason=reason, step=0, **given),
     st.none() | st.text(),
+    settings=st.dictionaries(st.text(), json_values, max_size=2),
+    summary=st.dictionaries(st.text(), numbers | st.integers(-5, 5) | st.text(), max_size=2),
+    arrays=st.just(["lyapunov/start/exponents"]),
 )
 
 
@@ -65,18 +59,22 @@ def test_not_a_number_becomes_null():
     assert record.best_test == {"accuracy": 0.1}
 
 
-def test_scores_are_test_values_at_the_earliest_best_validation_value():
-    curve = curve_of("rmse", val=[0.3, 0.1, 0.1, None, 0.2], test=[0.3, 0.15, 0.12, 0.01, 0.25])
-    summary = summarise(curve, metrics_of(RMSE), steps=500, interval=100)
-    assert summary.best_step == 200
-    assert (summary.scores.val, summary.scores.test) == ({"rmse": 0.1}, {"rmse": 0.15})
-    assert summary.best_test == {"rmse": 0.01}
-
-
-def test_larger_is_better_when_the_metric_says_so():
-    curve = curve_of("accuracy", val=[0.3, 0.8, 0.7], test=[0.9, 0.5, 0.6])
-    summary = summarise(curve, metrics_of(ACCURACY), steps=300, interval=100)
-    assert (summary.best_step, summary.scores.test, summary.best_test) == (200, {"accuracy": 0.5}, {"accuracy": 0.9})
+@pytest.mark.parametrize(
+    ("metric", "val", "test", "diverged_at", "best_step", "scores", "best_test"),
+    [
+        (RMSE, [0.3, 0.1, 0.1, None, 0.2], [0.3, 0.15, 0.12, 0.01, 0.25], None, 200, (0.1, 0.15), 0.01),
+        (ACCURACY, [0.3, 0.8, 0.7], [0.9, 0.5, 0.6], None, 200, (0.8, 0.5), 0.9),
+        (ACCURACY, [0.3, 0.4, 0.9], [0.2, 0.5, 0.9], 300, 200, (0.4, 0.5), 0.5),
+    ],
+    ids=["earliest of the smallest", "largest", "before divergence"],
+)
+def test_scores_are_test_values_at_the_best_validation_value(
+    metric, val, test, diverged_at, best_step, scores, best_test
+):
+    summary = summarise(curve_of(metric["name"], val, test), metrics_of(metric), 100 * len(val), 100, diverged_at)
+    assert summary.best_step == best_step
+    assert (summary.scores.val, summary.scores.test) == tuple({metric["name"]: value} for value in scores)
+    assert summary.best_test == {metric["name"]: best_test}
 
 
 @pytest.mark.parametrize(
@@ -99,12 +97,6 @@ def test_minimal_performance(metric, val, test, steps, diverged_at, reached_on_v
     assert (reached.val_iterations, reached.val_censored) == reached_on_val
     assert (reached.test_iterations, reached.test_censored) == reached_on_test
     assert summarise(curve, metrics_of(MSE), steps, interval=100).minimal_performance is None
-
-
-def test_nothing_at_or_after_divergence_counts():
-    curve = curve_of("accuracy", val=[0.3, 0.4, 0.9], test=[0.2, 0.5, 0.9])
-    summary = summarise(curve, metrics_of(ACCURACY), steps=300, interval=100, diverged_at=300)
-    assert (summary.best_step, summary.best_test) == (200, {"accuracy": 0.5})
 
 
 def test_comparable_leaves_out_time_memory_and_provenance():
@@ -150,11 +142,6 @@ def test_a_record_that_contradicts_itself_is_refused(changes, message):
         Record(**fields)
 
 
-def test_a_curve_point_takes_no_text_for_a_number():
-    with pytest.raises(ValidationError):
-        CurvePoint(step=1, epoch=0, train_loss="0.5", val={}, test={})
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -185,7 +172,8 @@ def test_a_bad_field_is_named(tmp_path):
     path = tmp_path / "record.json"
     write_record(path, make_record())
     data = json.loads(path.read_text())
-    data["curve"][1]["val"]["accuracy"] = "high"
+    # Not even a text that reads as a number.
+    data["curve"][1]["val"]["accuracy"] = "0.5"
     path.write_text(json.dumps(data))
     with pytest.raises(FileError, match=r"curve\.1\.val\.accuracy"):
         read_record(path)
@@ -196,15 +184,11 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         read_record(tmp_path / "none.json")
 
 
-@pytest.mark.parametrize("path", sorted(HISTORIC.glob("*.json")), ids=lambda path: path.name)
-def test_records_of_every_version_stay_readable(path):
-    record = read_record(path)
+@pytest.mark.parametrize("version", ["v1"])
+def test_records_of_every_version_stay_readable(version):
+    record = read_record(HISTORIC / f"{version}.json")
     assert record.network == "LSTM"
     assert record.scores.test["accuracy"] == 0.88
-
-
-def test_there_is_a_historic_record():
-    assert (HISTORIC / "v1.json").is_file()
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])
@@ -213,10 +197,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch, call):
     write_record(path, make_record())
     before = path.read_bytes()
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, call, full)
+    monkeypatch.setattr(os, call, full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_record(path, make_record(instance=1))
     assert path.read_bytes() == before

@@ -27,20 +27,17 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path):
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
 
 
-@pytest.mark.parametrize("damage", [lambda whole: whole[:-30], lambda whole: b"", lambda whole: b"no arrays"])
+def flip_a_bit(whole):
+    middle = len(whole) // 2
+    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[:-30], lambda whole: b"", lambda whole: b"no arrays", flip_a_bit]
+)
 def test_a_damaged_file_is_named(tmp_path, damage):
     path = tmp_path / "cut.npz"
-    write_arrays(path, {"a": np.arange(100.0)})
+    write_arrays(path, {"a": np.random.default_rng(0).normal(size=500)})
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(FileError, match=r"cut\.npz: is damaged"):
-        read_arrays(path)
-
-
-def test_a_flipped_bit_is_noticed(tmp_path):
-    path = tmp_path / "flipped.npz"
-    write_arrays(path, {"a": np.random.default_rng(0).normal(size=500)})
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(FileError, match=r"flipped\.npz: is damaged"):
         read_arrays(path)
