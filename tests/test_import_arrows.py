@@ -20,6 +20,7 @@ FORBIDDEN = {
 }
 LONGEST_FILE = 400
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def imported_packages(source: str) -> set[str]:
@@ -103,31 +104,20 @@ def test_folder_has_few_entries(folder: str, most: int) -> None:
     assert len([path for path in (ROOT / folder).iterdir() if path.name != "__pycache__"]) <= most
 
 
-def test_every_room_has_files() -> None:
-    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(ROOMS)
-
-
-@pytest.mark.parametrize(
-    "path", [*FILES, *(ROOT / "tests").rglob("*.py")], ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_rooms_are_imported_by_one_name(path: Path) -> None:
-    rooms = "|".join(ROOMS)
-    assert not re.search(rf"^\s*(from|import) ({rooms})\b", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_downward(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0]
-    assert not imported_packages(path.read_text(encoding="utf-8")) & FORBIDDEN[room]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_file_is_short_and_says_what_it_is(path: Path) -> None:
+@pytest.mark.parametrize("path", [*FILES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_is_short_and_imports_rooms_by_one_name(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert source.count("\n") <= LONGEST_FILE
+    assert not re.search(rf"^\s*(from|import) ({'|'.join(ROOMS)})\b", source, flags=re.MULTILINE)
+
+
+def test_every_room_has_files() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(ROOMS)
+    assert Path(__file__) in TESTS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_says_what_it_is_and_imports_point_downward(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(source))
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_test_file_is_short(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").count("\n") <= LONGEST_FILE
+    assert not imported_packages(source) & FORBIDDEN[path.relative_to(ROOT).parts[0]]

@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import rnnbench
+
 ROOT = Path(__file__).parents[1]
 LINES = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 PINS = {canonicalize_name(pin.name): pin for pin in map(Requirement, (x for x in LINES if x and x[0] != "#"))}
@@ -115,6 +117,4 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 
 
 def test_version_is_the_installed_one() -> None:
-    from rnnbench import __version__
-
-    assert version("rnnbench") == __version__
+    assert version("rnnbench") == rnnbench.__version__

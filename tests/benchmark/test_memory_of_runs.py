@@ -1,7 +1,6 @@
 """How many members a run is given: what is counted on short sequences, against what whole ensembles keep."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,26 +19,25 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.lit_sequence_model import make_network
 
 GIGABYTE = 10**9
+
+
+def cell(name, **settings):
+    return {"class_path": name, "init_args": settings or {"hidden_size": 48}}
+
+
 CELLS = {
-    "LSTM": {"class_path": "LSTM", "init_args": {"hidden_size": 48}},
-    "WCRNN": {"class_path": "WCRNN", "init_args": {"hidden_size": 48}},
-    "loop": {"class_path": "CoRNN", "init_args": {"hidden_size": 48}},
-    "matrix of each step": {"class_path": "OrthogonalRNN", "init_args": {"hidden_size": 48}},
-    "stack of state spaces": {
-        "class_path": "StackedRNN",
-        "init_args": {"layer": {"class_path": "LRU", "init_args": {"hidden_size": 48}}, "num_layers": 2},
-    },
-    "window": {
-        "class_path": "FeedForwardTruncation",
-        "init_args": {"recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 48}}, "k": 10},
-    },
+    "LSTM": cell("LSTM"),
+    "WCRNN": cell("WCRNN"),
+    "loop": cell("CoRNN"),
+    "matrix of each step": cell("OrthogonalRNN"),
+    "stack of state spaces": cell("StackedRNN", layer=cell("LRU"), num_layers=2),
+    "window": cell("FeedForwardTruncation", recurrence=cell("ElmanRNN"), k=10),
 }
 
 
-def experiment(recurrence: dict, task: str = "Adding", batch_size: int = 20, length: int = 60) -> Experiment:
-    init_args = {"Adding": {"length": length, "train_size": 100}, "DelayedCopy": {"length": length, "train_size": 100}}
+def experiment(recurrence, task="Adding", batch_size=20, length=60):
     config = {
-        "task": {"class_path": task, "init_args": init_args[task]},
+        "task": cell(task, length=length, train_size=100),
         "recurrence": recurrence,
         "training": Recipe(batch_size=batch_size, max_steps=2).model_dump(),
         "seed": 0,
@@ -47,11 +45,11 @@ def experiment(recurrence: dict, task: str = "Adding", batch_size: int = 20, len
     return Experiment("memory", "smoke", task, "network", config, {})
 
 
-def bytes_kept_by(ensemble: Ensemble, inputs: torch.Tensor) -> int:
+def bytes_kept_by(ensemble, inputs):
     own = {tensor.untyped_storage().data_ptr() for tensor in ensemble.state_dict().values()}
     kept = {}
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
+    def pack(tensor):
         kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
@@ -62,7 +60,7 @@ def bytes_kept_by(ensemble: Ensemble, inputs: torch.Tensor) -> int:
 
 @pytest.mark.parametrize("task", ["Adding", "DelayedCopy"])
 @pytest.mark.parametrize("name", CELLS)
-def test_what_is_estimated_is_what_an_ensemble_keeps(name: str, task: str) -> None:
+def test_what_is_estimated_is_what_an_ensemble_keeps(name, task):
     one = experiment(CELLS[name], task)
     module, factory = build_data_module(one.config), recurrence_factory(CELLS[name])
     estimated = kept_for_backward(make_network(factory, module.task, 0), module.task)(32, 60)
@@ -72,12 +70,12 @@ def test_what_is_estimated_is_what_an_ensemble_keeps(name: str, task: str) -> No
     assert 3 * estimated == pytest.approx(found, rel=0.15)
 
 
-def members(one: Experiment, gigabytes: float, monkeypatch: pytest.MonkeyPatch, **options: object) -> int:
+def members(one, gigabytes, monkeypatch, **options):
     monkeypatch.setattr(memory, "memory_of_a_run", lambda options: gigabytes * GIGABYTE)
     return members_that_fit(one, build_data_module(one.config), RunOptions(**options))
 
 
-def test_large_networks_share_a_run_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_networks_share_a_run_with_fewer(monkeypatch):
     suite = load_suite("table2", "paper")
     small, large = (next(e for e in suite.experiments if e.name == f"sMNIST/{row}") for row in ("LSTM", "UR-LSTM"))
     assert members(small, 8, monkeypatch) == LARGEST_ENSEMBLE
@@ -88,7 +86,7 @@ def test_large_networks_share_a_run_with_fewer(monkeypatch: pytest.MonkeyPatch) 
     assert members(large, 3.3 * each / 2, monkeypatch) == 1
 
 
-def test_what_keeps_less_leaves_room_for_more() -> None:
+def test_what_keeps_less_leaves_room_for_more():
     one = experiment(CELLS["LSTM"], length=2000)
     module = build_data_module(one.config)
     # Else it is an evaluation's 500 sequences that count.
@@ -100,8 +98,8 @@ def test_what_keeps_less_leaves_room_for_more() -> None:
     assert member_bytes(one, module, RunOptions()) > 1000 * 2000 * 48 * 4
 
 
-def test_moments_and_copies_of_the_weights_count() -> None:
-    one = experiment({"class_path": "GRU", "init_args": {"hidden_size": 600}}, batch_size=1, length=2)
+def test_moments_and_copies_of_the_weights_count():
+    one = experiment(cell("GRU", hidden_size=600), batch_size=1, length=2)
     one.config["training"].update(optimizer="sgd", momentum=0.0)
     module = build_data_module(one.config)
     module.eval_batch_size = 1
@@ -113,7 +111,7 @@ def test_moments_and_copies_of_the_weights_count() -> None:
         assert member_bytes(one, module, RunOptions()) - plain == moments * weights
 
 
-def test_runs_at_a_time_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_at_a_time_share_the_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(memory, "machine_memory", lambda: 10 * GIGABYTE)
     assert [memory.memory_of_a_run(RunOptions(workers=n)) / GIGABYTE for n in (1, 2, 3)] == [6.0, 3.0, 2.0]
@@ -124,7 +122,7 @@ def test_runs_at_a_time_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     assert memory.memory_of_a_run(RunOptions(workers=4)) == 12 * GIGABYTE
 
 
-def test_a_container_s_limits_are_what_the_machine_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_container_s_limits_are_what_the_machine_has(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_GROUPS", tmp_path)
     monkeypatch.setattr(machine, "_OWN_GROUPS", tmp_path / "own")
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: set(range(8)))
@@ -141,11 +139,11 @@ def test_a_container_s_limits_are_what_the_machine_has(monkeypatch: pytest.Monke
         assert machine.granted_cores() == cores
 
 
-def test_a_plan_asks_only_where_it_matters_and_leaves_what_was_begun(tmp_path: Path) -> None:
+def test_a_plan_asks_only_where_it_matters_and_leaves_what_was_begun(tmp_path):
     one = experiment(CELLS["LSTM"])
     asked = []
 
-    def three(wanted: Experiment) -> int:
+    def three(wanted):
         asked.append(wanted)
         return 3
 
@@ -168,9 +166,7 @@ training: {batch_size: 16, max_steps: 2}
 """
 
 
-def test_a_run_is_cut_to_what_fits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_is_cut_to_what_fits(tmp_path, monkeypatch, capsys):
     path = tmp_path / "four.yaml"
     path.write_text(SUITE, encoding="utf-8")
     suite, options = load_suite(path), RunOptions(runs_dir=tmp_path / "runs", dry_run=True, workers=1)

@@ -6,10 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -60,9 +58,7 @@ REPORTS = (Report("toy", Case(), Case(1), (
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
-def test_long_work_is_done_once_by_its_own_clock(
-    add_report: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_long_work_is_done_once_by_its_own_clock(add_report, capsys):
     add_report(TOY_REPORT)
     assert main(["speed", "toy", "--full", "--output", "speed"]) == 0
     page = capsys.readouterr().out
@@ -81,7 +77,7 @@ def test_long_work_is_done_once_by_its_own_clock(
     assert b"toy: on all" in Path("speed/ratios.svg").read_bytes()
 
 
-def measured(work: Any) -> Measured:
+def measured(work):
     found = work()
     assert isinstance(found, Measured)
     return found
@@ -89,7 +85,7 @@ def measured(work: Any) -> Measured:
 
 @pytest.mark.parametrize("case", [SMALL, replace(SMALL, task="random pixels", instances=1)], ids=lambda case: case.task)
 @pytest.mark.filterwarnings("ignore")  # What Lightning has to say of its own defaults is not ours to fix.
-def test_trainers_and_bare_loop_come_to_the_same_weights(case: TrainingCase) -> None:
+def test_trainers_and_bare_loop_come_to_the_same_weights(case):
     bare = measured(build_bare(case))
     assert any(name.endswith("recurrent_map.weight") for name in bare.result)
     for fit in (fit_as_run, fit_as_fit):
@@ -99,7 +95,7 @@ def test_trainers_and_bare_loop_come_to_the_same_weights(case: TrainingCase) -> 
 
 
 @pytest.mark.parametrize("root", [True, False])
-def test_bare_loop_is_torchs_adam_and_clipping_on_each_instance_alone(root: bool) -> None:
+def test_bare_loop_is_torchs_adam_and_clipping_on_each_instance_alone(root):
     torch.manual_seed(0)
     networks = [Network(ElmanRNN(2, 3), 4, "last").double() for _ in range(3)]
     ensemble = Ensemble(networks)
@@ -121,7 +117,7 @@ def test_bare_loop_is_torchs_adam_and_clipping_on_each_instance_alone(root: bool
             torch.testing.assert_close(stack[index], alone, rtol=0, atol=1e-12)
 
 
-def test_stopwatch_leaves_the_first_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopwatch_leaves_the_first_steps_out(monkeypatch):
     now = iter([1.0, 2.0, 4.0, 8.0])
     monkeypatch.setattr(overhead.time, "process_time", lambda: next(now))
     watch = Stopwatch(warm_up=2)
@@ -132,14 +128,14 @@ def test_stopwatch_leaves_the_first_steps_out(monkeypatch: pytest.MonkeyPatch) -
     assert 0 <= found.wall_seconds < 60
 
 
-def test_time_of_ended_children_is_counted() -> None:
+def test_time_of_ended_children_is_counted():
     spin = "import time\nwhile time.process_time() < 0.3: pass"
     before = peer._process_seconds()
     subprocess.run([sys.executable, "-c", spin], check=True)
     assert peer._process_seconds() - before >= 0.25
 
 
-def test_suite_is_twelve_different_configurations_that_can_be_sampled() -> None:
+def test_suite_is_twelve_different_configurations_that_can_be_sampled():
     (report,) = load_reports(REPORTS["suite"])
     networks = report.case.networks()
     assert len({json.dumps(spec, sort_keys=True) for spec in networks.values()}) == len(networks) == 12
@@ -150,7 +146,7 @@ def test_suite_is_twelve_different_configurations_that_can_be_sampled() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Starting from v1.9.0")
-def test_suite_through_the_command_scores_as_in_plain_lightning() -> None:
+def test_suite_through_the_command_scores_as_in_plain_lightning():
     case = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)
     found, expected = build_command(case, 2)(), build_plain(case)()
     assert len(expected) == 24

@@ -55,18 +55,26 @@ class Failing(LSTM):
 """
 
 
-def command(suite, runs_dir, *options):
-    return [sys.executable, "-m", "rnnbench", "run", str(suite), "--runs-dir", str(runs_dir), *options]
-
-
-def environment(folder):
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))), "CUDA_VISIBLE_DEVICES": ""}
+def start(suite, runs_dir, *options):
+    folders = os.pathsep.join((str(ROOT), str(suite.parent)))
+    return subprocess.Popen(
+        [sys.executable, "-m", "rnnbench", "run", str(suite), "--runs-dir", str(runs_dir), *options],
+        env={**os.environ, "PYTHONPATH": folders, "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As from a terminal: tests that a shell runs in the background would pass on that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def run(suite, runs_dir, *options):
-    return subprocess.run(
-        command(suite, runs_dir, *options), env=environment(suite.parent), capture_output=True, text=True, timeout=300
-    )
+    process = start(suite, runs_dir, *options)
+    try:
+        output, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def write(folder, text, name="tiny"):
@@ -106,50 +114,37 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_same_records_to_rounding(runs):
+def test_the_same_records_and_weights_to_rounding(runs):
     one, two = runs
     names = relative(one, "*.json")
     assert len(names) == 6
     assert relative(two, "*.json") == names
-    diverged = 0
+    statuses = []
     for name in names:
         alone, shared = read_record(one / name), read_record(two / name)
         assert (shared.hardware["devices"], alone.hardware["devices"]) == (2, 1)
         assert (shared.status, shared.diverged_at) == (alone.status, alone.diverged_at)
-        diverged += shared.status == "diverged"
+        statuses.append(shared.status)
         assert [p.step for p in shared.curve] == [7, 14, 20]
         assert shared.data_fingerprint == alone.data_fingerprint
         torch.testing.assert_close(scores(shared), scores(alone), rtol=0, atol=1e-6, equal_nan=True)
         assert measured(shared, two / name) == measured(alone, one / name)
-    assert diverged == 2
+        if alone.status == "finished":
+            (file,) = relative(one, f"weights-{name.stem}.pt")
+            weights = [torch.load(folder / file, weights_only=True)["state_dict"] for folder in (two, one)]
+            torch.testing.assert_close(*weights, rtol=0, atol=1e-6)
+    assert sorted(statuses) == 2 * ["diverged"] + 4 * ["finished"]
 
 
 @pytest.mark.slow
-def test_the_same_weights_to_rounding(runs):
-    compared = 0
-    for path in runs[0].rglob("*.json"):
-        if read_record(path).status == "finished":
-            (name,) = relative(runs[0], f"weights-{path.stem}.pt")
-            alone, shared = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in runs)
-            torch.testing.assert_close(shared, alone, rtol=0, atol=1e-6)
-            compared += 1
-    assert compared == 4
-
-
-@pytest.mark.slow
-def test_the_first_process_alone_writes(runs):
+def test_the_first_process_alone_writes_one_wandb_run_an_instance(runs):
     _, two = runs
     files = [path.relative_to(two / "tiny") for path in (two / "tiny").rglob("*") if path.is_file()]
     others = {path.name.split("-")[0] for path in files if path.suffix not in (".json", ".npz")}
     assert others == {"lock", "job.yaml", "weights"}
-
-
-@pytest.mark.slow
-def test_one_wandb_run_an_instance(runs):
     pytest.importorskip("wandb")
-    transactions = {path.name for path in (runs[1] / "wandb").rglob("*.wandb")}
-    assert len(transactions) == 6
-    assert len(list((runs[1] / "wandb").glob("offline-run-*"))) == 6
+    assert len({path.name for path in (two / "wandb").rglob("*.wandb")}) == 6
+    assert len(list((two / "wandb").glob("offline-run-*"))) == 6
 
 
 @pytest.mark.parametrize("readout", ["last", "every"])
@@ -162,24 +157,6 @@ def test_a_device_without_a_share_learns_nothing_from_it(cls, arguments, readout
     outputs.sum().backward()
     # None would not do: devices wait for a gradient of every parameter.
     assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in ensemble.parameters())
-
-
-def start(suite, runs_dir, *options):
-    return subprocess.Popen(
-        command(suite, runs_dir, *options),
-        env=environment(suite.parent),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # As from a terminal: tests that a shell runs in the background would pass on that SIGINT is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for_checkpoint(process, runs_dir):
-    while not any(runs_dir.rglob("last.ckpt")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +185,9 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, undisturbed
     suite, expected = undisturbed
     chosen = ("--only", "Digits", "--instances", "0", "--devices")
     process = start(suite, tmp_path, *chosen, before)
-    wait_for_checkpoint(process, tmp_path)
+    while not any(tmp_path.rglob("last.ckpt")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
     process.send_signal(signal_number)
     # All processes of the run hold the same pipe: it ends when the last of them does.
     process.communicate(timeout=60)
