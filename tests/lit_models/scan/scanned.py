@@ -58,7 +58,7 @@ _DENSE = {"Lipschitz", "WCRNN linear orthogonal tanh", "WCRNN A orthogonal tanh"
 NAMES = {"eager": list(BUILDERS), "native": [name for name in BUILDERS if name not in _EAGER | _DENSE], "triton": []}
 if HAS_TRITON:
     few = ("Elman relu", "WCRNN linear diagonal tanh", "WCRNN A rotation tanh", "WCRNN B diagonal tanh")
-    NAMES["triton"] = ["LSTM", "antisymmetric", "orthogonal", *few, *_DENSE - {"WCRNN A orthogonal tanh"}]
+    NAMES["triton"] = ["LSTM", "antisymmetric", "orthogonal", *few, "Lipschitz", "WCRNN linear orthogonal tanh"]
 KEPT = {"LSTM": 6, "UR-LSTM": 6, "GRU": 5, "CP tanh": 2 * 4 / 32 + 1}
 
 
