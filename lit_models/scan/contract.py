@@ -102,12 +102,8 @@ def takes(inputs: Tensor, *others: Tensor | None) -> bool:
 def keeps_definition(cls: type, scan: str) -> bool:
     """Return whether a faster scan that a class has, its own or inherited, still computes what its steps do.
 
-    Such a scan is derived from the definition in the class that declares it. A class below that one may add methods,
-    and give those that are abstract; if it overrides any other, its steps may be different ones.
-
-    Args:
-        cls: the class.
-        scan: name of the method that scans faster.
+    Such a scan, the method ``scan``, is derived from the definition in the class that declares it. A class below that
+    one may add methods, and give those that are abstract; if it overrides any other, its steps may be different ones.
     """
     order = cls.__mro__
     declaring = next(index for index, each in enumerate(order) if scan in vars(each))

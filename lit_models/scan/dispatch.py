@@ -55,11 +55,11 @@ def _triton_lstm(_: LSTMKernel) -> ScanKernel:
 
 
 def _triton_residual(kernel: ElmanKernel | ResidualKernel) -> ScanKernel:
-    from rnnbench.lit_models.scan.triton.residual import Setting, TritonResidualKernel
+    from rnnbench.lit_models.scan.triton.residual import TritonResidualKernel
 
     if isinstance(kernel, ElmanKernel):
-        return TritonResidualKernel(Setting("plain", kernel.activation))
-    return TritonResidualKernel(Setting(kernel.form, "tanh"))
+        return TritonResidualKernel("plain", kernel.activation)
+    return TritonResidualKernel(kernel.form, "tanh")
 
 
 #: Every kernel that is not in PyTorch.
@@ -82,14 +82,9 @@ _TRIED = {"auto": ("triton", "native"), "eager": (), "native": ("native",), "tri
 
 
 def choose_kernel(kernel: ScanKernel, inputs: Tensor, state: Tensor, weights: Sequence[Any], name: str) -> ScanKernel:
-    """Return the kernel that runs in the place of one in PyTorch, or that one.
+    """Return the kernel that scans inputs [T, B, D] from a state [B, S] in the place of one in PyTorch, or that one.
 
-    Args:
-        kernel: in PyTorch.
-        inputs: [T, B, D].
-        state: [B, S].
-        weights: one network's, as the kernel takes them.
-        name: of the backend that is asked for, not ``loop``.
+    The weights are one network's, as the kernel takes them; ``name`` is any backend's that is asked for but ``loop``.
 
     Raises:
         RuntimeError: a backend was asked for by its name that cannot run here at all.

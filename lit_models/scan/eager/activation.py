@@ -1,8 +1,9 @@
-"""An activation and its backward pass, into given tensors."""
+"""Activations and their backward passes, into given tensors."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,27 +13,25 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _threshold_backward = torch.ops.aten.threshold_backward.grad_input
 
 
-class Activation:
-    """act in time, in place where it can be."""
+class Activation(NamedTuple):
+    """An activation in time.
 
-    def __init__(self, name: Literal["tanh", "relu", "identity"]) -> None:
-        """Choose act."""
-        self._name = name
+    Attributes:
+        apply: writes act(x) into a second tensor, or the same.
+        vjp: writes, for the gradient of act(x), and given act(x), that of x into a third tensor.
+    """
 
-    def apply(self, values: Tensor, out: Tensor) -> None:
-        """Write act(x) into ``out``, ``values`` or another."""
-        if self._name == "tanh":
-            torch.tanh(values, out=out)
-        elif self._name == "relu":
-            torch.clamp(values, min=0.0, out=out)
-        elif out is not values:
-            out.copy_(values)
+    apply: Callable[[Tensor, Tensor], object]
+    vjp: Callable[[Tensor, Tensor, Tensor], object]
 
-    def vjp(self, gradient: Tensor, activated: Tensor, out: Tensor) -> None:
-        """Write the gradient of x for that of act(x) into ``out``, given act(x)."""
-        if self._name == "tanh":
-            tanh_backward(gradient, activated, grad_input=out)
-        elif self._name == "relu":
-            _threshold_backward(gradient, activated, 0.0, grad_input=out)
-        else:
-            out.copy_(gradient)
+
+ACTIVATIONS = {
+    "tanh": Activation(
+        lambda x, out: torch.tanh(x, out=out), lambda grad, act, out: tanh_backward(grad, act, grad_input=out)
+    ),
+    "relu": Activation(
+        lambda x, out: torch.clamp(x, min=0.0, out=out),
+        lambda grad, act, out: _threshold_backward(grad, act, 0.0, grad_input=out),
+    ),
+    "identity": Activation(lambda x, out: out if out is x else out.copy_(x), lambda grad, _, out: out.copy_(grad)),
+}

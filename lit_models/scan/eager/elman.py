@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
-from rnnbench.lit_models.scan.eager.activation import Activation
+from rnnbench.lit_models.scan.eager.activation import ACTIVATIONS
 from rnnbench.lit_models.scan.eager.state_rows import CHUNK, GradientSums, StateInputGradients, StateRows
 
 
@@ -27,7 +27,7 @@ class ElmanKernel(NamedTuple):
         """See ``ScanKernel.forward``."""
         inputs, state, weights = given
         rows = StateRows(inputs, state)
-        layout, act = rows.layout, Activation(self.activation)
+        layout, act = rows.layout, ACTIVATIONS[self.activation]
         joint = layout.matrix(rows.joint(*weights))
         projector = rows.projector(weights[1])
         outputs = rows.new_outputs(keep_outputs)
@@ -46,7 +46,7 @@ class ElmanKernel(NamedTuple):
                 layout.product(joint, operand, total)
                 if projector is not None:
                     projector.add(start + k, total)
-                act.apply(total, out=x)
+                act.apply(total, x)
             current = following[-1]
             if keep_outputs:
                 rows.set_outputs(outputs, start, stop, chunk)
@@ -56,7 +56,7 @@ class ElmanKernel(NamedTuple):
         """See ``ScanKernel.backward``."""
         (inputs, state, weights), (grad_outputs, grad_final) = given, grads
         rows = StateRows(inputs, state)
-        layout, act = rows.layout, Activation(self.activation)
+        layout, act = rows.layout, ACTIVATIONS[self.activation]
         weight, input_weight, _ = weights
         # Below the gradient of the state comes, for joined inputs, theirs.
         to_rows = layout.matrix(rows.joint(weight, input_weight, None).mT)
@@ -75,7 +75,7 @@ class ElmanKernel(NamedTuple):
             for k in reversed(range(stop - start)):
                 if arriving is not None:
                     by_state.add_(arriving[k])
-                act.vjp(by_state, states[k + 1], out=gradient)
+                act.vjp(by_state, states[k + 1], gradient)
                 if sums is not None:
                     sums.add(start, k)
                 layout.product(to_rows, gradient, delta)

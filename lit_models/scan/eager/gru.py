@@ -76,11 +76,8 @@ class GRUKernel:
         by_features_and_one = by_operand[:, :, units:]
         d_weight, d_to_new = (torch.zeros_like(w) if any(needs.weights) else None for w in weights)
         d_inputs = InputGradients(inputs, buffers.instances, layout) if needs.inputs else None
-        arriving = None if grad_outputs is None else layout.native(grad_outputs).unbind(0)
         xs = buffers.native_inputs.unbind(0)
-        for t in reversed(range(buffers.steps)):
-            if arriving is not None:
-                d_hidden.add_(arriving[t])
+        for t in buffers.backward_steps(d_hidden, grad_outputs):
             before = hiddens[t - 1] if t else initial
             torch.sub(before, new[t], out=d_update).mul_(d_hidden)
             torch.addcmul(d_hidden, d_hidden, update[t], value=-1, out=d_new)

@@ -78,11 +78,8 @@ class LSTMKernel:
         by_gates, by_operand = layout.logical(deltas), layout.logical(operand).mT
         d_weight = torch.zeros_like(weight) if any(needs.weights) else None
         d_inputs = InputGradients(inputs, buffers.instances, layout) if needs.inputs else None
-        arriving = None if grad_outputs is None else layout.native(grad_outputs).unbind(0)
         xs = buffers.native_inputs.unbind(0)
-        for t in reversed(range(buffers.steps)):
-            if arriving is not None:
-                d_hidden.add_(arriving[t])
+        for t in buffers.backward_steps(d_hidden, grad_outputs):
             torch.mul(d_hidden, squashed[t], out=d_output_gate)
             torch.mul(d_hidden, output_gate[t], out=through)
             d_cell.add_(tanh_backward(through, squashed[t], grad_input=through))

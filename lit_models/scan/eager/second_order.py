@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
-from rnnbench.lit_models.scan.eager.activation import Activation
+from rnnbench.lit_models.scan.eager.activation import ACTIVATIONS
 from rnnbench.lit_models.scan.eager.layout import Buffers, InputGradients
 
 
@@ -31,7 +31,7 @@ class SecondOrderKernel(NamedTuple):
         inputs, state, weights = given
         instances, rank, units = weights[1].shape
         buffers = Buffers(inputs, instances, units)
-        layout, act = buffers.layout, Activation(self.activation)
+        layout, act = buffers.layout, ACTIVATIONS[self.activation]
         weight, from_state, from_inputs = map(layout.native, weights)
         operand, both, features = buffers.new_operand(rank + units)
         products, hidden = layout.split(both, [rank, units])
@@ -47,7 +47,7 @@ class SecondOrderKernel(NamedTuple):
             layout.product(from_inputs, features, of_inputs)
             torch.mul(of_state, of_inputs, out=products)
             layout.product(weight, operand, following)
-            act.apply(following, out=following)
+            act.apply(following, following)
             hidden.copy_(following)
             if keep_outputs:
                 collected[t].copy_(following)
@@ -59,7 +59,7 @@ class SecondOrderKernel(NamedTuple):
         weight, from_state, from_inputs = weights
         instances, rank, units = from_state.shape
         buffers = Buffers(inputs, instances, units)
-        layout, act, third = buffers.layout, Activation(self.activation), len(stores) // 3
+        layout, act, third = buffers.layout, ACTIVATIONS[self.activation], len(stores) // 3
         of_state, of_inputs, hiddens = (buffers.rows_of(stores[k * third : (k + 1) * third]) for k in range(3))
         transposed = weight[:, :, :-1].mT.contiguous().split([rank, units, buffers.features], 1)
         to_products, to_hidden, to_inputs = map(layout.native, transposed)
@@ -75,12 +75,9 @@ class SecondOrderKernel(NamedTuple):
         d_weights = [torch.zeros_like(w) if any(needs.weights) else None for w in weights]
         d_weight, d_from_state, d_from_inputs = d_weights
         d_inputs = InputGradients(inputs, instances, layout) if needs.inputs else None
-        arriving = None if grad_outputs is None else layout.native(grad_outputs).unbind(0)
         xs = buffers.native_inputs.unbind(0)
-        for t in reversed(range(buffers.steps)):
-            if arriving is not None:
-                d_hidden.add_(arriving[t])
-            act.vjp(d_hidden, hiddens[t], out=delta)
+        for t in buffers.backward_steps(d_hidden, grad_outputs):
+            act.vjp(d_hidden, hiddens[t], delta)
             layout.product(to_products, delta, d_products)
             torch.mul(d_products, of_inputs[t], out=d_of_state)
             torch.mul(d_products, of_state[t], out=d_of_inputs)

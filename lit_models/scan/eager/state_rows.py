@@ -47,17 +47,9 @@ class StateRows(Buffers):
         return self.layout.slice(steps, None, self.units)
 
     def begin(self, chunk: Tensor, first: Tensor, start: int, stop: int, cleared: bool = False) -> Tensor:
-        """Fill a chunk of more than stop - start steps.
+        """Fill a chunk, room for the states before step ``start`` and after each to ``stop``; return it cut to these.
 
-        Args:
-            chunk: room for the states before its first step and after each.
-            first: its first state, native.
-            start: its first step.
-            stop: the one after its last.
-            cleared: whether the other states begin as zeros, which steps are added to.
-
-        Returns:
-            The chunk cut to its steps.
+        Its first state, native, is copied; with ``cleared`` the others begin as zeros, which steps are added to.
         """
         chunk = chunk[: stop - start + 1]
         # First of all: it may be a view of the chunk's last state.

@@ -21,70 +21,59 @@ from rnnbench.lit_models.scan.linear.diagonal import diagonal_scan
 CHUNK = 64
 
 
-class _Squares:
-    """Ā^(2^i), each made when it is first asked for."""
-
-    def __init__(self, first: Tensor, multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self._known = [first]
-        self._multiply = multiply
-
-    def __getitem__(self, i: int) -> Tensor:
-        while len(self._known) <= i:
-            self._known.append(self._multiply(self._known[-1], self._known[-1]))
-        return self._known[i]
-
-    def doubled(self, start: Tensor, count: int, transposed: bool = False) -> Tensor:
-        """Return Ā^j s [..., count], twice as many in each round."""
-        powers, i = start.unsqueeze(-1), 0
-        while powers.shape[-1] < count:
-            square = self[i].mT if transposed else self[i]
-            powers, i = torch.cat([powers, self._multiply(square, powers)], -1), i + 1
-        return powers[..., :count]
-
-    def applied(self, steps: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x."""
-        for i in range(steps.bit_length()):
-            if steps >> i & 1:
-                states = self._multiply(self[i], states)
-        return states
-
-    def applied_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
-        """Return Ā^steps x, with steps along the last axis of x."""
-        for i in range(most.bit_length()):
-            states = torch.where(steps.bitwise_right_shift(i) & 1 == 1, self._multiply(self[i], states), states)
-        return states
-
-
 class Transition:
     """Powers of the matrices Ā of H features, acting on S real coordinates of a state."""
 
     def __init__(self, first: Tensor, multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
         """Keep Ā, and how it is multiplied."""
-        self._squares = _Squares(first, multiply)
+        self._squares, self._multiply = [first], multiply
 
     def _encode(self, coordinates: Tensor) -> Tensor:
-        """Return what the squares multiply, of [H, S, ...]."""
+        """Return what is multiplied by Ā, of [H, S, ...]."""
         return coordinates
 
     def _decode(self, values: Tensor) -> Tensor:
         """Return coordinates [H, S, ...] again."""
         return values
 
+    def _square(self, i: int) -> Tensor:
+        """Return Ā^(2^i), made when it is first asked for."""
+        while len(self._squares) <= i:
+            self._squares.append(self._multiply(self._squares[-1], self._squares[-1]))
+        return self._squares[i]
+
+    def _doubled(self, start: Tensor, count: int, transposed: bool = False) -> Tensor:
+        """Return Ā^j s [..., count], twice as many in each round."""
+        powers, i = start.unsqueeze(-1), 0
+        while powers.shape[-1] < count:
+            square = self._square(i).mT if transposed else self._square(i)
+            powers, i = torch.cat([powers, self._multiply(square, powers)], -1), i + 1
+        return powers[..., :count]
+
+    def _applied(self, steps: int, values: Tensor) -> Tensor:
+        for i in range(steps.bit_length()):
+            if steps >> i & 1:
+                values = self._multiply(self._square(i), values)
+        return values
+
     def columns(self, start: Tensor, count: int) -> Tensor:
         """Return Ā^j b for j = 0 ... count - 1 [H, S, count] of b [H, S]."""
-        return self._decode(self._squares.doubled(self._encode(start), count))
+        return self._decode(self._doubled(self._encode(start), count))
 
     def rows(self, start: Tensor, count: int) -> Tensor:
         """Return cᵀ Ā^j for j = 0 ... count - 1 [H, count, S] of c [H, S]."""
-        return self._squares.doubled(start, count, transposed=True).mT
+        return self._doubled(start, count, transposed=True).mT
 
     def apply(self, steps: int, states: Tensor) -> Tensor:
         """Return Ā^steps x [H, S, X] of states x [H, S, X]."""
-        return self._decode(self._squares.applied(steps, self._encode(states)))
+        return self._decode(self._applied(steps, self._encode(states)))
 
     def apply_each(self, steps: Tensor, most: int, states: Tensor) -> Tensor:
         """Return Ā^steps x [H, S, X] of states x [H, S, X], for steps [X] of at most ``most``."""
-        return self._decode(self._squares.applied_each(steps, most, self._encode(states)))
+        values = self._encode(states)
+        for i in range(most.bit_length()):
+            values = torch.where(steps.bitwise_right_shift(i) & 1 == 1, self._multiply(self._square(i), values), values)
+        return self._decode(values)
 
     def scan(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
         """Return x_0 and all x_{k+1} = Ā^steps x_k + e_k, [H, S, n+1, B], of e [H, S, n, B] and x_0 [H, S, B]."""
@@ -116,9 +105,9 @@ class DiagonalTransition(Transition):
         return torch.cat([values.real, values.imag], 1)
 
     def rows(self, start: Tensor, count: int) -> Tensor:
-        """Return cᵀ Ā^j, as in ``Transition``: (a, b) · (Re x, Im x) is Re((a - ib) x)."""
+        """See ``Transition.rows``: (a, b) · (Re x, Im x) is Re((a - ib) x)."""
         real, imaginary = start.chunk(2, 1)
-        powers = self._squares.doubled(torch.complex(real, -imaginary), count)
+        powers = self._doubled(torch.complex(real, -imaginary), count)
         return torch.cat([powers.real, -powers.imag], 1).transpose(1, 2)
 
     def scan(self, steps: int, entering: Tensor, state: Tensor) -> Tensor:
@@ -127,7 +116,7 @@ class DiagonalTransition(Transition):
         states = first.unsqueeze(0)
         if entering.shape[2]:
             driven = self._encode(entering).movedim(2, 0)
-            decay = self._squares.applied(steps, torch.ones_like(self._squares[0]))
+            decay = self._applied(steps, torch.ones_like(self._squares[0]))
             states = torch.cat([states, diagonal_scan(decay, driven, first)])
         return torch.view_as_real(states).permute(1, 4, 2, 0, 3).flatten(1, 2)
 

@@ -13,17 +13,10 @@ from rnnbench.lit_models.scan.contract import Scanned, ScannedRecurrence
 def scan_loop(
     recurrence: ScannedRecurrence, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool = True
 ) -> Scanned:
-    """Scan a recurrence over inputs [T, B, D] from a state [B, S].
-
-    Args:
-        recurrence: gives ``project``, ``advance`` and ``output``.
-        inputs: [T, B, D].
-        state: [B, S].
-        lengths: [B] valid steps, or None for all T.
-        keep_outputs: whether outputs are collected; otherwise an empty tensor stands in for them.
+    """Scan a recurrence over inputs [T, B, D] from a state [B, S], with lengths [B] of valid steps, or None for all T.
 
     Returns:
-        Outputs [T, B, N] and the final state [B, S].
+        Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S].
     """
     outputs: list[Tensor] = []
     # unbind, not indexing: x[t] of a tensor that needs gradients makes backward quadratic in T.

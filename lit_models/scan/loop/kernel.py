@@ -22,12 +22,7 @@ def weights_of(recurrence: ScannedRecurrence) -> list[Tensor]:
 
 
 class LoopKernel:
-    """A scan that torch differentiates; its weights are the recurrence's parameters and buffers.
-
-    Args:
-        recurrence: gives the steps.
-        scan: scans it.
-    """
+    """A scan that torch differentiates; its weights are the recurrence's parameters and buffers."""
 
     def __init__(self, recurrence: ScannedRecurrence, scan: Scan) -> None:
         """Note the names of the recurrence's tensors."""

@@ -16,13 +16,8 @@ def why_no_native() -> str | None:
 def runs_native(inputs: Tensor, state: Tensor, asked: bool) -> bool:
     """Return whether compiled kernels take inputs [T, B, D] and a state [B, S].
 
-    Args:
-        inputs: what is scanned.
-        state: before its first step.
-        asked: whether they were asked for by name.
-
     Raises:
-        RuntimeError: they were, and cannot run at all.
+        RuntimeError: they were asked for by name, and cannot run at all.
     """
     reason = why_no_native()
     if asked and reason is not None:

@@ -14,11 +14,7 @@ _LEAST_CAPABILITY = (8, 0)
 
 
 def why_no_triton(on_gpu: bool) -> str | None:
-    """Return why Triton kernels cannot run here; None where they can.
-
-    Args:
-        on_gpu: whether tensors are on a CUDA device; elsewhere Triton's interpreter runs them, if it is told to.
-    """
+    """Return why Triton kernels cannot run here, on a GPU or through Triton's interpreter; None where they can."""
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed: pip install 'rnnbench[gpu]' (on Linux)"
     if not on_gpu and not _interpreted():
@@ -32,13 +28,10 @@ def why_no_triton(on_gpu: bool) -> str | None:
 def runs_triton(inputs: Tensor, state: Tensor, asked: bool) -> bool:
     """Return whether Triton kernels take inputs [T, B, D] and a state [B, S].
 
-    Args:
-        inputs: what is scanned.
-        state: before its first step.
-        asked: whether they were asked for by name: then those that are interpreted run too, else on CUDA alone.
+    If they were asked for by name, those that are interpreted run too, else on CUDA alone.
 
     Raises:
-        RuntimeError: they were, and cannot run at all.
+        RuntimeError: they were asked for by name, and cannot run at all.
     """
     if not asked and (not state.is_cuda or _interpreted()):
         return False

@@ -15,32 +15,20 @@ from rnnbench.lit_models.scan.triton.plan import (
     Plan,
     arriving,
     drives,
-    exact_products,
-    input_gradients,
     instance_first,
     make_plan,
-    new_input_gradients,
     on_device_of,
     padded_to,
     spans,
     widen,
     widened,
 )
-from rnnbench.lit_models.scan.triton.products import WeightGradients
+from rnnbench.lit_models.scan.triton.products import StepGradients
 
 
 def layout(plan: Plan, units: int, depth: int) -> dict[str, Any]:
     """Return the compile-time arguments that both kernels take; a row of the weights has ``depth`` numbers."""
-    return {
-        "SIZE": units,
-        "DEPTH": depth,
-        "UNITS": widen(units),
-        "PADDED": plan.padded,
-        "ROWS": plan.rows,
-        "BLOCK": plan.block,
-        "DOT": plan.dot,
-        "num_warps": plan.warps,
-    }
+    return plan.options(SIZE=units, DEPTH=depth, UNITS=widen(units))
 
 
 class TritonLSTMKernel:
@@ -91,9 +79,8 @@ class TritonLSTMKernel:
         delta = torch.empty_like(given)
         chunks = spans(steps, 2 * delta.numel())
         length = chunks[0][1]
-        sums = WeightGradients(inputs, instances, 4 * width, width, chunks) if needs.weights[0] else None
-        by_inputs = new_input_gradients(inputs, instances) if needs.inputs else None
-        to_inputs = weight if by_inputs is None else _widened_rows(weight[..., units:-1], units, width)
+        to_inputs = _widened_rows(weight[..., units:-1], units, width) if needs.inputs else None
+        sums = StepGradients(inputs, (instances, 4 * width, width), chunks, needs.weights[0], to_inputs)
         slopes = state.new_empty(instances, length, batch, 4 * width)
         for chunk, (start, stop) in reversed(list(enumerate(chunks))):
             arrivals = slopes if grad_outputs is None else arriving(grad_outputs[start:stop], width)
@@ -103,22 +90,13 @@ class TritonLSTMKernel:
             sizes = (stop - start, batch, *strides)
             with on_device_of(state):
                 lstm_backward[(instances, -(-batch // plan.rows))](*fixed, *kept, slopes, *sizes, **options)
-            deltas = slopes[:, : stop - start]
-            if sums is not None:
-                sums.add(chunk, deltas, hiddens)
-            if by_inputs is not None:
-                with exact_products():
-                    by_inputs.set_steps(start, stop, input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
+            sums.add(chunk, slopes[:, : stop - start], hiddens)
+        by_inputs, by_hidden, by_features, by_bias = sums.result()
         by_weight = None
-        if sums is not None:
-            by_hidden, by_features, by_bias = sums.result()
+        if by_hidden is not None and by_features is not None and by_bias is not None:
             by_weight = torch.cat([by_hidden[..., :units], by_features, by_bias.unsqueeze(-1)], -1)
             by_weight = by_weight.unflatten(1, (4, width))[:, :, :units].flatten(1, 2)
-        return [
-            None if by_inputs is None else by_inputs.result(),
-            torch.cat([*delta[..., :units]], -1) if needs.state else None,
-            by_weight,
-        ]
+        return [by_inputs, torch.cat([*delta[..., :units]], -1) if needs.state else None, by_weight]
 
 
 def _widened_rows(weight: Tensor, units: int, width: int) -> Tensor:

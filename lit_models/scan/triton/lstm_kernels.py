@@ -13,7 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from rnnbench.lit_models.scan.triton.primitives import load_square, product, sigmoid, streamed_product, tanh
+from rnnbench.lit_models.scan.triton.primitives import place_rows, product, sigmoid, streamed_product, tanh
 
 
 @triton.jit
@@ -33,34 +33,31 @@ def _join_gates(input_gate, forget_gate, output_gate, candidate):
 
 
 @triton.jit
-def _load_gates(gates, offsets, mask, UNITS: tl.constexpr):
-    """Return i, f, o and g, which stand one after the other."""
-    input_gate = tl.load(gates + offsets, mask=mask, other=0.0)
-    forget_gate = tl.load(gates + UNITS + offsets, mask=mask, other=0.0)
-    output_gate = tl.load(gates + 2 * UNITS + offsets, mask=mask, other=0.0)
-    candidate = tl.load(gates + 3 * UNITS + offsets, mask=mask, other=0.0)
-    return input_gate, forget_gate, output_gate, candidate
+def _load_four(places, distance, mask):
+    """Return what belongs to i, f, o and g, from places that are so far from each other."""
+    of_input_gate = tl.load(places, mask=mask, other=0.0)
+    of_forget_gate = tl.load(places + distance, mask=mask, other=0.0)
+    of_output_gate = tl.load(places + 2 * distance, mask=mask, other=0.0)
+    of_candidate = tl.load(places + 3 * distance, mask=mask, other=0.0)
+    return of_input_gate, of_forget_gate, of_output_gate, of_candidate
 
 
 @triton.jit
-def _store_gates(gates, offsets, mask, input_gate, forget_gate, output_gate, candidate, UNITS: tl.constexpr):
-    """Store i, f, o and g one after the other."""
-    tl.store(gates + offsets, input_gate, mask=mask)
-    tl.store(gates + UNITS + offsets, forget_gate, mask=mask)
-    tl.store(gates + 2 * UNITS + offsets, output_gate, mask=mask)
-    tl.store(gates + 3 * UNITS + offsets, candidate, mask=mask)
+def _store_four(places, distance, mask, input_gate, forget_gate, output_gate, candidate):
+    """Store i, f, o and g at places that are so far from each other."""
+    tl.store(places, input_gate, mask=mask)
+    tl.store(places + distance, forget_gate, mask=mask)
+    tl.store(places + 2 * distance, output_gate, mask=mask)
+    tl.store(places + 3 * distance, candidate, mask=mask)
 
 
 @triton.jit
 def _load_matrices(weight, TRANSPOSED: tl.constexpr, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
     """Return the four matrices [PADDED, PADDED] of the gates, with TRANSPOSED transposed."""
-    by_row: tl.constexpr = 1 if TRANSPOSED else DEPTH
-    by_column: tl.constexpr = DEPTH if TRANSPOSED else 1
-    input_gate = load_square(weight, by_row, by_column, SIZE, PADDED)
-    forget_gate = load_square(weight + SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
-    output_gate = load_square(weight + 2 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
-    candidate = load_square(weight + 3 * SIZE * DEPTH, by_row, by_column, SIZE, PADDED)
-    return input_gate, forget_gate, output_gate, candidate
+    unit = tl.arange(0, PADDED)
+    inside, row, column = unit < SIZE, unit[:, None], unit[None, :]
+    places = weight + (column * DEPTH + row if TRANSPOSED else row * DEPTH + column)
+    return _load_four(places, SIZE * DEPTH, inside[:, None] & inside[None, :])
 
 
 @triton.jit
@@ -79,12 +76,7 @@ def _load_beside(weight, TRANSPOSED: tl.constexpr, SIZE: tl.constexpr, DEPTH: tl
 def _load_column(weight, column, SIZE: tl.constexpr, DEPTH: tl.constexpr, PADDED: tl.constexpr):
     """Return one column's part of each gate, [1, PADDED]."""
     unit = tl.arange(0, PADDED)
-    inside, places = (unit < SIZE)[None, :], weight + (unit * DEPTH + column)[None, :]
-    input_gate = tl.load(places, mask=inside, other=0.0)
-    forget_gate = tl.load(places + SIZE * DEPTH, mask=inside, other=0.0)
-    output_gate = tl.load(places + 2 * SIZE * DEPTH, mask=inside, other=0.0)
-    candidate = tl.load(places + 3 * SIZE * DEPTH, mask=inside, other=0.0)
-    return input_gate, forget_gate, output_gate, candidate
+    return _load_four(weight + (unit * DEPTH + column)[None, :], SIZE * DEPTH, (unit < SIZE)[None, :])
 
 
 @triton.jit(do_not_specialize=["steps"])
@@ -130,27 +122,22 @@ def lstm_forward(
         hiddens: h before the first step and after each, [M, T + 1, B, UNITS].
         cells: c, likewise.
     """
-    instance = tl.program_id(0)
-    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
-    inside = row < batch
-    mask = inside[:, None] & (unit < UNITS)[None, :]
-    offsets = row[:, None] * UNITS + unit[None, :]
-    gate_offsets = row[:, None] * (4 * UNITS) + unit[None, :]
-    long_instance = instance.to(tl.int64)
+    instance, row, inside, mask, offsets = place_rows(batch, ROWS, UNITS, PADDED)
+    gate_offsets = row[:, None] * (4 * UNITS) + tl.arange(0, PADDED)[None, :]
     size = batch * UNITS
-    of_cells = state + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
-    state += long_instance * size
-    final_cells = final + (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
-    final += long_instance * size
-    drive += long_instance * drive_by_instance
-    gates += long_instance * gates_by_instance
-    hiddens += long_instance * hiddens_by_instance
-    cells += long_instance * cells_by_instance
-    weight += long_instance * (4 * SIZE * DEPTH)
-    streamed += long_instance * PADDED * (4 * PADDED)
+    of_cells = state + (tl.cast(tl.num_programs(0), tl.int64) + instance) * size
+    state += instance * size
+    final_cells = final + (tl.cast(tl.num_programs(0), tl.int64) + instance) * size
+    final += instance * size
+    drive += instance * drive_by_instance
+    gates += instance * gates_by_instance
+    hiddens += instance * hiddens_by_instance
+    cells += instance * cells_by_instance
+    weight += instance * (4 * SIZE * DEPTH)
+    streamed += instance * PADDED * (4 * PADDED)
 
     if DOT:
-        to_write, to_keep, to_read, to_candidate = _load_matrices(weight, True, SIZE, DEPTH, PADDED)
+        to_i, to_f, to_o, to_g = _load_matrices(weight, True, SIZE, DEPTH, PADDED)
     elif BLOCK == 0:
         tile = _load_beside(weight, True, SIZE, DEPTH, PADDED)
     if FEATURES:
@@ -161,7 +148,7 @@ def lstm_forward(
             second_i, second_f, second_o, second_g = _load_column(weight, SIZE + 1, SIZE, DEPTH, PADDED)
         bias_i, bias_f, bias_o, bias_g = _load_column(weight, DEPTH - 1, SIZE, DEPTH, PADDED)
     else:
-        next_i, next_f, next_o, next_g = _load_gates(drive, gate_offsets, mask, UNITS)
+        next_i, next_f, next_o, next_g = _load_four(drive + gate_offsets, UNITS, mask)
 
     h = tl.load(state + offsets, mask=mask, other=0.0)
     c = tl.load(of_cells + offsets, mask=mask, other=0.0)
@@ -187,10 +174,10 @@ def lstm_forward(
                 second = tl.load(following + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
         else:
             i, f, o, g = next_i, next_f, next_o, next_g
-            next_i, next_f, next_o, next_g = _load_gates(following, gate_offsets, mask, UNITS)
+            next_i, next_f, next_o, next_g = _load_four(following + gate_offsets, UNITS, mask)
         if DOT:
-            by_i, by_f = product(h, to_write, DOT), product(h, to_keep, DOT)
-            by_o, by_g = product(h, to_read, DOT), product(h, to_candidate, DOT)
+            by_i, by_f = product(h, to_i, DOT), product(h, to_f, DOT)
+            by_o, by_g = product(h, to_o, DOT), product(h, to_g, DOT)
         elif BLOCK == 0:
             by_i, by_f, by_o, by_g = _part_gates(product(h, tile, DOT))
         else:
@@ -199,7 +186,7 @@ def lstm_forward(
         c = f * c + i * g
         h = o * tanh(c)
         if KEEP_GATES:
-            _store_gates(gates + 4 * here, gate_offsets, mask, i, f, o, g, UNITS)
+            _store_four(gates + 4 * here + gate_offsets, UNITS, mask, i, f, o, g)
             tl.store(cells + here + offsets, c, mask=mask)
         if KEEP_HIDDENS:
             tl.store(hiddens + here + offsets, h, mask=mask)
@@ -247,34 +234,29 @@ def lstm_backward(
         cells: c before the first step and after each [M, T + 1, B, UNITS].
         slopes: is given the gradients of the gates before their activations, [M, T, B, 4 UNITS].
     """
-    instance = tl.program_id(0)
-    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
-    inside = row < batch
-    mask = inside[:, None] & (unit < UNITS)[None, :]
-    offsets = row[:, None] * UNITS + unit[None, :]
-    gate_offsets = row[:, None] * (4 * UNITS) + unit[None, :]
-    long_instance = instance.to(tl.int64)
+    instance, row, _, mask, offsets = place_rows(batch, ROWS, UNITS, PADDED)
+    gate_offsets = row[:, None] * (4 * UNITS) + tl.arange(0, PADDED)[None, :]
     size = batch * UNITS
-    of_cells = (tl.cast(tl.num_programs(0), tl.int64) + long_instance) * size
+    of_cells = (tl.cast(tl.num_programs(0), tl.int64) + instance) * size
     given_cells, of_cells = given + of_cells, delta + of_cells
-    given += long_instance * size
-    delta += long_instance * size
-    gates += long_instance * gates_by_instance
-    cells += long_instance * cells_by_instance
-    slopes += long_instance * slopes_by_instance
-    weight += long_instance * (4 * SIZE * DEPTH)
-    streamed += long_instance * PADDED * (4 * PADDED)
+    given += instance * size
+    delta += instance * size
+    gates += instance * gates_by_instance
+    cells += instance * cells_by_instance
+    slopes += instance * slopes_by_instance
+    weight += instance * (4 * SIZE * DEPTH)
+    streamed += instance * PADDED * (4 * PADDED)
 
     if DOT:
-        to_write, to_keep, to_read, to_candidate = _load_matrices(weight, False, SIZE, DEPTH, PADDED)
+        to_i, to_f, to_o, to_g = _load_matrices(weight, False, SIZE, DEPTH, PADDED)
     elif BLOCK == 0:
         tile = _load_beside(weight, False, SIZE, DEPTH, PADDED)
     last = tl.cast(steps - 1, tl.int64)
     if ARRIVE:
-        arrivals += long_instance * arrivals_by_instance
+        arrivals += instance * arrivals_by_instance
         if not DOT:
             arrival = tl.load(arrivals + last * arrivals_by_step + offsets, mask=mask, other=0.0)
-    next_i, next_f, next_o, next_g = _load_gates(gates + 4 * last * size, gate_offsets, mask, UNITS)
+    next_i, next_f, next_o, next_g = _load_four(gates + 4 * last * size + gate_offsets, UNITS, mask)
     c = tl.load(cells + (last + 1) * size + offsets, mask=mask, other=0.0)
 
     dh = tl.load(given + offsets, mask=mask, other=0.0)
@@ -289,17 +271,17 @@ def lstm_backward(
             dh += arrival
             arrival = tl.load(arrivals + before * arrivals_by_step + offsets, mask=mask, other=0.0)
         i, f, o, g = next_i, next_f, next_o, next_g
-        next_i, next_f, next_o, next_g = _load_gates(gates + 4 * before * size, gate_offsets, mask, UNITS)
+        next_i, next_f, next_o, next_g = _load_four(gates + 4 * before * size + gate_offsets, UNITS, mask)
         squashed = tanh(c)
         c = tl.load(cells + here * size + offsets, mask=mask, other=0.0)
         dc += dh * o * (1.0 - squashed * squashed)
         di, df = dc * g * i * (1.0 - i), dc * c * f * (1.0 - f)
         do, dg = dh * squashed * o * (1.0 - o), dc * i * (1.0 - g * g)
         dc *= f
-        _store_gates(slopes + 4 * here * size, gate_offsets, mask, di, df, do, dg, UNITS)
+        _store_four(slopes + 4 * here * size + gate_offsets, UNITS, mask, di, df, do, dg)
         if DOT:
-            dh = product(do, to_read, DOT) + product(di, to_write, DOT)
-            dh = dh + product(dg, to_candidate, DOT) + product(df, to_keep, DOT)
+            dh = product(do, to_o, DOT) + product(di, to_i, DOT)
+            dh = dh + product(dg, to_g, DOT) + product(df, to_f, DOT)
         elif BLOCK == 0:
             dh = product(_join_gates(di, df, do, dg), tile, DOT)
         else:

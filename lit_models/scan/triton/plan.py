@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from rnnbench.lit_models.scan.eager.layout import InputGradients, Layout
 
 #: Elements of a matrix that the registers of one block hold over all steps (of 65,536, with room for the rest).
 LARGEST_TILE = 128 * 128
@@ -42,6 +40,11 @@ class Plan(NamedTuple):
     warps: int
     block: int = 0
     dot: bool = False
+
+    def options(self, **others: Any) -> dict[str, Any]:
+        """Return a kernel's compile-time arguments, ``others`` with them."""
+        sizes = {"PADDED": self.padded, "ROWS": self.rows, "BLOCK": self.block, "DOT": self.dot}
+        return {**sizes, **others, "num_warps": self.warps}
 
 
 def pad_units(units: int) -> int:
@@ -98,11 +101,7 @@ def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1, bac
 
 
 def spans(steps: int, size: int) -> list[tuple[int, int]]:
-    """Return the first step of every chunk, and the one after its last.
-
-    Args:
-        steps: T.
-        size: numbers that are needed of a step while its chunk is scanned.
+    """Return the first step of every chunk, and the one after its last; of a step ``size`` numbers are needed.
 
     >>> spans(784, 64 * 128 * 100)[:2], spans(784, 128 * 100)
     ([(0, 98), (98, 196)], [(0, 784)])
@@ -140,14 +139,8 @@ def drives(
 ) -> Iterator[tuple[int, int, Tensor, tuple[int, ...]]]:
     """Yield chunks of time with what inputs [T, M or 1, B, D] give to each step.
 
-    Few inputs are multiplied within a kernel: then there is one chunk, of the inputs themselves.
-
-    Args:
-        inputs: what is scanned.
-        instances: M.
-        weight: [M, P, D].
-        bias: [M, P].
-        size: numbers that are needed of a step while its chunk is scanned.
+    Few inputs are multiplied within a kernel: then there is one chunk, of the inputs themselves; else V s + b for
+    weights V [M, P, D] and b [M, P]. While a chunk is scanned, ``size`` numbers are needed of a step.
 
     Yields:
         The first step, the one after the last, and a tensor with its strides by instance, step, sequence and number.
@@ -158,25 +151,11 @@ def drives(
         drive = inputs
         if not few:
             with exact_products():
-                drive = torch.baddbmm(bias.unsqueeze(1), flat_inputs(inputs, start, stop, instances), weight.mT)
+                chunk = inputs[start:stop].transpose(0, 1).flatten(1, 2).expand(instances, -1, -1)
+                drive = torch.baddbmm(bias.unsqueeze(1), chunk, weight.mT)
             drive = drive.unflatten(1, (stop - start, batch)).transpose(0, 1)
         by_step, by_instance, by_row, by_unit = drive.stride()
         yield start, stop, drive, (by_instance if drive.shape[1] > 1 else 0, by_step, by_row, by_unit)
-
-
-def flat_inputs(inputs: Tensor, start: int, stop: int, instances: int) -> Tensor:
-    """Return a chunk of inputs [T, M or 1, B, D] as [M, steps * B, D]."""
-    return inputs[start:stop].transpose(0, 1).flatten(1, 2).expand(instances, -1, -1)
-
-
-def new_input_gradients(inputs: Tensor, instances: int) -> InputGradients:
-    """Return room for the gradients of inputs [T, M or 1, B, D], which are set chunk by chunk."""
-    return InputGradients(inputs, instances, Layout(1))
-
-
-def input_gradients(deltas: Tensor, to_inputs: Tensor, steps: int) -> Tensor:
-    """Return a chunk's own ones [steps, M, B, D]: deltas [M, steps * B, P] times weights [M, P, D]."""
-    return torch.bmm(deltas, to_inputs).unflatten(1, (steps, -1)).transpose(0, 1)
 
 
 @contextmanager

@@ -81,6 +81,15 @@ def apply_pairs(x, own, cross, PAIRED: tl.constexpr):
 
 
 @triton.jit
+def place_rows(batch, ROWS: tl.constexpr, UNITS: tl.constexpr, PADDED: tl.constexpr):
+    """Return a program's instance, its rows, which of them there are, and mask and offsets of a tile of units."""
+    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
+    inside = row < batch
+    mask = inside[:, None] & (unit < UNITS)[None, :]
+    return tl.program_id(0).to(tl.int64), row, inside, mask, row[:, None] * UNITS + unit[None, :]
+
+
+@triton.jit
 def load_matrix(matrix, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """Return a contiguous padded matrix [ROWS, COLUMNS]."""
     row, column = tl.arange(0, ROWS), tl.arange(0, COLUMNS)

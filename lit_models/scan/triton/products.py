@@ -1,4 +1,4 @@
-"""Sums of products over time and sequences on a GPU: the gradients of all weights, from what a backward pass leaves."""
+"""The gradients of weights and inputs on a GPU, from what a backward pass leaves: sums of products over time."""
 
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
 # ruff: noqa: ANN001, ANN201, ANN202, D417
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from rnnbench.lit_models.scan.triton.plan import MOST_FEATURES, on_device_of, pad_units
+from rnnbench.lit_models.scan.eager.layout import InputGradients, Layout
+from rnnbench.lit_models.scan.triton.plan import MOST_FEATURES, exact_products, on_device_of, pad_units
 from rnnbench.lit_models.scan.triton.primitives import dot
 
 #: Programs that are busy at once on a GPU of 132 multiprocessors: while one waits for its rows, others multiply.
@@ -158,13 +160,9 @@ class ProductSums:
         self._sums = like.new_empty(chunks, instances, parts, left, width)
 
     def add(self, chunk: int, left: Tensor, right: Tensor, inputs: Tensor) -> None:
-        """Add a chunk's contiguous rows.
+        """Add a chunk's contiguous rows, left [M, steps, B, left] and right [M or 1, steps, B, right].
 
-        Args:
-            chunk: its number.
-            left: [M, steps, B, left].
-            right: [M or 1, steps, B, right].
-            inputs: s, [steps, M or 1, B, D]; any where they are not multiplied.
+        Inputs s are [steps, M or 1, B, D]; where they are not multiplied, any.
         """
         instances, steps, batch, _ = left.shape
         by_step, by_instance, by_row, by_unit = inputs.stride()
@@ -191,50 +189,55 @@ class ProductSums:
         return self._sums.sum((0, 2))
 
 
-class WeightGradients:
-    """The gradients of W, V and b, from those of a = W x + V s + b, chunk by chunk.
+class StepGradients:
+    """The gradients of inputs s, W, V and b, from those of a = W x + V s + b, chunk by chunk.
 
     Args:
         inputs: s [T, M or 1, B, D].
-        instances: M.
-        height: of W.
-        units: columns of W.
+        shape: of W [M, height, units].
         chunks: their first steps, and those after their last ones.
-        scale: a factor of all, [M, height].
+        weights: whether the gradients of the weights are wanted.
+        to_inputs: V [M, height, D], if those of inputs are.
+        scale: a factor of those of the weights, [M, height].
     """
 
     def __init__(
         self,
         inputs: Tensor,
-        instances: int,
-        height: int,
-        units: int,
+        shape: tuple[int, int, int],
         chunks: Sequence[tuple[int, int]],
+        weights: bool,
+        to_inputs: Tensor | None,
         scale: Tensor | None = None,
     ) -> None:
         """Make room for them."""
-        self._inputs, self._chunks, features = inputs, chunks, inputs.shape[3]
-        few, rows, self._units = features <= MOST_FEATURES, chunks[0][1] * inputs.shape[2], units
-        sizes = (instances, len(chunks), rows, height)
-        self._states = ProductSums(inputs, *sizes, units, features if few else 0, scale)
-        self._features = None if few else ProductSums(inputs, *sizes, features, scale=scale)
+        (instances, height, self._units), features = shape, inputs.shape[3]
+        self._inputs, self._chunks, self._to_inputs = inputs, chunks, to_inputs
+        few, sizes = features <= MOST_FEATURES, (instances, len(chunks), chunks[0][1] * inputs.shape[2], height)
+        self._states = self._features = None
+        if weights:
+            self._states = ProductSums(inputs, *sizes, self._units, features if few else 0, scale)
+            self._features = None if few else ProductSums(inputs, *sizes, features, scale=scale)
+        self._by_inputs = None if to_inputs is None else InputGradients(inputs, instances, Layout(1))
 
     def add(self, chunk: int, deltas: Tensor, states: Tensor) -> None:
-        """Add a chunk.
-
-        Args:
-            chunk: its number.
-            deltas: gradients of a, [M, steps, B, height].
-            states: x before each step, [M, T, B, units].
-        """
+        """Add a chunk, with the gradients of a [M, steps, B, height] and x before each step [M, T, B, units]."""
         start, stop = self._chunks[chunk]
         inputs = self._inputs[start:stop]
-        self._states.add(chunk, deltas, states[:, start:stop], inputs)
+        if self._states is not None:
+            self._states.add(chunk, deltas, states[:, start:stop], inputs)
         if self._features is not None:
             self._features.add(chunk, deltas, inputs.transpose(0, 1).contiguous(), inputs)
+        if self._by_inputs is not None:
+            with exact_products():
+                own = torch.bmm(deltas.flatten(1, 2), self._to_inputs).unflatten(1, deltas.shape[1:3])
+                self._by_inputs.set_steps(start, stop, own.transpose(0, 1))
 
-    def result(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradients of W [M, height, units], V [M, height, D] and b [M, height]."""
-        found, units = self._states.result(), self._units
-        by_inputs = found[..., units + 1 :] if self._features is None else self._features.result()
-        return found[..., :units], by_inputs, found[..., units]
+    def result(self) -> tuple[Tensor | None, ...]:
+        """Return those of inputs, W [M, height, units], V [M, height, D] and b [M, height]; None if not wanted."""
+        by_inputs, units = None if self._by_inputs is None else self._by_inputs.result(), self._units
+        if self._states is None:
+            return by_inputs, None, None, None
+        found = self._states.result()
+        by_features = found[..., units + 1 :] if self._features is None else self._features.result()
+        return by_inputs, found[..., :units], by_features, found[..., units]

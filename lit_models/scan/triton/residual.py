@@ -15,69 +15,48 @@ from rnnbench.lit_models.scan.triton.plan import (
     arriving,
     drives,
     exact_products,
-    input_gradients,
     instance_first,
     make_plan,
-    new_input_gradients,
     on_device_of,
     padded_to,
     spans,
     widen,
     widened,
 )
-from rnnbench.lit_models.scan.triton.products import ProductSums, WeightGradients
+from rnnbench.lit_models.scan.triton.products import ProductSums, StepGradients
 from rnnbench.lit_models.scan.triton.residual_kernels import residual_backward, residual_forward
 
 _PARTS = ("gamma", "own", "cross", "dense")
 
 
-class Setting(NamedTuple):
-    """What is not a tensor: the form of the update, and act."""
-
-    form: Literal["plain", "linear", "A"]
-    activation: Literal["tanh", "relu", "identity"]
-
-
-def layout(setting: Setting, plan: Plan, units: int, paired: bool, dense: bool) -> dict[str, Any]:
-    """Return the compile-time arguments that both kernels take."""
-    return {
-        "UNITS": units,
-        "PADDED": plan.padded,
-        "ROWS": plan.rows,
-        "BLOCK": plan.block,
-        "DOT": plan.dot,
-        "FORM": setting.form,
-        "ACTIVATION": setting.activation,
-        "PAIRED": paired,
-        "DENSE": dense,
-        "num_warps": plan.warps,
-    }
-
-
-class TritonResidualKernel:
+class TritonResidualKernel(NamedTuple):
     """x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b.
 
     Weights are W [M, N, N], V [M, N, D], b [M, N] and, but for the plain form, γ, own and cross [M, N] and dense R
     [M, N, N], None where absent. A step keeps x' and act(a): 2N numbers a sequence; of the plain form x' alone.
 
-    Args:
-        setting: form and activation.
+    Attributes:
+        form: ``plain``, ``linear`` or ``A``.
+        activation: act.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        """Remember the setting."""
-        self.setting = setting
+    form: Literal["plain", "linear", "A"]
+    activation: Literal["tanh", "relu", "identity"]
+
+    def layout(self, plan: Plan, units: int, paired: bool, dense: bool) -> dict[str, Any]:
+        """Return the compile-time arguments that both kernels take."""
+        return plan.options(UNITS=units, FORM=self.form, ACTIVATION=self.activation, PAIRED=paired, DENSE=dense)
 
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
         inputs, state, weights = given
         (steps, _, batch, features), (instances, _, units) = inputs.shape, state.shape
-        plain, few, width = self.setting.form == "plain", features <= MOST_FEATURES, widen(units)
+        plain, few, width = self.form == "plain", features <= MOST_FEATURES, widen(units)
         weight, input_weight, bias, gamma, own, cross, dense = _all(weights, width)
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2)
         square = (plan.padded, plan.padded)
         keep_states, keep_couplings = store or keep_outputs, store and not plain
-        options = layout(self.setting, plan, width, cross is not None, dense is not None)
+        options = self.layout(plan, width, cross is not None, dense is not None)
         options |= {"FEATURES": features if few else 0, "KEEP_STATES": keep_states, "KEEP_COUPLINGS": keep_couplings}
         before, final = widened(state, width), state.new_empty(instances, batch, width)
         # One step more than are scanned: the state before each step, and after it.
@@ -104,13 +83,12 @@ class TritonResidualKernel:
         width = widen(units)
         weight, input_weight, _, gamma, own, cross, dense = _all(weights, width)
         need_residual = needs.weights[3:] or (False,) * 4
-        form = self.setting.form
         states, *rest = (instance_first(each) for each in stores)
         couplings = rest[0] if rest else states[:, 1:]
         plan = make_plan(units, instances * batch, matrices=1 if dense is None else 2, back=True)
         square, programs = (plan.padded, plan.padded), -(-batch // plan.rows)
         wanted = zip(_PARTS, need_residual, strict=True)
-        options = layout(self.setting, plan, width, cross is not None, dense is not None)
+        options = self.layout(plan, width, cross is not None, dense is not None)
         options |= {"ARRIVE": grad_outputs is not None, **{f"WANT_{part.upper()}": need for part, need in wanted}}
         # γ moves into the weights, once.
         scale = gamma
@@ -124,17 +102,19 @@ class TritonResidualKernel:
         chunks = spans(steps, delta.numel())
         length = chunks[0][1]
         partials = state.new_empty(len(chunks), 3, instances, programs, width)
-        sums = WeightGradients(inputs, instances, width, width, chunks, scale) if any(needs.weights[:3]) else None
+        to_inputs = None
+        if needs.inputs:
+            to_inputs = input_weight if scale is None else scale.unsqueeze(-1) * input_weight
+        shape = (instances, width, width)
+        sums = StepGradients(inputs, shape, chunks, any(needs.weights[:3]), to_inputs, scale)
         by_dense = (
             ProductSums(state, instances, len(chunks), length * batch, width, width) if need_residual[3] else None
         )
-        by_inputs = new_input_gradients(inputs, instances) if needs.inputs else None
-        to_inputs = input_weight if scale is None or by_inputs is None else scale.unsqueeze(-1) * input_weight
         slopes = state.new_empty(instances, length, batch, width)
         inner = torch.empty_like(slopes) if need_residual[3] else slopes
         for chunk, (start, stop) in reversed(list(enumerate(chunks))):
             mapped = slopes
-            if form == "A" and dense is not None:
+            if self.form == "A" and dense is not None:
                 mapped = torch.empty_like(slopes)
                 before = states[:, start:stop].flatten(1, 2)
                 with exact_products():
@@ -147,25 +127,20 @@ class TritonResidualKernel:
             sizes = (stop - start, batch, *strides)
             with on_device_of(state):
                 residual_backward[(instances, programs)](arrivals, *fixed, *kept, *written, *sizes, **options)
-            deltas = slopes[:, : stop - start]
-            if sums is not None:
-                sums.add(chunk, deltas, states)
+            sums.add(chunk, slopes[:, : stop - start], states)
             if by_dense is not None:
                 by_dense.add(chunk, inner[:, : stop - start], states[:, start:stop], inputs)
-            if by_inputs is not None:
-                with exact_products():
-                    by_inputs.set_steps(start, stop, input_gradients(deltas.flatten(1, 2), to_inputs, stop - start))
         by_units = partials.sum((0, 3))[..., :units]
-        by_weights = (None,) * 3 if sums is None else sums.result()
+        by_inputs, by_weight, *by_others = sums.result()
+        by_weights = (None if by_weight is None else by_weight[..., :units], *by_others)
         found = [
+            by_inputs,
             delta[..., :units] if needs.state else None,
             *(each[:, :units] if need else None for each, need in zip(by_weights, needs.weights, strict=False)),
             *(each if need else None for each, need in zip(by_units, need_residual, strict=False)),
             None if by_dense is None else by_dense.result()[:, :units, :units],
         ]
-        if found[1] is not None:
-            found[1] = found[1][..., :units]
-        return [None if by_inputs is None else by_inputs.result(), *found][: 2 + len(weights)]
+        return found[: 2 + len(weights)]
 
 
 def _all(weights: Sequence[Tensor | None], width: int) -> tuple[Tensor | None, ...]:

@@ -1,7 +1,6 @@
 """The kernels of the residual family: one program scans some sequences of one instance through all steps.
 
-The formulas are those of ``eager.residual``; what is known of kernels on this kind of work is
-said in CONTRIBUTING. Per-step tensors are [M, T, B, N] in memory.
+The formulas are those of ``eager.residual``. Per-step tensors are [M, T, B, N] in memory.
 """
 
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
@@ -16,6 +15,7 @@ from rnnbench.lit_models.scan.triton.primitives import (
     activate,
     apply_pairs,
     load_square,
+    place_rows,
     product,
     streamed_product,
     swap_pairs,
@@ -24,17 +24,17 @@ from rnnbench.lit_models.scan.triton.primitives import (
 
 
 @triton.jit
-def _load_units(vector, instance, UNITS: tl.constexpr, PADDED: tl.constexpr):
+def _load_units(vector, UNITS: tl.constexpr, PADDED: tl.constexpr):
     """Return one instance's [1, PADDED] of a contiguous [M, UNITS]; zeros where units pad."""
     unit = tl.arange(0, PADDED)
-    return tl.load(vector + instance * UNITS + unit, mask=unit < UNITS, other=0.0)[None, :]
+    return tl.load(vector + tl.program_id(0) * UNITS + unit, mask=unit < UNITS, other=0.0)[None, :]
 
 
 @triton.jit
-def _load_column(matrix, instance, column, UNITS: tl.constexpr, PADDED: tl.constexpr, COLUMNS: tl.constexpr):
+def _load_column(matrix, column, UNITS: tl.constexpr, PADDED: tl.constexpr, COLUMNS: tl.constexpr):
     """Return one column, as [1, PADDED], of one instance's matrix in a contiguous [M, UNITS, COLUMNS]."""
     unit = tl.arange(0, PADDED)
-    return tl.load(matrix + (instance * UNITS + unit) * COLUMNS + column, mask=unit < UNITS, other=0.0)[None, :]
+    return tl.load(matrix + (tl.program_id(0) * UNITS + unit) * COLUMNS + column, mask=unit < UNITS, other=0.0)[None, :]
 
 
 @triton.jit(do_not_specialize=["steps"])
@@ -87,19 +87,14 @@ def residual_forward(
         couplings: act(a) of each step, [M, T, B, UNITS].
     """
     SQUARE: tl.constexpr = PADDED * PADDED if BLOCK else UNITS * UNITS
-    instance = tl.program_id(0)
-    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
-    inside = row < batch
-    mask = inside[:, None] & (unit < UNITS)[None, :]
-    offsets = row[:, None] * UNITS + unit[None, :]
-    long_instance = instance.to(tl.int64)
+    instance, row, inside, mask, offsets = place_rows(batch, ROWS, UNITS, PADDED)
     size = batch * UNITS
-    state += long_instance * size
-    states += long_instance * states_by_instance
-    couplings += long_instance * couplings_by_instance
-    drive += long_instance * drive_by_instance
-    weight += long_instance * SQUARE
-    dense += long_instance * SQUARE
+    state += instance * size
+    states += instance * states_by_instance
+    couplings += instance * couplings_by_instance
+    drive += instance * drive_by_instance
+    weight += instance * SQUARE
+    dense += instance * SQUARE
 
     x = tl.load(state + offsets, mask=mask, other=0.0)
     if KEEP_STATES:
@@ -111,16 +106,16 @@ def residual_forward(
         if DENSE:
             dense_tile = load_square(dense, 1, UNITS, UNITS, PADDED)
     if FORM != "plain":
-        strength = _load_units(gamma, instance, UNITS, PADDED)
+        strength = _load_units(gamma, UNITS, PADDED)
         if not DENSE:
-            diagonal = _load_units(own, instance, UNITS, PADDED)
-            beside = _load_units(cross, instance, UNITS, PADDED) if PAIRED else diagonal
+            diagonal = _load_units(own, UNITS, PADDED)
+            beside = _load_units(cross, UNITS, PADDED) if PAIRED else diagonal
     if FEATURES:
-        shift = _load_units(bias, instance, UNITS, PADDED)
-        by_first = _load_column(input_weight, instance, 0, UNITS, PADDED, FEATURES)
+        shift = _load_units(bias, UNITS, PADDED)
+        by_first = _load_column(input_weight, 0, UNITS, PADDED, FEATURES)
         first = tl.load(drive + row * drive_by_row, mask=inside, other=0.0)
         if FEATURES == 2:
-            by_second = _load_column(input_weight, instance, 1, UNITS, PADDED, FEATURES)
+            by_second = _load_column(input_weight, 1, UNITS, PADDED, FEATURES)
             second = tl.load(drive + row * drive_by_row + drive_by_unit, mask=inside, other=0.0)
     else:
         arriving = tl.load(drive + offsets, mask=mask, other=0.0)
@@ -162,7 +157,7 @@ def residual_forward(
         if KEEP_STATES:
             tl.store(states + here + offsets, x, mask=mask)
         step += 1
-    tl.store(final + long_instance * size + offsets, x, mask=mask)
+    tl.store(final + instance * size + offsets, x, mask=mask)
 
 
 @triton.jit
@@ -236,22 +231,17 @@ def residual_backward(
         partials: [3, M, programs, UNITS], is given those of γ, ``own`` and ``cross`` that are wanted.
     """
     SQUARE: tl.constexpr = PADDED * PADDED if BLOCK else UNITS * UNITS
-    instance = tl.program_id(0)
-    row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, PADDED)
-    inside = row < batch
-    mask = inside[:, None] & (unit < UNITS)[None, :]
-    offsets = row[:, None] * UNITS + unit[None, :]
-    long_instance = instance.to(tl.int64)
+    instance, _, _, mask, offsets = place_rows(batch, ROWS, UNITS, PADDED)
     size = batch * UNITS
-    given += long_instance * size
-    delta += long_instance * size
-    states += long_instance * states_by_instance
-    couplings += long_instance * couplings_by_instance
-    slopes += long_instance * slopes_by_instance
-    inner += long_instance * slopes_by_instance
-    mapped += long_instance * slopes_by_instance
-    weight += long_instance * SQUARE
-    dense += long_instance * SQUARE
+    given += instance * size
+    delta += instance * size
+    states += instance * states_by_instance
+    couplings += instance * couplings_by_instance
+    slopes += instance * slopes_by_instance
+    inner += instance * slopes_by_instance
+    mapped += instance * slopes_by_instance
+    weight += instance * SQUARE
+    dense += instance * SQUARE
     READ_STATES: tl.constexpr = WANT_OWN or WANT_CROSS or (FORM == "A" and not DENSE)
     READ_TURNED: tl.constexpr = FORM == "A" and DENSE
     # There are not registers enough to have these a step ahead.
@@ -260,12 +250,12 @@ def residual_backward(
     if BLOCK == 0:
         tile = load_square(weight, UNITS, 1, UNITS, PADDED)
         if FORM != "plain":
-            tile *= tl.reshape(_load_units(gamma, instance, UNITS, PADDED), [PADDED, 1])
+            tile *= tl.reshape(_load_units(gamma, UNITS, PADDED), [PADDED, 1])
         if DENSE:
             dense_tile = load_square(dense, UNITS, 1, UNITS, PADDED)
     if FORM != "plain" and not DENSE:
-        diagonal = _load_units(own, instance, UNITS, PADDED)
-        beside = _load_units(cross, instance, UNITS, PADDED) if PAIRED else diagonal
+        diagonal = _load_units(own, UNITS, PADDED)
+        beside = _load_units(cross, UNITS, PADDED) if PAIRED else diagonal
     last = tl.cast(steps - 1, tl.int64)
     ROWS_OF_SUMS: tl.constexpr = ROWS // 2 if DOT else ROWS
     if WANT_GAMMA:
@@ -275,7 +265,7 @@ def residual_backward(
     if WANT_CROSS:
         by_cross = tl.zeros([ROWS_OF_SUMS, PADDED], tl.float32)
     if ARRIVE:
-        arrivals += long_instance * arrivals_by_instance
+        arrivals += instance * arrivals_by_instance
         if not READ_LATE:
             arrival = tl.load(arrivals + last * arrivals_by_step + offsets, mask=mask, other=0.0)
     coupling = tl.load(couplings + last * size + offsets, mask=mask, other=0.0)
@@ -332,7 +322,7 @@ def residual_backward(
         step -= 1
     tl.store(delta + offsets, d, mask=mask)
 
-    program = (long_instance * tl.num_programs(1) + tl.program_id(1)) * UNITS
+    program = (instance * tl.num_programs(1) + tl.program_id(1)) * UNITS
     kind = tl.cast(tl.num_programs(0), tl.int64) * tl.num_programs(1) * UNITS
     if WANT_GAMMA:
         _store_sum(by_gamma, partials + program, UNITS)

@@ -22,8 +22,7 @@ from rnnbench.lit_models.scan.triton import lstm_kernels, products, residual_ker
 from rnnbench.lit_models.scan.triton.lstm import layout as lstm_layout
 from rnnbench.lit_models.scan.triton.plan import Plan, make_plan, widen
 from rnnbench.lit_models.scan.triton.products import layout as products_layout
-from rnnbench.lit_models.scan.triton.residual import Setting
-from rnnbench.lit_models.scan.triton.residual import layout as residual_layout
+from rnnbench.lit_models.scan.triton.residual import TritonResidualKernel
 
 #: What the kernels are compiled for: NVIDIA's H100 and H200.
 CAPABILITY = 90
@@ -46,7 +45,7 @@ def variants(quick: bool) -> Iterator[Variant]:
         return make_plan(units, sequences, **products), make_plan(units, sequences, **products, back=True)
 
     def residual(
-        setting: Setting, kind: str, units: int, sequences: int, features: int = 1, arrive: bool = False
+        setting: TritonResidualKernel, kind: str, units: int, sequences: int, features: int = 1, arrive: bool = False
     ) -> Iterator[Variant]:
         dense, paired, plain = kind == "dense", kind == "rotation", setting.form == "plain"
         forward, backward = plans(units, sequences, matrices=2 if dense else 1)
@@ -54,10 +53,10 @@ def variants(quick: bool) -> Iterator[Variant]:
             f"{setting.form}, {setting.activation}{'' if plain else f', {kind} R'}, {units} units, {features} inputs"
         )
         keeps = {"FEATURES": features, "KEEP_STATES": True, "KEEP_COUPLINGS": not plain}
-        constants = residual_layout(setting, forward, widen(units), paired, dense) | keeps
+        constants = setting.layout(forward, widen(units), paired, dense) | keeps
         yield Variant(title, "forward", residual_kernels.residual_forward, constants)
         wants = {"GAMMA": not plain, "OWN": not plain and not dense, "CROSS": paired, "DENSE": dense}
-        constants = residual_layout(setting, backward, widen(units), paired, dense)
+        constants = setting.layout(backward, widen(units), paired, dense)
         constants |= {"ARRIVE": arrive, **{f"WANT_{name}": wanted for name, wanted in wants.items()}}
         yield Variant(title, "backward", residual_kernels.residual_backward, constants)
 
@@ -76,7 +75,7 @@ def variants(quick: bool) -> Iterator[Variant]:
         return Variant(title, "gradients", products.sum_products, constants)
 
     one, two, many = 128, 2 * 128, 16 * 128
-    linear, squashed = Setting("linear", "tanh"), Setting("A", "tanh")
+    linear, squashed = TritonResidualKernel("linear", "tanh"), TritonResidualKernel("A", "tanh")
     yield from residual(linear, "diagonal", 100, one)
     yield from lstm(47, many)
     yield gradients(100, 100)
@@ -86,10 +85,10 @@ def variants(quick: bool) -> Iterator[Variant]:
         for setting, kind in ((linear, "rotation"), (squashed, "diagonal"), (squashed, "rotation"), (linear, "dense")):
             yield from residual(setting, kind, 100, sequences)
         yield from residual(squashed, "dense", 100, sequences)
-        yield from residual(Setting("plain", "tanh"), "", 100, sequences)
+        yield from residual(TritonResidualKernel("plain", "tanh"), "", 100, sequences)
         yield from residual(squashed, "rotation", 101, sequences, features=0, arrive=True)
         yield from residual(squashed, "dense", 101, sequences, features=2, arrive=True)
-        yield from residual(Setting("plain", "relu"), "", 101, sequences, features=2, arrive=True)
+        yield from residual(TritonResidualKernel("plain", "relu"), "", 101, sequences, features=2, arrive=True)
         yield from lstm(47, sequences, features=0, arrive=True)
         yield from lstm(64, sequences, features=2)
     yield from residual(linear, "diagonal", 100, many)

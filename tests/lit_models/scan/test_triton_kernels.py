@@ -10,7 +10,7 @@ pytest.importorskip("triton")
 from rnnbench.lit_models.scan.contract import Grads, Needs, Operands
 from rnnbench.lit_models.scan.triton import plan
 from rnnbench.lit_models.scan.triton.lstm import TritonLSTMKernel
-from rnnbench.lit_models.scan.triton.residual import Setting, TritonResidualKernel
+from rnnbench.lit_models.scan.triton.residual import TritonResidualKernel
 from tests.lit_models.scan.scanned import GPU as DEVICE
 from tests.lit_models.scan.scanned import HAS_TRITON, INTERPRETED
 
@@ -40,20 +40,20 @@ def short_chunks(monkeypatch):
     monkeypatch.setattr(plan, "_FULL", 1)
 
 
-def loop_residual(setting, inputs, state, weights):
+def loop_residual(kernel, inputs, state, weights):
     """The definition, in plain operations: outputs [T, M, N, B] and the final state [M, B, N]."""
     weight, input_weight, bias, gamma, own, cross, dense = weights
-    act, outputs = ACTIVATIONS[setting.activation], []
+    act, outputs = ACTIVATIONS[kernel.activation], []
     for s in inputs.unbind(0):
         coupling = act(state @ weight.mT + s @ input_weight.mT + bias[:, None])
-        if setting.form == "plain":
+        if kernel.form == "plain":
             state = coupling
         else:
             residual = state @ dense.mT if dense is not None else own[:, None] * state
             if cross is not None:
                 even, odd = state[..., 0::2], state[..., 1::2]
                 residual = residual + cross[:, None] * torch.stack([odd, even], -1).flatten(-2)
-            state = (act(residual) if setting.form == "A" else residual) + gamma[:, None] * coupling
+            state = (act(residual) if kernel.form == "A" else residual) + gamma[:, None] * coupling
         outputs.append(state)
     return torch.stack(outputs).mT, state
 
@@ -161,10 +161,10 @@ CASES = [
 @pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: "-".join(map(str, CASES[number])))
 def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number, many):
     form, residual, activation = CASES[number]
-    setting, size = Setting(form, activation), SIZES[number % len(SIZES)]
+    kernel, size = TritonResidualKernel(form, activation), SIZES[number % len(SIZES)]
     weights = draw_residual(form, residual, size[0], size[3], size[4])
-    loop = functools.partial(loop_residual, setting)
-    assert_as_near(TritonResidualKernel(setting), loop, *draw(size), weights, last=number % 2 == 1)
+    loop = functools.partial(loop_residual, kernel)
+    assert_as_near(kernel, loop, *draw(size), weights, last=number % 2 == 1)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -177,10 +177,10 @@ def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last, many):
 @pytest.mark.parametrize(("form", "residual"), [("plain", None), ("A", "cross"), ("linear", "dense"), ("A", "dense")])
 def test_residual_family_with_streamed_weights(form, residual, monkeypatch):
     monkeypatch.setattr(plan, "LARGEST_TILE", 16)
-    setting, size = Setting(form, "tanh"), (2, 3, 3, 20, 1, 1)
+    kernel, size = TritonResidualKernel(form, "tanh"), (2, 3, 3, 20, 1, 1)
     assert plan.make_plan(20, 6).block == 8
-    loop = functools.partial(loop_residual, setting)
-    assert_as_near(TritonResidualKernel(setting), loop, *draw(size), draw_residual(form, residual, 2, 20, 1))
+    loop = functools.partial(loop_residual, kernel)
+    assert_as_near(kernel, loop, *draw(size), draw_residual(form, residual, 2, 20, 1))
 
 
 def test_lstm_with_streamed_weights(monkeypatch):
@@ -201,13 +201,10 @@ def draw_rotation(steps):
 @pytest.mark.parametrize("steps", [60, pytest.param(784, marks=pytest.mark.slow)])
 def test_a_long_rotation_trajectory(steps, many, monkeypatch):
     (inputs, state), weights = draw_rotation(steps)
-    setting = Setting("linear", "tanh")
-    loop = functools.partial(loop_residual, setting)
+    kernel = TritonResidualKernel("linear", "tanh")
+    loop = functools.partial(loop_residual, kernel)
     # How rounding errors add up is chance in each value: they are compared all together, by their root mean square.
-    ours, theirs = (
-        torch.tensor(each).square().mean().sqrt()
-        for each in errors(TritonResidualKernel(setting), loop, inputs, state, weights)
-    )
+    ours, theirs = (torch.tensor(each).square().mean().sqrt() for each in errors(kernel, loop, inputs, state, weights))
     assert ours <= 3 * theirs
 
 
@@ -215,7 +212,7 @@ def test_a_coupling_of_zero_leaves_the_weights_without_gradient():
     (inputs, state), weights = draw_rotation(5)
     weights[3] = torch.zeros(1, 8)
     weights = [None if each is None else each.to(DEVICE) for each in weights]
-    kernel = TritonResidualKernel(Setting("linear", "tanh"))
+    kernel = TritonResidualKernel("linear", "tanh")
     inputs, state = inputs.to(DEVICE), state.to(DEVICE)
     _, final, stores = kernel.forward(Operands(inputs, state, weights), True, False)
     needs = Needs(True, True, (True,) * 6 + (False,))
@@ -261,7 +258,7 @@ def test_activations_are_exact_to_a_few_roundings_and_saturate(name):
 def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
     inputs, state = draw((1, 2, 4, 4, 1, 1))
     weights = draw_residual("A", "cross", 1, 4, 1)
-    kernel = TritonResidualKernel(Setting("A", "tanh"))
+    kernel = TritonResidualKernel("A", "tanh")
     arguments = [None if each is None else each.to(DEVICE) for each in (inputs, state, *weights)]
     given = Operands(*arguments[:2], arguments[2:])
     _, final, stores = kernel.forward(given, True, False)
@@ -281,7 +278,7 @@ def test_one_gradient_may_be_all_that_is_wanted(wanted, many):
 def test_without_a_backward_nothing_is_stored_and_values_are_the_same():
     inputs, state = (each.to(DEVICE) for each in draw((2, 3, 4, 6, 1, 1)))
     weights = [None if each is None else each.to(DEVICE) for each in draw_residual("linear", "own", 2, 6, 1)]
-    kernel = TritonResidualKernel(Setting("linear", "tanh"))
+    kernel = TritonResidualKernel("linear", "tanh")
     outputs, final, stores = kernel.forward(Operands(inputs, state, weights), True, True)
     bare_outputs, bare_final, nothing = kernel.forward(Operands(inputs, state, weights), False, False)
     assert (bare_outputs.numel(), nothing) == (0, [])
