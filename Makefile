@@ -84,6 +84,10 @@ publish: $(STAMP) ## Copy finished records from RUNS_DIR to leaderboard/records,
 leaderboard: $(STAMP) ## Rewrite leaderboard/LEADERBOARD.md from the committed records
 	$(BIN)/rnnbench leaderboard
 
+.PHONY: claims
+claims: $(STAMP) ## Decide the papers' statements from the committed records, without training
+	$(BIN)/rnnbench claims
+
 .PHONY: speed
 speed: $(STAMP) ## Time ways to do the same work side by side, into SPEED_DIR (half an hour, on a machine left alone)
 	$(BIN)/rnnbench speed all --output '$(SPEED_DIR)'

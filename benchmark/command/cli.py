@@ -27,6 +27,7 @@ _RECORDS_HELP = f"folder of records (default: {RECORDS_DIR}, or the published on
 # The other commands do nothing but print.
 _WRITES_FILES = ("run", "publish", "leaderboard", "figures", "fit")
 _SECTIONS = ("tasks", "recurrences", "measures", "suites")
+PAPERS = ("lizaire2026", "lizaire2024", "dubinin2024", "miller2019", "pascanu2014")
 _LIGHTNING = {
     "fit": "train one network with any Trainer option (LightningCLI; see fit --help)",
     "validate": "evaluate a checkpoint on the validation split (LightningCLI)",
@@ -122,6 +123,12 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
     verb = add("leaderboard", _leaderboard, "write the leaderboard from records")
     verb.add_argument("--records-dir", type=Path, metavar="DIR", help=_RECORDS_HELP)
     verb.add_argument("--output", type=Path, default=Path("leaderboard/LEADERBOARD.md"), metavar="PATH")
+
+    verb = add("claims", _claims, "decide the papers' statements from records alone")
+    verb.add_argument("--records-dir", type=Path, metavar="DIR", help=_RECORDS_HELP)
+    verb.add_argument("--paper", nargs="+", action="extend", default=[], metavar="KEY", help=f"{' | '.join(PAPERS)}")
+    verb.add_argument("--every", action="store_true", help="every comparison on a line of its own")
+    verb.add_argument("--json", action="store_true", help="as JSON")
 
     verb = add("speed", _speed, "time ways to do the same work side by side, once their results agree")
     reports = (*REPORTS, "all")
@@ -249,6 +256,21 @@ def _leaderboard(options: argparse.Namespace) -> int:
     code = _print_problems("not placed", report)
     print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
     return code
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from rnnbench.leaderboard.claims.claim import load_claims
+    from rnnbench.leaderboard.claims.decide import decide_all
+    from rnnbench.leaderboard.claims.report import as_json, as_terminal
+
+    for paper in options.paper:
+        if paper not in PAPERS:
+            raise UserError(f"--paper {paper}: no claim is of this paper: {nearest(paper, PAPERS)}")
+    decisions, problems = decide_all(load_claims(), _records_dir(options), options.paper)
+    for problem in problems:
+        print(f"not read: {problem}", file=sys.stderr)
+    print(as_json(decisions) if options.json else as_terminal(decisions, options.every), end="")
+    return 2 if problems else 0
 
 
 def _speed(options: argparse.Namespace) -> int:

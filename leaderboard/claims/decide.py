@@ -1,0 +1,68 @@
+"""Deciding claims from a folder of records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnbench.leaderboard.claims.claim import Claim
+from rnnbench.leaderboard.claims.evidence import Evidence, Gap
+from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, combined
+from rnnbench.leaderboard.store import Problem
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the records say of a claim.
+
+    Attributes:
+        claim: the claim.
+        verdict: ``holds``, ``fails``, ``undecided`` or ``open``.
+        outcomes: the comparisons; none of an open claim.
+        missing: the cells without records enough, of an open claim.
+        reason: why records that are there decide nothing; empty if they do.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    outcomes: tuple[Outcome, ...]
+    missing: tuple[Gap, ...]
+    reason: str = ""
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that would make the missing records."""
+        found: dict[str, None] = {}
+        for gap in self.missing:
+            budget = "" if gap.wanted.budget == "cpu" else f" --budget {gap.wanted.budget}"
+            found[f"rnnbench run {gap.wanted.suite}{budget}"] = None
+        return list(found)
+
+
+def decide(claim: Claim, evidence: Evidence) -> Decision:
+    """Decide one claim."""
+    samples, gaps = evidence.find(claim.wanted)
+    if gaps:
+        return Decision(claim, "open", (), tuple(gaps))
+    try:
+        outcomes = tuple(claim.rule.decide(samples))
+    except LookupError as error:
+        return Decision(claim, "open", (), (), f"records lack what the rule reads: {error.args[0]}")
+    return Decision(claim, combined(outcomes), outcomes, ())
+
+
+def decide_all(
+    claims: Sequence[Claim], records: Path, papers: Sequence[str] = ()
+) -> tuple[list[Decision], list[Problem]]:
+    """Decide the claims of some papers (of all without any) from the records of a folder.
+
+    Returns:
+        The decisions, and the files of the folder that are no records or do not lie where they belong.
+
+    Raises:
+        ValueError: two records of one instance are there.
+    """
+    evidence = Evidence(records)
+    chosen = [claim for claim in claims if not papers or claim.paper in papers]
+    return [decide(claim, evidence) for claim in chosen], evidence.problems

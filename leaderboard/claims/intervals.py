@@ -1,0 +1,65 @@
+"""Intervals and rank correlations that few instances allow (scipy)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """An estimate and its 95 % interval; ``low`` is -inf and ``high`` inf where one value allows none."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Return the mean with its 95 % t interval.
+
+    >>> [round(x, 3) for x in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.484, 4.484]
+    """
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return Interval(mean, -math.inf, math.inf)
+    error = float(stats.sem(values))
+    half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return Interval(mean, mean - half, mean + half)
+
+
+def kendall(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return Kendall's τ-b of two lists of equal length; NaN where one of them is constant.
+
+    >>> kendall([1, 2, 3, 4], [10, 8, 5, 1])
+    -1.0
+    """
+    return float(stats.kendalltau(first, second).statistic)
+
+
+def kendall_interval(axis: Sequence[float], samples: Sequence[Sequence[float]]) -> Interval:
+    """Return Kendall's τ between an axis and the mean of each sample, with a percentile bootstrap over instances.
+
+    Instances are drawn together at all points of the axis, since they share their seeds (paired): samples are cut to
+    the shortest. The generator has a fixed seed, so that the same records give the same interval.
+
+    Args:
+        axis: one number a point.
+        samples: the instances' values at each point.
+    """
+    n = min(len(sample) for sample in samples)
+    values = np.array([sample[:n] for sample in samples], dtype=float)
+    estimate = kendall(axis, values.mean(1).tolist())
+    if n < 2:
+        return Interval(estimate, -1.0, 1.0)
+    generator = np.random.default_rng(0)
+    drawn = [kendall(axis, values[:, generator.integers(0, n, n)].mean(1).tolist()) for _ in range(RESAMPLES)]
+    low, high = np.nanpercentile(drawn, [100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2])
+    return Interval(estimate, float(low), float(high))

@@ -1,0 +1,396 @@
+"""Claims over made-up records: each rule's verdicts, and records that are missing, wrong, foreign or there twice."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.claims.claim import ClaimError, load_claim, load_claims
+from rnnbench.leaderboard.claims.decide import decide, decide_all
+from rnnbench.leaderboard.claims.evidence import Evidence
+from rnnbench.leaderboard.claims.intervals import kendall_interval, mean_interval
+from rnnbench.leaderboard.claims.report import as_json, as_terminal
+from rnnbench.leaderboard.record import write_record
+from rnnbench.leaderboard.schema import Published
+from rnnbench.leaderboard.store import path_of
+from tests.leaderboard.factory import ACCURACY, MSE, TABLE2, make_record, put_dynamics
+
+ROOT = Path(__file__).parents[3]
+NORMALIZED = {"name": "normalized_mse", "direction": "min", "chance": 1.0, "best": 0.0}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "records"
+
+
+def put(root, network, scores, metric=ACCURACY, task="Digits", config=None, **changes):
+    """Write one record for each score, all of one row; a score of None is a diverged instance."""
+    for instance, score in enumerate(scores):
+        record = make_record(
+            network=network, task=task, instance=instance, metrics=(metric,), val=(score or 0.5,), test=(score or 0.5,),
+            **{**({} if score is not None else {"diverged_at": 50}), **changes},
+        )  # fmt: skip
+        if config is not None:
+            record = record.model_copy(update={"config": config})
+        path = path_of(root, record)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_record(path, record)
+
+
+def claim(tmp_path, rule, networks, tasks=("Digits",), instances=3):
+    cells = {"suite": "quick", "budget": "cpu", "tasks": list(tasks), "networks": list(networks)}
+    fields = {
+        "id": "D1", "statement": "A statement.", "paper": "dubinin2024", "place": "Fig. 1", "instances": instances,
+        "hours": 0.5, "records": [cells], "rule": rule,
+    }  # fmt: skip
+    path = tmp_path / "D1.yaml"
+    path.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    return load_claim(path)
+
+
+def verdict(root, tmp_path, rule, networks, **kwargs):
+    return decide(claim(tmp_path, rule, networks, **kwargs), Evidence(root))
+
+
+def bounds(**condition):
+    return {"kind": "bounds", "conditions": [{"networks": ["A"], **condition}]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"above": 0.5}, "holds"),
+        ({"above": 0.6}, "fails"),  # the smallest is not larger than itself
+        ({"at_least": 0.6}, "holds"),
+        ({"statistic": "median", "below": 0.75}, "holds"),
+        ({"statistic": "median", "at_most": 0.7}, "holds"),
+        ({"statistic": "largest", "below": 0.8}, "fails"),
+        ({"statistic": "smallest", "below": 0.65}, "holds"),
+        ({"statistic": "mean", "above": 0.69}, "undecided"),
+        ({"statistic": "mean", "above": 0.2}, "holds"),
+        ({"statistic": "mean", "above": 0.99}, "fails"),
+        ({"above": 5.0, "times_chance": True}, "holds"),  # chance is 0.1
+        ({"above": 7.0, "times_chance": True}, "fails"),
+    ],
+)
+def test_bounds(root, tmp_path, condition, expected):
+    put(root, "A", (0.6, 0.7, 0.8))
+    assert verdict(root, tmp_path, bounds(**condition), ["A"]).verdict == expected
+
+
+def test_explained_variance_is_one_minus_the_normalized_error(root, tmp_path):
+    put(root, "A", (0.04, 0.02, 0.03), NORMALIZED)
+    decision = verdict(root, tmp_path, bounds(value="explained_variance", at_least=0.95), ["A"])
+    assert (decision.verdict, decision.outcomes[0].value) == ("holds", pytest.approx(0.96))
+
+
+def test_a_diverged_instance_counts_as_chance_and_is_named(root, tmp_path):
+    put(root, "A", (0.6, None, 0.8))
+    decision = verdict(root, tmp_path, bounds(above=0.5), ["A"])
+    assert (decision.verdict, decision.outcomes[0].value) == ("fails", 0.1)
+    assert "1 of 3 of A diverged" in decision.outcomes[0].remark
+
+
+DIFFERENCE = {"kind": "difference", "pairs": [{"network": "A", "over": ["B"], "gain_above": 0.0}]}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "metric", "expected"),
+    [
+        ((0.9, 0.8, 0.7), (0.8, 0.7, 0.6), ACCURACY, "holds"),
+        ((0.8, 0.7, 0.6), (0.9, 0.8, 0.7), ACCURACY, "fails"),
+        ((0.9, 0.7, 0.7), (0.8, 0.9, 0.6), ACCURACY, "undecided"),
+        ((0.1, 0.2, 0.3), (0.2, 0.31, 0.4), MSE, "holds"),  # smaller is better
+    ],
+)
+def test_differences_are_paired_by_instance(root, tmp_path, a, b, metric, expected):
+    put(root, "A", a, metric)
+    put(root, "B", b, metric)
+    decision = verdict(root, tmp_path, DIFFERENCE, ["A", "B"])
+    assert decision.verdict == expected
+    outcome, gains = decision.outcomes[0], np.subtract(a, b) * (1 if metric is ACCURACY else -1)
+    oracle = stats.ttest_1samp(gains, 0).confidence_interval(0.95) if np.ptp(gains) > 1e-12 else (gains[0], gains[0])
+    assert (outcome.low, outcome.high) == pytest.approx(tuple(oracle))
+    assert outcome.n == 3
+
+
+def test_the_best_of_several_rows_is_chosen_on_validation(root, tmp_path):
+    put(root, "A", (0.7, 0.7, 0.7))
+    put(root, "B", (0.6, 0.6, 0.6))
+    put(root, "C", (0.8, 0.8, 0.8))
+    rule = {"kind": "difference", "pairs": [{"network": "A", "over": ["B", "C"], "loss_at_most": 0.05}]}
+    decision = verdict(root, tmp_path, rule, ["A", "B", "C"])
+    assert decision.verdict == "fails"
+    assert "A over C" in decision.outcomes[0].what
+
+
+def sweep(root, means, axis="r", task="Digits", spread=0.001):
+    for point, mean in means.items():
+        config = {"recurrence": {"class_path": "WCRNN", "init_args": {axis: point, "gamma": 0.01}}}
+        put(root, f"{axis}{point}", [mean, mean + spread, mean - spread], task=task, config=config)
+    return [f"{axis}{point}" for point in means]
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ({0.9: 0.3, 0.98: 0.8, 1.0: 0.9, 1.1: 0.2}, "holds"),
+        ({0.9: 0.95, 0.98: 0.8, 1.0: 0.9, 1.1: 0.2}, "fails"),
+        ({0.9: 0.9, 0.98: 0.8, 1.0: 0.9, 1.1: 0.2}, "undecided"),  # two best points, one of them outside
+    ],
+)
+def test_optimum(root, tmp_path, means, expected):
+    rows = sweep(root, means)
+    rule = {"kind": "optimum", "axis": "recurrence.init_args.r", "inside": [0.97, 1.01]}
+    assert verdict(root, tmp_path, rule, rows).verdict == expected
+    near = {"kind": "optimum", "axis": "recurrence.init_args.r", "near": 0.985, "grid_steps": 1}
+    assert (verdict(root, tmp_path, near, rows).verdict == "holds") == (expected != "fails" or 0.9 in means)
+
+
+@pytest.mark.parametrize(
+    ("long", "expected"), [({0.9: 0.1, 0.98: 0.2, 1.0: 0.9}, "holds"), ({0.9: 0.9, 0.98: 0.2, 1.0: 0.1}, "fails")]
+)
+def test_the_optimum_moves_with_the_length_of_the_task(root, tmp_path, long, expected):
+    rows = sweep(root, {0.9: 0.1, 0.98: 0.9, 1.0: 0.2}, task="Short")
+    sweep(root, long, task="Long")
+    rule = {"kind": "optimum", "axis": "recurrence.init_args.r", "towards": 1.0, "longer": ["Short", "Long"]}
+    assert verdict(root, tmp_path, rule, rows, tasks=("Short", "Long")).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ({1: 0.9, 2: 0.7, 4: 0.5, 8: 0.3}, "holds"),
+        ({1: 0.3, 2: 0.5, 4: 0.7, 8: 0.9}, "fails"),
+    ],
+)
+def test_trend(root, tmp_path, means, expected):
+    rows = sweep(root, means, "rank")
+    rule = {"kind": "trend", "axis": "recurrence.init_args.rank", "below": -0.8}
+    assert verdict(root, tmp_path, rule, rows).verdict == expected
+
+
+def test_kendalls_interval_covers_a_trend_that_instances_disagree_on():
+    samples = [[0.1, 0.9, 0.5], [0.9, 0.1, 0.4], [0.2, 0.8, 0.6]]
+    tau, low, high = kendall_interval([1, 2, 3], samples)
+    assert low < tau <= high
+    assert tau == pytest.approx(stats.kendalltau([1, 2, 3], np.mean(samples, 1)).statistic)
+
+
+def test_one_value_has_an_interval_without_ends():
+    assert mean_interval([0.5]) == (0.5, -math.inf, math.inf)
+
+
+def dynamics(root, network, r, gamma=0.01, **values):
+    """Two instances with a Lyapunov spectrum at ``start`` and ``end``, and whatever else is given."""
+    for instance in range(2):
+        record = make_record(network=network, task="Digits", instance=instance)
+        config = {"recurrence": {"class_path": "WCRNN", "init_args": {"r": r, "gamma": gamma}}}
+        summaries = {name: dict(one) for name, one in values.get("summaries", {}).items()}
+        arrays = values.get(
+            "arrays", {"lyapunov": {"exponents": np.full((2, 3), math.log(r) + values.get("off", 0.0))}}
+        )
+        put_dynamics(
+            root, record.model_copy(update={"config": config}), summaries, arrays, values.get("moments", ("start",))
+        )
+
+
+@pytest.mark.parametrize(("off", "expected"), [(0.009, "holds"), (-0.011, "fails")])
+def test_exponents_near_log_r(root, tmp_path, off, expected):
+    dynamics(root, "A", 0.95, off=off)
+    ends = [f"array:lyapunov/start/exponents:{end}" for end in ("max", "min")]
+    assert verdict(root, tmp_path, {"kind": "near_log", "values": ends}, ["A"], instances=2).verdict == expected
+
+
+def test_growth_along_an_axis_in_every_instance(root, tmp_path):
+    for r, largest in ((0.95, 1.0), (1.0, 3.0), (1.05, 9.0)):
+        dynamics(root, f"r{r}", r, summaries={"lyapunov": {"largest": largest}})
+    rule = {"kind": "increasing", "axis": "recurrence.init_args.r", "value": "measure:lyapunov/start/largest"}
+    rows = ["r0.95", "r1.0", "r1.05"]
+    assert verdict(root, tmp_path, rule, rows, instances=2).verdict == "holds"
+    dynamics(root, "r1.05", 1.05, summaries={"lyapunov": {"largest": 2.0}})
+    decision = verdict(root, tmp_path, rule, rows, instances=2)
+    assert (decision.verdict, decision.outcomes[0].value) == ("fails", -1.0)
+
+
+@pytest.mark.parametrize(("after", "expected"), [(0.1, "holds"), (-0.1, "fails")])
+def test_signs_through_training(root, tmp_path, after, expected):
+    for instance in range(2):
+        summaries = {"lyapunov": {"largest": 0.2}, "gradient_flow": {"slope": after}}
+        arrays = {
+            "lyapunov": {"exponents": np.ones((2, 3))},
+            "gradient_flow": {"norm_inf": np.ones(3), "norm_2": np.ones(3)},
+        }
+        put_dynamics(root, make_record(network="A", task="Digits", instance=instance), summaries, arrays)
+    rule = {"kind": "same_sign", "pairs": [["measure:lyapunov/start/largest", "measure:gradient_flow/start/slope"]]}
+    assert verdict(root, tmp_path, rule, ["A"], instances=2).verdict == expected
+
+
+@pytest.mark.parametrize(("degrees", "expected"), [([1, 3, 6, 10], "holds"), ([1, 2, 3, 4], "fails")])
+def test_degree_of_two_layers(root, tmp_path, degrees, expected):
+    arrays = {"polynomial_degree": {"steps": np.arange(1, 5), "degree": np.array(degrees, dtype=float)}}
+    for instance in range(2):
+        record = make_record(network="A", task="Digits", instance=instance)
+        config = {"recurrence": {"class_path": "StackedRNN", "init_args": {"num_layers": 2}}}
+        put_dynamics(root, record.model_copy(update={"config": config}), {}, arrays)
+    rule = {"kind": "degree", "degree": "polynomial_degree/start/degree", "tolerance": 0.01}
+    assert verdict(root, tmp_path, rule, ["A"], instances=2).verdict == expected
+
+
+def truncation(root, contraction=0.5, errors=(0.4, 0.2, 0.1, 0.001), metric=(0.5, 0.7, 0.895, 0.9)):
+    ks = np.array([1, 4, 8, 32])
+    arrays = {
+        "truncation": {
+            "ks": ks, "state_error": np.array(errors) / 2, "state_error_max": np.array(errors),
+            "output_error": np.array(errors), "bound": 2.0 * contraction**ks, "metric": np.array(metric),
+        }
+    }  # fmt: skip
+    summaries = {"truncation": {"contraction": contraction, "metric_full": 0.9}}
+    for instance in range(2):
+        put_dynamics(root, make_record(network="A", task="Digits", instance=instance), summaries, arrays, ("end",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "contractive", "expected"),
+    [
+        ({"errors": (0.9, 0.1, 0.005, 0.0)}, True, "holds"),
+        ({"errors": (0.9, 0.2, 0.005, 0.0)}, True, "fails"),  # 0.2 > 2 / 16
+        ({"errors": (0.9, 0.1, 0.005, 0.0), "metric": (0.5, 0.7, 0.8, 0.9)}, True, "fails"),
+        ({"contraction": 0.99, "errors": (1.0, 1.0, 1.0, 0.0)}, True, "undecided"),  # no k is large enough
+        ({}, False, "holds"),
+        ({"metric": (0.5, 0.6, 0.8, 0.9)}, False, "fails"),
+    ],
+)
+def test_truncation(root, tmp_path, changes, contractive, expected):
+    truncation(root, **changes)
+    rule = {"kind": "truncates", "contractive": contractive}
+    assert verdict(root, tmp_path, rule, ["A"], instances=2).verdict == expected
+
+
+@pytest.mark.parametrize(("wide", "expected"), [(0.5, "holds"), (0.01, "fails")])
+def test_reach(root, tmp_path, wide, expected):
+    for delay, deep in ((4, 0.01), (6, 0.02), (8, 0.3)):
+        config = {"task": {"init_args": {"delay": delay}}}
+        put(root, "Deep", (deep,) * 3, MSE, f"Copy{delay}", config)
+        put(root, "Wide", (0.01 if delay == 4 else wide if delay == 6 else 0.4,) * 3, MSE, f"Copy{delay}", config)
+    rule = {"kind": "reach", "pairs": [["Deep", "Wide"]], "solved_below": 0.05}
+    tasks = ("Copy4", "Copy6", "Copy8")
+    assert verdict(root, tmp_path, rule, ["Deep", "Wide"], tasks=tasks).verdict == expected
+
+
+@pytest.mark.parametrize(("scores", "expected"), [((0.6, 0.9, 0.8), "holds"), ((0.9, 0.6, 0.7), "fails")])
+def test_order_of_the_published_table(root, tmp_path, scores, expected):
+    models = {"Elman_res+clip": scores[0], "WCRNN_best": scores[1], "LSTM": scores[2]}
+    for network, score in models.items():
+        published = Published(source=TABLE2, model=network, task="sMNIST")
+        put(root, network, (score, score + 0.001, score - 0.001), task="sMNIST", published=published)
+    decision = verdict(root, tmp_path, {"kind": "published_order"}, list(models), tasks=("sMNIST",))
+    assert decision.outcomes[0].n == 3
+    assert decision.verdict == expected
+
+
+def test_missing_records_leave_a_claim_open_with_its_command(root, tmp_path):
+    put(root, "A", (0.6, 0.7))
+    decision = verdict(root, tmp_path, bounds(above=0.5), ["A"])
+    assert decision.verdict == "open"
+    assert [(gap.network, gap.there) for gap in decision.missing] == [("A", 2)]
+    assert decision.commands == ["rnnbench run quick"]
+    assert "rnnbench run quick (about 0.5 core-hours)" in as_terminal([decision])
+
+
+@pytest.mark.parametrize("foreign", [{"suite": "other"}, {"budget": "smoke"}, {"status": "interrupted"}])
+def test_records_of_another_suite_or_budget_or_interrupted_ones_decide_nothing(root, tmp_path, foreign):
+    put(root, "A", (0.6, 0.7, 0.8), **foreign)
+    assert verdict(root, tmp_path, bounds(above=0.5), ["A"]).verdict == "open"
+
+
+def test_records_without_what_the_rule_reads_leave_it_open_and_say_so(root, tmp_path):
+    put(root, "A", (0.6, 0.7, 0.8))
+    decision = verdict(root, tmp_path, bounds(value="measure:lyapunov/start/largest", above=0.0), ["A"])
+    assert decision.verdict == "open"
+    assert "instance 0 of A on Digits has no measure:lyapunov/start/largest" in decision.reason
+
+
+def test_a_record_that_lies_elsewhere_or_twice_is_not_counted(root, tmp_path):
+    put(root, "A", (0.6, 0.7, 0.8))
+    paths = sorted(root.rglob("*.json"))
+    shutil.copy(paths[0], paths[0].with_name("copy.json"))
+    evidence = Evidence(root)
+    assert [problem.path.name for problem in evidence.problems] == ["copy.json"]
+    assert decide(claim(tmp_path, bounds(above=0.5), ["A"]), evidence).outcomes[0].n == 3
+    paths[1].unlink()
+    assert decide(claim(tmp_path, bounds(above=0.5), ["A"]), Evidence(root)).verdict == "open"
+
+
+def test_a_damaged_record_is_a_problem_and_missing(root, tmp_path):
+    put(root, "A", (0.6, 0.7, 0.8))
+    sorted(root.rglob("*.json"))[0].write_text("{", encoding="utf-8")
+    assert len(Evidence(root).problems) == 1
+    assert verdict(root, tmp_path, bounds(above=0.5), ["A"]).verdict == "open"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": "d-1"}, "id"),
+        ({"rule": {"kind": "guess"}}, "rule"),
+        ({"rule": {"kind": "bounds", "conditions": [{"networks": ["A"]}]}}, "exactly one of above, below"),
+        ({"threshold": 3}, "threshold"),
+        ({"records": []}, "records"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, change, message):
+    whole = json.loads(claim(tmp_path, bounds(above=0.5), ["A"]).model_dump_json(exclude_none=True))
+    path = tmp_path / "D1.yaml"
+    path.write_text(yaml.safe_dump({**whole, **change}), encoding="utf-8")
+    with pytest.raises(ClaimError, match=message) as raised:
+        load_claim(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_file_is_named_after_its_claim(tmp_path):
+    claim(tmp_path, bounds(above=0.5), ["A"])
+    (tmp_path / "D1.yaml").rename(tmp_path / "D2.yaml")
+    with pytest.raises(ClaimError, match=r"D1\.yaml"):
+        load_claims(tmp_path)
+
+
+def test_the_same_records_give_the_same_bytes(root):
+    put(root, "A", (0.6, 0.7, 0.8))
+    first, second = (as_json(decide_all(load_claims(), root)[0]) for _ in range(2))
+    assert first == second
+    assert {one["verdict"] for one in json.loads(first)} == {"open"}
+
+
+def test_shipped_claims_are_those_of_the_papers():
+    claims = load_claims()
+    assert [claim.id for claim in claims] == [
+        *(f"D{n}" for n in range(1, 10)), *(f"W{n}" for n in range(1, 13)), *(f"S{n}" for n in range(1, 7)), "C1", "C2",
+    ]  # fmt: skip
+    assert all(claim.statement.endswith(".") for claim in claims)
+
+
+def test_the_command_decides_from_the_shipped_records_without_torch(capsys):
+    code = (
+        "import sys; from rnnbench.benchmark.command.cli import main; main(['claims']); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("29 claims: ")
+    assert lines[-1] == "False"
+    assert main(["claims", "--paper", "miller2019", "--json", "--records-dir", str(ROOT / "leaderboard/records")]) == 0
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [f"S{n}" for n in range(1, 7)]
+
+
+def test_a_paper_without_claims_is_named(capsys):
+    assert main(["claims", "--paper", "miller2018"]) == 2
+    assert "did you mean miller2019?" in capsys.readouterr().err
