@@ -18,6 +18,9 @@ SHIPPED = {
     **{"adding": "63c68ede7a3a", "copy": "8c233114397c", "coupling": "e5323782c02a", "digits": "4c9a6f170b74"},
     **{"dynamics": "9a440345173a", "language": "0728924f93cc", "music": "971f9a31679f", "polynomial": "2ce86816551b"},
     **{"psmnist": "4386a5ba2e97", "quick": "ec53d694f385", "scifar10": "e773745d047c", "slots": "1676b0cb8a78"},
+    **{"depth-copy": "3a6359176e57", "depth-degree": "0a24afa26fe5", "depth-limit": "80b2fe40c2b3"},
+    **{"depth-tracking": "a6e77eb22928", "heterogeneity": "efc49b8770ea", "residual-strength": "aeab9e6e5851"},
+    **{"rotation": "5ad2179efca8", "stable-system": "983a650cbadd", "transitions": "355b74abc57b"},
     **{"smnist": "0414dcee5159", "table1": "df845c40f49f", "table2": "5ec325de8b07"},
 }
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
