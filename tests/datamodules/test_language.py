@@ -4,8 +4,9 @@ from collections import Counter
 import pytest
 import torch
 
-from rnnbench.datamodules import Shakespeare, WikiText2
+from rnnbench.datamodules import Shakespeare, ShakespeareChunks, WikiText2
 from rnnbench.datamodules.real_data import DataMissingError
+from rnnbench.datamodules.text_chunks import ALPHABET
 from rnnbench.datamodules.vocabulary import read_vocabulary, token_numbers
 from tests.datamodules.small_texts import write_lines
 
@@ -82,3 +83,31 @@ def test_real_texts(real_data_dir):
     data.setup()
     assert [len(data._sources[split].tokens) for split in ("train", "val", "test")] == [1_003_788, 55_756, 55_850]
     assert data.task.ranked.chance == pytest.approx(4.850, abs=1e-3)
+
+
+def test_chunks_begin_anywhere_and_differ_between_epochs(text_dir):
+    text = "".join(chr(ord(" ") + i) for i in range(95))
+    for split in ("train", "validation", "test"):
+        write_lines(text_dir, split, [text], "tiny_shakespeare")
+    data = ShakespeareChunks(length=10, train_size=500, data_dir=str(text_dir), batch_size=250)
+    data.setup()
+    loader = data.train_dataloader()
+    epochs = [[batch for batch in loader] for _ in range(2)]
+    for inputs, targets, lengths in epochs[0]:
+        read = ["".join(ALPHABET[number] for number in row) for row in inputs.tolist()]
+        assert all(row in text for row in read)
+        assert torch.equal(targets[:, :-1], inputs[:, 1:])
+        assert lengths is None
+    # Of 85 places, 500 draws miss each with a probability of 0.3 %.
+    assert len({tuple(row) for batch in epochs[0] for row in batch.inputs.tolist()}) > 80
+    assert not torch.equal(epochs[0][0].inputs, epochs[1][0].inputs)
+    test = torch.cat([batch.inputs for batch in data.test_dataloader()])
+    assert "".join(ALPHABET[number] for number in test.flatten().tolist()) == text[:90]
+    # 94 characters are targets once, and 6 never: they count half.
+    assert data.task.ranked.chance == pytest.approx(math.log2(94 + 6 / 2))
+    write_lines(text_dir, "test", ["naïve" * 9], "tiny_shakespeare")
+    with pytest.raises(DataMissingError, match="printable ASCII characters, got 'ï'"):
+        ShakespeareChunks(length=10, data_dir=str(text_dir)).setup()
+    write_lines(text_dir, "test", ["short"], "tiny_shakespeare")
+    with pytest.raises(DataMissingError, match=r"more than 10 characters \(length\) together, got 5"):
+        ShakespeareChunks(length=10, data_dir=str(text_dir)).setup()
