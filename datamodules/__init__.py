@@ -1,7 +1,5 @@
 """What is learned: tasks and their LightningDataModules, found by scanning this folder and loaded when asked for."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 from typing import Any

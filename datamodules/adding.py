@@ -1,7 +1,5 @@
 """The adding problem: add the two marked numbers of a long sequence (Hochreiter & Schmidhuber 1997)."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

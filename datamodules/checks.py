@@ -1,7 +1,5 @@
 """Checks of constructor arguments, for tasks and models alike: a ValueError names argument, rule and value."""
 
-from __future__ import annotations
-
 import difflib
 import math
 import os

@@ -1,7 +1,5 @@
 """What every task keeps, ours or a user's: ``rnnbench check`` and the tests call the same functions."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Images read pixel by pixel: scikit-learn's digits, MNIST and CIFAR-10."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from typing import ClassVar, Literal

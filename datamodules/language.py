@@ -1,7 +1,5 @@
 """Language: predict the next word or character of a text, the state carried through it all."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import ClassVar, Literal, NamedTuple, cast

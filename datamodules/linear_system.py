@@ -1,7 +1,5 @@
 """A random linear system: what a recurrence must imitate whose memory is set by the spectral radius."""
 
-from __future__ import annotations
-
 import functools
 import math
 

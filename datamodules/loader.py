@@ -1,7 +1,5 @@
 """Batches by index from contiguous tensors: no per-sample collation, a length, and a position that can be resumed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """Polyphonic music: predict which keys of the piano sound next (Boulanger-Lewandowski et al. 2012)."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Random streams from named axes: no two axes share a stream, and no global generator decides a result."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 

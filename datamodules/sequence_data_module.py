@@ -1,7 +1,5 @@
 """The base of every data module: three splits of sequences, a task, and a fingerprint of the data."""
 
-from __future__ import annotations
-
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Slot filling: label every word of a request with the slot that it fills (ATIS; Hemphill et al. 1990)."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Finding the classes of a room by reading its files as source: listing them needs no torch."""
 
-from __future__ import annotations
-
 import ast
 import functools
 from dataclasses import dataclass

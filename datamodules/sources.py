@@ -1,7 +1,5 @@
 """The sources of sequences: contiguous tensors, of equal or unequal length, and data drawn from named seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """State tracking: quantities that depend on every input so far, or on all of a window."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Literal

@@ -1,7 +1,5 @@
 """The base of the synthetic tasks: a rule that draws sequences, and splits drawn from named seeds."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 
 import torch

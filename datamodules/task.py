@@ -1,7 +1,5 @@
 """What is learned: a task's sizes, loss, metrics with their chance and best values, and its scored positions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """Long sequences of tokens, read in parallel streams, a few steps at a time: truncated backpropagation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

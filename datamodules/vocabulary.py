@@ -1,7 +1,5 @@
 """Vocabularies: what tokens there are, from the training split alone."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 

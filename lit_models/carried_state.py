@@ -1,7 +1,5 @@
 """The state that every instance carries from one batch to the next, where batches continue each other."""
 
-from __future__ import annotations
-
 import torch
 import torch.distributed
 from torch import Tensor

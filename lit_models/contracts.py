@@ -1,7 +1,5 @@
 """What every recurrence keeps, ours or a user's: ``rnnbench check`` and the tests call the same functions."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import inspect

@@ -1,7 +1,5 @@
 """How a network sees tokens: one-hot vectors or learned ones."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

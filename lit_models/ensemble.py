@@ -1,7 +1,5 @@
 """Networks of one architecture trained together along a leading instance axis."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar

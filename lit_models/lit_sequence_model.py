@@ -1,7 +1,5 @@
 """The LightningModule: an ensemble of networks of one architecture, trained on one task."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Losses and metrics per instance: sums over scored terms, which add up over batches and devices."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import get_args

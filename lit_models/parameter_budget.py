@@ -1,7 +1,5 @@
 """The hidden size that meets a parameter budget, for matched comparisons."""
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Callable
 

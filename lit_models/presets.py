@@ -1,7 +1,5 @@
 """Named networks of the papers, as recurrence specifications with their training settings. Imports no torch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import Any

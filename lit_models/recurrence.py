@@ -1,7 +1,5 @@
 """The contract of a recurrence: one flat state, one ``step`` as its definition, and a ``forward`` that equals it."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from itertools import chain
 

@@ -5,8 +5,6 @@ every token of every instance. The counts here are those of its default mode, th
 starts at ``B-x``, and at ``I-x`` after anything but a span of x; it ends before whatever does not continue it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -15,8 +15,6 @@ full text was not read. The algebra confirms the equal shares; λ*, the bound of
 share what lowers F are our choices.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import TypeAlias

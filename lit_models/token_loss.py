@@ -1,7 +1,5 @@
 """The cross-entropy of a large vocabulary in parts, without holding the scores of all positions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The training loss of one network on fixed sequences, as a pure function of its trained parameters."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Products of a loss's Hessian or generalised Gauss–Newton matrix with vectors, the matrix never built."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias, get_args
 
 import torch

@@ -1,7 +1,5 @@
 """What follows from a Lyapunov spectrum: the Kaplan-Yorke dimension and a bound of the entropy rate."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """How the loss's gradient with respect to the state changes through backpropagation in time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Eigenvalues of the loss's curvature at a network's parameters."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

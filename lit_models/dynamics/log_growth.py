@@ -1,7 +1,5 @@
 """How much tangent vectors grow along trajectories, orthonormalised at intervals that adapt to their condition."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Lyapunov exponents of a recurrence along the trajectories that its inputs drive."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

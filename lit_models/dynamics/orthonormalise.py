@@ -1,7 +1,5 @@
 """QR of many sets of tangent vectors, safe where vectors depend on each other or are zero."""
 
-from __future__ import annotations
-
 import math
 
 import torch

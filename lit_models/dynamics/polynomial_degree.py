@@ -1,7 +1,5 @@
 """The polynomial degree of what a recurrence computes, read off from how its output grows with the inputs."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Copies of modules in the precision in which a measure is computed."""
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """Products of a step's Jacobian with many tangent vectors at once, and states along a trajectory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

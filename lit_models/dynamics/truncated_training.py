@@ -1,7 +1,5 @@
 """A recurrent network and its feed-forward truncations, trained in parallel on the same batches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """What several architectures share: activations by name, and PyTorch's layout of a cell."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What S4 and S4D share: one state space per feature, of complex numbers whose conjugates are left out."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 

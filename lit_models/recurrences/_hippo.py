@@ -1,7 +1,5 @@
 """HiPPO-LegS: the matrix that remembers a history by Legendre polynomials, as normal plus low rank."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 

@@ -1,7 +1,5 @@
 """The block around a linear state space that S4, S4D and LRU share: norm, gated linear unit, residual."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The antisymmetric network: Euler steps of a differential equation that neither explodes nor decays."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Networks of coupled, damped, driven oscillators (Rusch & Mishra 2021)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

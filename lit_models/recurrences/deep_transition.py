@@ -1,7 +1,5 @@
 """Depth inside a time step: multilayer perceptrons for input, recurrence and output (Pascanu et al. 2014)."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import Literal

@@ -1,7 +1,5 @@
 """The Elman network, PyTorch's ``torch.nn.RNN``, with a choice of activation in time."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

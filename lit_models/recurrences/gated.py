@@ -1,7 +1,5 @@
 """The gated recurrences of PyTorch, written out: LSTM and GRU."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """The Lipschitz network: a linear part and a Lipschitz nonlinearity in continuous time (Erichson et al. 2021)."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

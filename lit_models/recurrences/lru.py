@@ -1,7 +1,5 @@
 """The linear recurrent unit (Orvieto et al. 2023)."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Multiplicative integration of input and state (Wu et al. 2016)."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Recurrence by an orthogonal matrix that stays orthogonal while it is trained."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

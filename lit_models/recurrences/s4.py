@@ -1,7 +1,5 @@
 """S4: the structured state space with a diagonal-plus-low-rank matrix (Gu, Goel & Ré 2022)."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """S4D: the diagonal state space (Gu, Gupta, Goel & Ré 2022)."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

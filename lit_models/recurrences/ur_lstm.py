@@ -1,7 +1,5 @@
 """The LSTM with uniform gate initialisation and a refine gate (Gu et al. 2020)."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Weakly coupled residual recurrent networks (Dubinin & Effenberger 2024)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

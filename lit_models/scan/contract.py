@@ -1,7 +1,5 @@
 """What a scan needs of a recurrence, what a kernel gives, and which classes a hand-derived scan serves."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol

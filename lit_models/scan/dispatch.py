@@ -1,7 +1,5 @@
 """What runs: for a recurrence and the backend that is asked for, the kernel that scans it, or the loop."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Sequences of unequal lengths on scans that run over all steps: states past the end of a sequence are set right."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which backend is asked for here, for scans within a block."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

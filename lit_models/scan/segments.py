@@ -1,7 +1,5 @@
 """Scans that keep the first state of every segment alone, and compute each segment again in the backward pass."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

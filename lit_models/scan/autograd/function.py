@@ -1,7 +1,5 @@
 """A kernel as an ``autograd.Function``: instance axis, ``vmap``, order of derivatives."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ of a small network's step: 1 to 2 ms for a forward and backward pass. Where ``vm
 past it, by private names of torch; this goes when torch's own way costs less than a tenth of that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 

@@ -1,7 +1,5 @@
 """Activations and their backward passes, into given tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

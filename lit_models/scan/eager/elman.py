@@ -1,7 +1,5 @@
 """The hand-derived scan of the Elman network, and of all that can be written as one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 

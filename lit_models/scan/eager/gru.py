@@ -1,7 +1,5 @@
 """The GRU's forward and backward pass: two matrix products a step forward, four backward."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

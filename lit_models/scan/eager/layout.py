@@ -1,7 +1,5 @@
 """The memory order of a kernel's steps, and buffers in it: rows [M, R, B] or, where batches are small, [M, B, R]."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """The LSTM's forward and backward pass: one matrix product a step forward, two backward."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """The hand-derived scan of weakly coupled residual networks (Dubinin & Effenberger 2024, eqs. 11 and 18)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 

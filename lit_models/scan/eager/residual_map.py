@@ -1,7 +1,5 @@
 """The residual map R of many instances, written for a fast scan: in place, no dense product for pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The hand-derived scan of second-order networks in CP factors (CPRNN)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import chain
 from typing import Literal, NamedTuple

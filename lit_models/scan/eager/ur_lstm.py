@@ -1,7 +1,5 @@
 """The hand-derived scan of the UR-LSTM: that of the LSTM with another cell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

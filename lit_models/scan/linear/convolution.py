@@ -7,8 +7,6 @@ with it. On one core with 32 sequences and 64 features of 64 states, forward and
 steps of S4D and 1.06 s for 4,096; convolution by FFT, with the same error, 195 ms and 1.52 s, without the last state.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

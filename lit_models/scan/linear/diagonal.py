@@ -1,7 +1,5 @@
 """Diagonal linear recurrences, all states at once: h_t = λ ∘ h_{t-1} + u_t."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any

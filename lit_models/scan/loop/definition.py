@@ -1,7 +1,5 @@
 """The plain loop over time: the definition that every other scan is held equal to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

@@ -1,7 +1,5 @@
 """Any recurrence as a kernel that keeps nothing: what its backward pass needs it computes again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

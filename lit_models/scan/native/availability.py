@@ -1,7 +1,5 @@
 """Whether the compiled kernels run here, in the place of hand-derived scans in PyTorch."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from rnnbench.lit_models.scan.native.library import find_library, padded_length

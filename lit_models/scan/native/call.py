@@ -1,7 +1,5 @@
 """A call of the compiled kernels: the tensors that the library is given, by their names, and the numbers about them."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Sequence
 

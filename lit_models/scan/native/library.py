@@ -1,7 +1,5 @@
 """The compiled kernels, where there are any for this processor: found once, called through ctypes."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """The LSTM's hand-derived scan in C: what follows a product of a step's gates is done while they are in registers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import Tensor

@@ -6,8 +6,6 @@ follows a matrix product is done while its result is in registers. The formulas 
 (Dubinin & Effenberger 2024, eqs. 11 and 18) and ``ElmanKernel`` (Elman 1990).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """Whether Triton kernels run here, in the place of hand-derived scans in PyTorch. Imports no triton."""
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import os

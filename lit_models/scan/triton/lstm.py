@@ -1,7 +1,5 @@
 """The LSTM's forward and backward pass on a GPU: two persistent kernels, and products of whole chunks beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -8,8 +8,6 @@ all of a unit's gates.
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
 # ruff: noqa: ANN001, ANN201, ANN202, D417
 
-from __future__ import annotations
-
 import triton
 import triton.language as tl
 

@@ -1,7 +1,5 @@
 """How the Triton kernels are laid out on a GPU, and what they share outside the kernels. Imports no triton."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple

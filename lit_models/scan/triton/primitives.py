@@ -7,8 +7,6 @@ weight and stay exactly zero.
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
 # ruff: noqa: ANN001, ANN201, ANN202, D402, SIM108
 
-from __future__ import annotations
-
 import triton
 import triton.language as tl
 from triton import knobs

@@ -3,8 +3,6 @@
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
 # ruff: noqa: ANN001, ANN201, ANN202, D417
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The residual family's forward and backward pass on a GPU: two persistent kernels, and products beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 

@@ -6,8 +6,6 @@ The formulas are those of ``eager.residual``. Per-step tensors are [M, T, B, N] 
 # The values of kernels have no Python types; most of their arguments are sizes and strides, which the names tell.
 # ruff: noqa: ANN001, ANN201, ANN202, D417, SIM108
 
-from __future__ import annotations
-
 import triton
 import triton.language as tl
 
