@@ -6,11 +6,12 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, pad
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.synthetic import SignalDataModule, SyntheticDataModule
-from rnnbench.datamodules.task import Metric, Task
+from rnnbench.datamodules.task import Metric, Task, Tokens
+from rnnbench.datamodules.vocabulary import check_embedding
 
 SYMBOLS = 10
 """Symbols to remember."""
@@ -78,6 +79,72 @@ class CopyMemory(SyntheticDataModule):
         return one_hot(shown, ALPHABET + 2).float(), targets
 
 
+class TokenCopy(SyntheticDataModule):
+    """Repeat the token of ``delay`` steps before (Lizaire et al. 2026, the tokens of their released data).
+
+    Inputs [T] are tokens drawn uniformly; the target of each step from ``delay`` on is the token ``delay`` steps
+    before. The first ``delay`` steps have no target and are left out of loss and metrics by their index (they hold 0).
+    Chance is a uniform guess.
+
+    Args:
+        delay: steps p between token and target, less than ``length``.
+        symbols: different tokens.
+        length: steps T.
+        embedding_size: entries of a token's learned vector; None for one-hot inputs.
+        train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
+
+    >>> data = TokenCopy(delay=2, symbols=9, length=5)
+    >>> data.target(torch.tensor([[4, 7, 1, 8, 2]])).tolist(), data.task.loss_steps
+    ([[0, 0, 4, 7, 1]], (2, 5))
+    """
+
+    def __init__(
+        self,
+        delay: int = 8,
+        symbols: int = 10,
+        length: int = 16,
+        embedding_size: int | None = 5,
+        train_size: int = 12800,
+        val_size: int = 2000,
+        test_size: int = 2000,
+        fresh: bool = True,
+        batch_size: int = 128,
+        eval_batch_size: int = 500,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+        check_at_least(0, delay=delay)
+        check_at_least(1, length=length)
+        check_below(delay, length)
+        check_at_least(2, symbols=symbols)
+        check_embedding(embedding_size, symbols, symbols)
+        self.delay = delay
+        self.length = length
+        self.tokens = Tokens(symbols, embedding_size)
+        self.check_sequences_fit(4 * length)
+
+    @property
+    def task(self) -> Task:
+        """The earlier token as a class, at every step from ``delay`` on; ranked by accuracy."""
+        size, scored = self.tokens.vocabulary_size, (self.delay, self.length)
+        metrics = (
+            Metric("accuracy", "max", chance=1 / size, best=1.0, steps=scored),
+            Metric("cross_entropy", "min", chance=math.log(size), best=0.0, steps=scored),
+        )
+        name = f"TCOPY{self.delay}-v{size}-T{self.length}"
+        width = self.tokens.input_size
+        return Task(name, width, size, self.length, "every", "cross_entropy", metrics, scored, tokens=self.tokens)
+
+    def target(self, tokens: Tensor) -> Tensor:
+        """Return the targets [B, T] of tokens [B, T]; 0 where there is none."""
+        return pad(tokens[:, : self.length - self.delay], (self.delay, 0))
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw tokens [count, T] and their targets."""
+        tokens = torch.randint(self.tokens.vocabulary_size, (count, self.length), generator=generator)
+        return tokens, self.target(tokens)
+
+
 class DelayedCopy(SignalDataModule):
     """Repeat the input ``delay`` steps later (Lizaire et al. 2026, their released data of mode ``linear``).
 
@@ -113,8 +180,7 @@ class DelayedCopy(SignalDataModule):
         super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_at_least(0, delay=delay)
         check_at_least(1, width=width, length=length)
-        if delay >= length:
-            raise ValueError(f"delay must be less than length ({length}), else no step has a target, got {delay}")
+        check_below(delay, length)
         self.delay = delay
         self.width = width
         self.length = length
@@ -133,3 +199,9 @@ class DelayedCopy(SignalDataModule):
         targets = torch.zeros_like(inputs)
         targets[:, self.delay :] = inputs[:, : self.length - self.delay]
         return targets
+
+
+def check_below(delay: int, length: int) -> None:
+    """Check that a delay leaves a step that has a target."""
+    if delay >= length:
+        raise ValueError(f"delay must be less than length ({length}), else no step has a target, got {delay}")

@@ -17,7 +17,7 @@ class FixedSource:
     """Sequences held in memory, the same in every epoch.
 
     Attributes:
-        inputs: [size, T, D] float, or uint8, which are read as floats.
+        inputs: [size, T, D] float, or uint8, which are read as floats, or tokens [size, T] int64.
         targets: [size, ...].
         scale: what uint8 inputs are divided by when they are read (255 for pixels).
     """
@@ -33,7 +33,7 @@ class FixedSource:
     def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs [B, T, D] and targets of the sequences ``indices`` [B]."""
         inputs = self.inputs[indices]
-        return inputs if inputs.is_floating_point() else inputs.float().div_(self.scale), self.targets[indices]
+        return inputs.float().div_(self.scale) if inputs.dtype == torch.uint8 else inputs, self.targets[indices]
 
 
 class RaggedSource:

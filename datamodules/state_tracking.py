@@ -11,7 +11,7 @@ from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.synthetic import SignalDataModule
 from rnnbench.datamodules.task import Metric, Task
 
-KINDS = ("parity", "product", "product_raw", "sum", "mean", "temporal_product")
+KINDS = ("parity", "product", "product_raw", "sign_product", "sum", "mean", "temporal_product")
 
 
 class StateTracking(SignalDataModule):
@@ -25,6 +25,7 @@ class StateTracking(SignalDataModule):
 
     * ``product``: sign(P_t) |P_t|^(1/t), the root-normalised product.
     * ``product_raw``: P_t itself.
+    * ``sign_product``: sign(P_t), the paper's parity of every feature as a regression.
     * ``sum`` and ``mean``: the running sum, and the same divided by t.
     * ``temporal_product``: the root-normalised product of the last ``window`` inputs; the first ``window - 1`` steps
       have no target and are left out of loss and metrics by their index (they hold 0).
@@ -34,7 +35,7 @@ class StateTracking(SignalDataModule):
     tail that no affordable sample shows it, so there it is the mean square of the test split's own targets.
 
     Args:
-        kind: ``parity``, ``product``, ``product_raw``, ``sum``, ``mean`` or ``temporal_product``.
+        kind: ``parity``, ``product``, ``product_raw``, ``sign_product``, ``sum``, ``mean`` or ``temporal_product``.
         length: steps T; at least 2 for ``parity``, at least ``window`` for ``temporal_product``.
         window: inputs of one ``temporal_product``; None for every other kind.
         width: features of the signal; 1 for ``parity``.
@@ -46,13 +47,15 @@ class StateTracking(SignalDataModule):
     >>> signal = torch.tensor([[[4.0], [-1.0], [2.0], [0.5]]])
     >>> StateTracking("temporal_product", length=4, window=2).target(signal)[0, :, 0]
     tensor([ 0.0000, -2.0000, -1.4142,  1.0000])
+    >>> StateTracking("sign_product", length=4).target(signal)[0, :, 0].tolist()
+    [1.0, -1.0, -1.0, -1.0]
     >>> StateTracking("sum", length=4).target(signal)[0, :, 0].tolist()
     [4.0, 3.0, 5.0, 5.5]
     """
 
     def __init__(
         self,
-        kind: Literal["parity", "product", "product_raw", "sum", "mean", "temporal_product"] = "parity",
+        kind: Literal["parity", "product", "product_raw", "sign_product", "sum", "mean", "temporal_product"] = "parity",
         length: int = 24,
         window: int | None = None,
         width: int = 1,
@@ -104,6 +107,8 @@ class StateTracking(SignalDataModule):
             return sum(steps) / self.length
         if self.kind == "mean":
             return sum(1 / t for t in steps) / self.length
+        if self.kind == "sign_product":
+            return 1.0
         if self.kind == "product":
             return sum(_root_product_variance(t) for t in steps) / self.length
         if self.kind == "temporal_product":
@@ -121,6 +126,8 @@ class StateTracking(SignalDataModule):
             return inputs.cumsum(1) / counts
         if self.kind == "product_raw":
             return inputs.cumprod(1)
+        if self.kind == "sign_product":
+            return inputs.sign().cumprod(1)
         if self.kind == "product":
             return _signed_root(inputs.sign().cumprod(1), inputs.abs().log().cumsum(1) / counts)
         windows = inputs.unfold(1, self.window or 1, 1)

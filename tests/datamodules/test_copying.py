@@ -5,7 +5,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from rnnbench.datamodules import CopyMemory, DelayedCopy
+from rnnbench.datamodules import CopyMemory, DelayedCopy, TokenCopy
 from rnnbench.datamodules.seeds import named_generator
 
 
@@ -52,3 +52,23 @@ def test_delayed_copy_inputs_are_standard_normal():
     inputs = DelayedCopy(1, 2, 10).sample(10_000, named_generator("test"))[0].double().flatten()
     assert inputs.mean().abs() < 5 / math.sqrt(len(inputs))
     assert (inputs.square().mean() - 1).abs() < 5 * math.sqrt(2 / len(inputs))
+
+
+@hypothesis.given(st.integers(1, 20), st.integers(2, 30), st.data())
+def test_token_copy_by_hand(length, entries, drawn):
+    delay = drawn.draw(st.integers(0, length - 1))
+    data = TokenCopy(delay, entries, length)
+    tokens, targets = data.sample(50, named_generator("test"))
+    for x, y in zip(tokens.tolist(), targets.tolist(), strict=True):
+        assert y == [x[t - delay] if t >= delay else 0 for t in range(length)]
+        assert all(0 <= token < entries for token in x)
+    task = data.task
+    assert task.loss_steps == task.ranked.steps == task.metrics[1].steps == (delay, length)
+    assert (task.ranked.chance, task.metrics[1].chance) == (1 / entries, math.log(entries))
+
+
+def test_fixed_token_copies_are_read_as_tokens():
+    data = TokenCopy(train_size=4, fresh=False, batch_size=4)
+    data.setup()
+    batches = [next(iter(data.train_dataloader())), next(iter(data.test_dataloader()))]
+    assert [batch.inputs.dtype for batch in batches] == [torch.int64] * 2

@@ -8,7 +8,7 @@ import torch
 from rnnbench.datamodules import StateTracking
 from rnnbench.datamodules.seeds import named_generator
 
-REGRESSIONS = ("product", "product_raw", "sum", "mean", "temporal_product")
+REGRESSIONS = ("product", "product_raw", "sign_product", "sum", "mean", "temporal_product")
 
 
 def make(kind, length, width=1, **settings):
@@ -28,6 +28,8 @@ def reference(kind, x, t, window):
         return signed_root(seen, t + 1)
     if kind == "product_raw":
         return math.prod(seen)
+    if kind == "sign_product":
+        return math.prod(math.copysign(1.0, value) for value in seen)
     if kind == "temporal_product":
         return signed_root(x[t + 1 - window : t + 1], window) if t + 1 >= window else 0.0
     return math.fsum(seen) / (t + 1 if kind == "mean" else 1)
@@ -66,7 +68,7 @@ def test_parity_is_scored_from_the_second_step():
     assert (task.loss, task.output_size) == ("cross_entropy", 2)
 
 
-@pytest.mark.parametrize("kind", ["product", "sum", "mean", "temporal_product"])
+@pytest.mark.parametrize("kind", ["product", "sign_product", "sum", "mean", "temporal_product"])
 def test_variance_is_that_of_the_targets(kind):
     data = make(kind, 7)
     first, stop = data.task.ranked.steps
