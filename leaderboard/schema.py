@@ -160,6 +160,42 @@ class Published(_Model):
     task: Text
 
 
+class PilotPoint(_Model):
+    """One point of a grid, and how its pilots did.
+
+    Attributes:
+        values: the value of each swept setting, as in ``Record.point``.
+        val: mean over the pilots that did not diverge of the score that chooses: the validation value of the ranked
+            metric in ``Record.scores``; None where all of them diverged.
+        diverged: how many pilots diverged; a point with fewer of them wins.
+    """
+
+    values: Json
+    val: Number
+    diverged: Count
+
+
+class Pilot(_Model):
+    """How the point of a record was chosen: every point of the grid was trained for a share of the steps.
+
+    The pilots themselves are no records of the suite. The point that won is ``Record.point``.
+
+    Attributes:
+        share: of the recipe's steps (or epochs), as stated in the suite.
+        instances: pilots of each point.
+        steps: optimiser steps of each pilot.
+        points: all points of the grid, in its order.
+        edges: the swept settings at whose edge the winner lies: of at least three numbers tried together with the
+            winner's settings that are no numbers (its optimiser), its own is the smallest or the largest.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    instances: Annotated[int, Field(ge=1)]
+    steps: Count
+    points: Annotated[list[PilotPoint], Field(min_length=2)]
+    edges: list[Text]
+
+
 class Record(_Model):
     """The measured result of one instance.
 
@@ -168,7 +204,8 @@ class Record(_Model):
         family_id: the same without the swept settings: what the points of a sweep share.
         task: short name, the column in tables.
         network: short name, the row in tables.
-        grid: the swept settings by dotted path; empty if none.
+        grid: the swept settings by dotted path, with the values that each of them takes; empty if none. Where the
+            suite lists its points, not all combinations are points.
         point: this record's value of each swept setting.
         metrics: what was measured; the first one ranks.
         best_step: step of the best validation value of the ranked metric.
@@ -180,6 +217,7 @@ class Record(_Model):
         peak_memory_bytes: largest memory in use, in bytes; measures of dynamics are part of it.
         measures: measures of dynamics, by name and by moment: ``start``, ``end``, or ``epoch-3`` after three epochs.
         own_code: the modules of a user's own that task and network come from; none of them in older records.
+        pilot: the short runs that chose the point of the grid; None where every point was trained in full.
     """
 
     schema_version: Literal[1]
@@ -215,6 +253,7 @@ class Record(_Model):
     published: Published | None
     measures: dict[Text, dict[Text, Measure]] = Field(default_factory=dict)
     own_code: list[OwnCode] = Field(default_factory=list)
+    pilot: Pilot | None = None
 
     @property
     def cell(self) -> tuple[str, str, str, str]:
@@ -240,6 +279,8 @@ class Record(_Model):
             raise ValueError(f"diverged_at must be a step if diverged, else null, got {self.diverged_at}")
         if self.point.keys() != self.grid.keys():
             raise ValueError(f"point must have the settings of grid, {sorted(self.grid)}, got {sorted(self.point)}")
+        if self.pilot and self.point not in [point.values for point in self.pilot.points]:
+            raise ValueError(f"point must be one of the pilot's, got {self.point}")
         if self.minimal_performance and self.minimal_performance.metric not in names:
             raise ValueError(f"minimal_performance must be of one of {names}, got {self.minimal_performance.metric!r}")
         return self
