@@ -22,7 +22,7 @@ SHIPPED = {
     **{"depth-tracking": "a6e77eb22928", "heterogeneity": "efc49b8770ea", "residual-strength": "aeab9e6e5851"},
     **{"rotation": "5ad2179efca8", "stable-system": "983a650cbadd", "transitions": "355b74abc57b"},
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
-    **{"residual-types": "30298ff81203", "depth-shakespeare": "a8be3e6a69bc"},
+    **{"depth-targets": "e8f9cc7cd28f", "residual-types": "30298ff81203", "depth-shakespeare": "a8be3e6a69bc"},
     **{"smnist": "0414dcee5159", "table1": "df845c40f49f", "table2": "5ec325de8b07"},
 }
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
