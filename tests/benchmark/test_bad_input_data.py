@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.benchmark.small_jobs import rnnbench
 from tests.datamodules.small_texts import write_lines, write_music, write_requests, write_texts
 
-ROOT = Path(__file__).parents[2]
 SUITE = """title: Mine
 tasks:
   Music: {class_path: Music, init_args: {max_frames: 20}}
@@ -27,14 +24,12 @@ def test_as_a_user_would_and_unknown_words_are_no_mistake(tmp_path: Path) -> Non
     # A request of one word, and words and characters that no training split holds.
     write_requests(folder, "test", [(["never"], ["O"]), (["seen", "before"], ["B-airline_name", "I-airline_name"])])
     write_lines(folder, "test", ["§ÄÖ"], "tiny_shakespeare")
-    command = [sys.executable, "-m", "rnnbench", "run", "mine.yaml", "--data-dir", "data", "--workers", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": False}
-    result = subprocess.run([*command, "--only", "ATIS", "Chars"], **options)
+    words = ("run", "mine.yaml", "--data-dir", "data", "--workers", "1")
+    result = rnnbench(tmp_path, *words, "--only", "ATIS", "Chars")
     assert result.returncode == 0, result.stderr
     assert len(list(tmp_path.glob("runs/**/*.json"))) == 2
     write_music(folder, "test", [[[60], [110]]])
-    result = subprocess.run([*command, "--runs-dir", "other"], **options)
+    result = rnnbench(tmp_path, *words, "--runs-dir", "other")
     assert result.returncode == 2
     (message,) = (line for line in result.stderr.splitlines() if line.startswith("error: suite mine"))
     assert "frame 1: notes must be MIDI numbers from 21 to 108, got 110" in message

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rnnbench.benchmark.command.cli import main
+from tests.benchmark.small_jobs import rnnbench
 
-ROOT = Path(__file__).parents[2]
 GOOD = """title: Mine
 tasks:
   ADD: {class_path: Adding, init_args: {length: 10, train_size: 500}}
@@ -228,12 +226,6 @@ BAD_CLASSES = {
 }
 
 
-def rnnbench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "rnnbench", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suites")
@@ -246,7 +238,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checked(folder: Path) -> subprocess.CompletedProcess[str]:
-    return rnnbench("check", "good.yaml", *(f"{name}.yaml" for name in BAD), cwd=folder)
+    return rnnbench(folder, "check", "good.yaml", *(f"{name}.yaml" for name in BAD))
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -268,7 +260,7 @@ def test_mistakes_in_a_users_class(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
     for name in ("cells.Base", *BAD_CLASSES):
         (tmp_path / f"{name}.yaml").write_text(GOOD.replace("class_path: LSTM", f"class_path: {name}"), "utf-8")
-    result = rnnbench("check", "cells.Base.yaml", *(f"{name}.yaml" for name in BAD_CLASSES), cwd=tmp_path)
+    result = rnnbench(tmp_path, "check", "cells.Base.yaml", *(f"{name}.yaml" for name in BAD_CLASSES))
     assert result.returncode == 2
     assert result.stdout == "cells.Base.yaml: good\n"
     lines = result.stderr.splitlines()

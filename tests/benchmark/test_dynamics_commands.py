@@ -9,7 +9,7 @@ import pytest
 from rnnbench.benchmark.command.cli import main
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
-from tests.benchmark.test_run_command import run
+from tests.benchmark.small_jobs import rnnbench
 
 SUITE = """
 title: Measured
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("measured")
     (folder / "measured.yaml").write_text(SUITE, encoding="utf-8")
     for budget in ("cpu", "smoke"):
-        done = run(folder, "run", "measured.yaml", "--budget", budget)
+        done = rnnbench(folder, "run", "measured.yaml", "--budget", budget)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -77,7 +77,7 @@ def test_a_run_of_no_steps_is_measured_and_done(folder):
     record = read_record(record_files(folder / "runs")["smoke/LSTM"])
     assert (record.steps, record.status, record.curve) == (0, "finished", [])
     assert record.measures["truncation"]["end"].status == "finished"
-    again = run(folder, "run", "measured.yaml", "--budget", "smoke")
+    again = rnnbench(folder, "run", "measured.yaml", "--budget", "smoke")
     assert again.returncode == 0
     assert "2 of 2 records are there" in again.stdout
 
@@ -120,12 +120,12 @@ def test_measures_that_finished_records_lack_are_reported(folder):
     (folder / "changed").mkdir()
     (folder / "changed" / "measured.yaml").write_text(text, encoding="utf-8")
     for verb in ("status", "run"):
-        done = run(folder, verb, "changed/measured.yaml", "--budget", "smoke")
+        done = rnnbench(folder, verb, "changed/measured.yaml", "--budget", "smoke")
         assert done.returncode == 0
         assert "2 of 2 records are there" in done.stdout
         assert done.stderr.count("note: ") == 2
         assert "ADD8/LSTM: finished records without hessian, or with other settings of it: 1" in done.stderr
-    assert run(folder, "status", "measured.yaml", "--budget", "smoke").stderr == ""
+    assert rnnbench(folder, "status", "measured.yaml", "--budget", "smoke").stderr == ""
 
 
 def test_lost_arrays_are_named_by_a_run_and_put_back_by_publishing(folder):
@@ -138,7 +138,7 @@ def test_lost_arrays_are_named_by_a_run_and_put_back_by_publishing(folder):
     assert main(["publish", "--runs-dir", str(lost), "--records-dir", str(published)]) == 0
     assert arrays.read_bytes() == whole
     side_path(record_files(lost)["smoke/GRU"]).unlink()
-    done = run(folder, "run", "measured.yaml", "--budget", "smoke", "--runs-dir", "lost")
+    done = rnnbench(folder, "run", "measured.yaml", "--budget", "smoke", "--runs-dir", "lost")
     assert done.returncode == 2
     assert "is missing" in done.stderr
     assert "move it away" in done.stderr

@@ -8,37 +8,22 @@ import pytest
 import torch
 
 from rnnbench.benchmark.config.experiment import Experiment
-from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
 from rnnbench.benchmark.run.checkpoint import read_checkpoint
-from rnnbench.benchmark.run.job import Job, Member, load_job
-from rnnbench.benchmark.run.train import train
-from rnnbench.leaderboard.record import read_record
-
-OPTIONS = TrainOptions(accelerator="cpu")
+from rnnbench.benchmark.run.job import Job, load_job
+from tests.benchmark.small_jobs import adding_experiment, job_of, train
 
 
 def experiment(**grid: tuple) -> Experiment:
-    config = {
-        "task": {"class_path": "Adding", "init_args": {"length": 4, "train_size": 32, "val_size": 8, "test_size": 8}},
-        "recurrence": {"class_path": "GRU", "init_args": {"hidden_size": 3}},
-        "training": Recipe(batch_size=16, max_steps=2).model_dump(),
-        "seed": 0,
-    }
-    return Experiment("plan", "smoke", "ADD4", "GRU", config, grid)
-
-
-def job_of(instances: tuple[int, ...], runs_dir: Path) -> Job:
-    one = experiment()
-    return Job(one, tuple(Member(one.points()[0].id, instance) for instance in instances), runs_dir)
+    return adding_experiment(Recipe(batch_size=16, max_steps=2), "GRU", grid, train_size=32)
 
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Job:
-    job = job_of((0, 1), tmp_path)
-    train(job, OPTIONS)
+    job = job_of(experiment(), tmp_path)
+    train(job)
     return job
 
 
@@ -55,9 +40,9 @@ def test_records_that_are_passed_over_are_listed_with_what_is_different(finished
     stray.write_text("{}", encoding="utf-8")
     (tmp_path / "other-suite.json").write_text("{}", encoding="utf-8")
     plan = make_plan((edited,), (0,), finished.runs_dir)
-    assert (plan.finished, plan.cells, plan.problems) == (0, {"ADD4/GRU": (0, 1)}, ())
+    assert (plan.finished, plan.cells, plan.problems) == (0, {"ADD/GRU": (0, 1)}, ())
     version, no_record = plan.notes
-    assert version.startswith("passed over: ADD4/GRU: 2 of another version of the suite: ")
+    assert version.startswith("passed over: ADD/GRU: 2 of another version of the suite: ")
     assert version.endswith("max_steps 2 → 3")
     assert no_record == f"passed over: {stray}: is not a record: it has no schema_version"
     # The suite holds more than what is chosen of it.
@@ -75,7 +60,7 @@ def test_a_record_in_the_place_of_another_instance_is_a_problem(finished: Job) -
 
 
 def test_a_folder_in_the_place_of_a_record_is_a_problem_and_the_rest_goes_on(tmp_path: Path) -> None:
-    job = job_of((0, 1), tmp_path)
+    job = job_of(experiment(), tmp_path)
     job.record_path(job.members[0]).mkdir(parents=True)
     plan = make_plan((job.experiment,), (0, 1), tmp_path)
     assert "is a folder; it is left untouched" in plan.problems[0]
@@ -83,7 +68,7 @@ def test_a_folder_in_the_place_of_a_record_is_a_problem_and_the_rest_goes_on(tmp
 
 
 def test_an_unfinished_run_is_taken_up_with_all_its_members(tmp_path: Path) -> None:
-    job = job_of((0, 1, 2), tmp_path)
+    job = job_of(experiment(), tmp_path, (0, 1, 2))
     job.save()
     job.checkpoint.write_bytes(b"")
     (planned,) = make_plan((job.experiment,), (1,), tmp_path).jobs
@@ -93,7 +78,7 @@ def test_an_unfinished_run_is_taken_up_with_all_its_members(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["", "- a list", "members: 3", "experiment: {}\nmembers: []", "\t"])
 def test_a_damaged_description_is_left_and_not_trained_over(text: str, tmp_path: Path) -> None:
-    job = job_of((0,), tmp_path)
+    job = job_of(experiment(), tmp_path, (0,))
     job.save()
     job.file.write_text(text, encoding="utf-8")
     plan = make_plan((job.experiment,), (0,), tmp_path)
@@ -112,10 +97,9 @@ def test_a_grid_and_many_instances_are_cut_into_ensembles(tmp_path: Path) -> Non
 
 def test_a_finished_record_is_never_overwritten(finished: Job) -> None:
     before = finished.record_path(finished.members[0]).read_bytes()
-    overlapping = job_of((0, 5), finished.runs_dir)
-    train(overlapping, OPTIONS)
+    records = train(job_of(experiment(), finished.runs_dir, (0, 5)))
     assert finished.record_path(finished.members[0]).read_bytes() == before
-    assert read_record(overlapping.record_path(overlapping.members[1])).status == "finished"
+    assert records[1].status == "finished"
 
 
 def test_a_flipped_bit_a_cut_and_a_foreign_file_are_no_checkpoints(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import resource
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers.suite_run import plan_of
 from rnnbench.leaderboard.record import read_record
+from tests.benchmark.small_jobs import ROOT, rnnbench
 
-ROOT = Path(__file__).parents[2]
 SUITE = """
 title: Tiny
 instances: 2
@@ -31,25 +33,16 @@ training: {batch_size: 32, max_steps: 4, validate_every: 2}
 """
 
 
-def run(folder: Path, *words: str, **options: Callable[[], None]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("RNNBENCH_DATA", None)
-    command = [sys.executable, "-m", "rnnbench", *words]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300, **options
-    )
-
-
 def jobs(folder: Path) -> dict:
     """The jobs of the tiny suite, by network, as an empty runs folder would have them."""
-    suite = load_suite(folder / "tiny.yaml", "cpu")
-    options = RunOptions(runs_dir=folder / "no runs")
-    plan = plan_of(suite, options)
-    return {job.experiment.network: job for job in plan.jobs}
+    plan = plan_of(load_suite(folder / "tiny.yaml", "cpu"), RunOptions(runs_dir=folder / "no runs"))
+    return {job.experiment.network: replace(job, runs_dir=folder / "runs") for job in plan.jobs}
 
 
-def placed(path: Path, folder: Path) -> Path:
-    return folder / "runs" / path.relative_to(folder / "no runs")
+def damaged_files(folder: Path) -> tuple[Path, Path]:
+    """The record of the LSTM's first instance, and the GRU's checkpoint."""
+    lstm, gru = (jobs(folder)[name] for name in ("LSTM", "GRU"))
+    return lstm.record_path(lstm.members[0]), gru.checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +55,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first_run(folder: Path) -> subprocess.CompletedProcess[str]:
     """A run that meets a damaged record of the LSTM and a checkpoint of the GRU that is none."""
-    jobs_by_network = jobs(folder)
-    record = placed(jobs_by_network["LSTM"].record_path(jobs_by_network["LSTM"].members[0]), folder)
-    checkpoint = placed(jobs_by_network["GRU"].checkpoint, folder)
+    record, checkpoint = damaged_files(folder)
     for path, text in ((record, '{"schema_version": 1, "sui'), (checkpoint, "not a checkpoint")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return run(folder, "run", "tiny.yaml")
+    return rnnbench(folder, "run", "tiny.yaml")
 
 
 def test_damaged_files_are_named_and_left_and_the_rest_goes_on(folder, first_run):
     assert first_run.returncode == 2
     assert "Traceback" not in first_run.stderr
-    by_network = jobs(folder)
-    record = placed(by_network["LSTM"].record_path(by_network["LSTM"].members[0]), folder)
-    checkpoint = placed(by_network["GRU"].checkpoint, folder)
+    record, checkpoint = damaged_files(folder)
     assert str(record.relative_to(folder)) in first_run.stderr
     assert "is cut short" in first_run.stderr
     assert f"{checkpoint.relative_to(folder)} is damaged" in first_run.stderr
@@ -87,15 +76,14 @@ def test_damaged_files_are_named_and_left_and_the_rest_goes_on(folder, first_run
 
 
 def test_running_again_goes_on_and_then_does_nothing(folder, first_run):
-    by_network = jobs(folder)
-    placed(by_network["LSTM"].record_path(by_network["LSTM"].members[0]), folder).unlink()
-    placed(by_network["GRU"].checkpoint, folder).unlink()
+    for path in damaged_files(folder):
+        path.unlink()
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.json")}
-    second = run(folder, "run", "tiny.yaml", "--workers", "1")
+    second = rnnbench(folder, "run", "tiny.yaml", "--workers", "1")
     assert second.returncode == 0, second.stderr
     assert "3 of 6 records are there" in second.stdout
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-    third = run(folder, "run", "tiny.yaml")
+    third = rnnbench(folder, "run", "tiny.yaml")
     assert third.returncode == 0
     assert "6 of 6 records are there" in third.stdout
     records = [read_record(path) for path in sorted((folder / "runs").rglob("*.json"))]
@@ -107,7 +95,7 @@ def test_running_again_goes_on_and_then_does_nothing(folder, first_run):
 
 def test_keeping_fewer_activations_changes_no_score(folder, first_run):
     words = ("--only", "Elman", "--runs-dir", "checkpointed", "--checkpoint-every", "3")
-    assert run(folder, "run", "tiny.yaml", *words).returncode == 0
+    assert rnnbench(folder, "run", "tiny.yaml", *words).returncode == 0
     paths = sorted((folder / "checkpointed").rglob("*.json"))
     assert len(paths) == 2
     for path in paths:
@@ -126,9 +114,13 @@ def test_records_hold_no_path_of_this_machine(folder, first_run):
 
 
 def test_status_counts_what_is_finished_of_each_experiment(folder, first_run):
-    result = run(folder, "status", "tiny.yaml", "--only", "Elman", "LSTM", "--instances", "0-3", "--runs-dir", "runs")
+    result = rnnbench(
+        folder, "status", "tiny.yaml", "--only", "Elman", "LSTM", "--instances", "0-3", "--runs-dir", "runs"
+    )
     assert "  ADD8/Elman: 2 of 4 finished; 2 not begun\n" in result.stdout
-    assert run(folder, "status", "tiny.yaml", "--runs-dir", "elsewhere").stdout.startswith("tiny (cpu): 0 of 6 records")
+    assert rnnbench(folder, "status", "tiny.yaml", "--runs-dir", "elsewhere").stdout.startswith(
+        "tiny (cpu): 0 of 6 records"
+    )
 
 
 OWN_CELL = """
@@ -160,14 +152,9 @@ def test_what_lies_around_a_run_does_not_reach_it(how, streams, tmp_path):
     srun.write_text("#!/bin/sh\n", encoding="utf-8")
     srun.chmod(0o755)
     environment = {**os.environ, **SURROUNDINGS, "PATH": f"{srun.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, str(command), "run", "tiny.yaml", "--only", "GRU", *how]
-    done = subprocess.run(
-        ["sh", "-c", f"exec {shlex.join(words)} {streams}"],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    words = shlex.join([sys.executable, str(command), "run", "tiny.yaml", "--only", "GRU", *how])
+    options = {"cwd": project, "env": environment, "capture_output": True, "text": True}
+    done = subprocess.run(["sh", "-c", f"exec {words} {streams}"], **options)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     records = [read_record(path) for path in sorted((project / "runs").rglob("*.json"))]
@@ -182,7 +169,9 @@ def test_full_disk_is_told_and_damages_nothing(folder, tmp_path):
         # Larger than a job's description, smaller than a checkpoint; the system's answer is like a full disk's.
         resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
 
-    result = run(tmp_path, "run", "tiny.yaml", "--only", "LSTM", "--instances", "0", preexec_fn=allow_small_files_only)
+    result = rnnbench(
+        tmp_path, "run", "tiny.yaml", "--only", "LSTM", "--instances", "0", preexec_fn=allow_small_files_only
+    )
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "File too large" in result.stderr
@@ -211,10 +200,7 @@ def test_folder_that_cannot_be_written_is_told_before_training(refused, tmp_path
 
 
 def test_batch_larger_than_data_whose_size_the_suite_does_not_say(refused, tmp_path):
-    text = SUITE.replace(
-        "class_path: Adding, init_args: {length: 8, train_size: 64, val_size: 20, test_size: 20}",
-        "class_path: SequentialDigits",
-    )
+    text = re.sub("ADD8: .*", "ADD8: {class_path: SequentialDigits}", SUITE)
     (tmp_path / "tiny.yaml").write_text(text.replace("batch_size: 32", "batch_size: 5000"), encoding="utf-8")
     message = refused("tiny.yaml", "--only", "LSTM")
     assert "batch_size must be at most 1297, the training sequences, got 5000" in message

@@ -1,5 +1,7 @@
 """Measures of dynamics in a run: they change nothing, survive interruptions, and may fail."""
 
+import sys
+import types
 from dataclasses import replace
 
 import lightning as L
@@ -8,18 +10,16 @@ import pytest
 import torch
 from lightning.pytorch.loggers import Logger
 
-from rnnbench.benchmark.config.experiment import Experiment
-from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.measures import MEASURES
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Moments
-from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.run import train as training
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
-from rnnbench.benchmark.run.job import Job, Member, load_job
+from rnnbench.benchmark.run.job import load_job
 from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from tests.benchmark.small_jobs import adding_experiment, job_of, train
 from tests.lit_models import small_runs
 
 RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6, validate_every=2)
@@ -53,9 +53,6 @@ class Probe(MeasureOptions):
 @pytest.fixture(autouse=True)
 def probes(monkeypatch):
     """Offers the probe to suites under its own name."""
-    import sys
-    import types
-
     module = types.ModuleType("rnnbench.benchmark.measures.probe")
     module.Probe = Probe
     monkeypatch.setitem(sys.modules, "rnnbench.benchmark.measures.probe", module)
@@ -63,22 +60,10 @@ def probes(monkeypatch):
 
 
 def make_job(runs_dir, measures, instances=(0, 1), rates=(0.01,), recipe=RECIPE):
-    sizes = {"length": 6, "train_size": 96, "val_size": 20, "test_size": 20, "fresh": False}
-    config = {
-        "task": {"class_path": "Adding", "init_args": sizes},
-        "recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 4}},
-        "training": recipe.model_dump(),
-        "seed": 1,
-    }
     grid = {"training.learning_rate": rates}
-    experiment = Experiment("s", "smoke", "ADD6", "Elman", config, grid, None, resolve_measures(measures))
-    members = tuple(Member(point.id, instance) for instance in instances for point in experiment.points())
-    return Job(experiment, members, runs_dir)
-
-
-def records_of(job):
-    training.train(job, TrainOptions(accelerator="cpu"))
-    return [read_record(job.record_path(member)) for member in job.members]
+    return job_of(
+        adding_experiment(recipe, grid=grid, measures=measures, train_size=96, fresh=False), runs_dir, instances
+    )
 
 
 def arrays_of(job, index=0):
@@ -86,8 +71,8 @@ def arrays_of(job, index=0):
 
 
 def test_what_is_trained_does_not_depend_on_measures(tmp_path):
-    plain = records_of(make_job(tmp_path / "without", []))
-    measured = records_of(make_job(tmp_path / "with", [{"probe": {"every_epochs": 1}}]))
+    plain = train(make_job(tmp_path / "without", []))
+    measured = train(make_job(tmp_path / "with", [{"probe": {"every_epochs": 1}}]))
     for without, with_measures in zip(plain, measured, strict=True):
         assert without.measures == {}
         assert set(with_measures.measures["probe"]) == {"start", "epoch-1", "epoch-2", "end"}
@@ -97,7 +82,7 @@ def test_what_is_trained_does_not_depend_on_measures(tmp_path):
 
 def test_each_moment_sees_the_weights_of_its_time_and_the_same_sequences(tmp_path):
     job = make_job(tmp_path, [{"probe": {"every_epochs": 1}}])
-    first, second = records_of(job)
+    first, second = train(job)
     moments = first.measures["probe"]
     assert [moments[moment].step for moment in ("start", "epoch-1", "epoch-2", "end")] == [0, 4, 6, 6]
     losses = [moments[moment].summary["loss"] for moment in ("start", "epoch-1", "epoch-2", "end")]
@@ -114,9 +99,9 @@ def test_each_moment_sees_the_weights_of_its_time_and_the_same_sequences(tmp_pat
 
 def test_alone_and_in_an_ensemble_measures_are_the_same(tmp_path):
     together = make_job(tmp_path / "two", ["probe"])
-    records_of(together)
+    train(together)
     alone = make_job(tmp_path / "one", ["probe"], instances=(1,))
-    records_of(alone)
+    train(alone)
     for name, array in arrays_of(alone).items():
         np.testing.assert_allclose(array, arrays_of(together, 1)[name], rtol=1e-4, atol=1e-6)
 
@@ -124,7 +109,7 @@ def test_alone_and_in_an_ensemble_measures_are_the_same(tmp_path):
 @pytest.mark.parametrize(("how", "reason"), [("memory", "alloc"), ("singular", "singular")])
 def test_a_failing_measure_says_so_and_the_rest_goes_on(tmp_path, how, reason):
     job = make_job(tmp_path, [{"probe": {"fail": how}}, {"gradient_flow": {"samples": 5}}])
-    for record in records_of(job):
+    for record in train(job):
         failed = record.measures["probe"]["start"]
         assert failed.status == "failed"
         assert reason in failed.reason.lower()
@@ -137,12 +122,12 @@ def test_a_failing_measure_says_so_and_the_rest_goes_on(tmp_path, how, reason):
 
 
 def test_more_samples_than_there_are_fail_with_the_number(tmp_path):
-    record = records_of(make_job(tmp_path, [{"probe": {"samples": 21}}]))[0]
+    record = train(make_job(tmp_path, [{"probe": {"samples": 21}}]))[0]
     assert "from 1 to 20" in record.measures["probe"]["start"].reason
 
 
 def test_a_diverged_instance_is_not_measured_after_its_end(tmp_path):
-    good, diverged = records_of(make_job(tmp_path, ["probe"], instances=(0,), rates=(0.01, 1e38)))
+    good, diverged = train(make_job(tmp_path, ["probe"], instances=(0,), rates=(0.01, 1e38)))
     assert good.measures["probe"]["end"].status == "finished"
     assert diverged.status == "diverged"
     assert diverged.measures["probe"]["start"].status == "finished"
@@ -155,43 +140,42 @@ class _Stop(L.Callback):
             raise KeyboardInterrupt
 
 
-def test_what_was_taken_survives_an_interruption(tmp_path, monkeypatch):
-    measures = [{"probe": {"every_epochs": 1}}]
-    whole = make_job(tmp_path / "whole", measures)
-    expected = [comparable(record) for record in records_of(whole)]
-    stopped = make_job(tmp_path / "stopped", measures)
+def interrupt(job):
+    """Train a job up to its fifth step."""
     make_trainer = training.make_trainer
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, _Stop()))
         with pytest.raises(SystemExit):
-            records_of(stopped)
+            train(job)
+
+
+def test_what_was_taken_survives_an_interruption(tmp_path):
+    measures = [{"probe": {"every_epochs": 1}}]
+    whole = make_job(tmp_path / "whole", measures)
+    expected = [comparable(record) for record in train(whole)]
+    stopped = make_job(tmp_path / "stopped", measures)
+    interrupt(stopped)
     interrupted = read_record(stopped.record_path(stopped.members[0]))
     assert interrupted.status == "interrupted"
     assert set(interrupted.measures["probe"]) == {"start", "epoch-1"}
-    assert [comparable(record) for record in records_of(stopped)] == expected
+    assert [comparable(record) for record in train(stopped)] == expected
     for name, array in arrays_of(whole).items():
         np.testing.assert_array_equal(array, arrays_of(stopped)[name])
 
 
-def test_a_measure_asked_for_too_late_says_so(tmp_path, monkeypatch):
+def test_a_measure_asked_for_too_late_says_so(tmp_path):
     job = make_job(tmp_path, [])
-    make_trainer = training.make_trainer
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, _Stop()))
-        with pytest.raises(SystemExit):
-            records_of(job)
+    interrupt(job)
     late = replace(job, experiment=make_job(tmp_path, ["probe"]).experiment)
     assert late.experiment.points()[0].id == job.experiment.points()[0].id
-    record = records_of(late)[0]
+    record = train(late)[0]
     assert "training was at step 4 already" in record.measures["probe"]["start"].reason
     assert record.measures["probe"]["end"].status == "finished"
 
 
 def test_a_run_of_no_steps_only_measures(tmp_path):
-    job = make_job(
-        tmp_path, ["probe", "lyapunov"], recipe=RECIPE.model_copy(update={"max_steps": 0, "validate_every": None})
-    )
-    record = records_of(job)[0]
+    recipe = RECIPE.model_copy(update={"max_steps": 0, "validate_every": None})
+    record = train(make_job(tmp_path, ["probe", "lyapunov"], recipe=recipe))[0]
     assert record.status == "finished"
     assert record.steps == 0
     assert record.curve == []

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lightning as L
@@ -15,30 +15,24 @@ import wandb
 from wandb.proto import wandb_internal_pb2
 
 import rnnbench.benchmark.run.train as training
-from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import WandbMode
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.run.callbacks import wandb_mirror
 from rnnbench.benchmark.run.callbacks.wandb_mirror import history_row, run_id, run_summary
-from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
+from tests.benchmark.small_jobs import adding_experiment, job_of, train
 
+PLACE = ["tiny", "smoke", "ADD", "ElmanRNN"]
 STEPS = [3, 6, 9, 11]  # of the evaluations: every third, and the last
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     recipe = Recipe(learning_rate=0.01, batch_size=8, max_steps=11, validate_every=3)
-    config = {
-        "task": {"class_path": "Adding", "init_args": {"length": 10, "train_size": 40, "val_size": 8, "test_size": 8}},
-        "recurrence": {"class_path": "ElmanRNN", "init_args": {"hidden_size": 3}},
-        "training": recipe.model_dump(),
-        "seed": 0,
-    }
-    measures = resolve_measures([{"lyapunov": {"at": ["start", "end"], "samples": 2}}])
-    experiment = Experiment("tiny", "smoke", "ADD10", "Elman", config, {}, measures=measures)
-    return Job(experiment, tuple(Member(experiment.family_id, instance) for instance in (0, 4)), tmp_path / "runs")
+    measures = [{"lyapunov": {"at": ["start", "end"], "samples": 2}}]
+    return job_of(adding_experiment(recipe, measures=measures, train_size=40), tmp_path / "runs", (0, 4))
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +46,6 @@ def _fresh_wandb(monkeypatch, tmp_path):
     yield
     if sys.modules["wandb"]:
         wandb.teardown()
-
-
-def train(job: Job, mode: WandbMode) -> list[Record]:
-    training.train(job, training.TrainOptions(accelerator="cpu", wandb=mode))
-    return [read_record(job.record_path(member)) for member in job.members]
 
 
 class _InterruptAt(L.Callback):
@@ -73,7 +62,7 @@ def interrupt(job: Job, mode: WandbMode, step: int) -> list[Record]:
         make_trainer = training.make_trainer
         patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, _InterruptAt(step)))
         with pytest.raises((KeyboardInterrupt, SystemExit)):
-            train(job, mode)
+            train(job, wandb=mode)
     # The next attempt is another process's.
     wandb.teardown()
     return [read_record(job.record_path(member)) for member in job.members]
@@ -149,23 +138,31 @@ def assert_mirrors(log: Log, record: Record) -> None:
     assert {key: log.summary[key] for key in run_summary(record)} == run_summary(record)
 
 
+def message_of(job: Job, mode: WandbMode, capfd: pytest.CaptureFixture[str]) -> str:
+    """The only line that a training with its mirror offline prints."""
+    records = train(job, wandb=mode)
+    for log, record in zip(read_logs(job), records, strict=True):
+        assert_mirrors(log, record)
+    error = capfd.readouterr().err
+    assert error.count("Weights & Biases: ") == len(error.splitlines()) == 1
+    return error
+
+
 def test_offline_log_holds_configuration_curve_and_summary(job, monkeypatch, capfd) -> None:
     monkeypatch.setenv("WANDB_PROJECT", "elsewhere")
-    records = train(job, "offline")
+    records = train(job, wandb="offline")
     logs = read_logs(job)
     for log, record in zip(logs, records, strict=True):
         assert [row["step"] for row in log.history] == STEPS
         assert_mirrors(log, record)
-        assert (log.run.run_group, log.run.project) == ("tiny/smoke/ADD10/Elman", "elsewhere")
-        assert list(log.run.tags) == ["tiny", "smoke", "ADD10", "Elman"]
+        assert (log.run.run_group, log.run.project) == ("/".join(PLACE), "elsewhere")
+        assert list(log.run.tags) == PLACE
         assert log.exit_code == 0
         assert log.config["instance"] == record.instance
-        assert (log.config["task"], log.config["network"], log.config["recurrence"]) == ("ADD10", "Elman", "ElmanRNN")
+        assert [log.config[name] for name in ("task", "network", "recurrence")] == ["ADD", "ElmanRNN", "ElmanRNN"]
         assert (log.config["parameters"], log.config["state_size"]) == (record.parameters, record.state_size)
-        assert (log.config["task_args"], log.config["recurrence_args"]) == (
-            record.config["task"]["init_args"],
-            record.config["recurrence"]["init_args"],
-        )
+        for name in ("task", "recurrence"):
+            assert log.config[f"{name}_args"] == record.config[name]["init_args"]
         assert {key: log.config[key] for key in record.config["training"]} == record.config["training"]
         assert log.summary["status"] == "finished"
         assert log.summary["scores/test/rmse"] == record.scores.test["rmse"]
@@ -184,7 +181,7 @@ def test_resumed_run_goes_on_under_its_id_with_each_point_once(job) -> None:
         assert [row["step"] for row in log.history] == STEPS[:2]
         assert_mirrors(log, record)
         assert (log.summary["status"], log.exit_code) == ("interrupted", 255)
-    records = train(job, "offline")
+    records = train(job, wandb="offline")
     for before, log, record in zip(first, read_logs(job), records, strict=True):
         assert log.run.run_id == before.run.run_id
         assert log.history[:2] == before.history
@@ -229,7 +226,7 @@ def test_going_on_online_sends_what_the_server_does_not_have(job, monkeypatch, k
     monkeypatch.setattr(wandb, "setup", lambda settings: None)
     monkeypatch.setattr(wandb, "init", init)
     interrupt(job, "online", step=8)
-    train(job, "online")
+    train(job, wandb="online")
     assert [run.settings["resume"] for run in opened] == [None, None, "allow", "allow"]
     assert [run.steps for run in opened] == [STEPS[:2], STEPS[:2], sent, sent]
     assert [run.id for run in opened] == [run_id(job, member) for member in job.members] * 2
@@ -240,11 +237,7 @@ def test_going_on_online_sends_what_the_server_does_not_have(job, monkeypatch, k
 def test_without_a_key_online_becomes_offline_and_asks_nothing(job, monkeypatch, capfd) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    records = train(job, "online")
-    for log, record in zip(read_logs(job), records, strict=True):
-        assert_mirrors(log, record)
-    error = capfd.readouterr().err
-    assert error.count("Weights & Biases: ") == len(error.splitlines()) == 1
+    error = message_of(job, "online", capfd)
     assert "No API key" in error
     assert "offline" in error
     assert str(job.runs_dir / "wandb") in error
@@ -255,24 +248,13 @@ def test_without_a_network_online_becomes_offline(job, monkeypatch, capfd) -> No
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
-    monkeypatch.setitem(mirror_settings(), "init_timeout", 2.0)
-    records = train(job, "online")
-    for log, record in zip(read_logs(job), records, strict=True):
-        assert_mirrors(log, record)
-    error = capfd.readouterr().err
-    assert error.count("Weights & Biases: ") == len(error.splitlines()) == 1
-    assert "online is not possible" in error
-
-
-def mirror_settings() -> dict:
-    from rnnbench.benchmark.run.callbacks import wandb_mirror
-
-    return wandb_mirror._SETTINGS
+    monkeypatch.setitem(wandb_mirror._SETTINGS, "init_timeout", 2.0)
+    assert "online is not possible" in message_of(job, "online", capfd)
 
 
 def test_without_wandb_training_goes_on(job, monkeypatch, capfd) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    records = train(job, "online")
+    records = train(job, wandb="online")
     assert [record.status for record in records] == ["finished", "finished"]
     error = capfd.readouterr().err
     assert error.count("Weights & Biases: ") == 1
@@ -289,7 +271,7 @@ def test_wandb_that_breaks_during_training_is_told_and_left_alone(job, monkeypat
         log(run, row, step=step, commit=commit)
 
     monkeypatch.setattr(wandb.Run, "log", break_at_six)
-    records = train(job, "offline")
+    records = train(job, wandb="offline")
     assert [record.status for record in records] == ["finished", "finished"]
     assert capfd.readouterr().err.count("the service is gone") == 1
     assert_mirrors(read_logs(job)[1], records[1])
@@ -301,35 +283,22 @@ def test_a_failure_of_training_ends_the_runs_as_failed(job, monkeypatch) -> None
 
     monkeypatch.setattr(training, "write_records", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        train(job, "offline")
+        train(job, wandb="offline")
     assert [log.exit_code for log in read_logs(job)] == [1, 1]
 
 
 def test_another_run_s_variables_and_empty_ones_do_not_reach_the_mirror(job, monkeypatch, capfd) -> None:
-    others = {
-        "WANDB_SWEEP_ID": "abcd1234",
-        "WANDB_RUN_ID": "fixed001",
-        "WANDB_RUN_GROUP": "theirs",
-        "WANDB_NAME": "one",
-    }
-    for name, value in {**others, "WANDB_MODE": "", "WANDB_DIR": " "}.items():
-        monkeypatch.setenv(name, value)
-    records = train(job, "offline")
-    for log, record in zip(read_logs(job), records, strict=True):
-        assert log.run.run_group == "tiny/smoke/ADD10/Elman"
-        assert_mirrors(log, record)
-    error = capfd.readouterr().err
-    assert error.count("each has a run outside the sweep") == len(error.splitlines()) == 1
+    others = {"SWEEP_ID": "abcd1234", "RUN_ID": "fixed001", "RUN_GROUP": "theirs", "NAME": "one"}
+    for name, value in {**others, "MODE": "", "DIR": " "}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    assert "each has a run outside the sweep" in message_of(job, "offline", capfd)
+    assert [log.run.run_group for log in read_logs(job)] == ["/".join(PLACE)] * 2
 
 
 def test_ids_are_those_of_the_records(job, tmp_path) -> None:
-    from dataclasses import replace
-
-    elsewhere = Job(job.experiment, job.members, tmp_path / "elsewhere")
-    paper = Job(replace(job.experiment, budget="paper"), job.members, job.runs_dir)
+    elsewhere = replace(job, runs_dir=tmp_path / "elsewhere")
+    paper = replace(job, experiment=replace(job.experiment, budget="paper"))
     ids = [run_id(job, member) for member in job.members]
     assert ids == [run_id(elsewhere, member) for member in job.members]
     assert len({*ids, *(run_id(paper, member) for member in job.members)}) == 4
-    assert all(
-        name.startswith(f"{job.experiment.family_id}-{m.instance}-") for name, m in zip(ids, job.members, strict=True)
-    )
+    assert [name.rpartition("-")[0] for name in ids] == [f"{job.experiment.family_id}-{i}" for i in (0, 4)]

@@ -10,18 +10,14 @@ import pytest
 
 from rnnbench.benchmark.config.construct import check_experiment
 from rnnbench.benchmark.config.experiment import Experiment
-from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.measures.specs import resolve_measures
 from rnnbench.benchmark.measures.stability import Stability
-from rnnbench.benchmark.run.job import Job, Member
-from rnnbench.benchmark.run.train import train
-from rnnbench.leaderboard.record import read_record
 from rnnbench.lit_models.contraction import contraction
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from tests.benchmark.small_jobs import adding_experiment, job_of, train
 from tests.lit_models.small_runs import subject_of
 
 
@@ -46,27 +42,17 @@ def test_a_recurrence_without_a_known_constant_is_refused() -> None:
 
 
 def experiment_of(class_path: str, bound: float | None, **settings: float) -> Experiment:
-    sizes = {"length": 6, "train_size": 96, "val_size": 20, "test_size": 20, "fresh": False}
     settings |= {"learning_rate": 0.1, "batch_size": 32, "max_steps": 6, "validate_every": 3}
-    recipe = Recipe(stability_input_bound=bound, **settings)
-    config = {
-        "task": {"class_path": "Adding", "init_args": sizes},
-        "recurrence": {"class_path": class_path, "init_args": {"hidden_size": 4}},
-        "training": recipe.model_dump(),
-        "seed": 1,
-    }
-    measures = resolve_measures([{"stability": {"at": ["start", "end"]}}])
-    return Experiment("s", "smoke", "ADD6", class_path, config, {}, None, measures)
+    recipe, measures = Recipe(stability_input_bound=bound, **settings), [{"stability": {"at": ["start", "end"]}}]
+    return adding_experiment(recipe, class_path, measures=measures, train_size=96, fresh=False)
 
 
 @pytest.mark.parametrize(("bound", "contractive"), [(None, 0), (1.0, 1)])
 def test_a_run_is_kept_stable_if_its_recipe_says_so(tmp_path: Path, bound: float | None, contractive: int) -> None:
     experiment = experiment_of("LSTM", bound)
     check_experiment(experiment)
-    job = Job(experiment, tuple(Member(experiment.points()[0].id, instance) for instance in range(2)), tmp_path)
-    train(job, TrainOptions(accelerator="cpu"))
-    for member in job.members:
-        taken = read_record(job.record_path(member)).measures["stability"]
+    for record in train(job_of(experiment, tmp_path)):
+        taken = record.measures["stability"]
         assert [taken[moment].summary["contractive"] for moment in ("start", "end")] == [contractive] * 2
         assert (taken["end"].summary["forget_bound"] <= 0.64) == bool(contractive)
 
@@ -81,9 +67,8 @@ def test_a_recurrence_that_cannot_be_kept_stable_is_refused_before_training() ->
 def test_contraction_and_forget_gate_are_settings_of_a_recipe(tmp_path: Path) -> None:
     experiment = experiment_of("LSTM", 1.0, stability_contraction=0.5, stability_forget_bound=0.2)
     check_experiment(experiment)
-    job = Job(experiment, (Member(experiment.points()[0].id, 0),), tmp_path)
-    train(job, TrainOptions(accelerator="cpu"))
-    summary = read_record(job.record_path(job.members[0])).measures["stability"]["end"].summary
+    (record,) = train(job_of(experiment, tmp_path, instances=(0,)))
+    summary = record.measures["stability"]["end"].summary
     assert summary["contraction"] <= 0.5
     assert summary["forget_bound"] <= 0.2
     with pytest.raises(UserError, match=r"stability_forget_bound must be at most 0.99 of stability_contraction, 0.5"):

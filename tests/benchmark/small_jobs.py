@@ -1,0 +1,54 @@
+"""Small experiments and their jobs for tests, and the command as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.benchmark.config.options import TrainOptions
+from rnnbench.benchmark.config.recipe import Recipe
+from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.run import train as training
+from rnnbench.benchmark.run.job import Job, Member
+from rnnbench.leaderboard.record import read_record
+from rnnbench.leaderboard.schema import Record
+
+ROOT = Path(__file__).parents[2]
+
+
+def adding_experiment(
+    recipe: Recipe, recurrence: str = "ElmanRNN", grid: Any = None, measures: Any = (), **sizes: Any
+) -> Experiment:
+    """An experiment on the adding task, of four units unless ``hidden_size`` is among the sizes."""
+    units = {"hidden_size": sizes.pop("hidden_size", 4)}
+    config = {
+        "task": {"class_path": "Adding", "init_args": {"length": 6, "val_size": 20, "test_size": 20, **sizes}},
+        "recurrence": {"class_path": recurrence, "init_args": units},
+        "training": recipe.model_dump(),
+        "seed": 1,
+    }
+    return Experiment("tiny", "smoke", "ADD", recurrence, config, grid or {}, None, resolve_measures(list(measures)))
+
+
+def job_of(experiment: Experiment, runs_dir: Path, instances: tuple[int, ...] = (0, 1)) -> Job:
+    """All points of an experiment's grid for some instances."""
+    points = experiment.points()
+    return Job(experiment, tuple(Member(point.id, instance) for instance in instances for point in points), runs_dir)
+
+
+def train(job: Job, **options: Any) -> list[Record]:
+    """Train a job on the CPU and return its records."""
+    training.train(job, TrainOptions(accelerator="cpu", **options))
+    return [read_record(job.record_path(member)) for member in job.members]
+
+
+def rnnbench(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder, without real data."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("RNNBENCH_DATA", None)
+    command = [sys.executable, "-m", "rnnbench", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, **options)
