@@ -1,7 +1,5 @@
 """What holds for every test: one thread, no network, seeded generators, and real data only where they are."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@
 null where the index serves it only inside of the wheel (see PEP 658).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

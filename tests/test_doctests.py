@@ -1,7 +1,5 @@
 """The examples of all docstrings, run in their modules as these are imported."""
 
-from __future__ import annotations
-
 import doctest
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """The direction of imports between the four rooms, read from the source, and the size of files."""
 
-from __future__ import annotations
-
 import ast
 import graphlib
 import re

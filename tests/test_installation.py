@@ -1,7 +1,5 @@
 """rnnbench among other packages of the names of its folders: those of a user's project, and those of the index."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

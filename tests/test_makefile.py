@@ -1,7 +1,5 @@
 """The Makefile: what its help lists, and what its suite targets would run."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The pins of constraints.txt against what the pinned packages ask for, on every system and Python of rnnbench."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What ``import rnnbench`` gives: every name lazily, documented with an example, and known to type checkers."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What README and docs show: an architecture that fulfils the contract, measures, and the quick suite's table."""
 
-from __future__ import annotations
-
 import doctest
 import importlib.util
 import os

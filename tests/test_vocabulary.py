@@ -1,7 +1,5 @@
 """Code and texts use the field's words: none of those that CONTRIBUTING.md's wording replaced come back."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

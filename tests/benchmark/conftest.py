@@ -1,7 +1,5 @@
 """Speed reports of toys, written as modules that the contenders' processes import too."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

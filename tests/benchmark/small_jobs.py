@@ -1,7 +1,5 @@
 """Small experiments and their jobs for tests, and the command as a user starts it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Wrong words on the command line and damaged records: the nearest known word or the file, exit code 2."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Bad data given to the command line, before training and beside good data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.benchmark.small_jobs import rnnbench

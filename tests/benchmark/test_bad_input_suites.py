@@ -1,7 +1,5 @@
 """Bad suite files, given to the command line as a user would: one clear line, exit code 2, no traceback."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

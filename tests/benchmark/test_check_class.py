@@ -1,7 +1,5 @@
 """``rnnbench check module.Class``: the contracts over a class of a user's own package, and what is said of it."""
 
-from __future__ import annotations
-
 import itertools
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``rnnbench list``, ``--help`` and ``--version``: complete, and without torch."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """``run --dry-run``: runs, records and steps of every budget, and hours scaled from what was timed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

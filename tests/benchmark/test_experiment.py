@@ -1,7 +1,5 @@
 """Ids and grids of experiments."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

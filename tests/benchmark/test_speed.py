@@ -1,7 +1,5 @@
 """``rnnbench speed``: contenders agree before they are timed, take turns, and never hang or outlive the driver."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """Reports on scans: contenders compute the same, times and memory are per instance, targets are judged as they say."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """Reports on whole trainings: both sides do the same work, what is timed is what is said, long work is done once."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

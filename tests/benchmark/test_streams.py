@@ -1,7 +1,5 @@
 """Where output goes: narrow terminals, full disks, pipes whose reader has gone, closed streams; never a traceback."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

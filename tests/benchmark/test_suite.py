@@ -1,7 +1,5 @@
 """Suite files: layers, defaults, presets, sweeps, and that every shipped one can be built."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The suites language, music and slots, trained for a smoke budget: on made data, and on the real ones."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

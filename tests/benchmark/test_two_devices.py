@@ -1,7 +1,5 @@
 """Two devices (processes on the CPU) train as one does, run as a user would; one tree of processes a run."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal

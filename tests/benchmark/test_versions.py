@@ -1,7 +1,5 @@
 """A suite that was edited between two runs: which records are of another version, and what has changed since."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 from pathlib import Path

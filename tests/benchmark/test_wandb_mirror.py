@@ -1,7 +1,5 @@
 """The mirror in Weights & Biases, read back from the transaction logs that wandb writes. No network, no key."""
 
-from __future__ import annotations
-
 import json
 import socket
 import struct

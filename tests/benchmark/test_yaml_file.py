@@ -1,7 +1,5 @@
 """What a value in a suite's file means: what it looks like, or nothing; and that no text ends in a traceback."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from pathlib import Path

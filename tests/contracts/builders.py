@@ -1,7 +1,5 @@
 """Every registered recurrence at a tiny size, and its other variants, for the contract suites."""
 
-from __future__ import annotations
-
 import importlib
 
 import pytest

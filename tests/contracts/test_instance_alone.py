@@ -1,7 +1,5 @@
 """An instance gives the same record trained alone and in an ensemble, whatever happens to the others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path

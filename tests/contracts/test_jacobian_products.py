@@ -1,7 +1,5 @@
 """The products that Lyapunov exponents are made of equal the Jacobian of ``step``, of every recurrence."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

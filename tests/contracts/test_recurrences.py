@@ -1,7 +1,5 @@
 """What every registered recurrence keeps, whatever its file: a new one is tested without an edit here."""
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Small made texts, music and requests in the layout of the real ones."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The figure of ratios: what is drawn, in which order, with the same bytes; what is no report is named."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Small trainings for tests: a task of a few sequences, and a Trainer that writes nothing."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What stable recurrences are held to, for tests: the inequalities, and contraction on random states."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import math

@@ -4,8 +4,6 @@ The bound counts degrees of the stack's transfer function (its denominators have
 shift registers reach it where d divides n.
 """
 
-from __future__ import annotations
-
 import functools
 
 import pytest

@@ -1,7 +1,5 @@
 """Architectures of papers against their equations, written out over units in float64: outputs and gradients."""
 
-from __future__ import annotations
-
 import functools
 import math
 import re

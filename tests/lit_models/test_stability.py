@@ -1,7 +1,5 @@
 """Projections to stable recurrences, alone and in training, and contraction constants."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any

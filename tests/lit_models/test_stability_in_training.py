@@ -1,7 +1,5 @@
 """Training with projections: every step ends stable, alone and in an ensemble, frozen or resumed."""
 
-from __future__ import annotations
-
 import functools
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The measure ``lyapunov`` as runs take it."""
 
-from __future__ import annotations
-
 import functools
 import math
 

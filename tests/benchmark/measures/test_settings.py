@@ -1,7 +1,5 @@
 """Settings of measures that are impossible, each refused by its name."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The stability measure, and the setting of a recipe that keeps an experiment stable."""
 
-from __future__ import annotations
-
 import functools
 import math
 from pathlib import Path

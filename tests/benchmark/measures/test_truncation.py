@@ -1,7 +1,5 @@
 """The truncation measure of one instance."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

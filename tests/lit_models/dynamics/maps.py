@@ -1,7 +1,5 @@
 """Recurrences whose exponents are known: linear maps, chaotic maps, and random networks."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

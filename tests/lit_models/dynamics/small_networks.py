@@ -1,7 +1,5 @@
 """Tiny networks, tasks and sequences for the tests of curvature and gradient flow."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

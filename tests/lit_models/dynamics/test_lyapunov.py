@@ -1,7 +1,5 @@
 """How spectra and finite-time exponents are computed: intervals, transients, counts, bad numbers and bad arguments."""
 
-from __future__ import annotations
-
 import functools
 import math
 

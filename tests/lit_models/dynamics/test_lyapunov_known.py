@@ -1,7 +1,5 @@
 """Lyapunov exponents that are known: exactly, from the literature, or from mean field."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """QR that is safe for dependent vectors, and the numbers that follow from a spectrum."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Truncation error against brute force and its bound, and scores of truncated networks."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 ``make kernels``, or ``python tests/lit_models/scan/compile_kernels.py [--quick]``; exit code 1 if a kernel spills.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Recurrences with kernels, the backends that have one for them, and what both compute beside the loop."""
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import itertools
