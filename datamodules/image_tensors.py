@@ -1,7 +1,5 @@
 """Image sets as contiguous tensors, decoded once and kept in a cache folder."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os
@@ -10,7 +8,6 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +16,6 @@ from torch import Tensor
 
 from rnnbench.datamodules.image_decoding import ImageRefusedError, decode_image
 from rnnbench.datamodules.real_data import DataMissingError, FoundSplit, Origin, data_folder, expand_home, find_split
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
@@ -158,10 +152,10 @@ def _decode(found: FoundSplit, image_shape: tuple[int, ...]) -> _Arrays:
 def _rows(found: FoundSplit) -> Iterator[tuple[bytes | None, int | None]]:
     image, label = found.columns
     for table in found.tables():
-        encoded = (item for chunk in table.column(image).chunks for item in _bytes(chunk).to_pylist())
+        # flatten() carries the nulls of structs over to their fields.
+        chunks = (
+            chunk.flatten()[chunk.type.get_field_index("bytes")] if hasattr(chunk, "field") else chunk
+            for chunk in table.column(image).chunks
+        )
+        encoded = (item for chunk in chunks for item in chunk.to_pylist())
         yield from zip(encoded, table.column(label).to_pylist(), strict=True)
-
-
-def _bytes(chunk: pa.Array) -> pa.Array:
-    # flatten() carries the nulls of the structs over to their fields.
-    return chunk.flatten()[chunk.type.get_field_index("bytes")] if hasattr(chunk, "field") else chunk

@@ -21,14 +21,12 @@ class SequenceSource(Protocol):
 
     def __len__(self) -> int:
         """Return the number of sequences of one epoch."""
-        ...
 
     def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, ...]:
         """Return the first fields of a ``Batch`` of the sequences ``indices`` [B] of an epoch: lengths [B] if unequal.
 
         A source of unequal sequences has an attribute ``lengths`` [size].
         """
-        ...
 
 
 class SequenceLoader:

@@ -20,7 +20,6 @@ class CarriedStates:
     """
 
     def __init__(self) -> None:
-        """Start with no state."""
         self._states: dict[str, Tensor] = {}
 
     def before(self, split: str, batch_idx: int, like: Tensor) -> Tensor | None:

@@ -11,20 +11,13 @@ LARGEST_ONE_HOT = 1024
 
 
 class OneHot(nn.Module):
-    """Tokens as vectors of zeros and a one.
-
-    Args:
-        size: D, number of tokens.
-
-    Raises:
-        ValueError: there is no token, or so many that the vectors would fill the memory.
+    """Tokens as vectors [D] of zeros and a one; ValueError unless D is from 1 to ``LARGEST_ONE_HOT``.
 
     >>> OneHot(3)(torch.tensor([2, 0])).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
     def __init__(self, size: int) -> None:
-        """Store the size."""
         super().__init__()
         check_at_least(1, size=size)
         if size > LARGEST_ONE_HOT:
@@ -43,21 +36,13 @@ class OneHot(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Tokens as rows of a learned table, drawn from U(-0.1, 0.1).
-
-    Args:
-        vocabulary_size: number of tokens.
-        size: D, entries of each row.
-
-    Raises:
-        ValueError: a size is not positive.
+    """Tokens as rows [D] of a learned table, drawn from U(-0.1, 0.1).
 
     >>> Embedding(5, 2)(torch.tensor([[4, 0, 4]])).shape
     torch.Size([1, 3, 2])
     """
 
     def __init__(self, vocabulary_size: int, size: int) -> None:
-        """Draw the table."""
         super().__init__()
         check_at_least(1, vocabulary_size=vocabulary_size, size=size)
         self.weight = nn.Parameter(torch.empty(vocabulary_size, size).uniform_(-0.1, 0.1))

@@ -104,8 +104,7 @@ def _rebuilt(network: N, value_of: Callable[[str, Tensor], Tensor]) -> N:
 
 
 def _check_alike(first: nn.Module, other: nn.Module) -> None:
-    for what, describe in (("tensors", _tensors), ("modules", _modules), ("settings", _settings)):
-        ours, theirs = describe(first), describe(other)
+    for (what, ours), theirs in zip(_described(first).items(), _described(other).values(), strict=True):
         unlike = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
         if unlike:
             name = unlike[0]
@@ -115,22 +114,18 @@ def _check_alike(first: nn.Module, other: nn.Module) -> None:
             )
 
 
-def _tensors(network: nn.Module) -> dict[str, object]:
+def _described(network: nn.Module) -> dict[str, dict[str, object]]:
     tied_to: dict[int, str] = {}
-    return {
-        name: (tuple(tensor.shape), tensor.dtype, f"tied to {tied_to.setdefault(id(tensor), name)}")
-        for name, tensor in _named_tensors(network)
-    }
-
-
-def _modules(network: nn.Module) -> dict[str, object]:
-    # A parametrised module has a class of its own.
-    return {name: type_before_parametrizations(module) for name, module in network.named_modules()}
-
-
-def _settings(network: nn.Module) -> dict[str, object]:
     plain = (bool, int, float, str, tuple)
     return {
-        name: {key: value for key, value in vars(module).items() if isinstance(value, plain)}
-        for name, module in network.named_modules()
+        "tensors": {
+            name: (tuple(tensor.shape), tensor.dtype, f"tied to {tied_to.setdefault(id(tensor), name)}")
+            for name, tensor in _named_tensors(network)
+        },
+        # A parametrised module has a class of its own.
+        "modules": {name: type_before_parametrizations(module) for name, module in network.named_modules()},
+        "settings": {
+            name: {key: value for key, value in vars(module).items() if isinstance(value, plain)}
+            for name, module in network.named_modules()
+        },
     }

@@ -104,7 +104,6 @@ class LitSequenceModel(L.LightningModule):
         stability_contraction: float = CONTRACTION,
         stability_forget_bound: float | None = None,
     ) -> None:
-        """Draw every instance's weights from its own stream and stack them."""
         super().__init__()
         check_choice("optimizer", optimizer, get_args(OptimizerName))
         check_choice("schedule", schedule, get_args(ScheduleName))

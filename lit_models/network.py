@@ -50,10 +50,8 @@ class Network(nn.Module):
         self.recurrence = recurrence
         self.readout = nn.Linear(recurrence.hidden_size, output_size)
         self.readout_at = readout
-        if tied:
-            self._tie()
-
-    def _tie(self) -> None:
+        if not tied:
+            return
         needed = tuple(self.readout.weight.shape)
         if not isinstance(self.encoder, Embedding) or tuple(self.encoder.weight.shape) != needed:
             raise ValueError(
@@ -100,15 +98,13 @@ class Network(nn.Module):
         if self.readout_at == "last":
             if carry:
                 raise ValueError("carry must be False for a readout at the last step, got True")
-            return readout(self._last(encoded, lengths, state))
+            if lengths is None:
+                return readout(self.recurrence.forward_last(encoded, state)[0])
+            outputs = self.recurrence(encoded, state)[0]
+            last = (lengths - 1).view(1, -1, 1).expand(1, -1, outputs.shape[-1])
+            return readout(torch.gather(outputs, 0, last)[0])
         # Padding comes last and a recurrence is causal: scanning it changes no step before, and scans of whole
         # sequences are faster than those that freeze each at its own length.
         outputs, final = self.recurrence(encoded, state)
         outputs = readout(outputs).transpose(0, 1)
         return (outputs, final) if carry else outputs
-
-    def _last(self, encoded: Tensor, lengths: Tensor | None, state: Tensor | None) -> Tensor:
-        if lengths is None:
-            return self.recurrence.forward_last(encoded, state)[0]
-        outputs = self.recurrence(encoded, state)[0]
-        return torch.gather(outputs, 0, (lengths - 1).view(1, -1, 1).expand(1, -1, outputs.shape[-1]))[0]

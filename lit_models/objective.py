@@ -147,7 +147,6 @@ class InstanceMetric(TorchMetric):
     count: Tensor
 
     def __init__(self, metric: Metric, instances: int, target_variance: float, over_devices: bool = True) -> None:
-        """Start from nothing scored."""
         super().__init__(sync_on_compute=over_devices)
         self.metric = metric
         self.target_variance = target_variance

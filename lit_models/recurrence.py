@@ -35,11 +35,7 @@ class Recurrence(nn.Module, ABC):
     """
 
     def __init__(self, input_size: int, hidden_size: int, state_size: int | None = None) -> None:
-        """Store the sizes; ``state_size`` defaults to ``hidden_size``.
-
-        Raises:
-            ValueError: a size is not positive.
-        """
+        """Store the sizes; raise ValueError unless they are positive, as subclasses do for whatever they refuse."""
         super().__init__()
         check_at_least(1, input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
@@ -65,8 +61,8 @@ class Recurrence(nn.Module, ABC):
         return self.advance(self.project(inputs), state)
 
     def output(self, state: Tensor) -> Tensor:
-        """Return the output [B, N] that the next layer or the readout sees."""
-        return state
+        """Return the output [B, N] that the next layer or the readout sees: the first N numbers of the state."""
+        return state if self.state_size == self.hidden_size else state[..., : self.hidden_size]
 
     def scan_kernel(self) -> KernelCall | None:
         """Return a hand-derived kernel that equals the loop over ``step``, gradients too, and its weights.

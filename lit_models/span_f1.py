@@ -44,7 +44,6 @@ class SpanF1(TorchMetric):
     present: Tensor
 
     def __init__(self, metric: Metric, instances: int, labels: Sequence[str], over_devices: bool = True) -> None:
-        """Start from nothing scored."""
         super().__init__(sync_on_compute=over_devices)
         self.metric = metric
         parts, types = label_codes(labels)
@@ -94,12 +93,7 @@ def span_counts(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the numbers of spans that were found [M], that were predicted [M], and that there are [].
 
-    Args:
-        predicted: classes [M, B, T].
-        targets: classes [B, T].
-        parts: part of a span of each class [K].
-        types: number of the type of each class [K].
-        lengths: [B] valid steps, or None for all.
+    Of classes predicted [M, B, T] and right [B, T], with ``label_codes`` [K] and valid steps [B], or None for all.
 
     >>> span_counts(torch.tensor([[[1, 0]]]), torch.tensor([[1, 1]]), torch.tensor([0, 1]), torch.tensor([0, 1]), None)
     (tensor([1]), tensor([1]), tensor(2))

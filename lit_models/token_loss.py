@@ -17,16 +17,10 @@ def summed_cross_entropy(
 ) -> Tensor:
     """Return the summed cross-entropy (nats) of every instance [M], of affine readouts of large vocabularies.
 
-    Equal to ``F.cross_entropy(hidden @ weightᵀ + bias, targets, reduction="sum")`` instance by instance. Scores are
-    computed for some positions at a time, and their gradients with them, so that neither the scores [M, P, K] nor
-    their logarithms are ever held. Differentiable once, in reverse mode.
-
-    Args:
-        hidden: [M, P, N], what is read out at P positions.
-        weight: [M, K, N].
-        bias: [M, K].
-        targets: classes [P].
-        valid: which positions count [P]; None for all.
+    Equal to ``F.cross_entropy(hidden @ weightᵀ + bias, targets, reduction="sum")`` instance by instance, for ``hidden``
+    [M, P, N] at P positions, ``weight`` [M, K, N], ``bias`` [M, K], classes ``targets`` [P] and which positions count,
+    ``valid`` [P]. Scores are computed for some positions at a time, and their gradients with them, so that neither the
+    scores [M, P, K] nor their logarithms are ever held. Differentiable once, in reverse mode.
 
     Of two equally likely classes each costs log 2:
 

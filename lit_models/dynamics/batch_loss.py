@@ -22,12 +22,7 @@ class BatchLoss:
     add up over chunks of the sequences. The network is a copy in evaluation mode, run step by step; only
     parameters that require a gradient are in the vector, in the order of ``named_parameters``.
 
-    Args:
-        network: the network.
-        task: gives the loss and the steps that it scores.
-        batch: the sequences, on the network's device.
-        dtype: floating-point type of everything that follows.
-        chunk: largest number of sequences run at a time.
+    Sequences are on the network's device, at most ``chunk`` of them run at a time, all in ``dtype``.
 
     Attributes:
         parameters: values in the given network, θ [P].
@@ -38,7 +33,6 @@ class BatchLoss:
     """
 
     def __init__(self, network: Network, task: Task, batch: Batch, dtype: torch.dtype, chunk: int) -> None:
-        """Copy the network and split the sequences."""
         self.chunks = split_batch(batch, dtype, chunk)
         self._network = _StepByStep(converted_copy(network, dtype))
         named = [(name, value.detach()) for name, value in self._network.named_parameters() if value.requires_grad]

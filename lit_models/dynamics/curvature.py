@@ -28,14 +28,7 @@ class Curvature:
     A / (2√m) - g gᵀ / (4 m^{3/2}) with the gradient g of m: for the Hessian by the chain rule, and for Gauss–Newton
     because Jᵀ maps the gradient with respect to the outputs to g.
 
-    Args:
-        network: is copied, and stays as it is.
-        task: gives the loss.
-        batch: the sequences, on the network's device.
-        matrix: ``hessian`` or ``ggn``.
-        dtype: of the computation.
-        chunk: largest number of sequences run at a time.
-        kept: number of sequences (up to a whole chunk) whose graphs are kept from product to product.
+    Arguments are as in ``hessian_spectrum``.
 
     Attributes:
         loss: [].
@@ -58,7 +51,6 @@ class Curvature:
         chunk: int = 128,
         kept: int = 256,
     ) -> None:
-        """Run all sequences once."""
         check_choice("matrix", matrix, get_args(Matrix))
         check_at_least(0, kept=kept)
         self._sum = BatchLoss(network, task, batch, dtype, chunk)

@@ -7,14 +7,8 @@ from torch import Tensor
 def kaplan_yorke_dimension(exponents: Tensor, state_size: int | None = None) -> Tensor:
     """Return k + (λ_1 + ... + λ_k) / |λ_{k+1}|, with k the largest number of leading exponents whose sum is ≥ 0.
 
-    0 if λ_1 < 0; S if all S exponents have a sum ≥ 0 (Kaplan & Yorke 1979).
-
-    Args:
-        exponents: [..., K] in any order; -inf included.
-        state_size: S; None if the K exponents are all there are.
-
-    Returns:
-        [...]; NaN for exponents that are NaN, and where K < S and the K leading exponents have a sum ≥ 0.
+    0 if λ_1 < 0; S if all S exponents have a sum ≥ 0 (Kaplan & Yorke 1979). Exponents are [..., K] in any order, -inf
+    included; S is K unless ``state_size`` is given. NaN where one is, and where K < S and K exponents have a sum ≥ 0.
 
     >>> kaplan_yorke_dimension(torch.tensor([[0.5, -0.25, -0.5], [-1.0, -2.0, -3.0]])).tolist()
     [2.5, 0.0]
@@ -34,12 +28,7 @@ def kaplan_yorke_dimension(exponents: Tensor, state_size: int | None = None) -> 
 def entropy_rate(exponents: Tensor, state_size: int | None = None) -> Tensor:
     """Return the sum [...] of the positive exponents of [..., K], nats per step: Pesin's bound of the entropy rate.
 
-    Args:
-        exponents: [..., K] in any order; -inf included.
-        state_size: S; None if the K exponents are all there are.
-
-    Returns:
-        [...]; NaN for exponents that are NaN, and where K < S and all K leading exponents are positive.
+    NaN where an exponent is, and where K < S (``state_size``; K if None) and all K leading exponents are positive.
 
     >>> entropy_rate(torch.tensor([0.5, 0.25, -1.0])).item()
     0.75

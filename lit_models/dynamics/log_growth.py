@@ -67,13 +67,8 @@ def log_growth(
     vectors are not finite is left out from then on; all its factors are NaN. All sequences share the intervals, which
     change a sequence's factors by no more than rounding errors.
 
-    Args:
-        recurrence: without gradients, in the dtype of the tensors.
-        inputs: [T, B, D].
-        state: [B, S] before the first input.
-        tangents: orthonormal [K, B, S].
-        qr_every: most steps, or ``auto``.
-        stops: increasing steps at which there is an orthonormalisation in any case; the last one is T.
+    The recurrence has no gradients and the dtype of inputs [T, B, D], the first state [B, S] and orthonormal tangents
+    [K, B, S]. At ``stops``, increasing and the last one T, there is an orthonormalisation in any case.
 
     Yields:
         The number of steps done, and the log-factors [B, K] since the last orthonormalisation.

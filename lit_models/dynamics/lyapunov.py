@@ -214,7 +214,11 @@ def _spectrum(curve: list[tuple[int, Tensor]], half: Tensor, state_size: int) ->
     both_lost = (half == -torch.inf) & (exponents == -torch.inf)
     points = torch.stack([means for _, means in curve])
     points = points.masked_fill(~finite.unsqueeze(-1), torch.nan).gather(-1, order.expand_as(points))
-    mean, standard_error = _mean_and_error(exponents[finite])
+    known = exponents[finite]
+    mean, standard_error = known.sum(0) / len(known), torch.full_like(final[0], torch.nan)
+    if len(known) > 1:
+        standard_error = ((known - mean).square().sum(0) / (len(known) - 1) / len(known)).sqrt()
+        standard_error = standard_error.masked_fill((known == known[0]).all(0), 0.0)
     return LyapunovSpectrum(
         exponents=exponents,
         mean=mean,
@@ -227,13 +231,3 @@ def _spectrum(curve: list[tuple[int, Tensor]], half: Tensor, state_size: int) ->
         finite=finite,
         steps=steps,
     )
-
-
-def _mean_and_error(exponents: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean [K] of exponents [B', K] and its standard error."""
-    number = len(exponents)
-    mean = exponents.sum(0) / number
-    if number < 2:
-        return mean, torch.full_like(mean, torch.nan)
-    error = ((exponents - mean).square().sum(0) / (number - 1) / number).sqrt()
-    return mean, error.masked_fill((exponents == exponents[0]).all(0), 0.0)

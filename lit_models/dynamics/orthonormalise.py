@@ -20,12 +20,9 @@ def orthonormalise(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     and beside zero vectors it is Cholesky's factorisation of the Gram matrix, twice: as accurate until vectors are
     dependent to about 1e-7 in double precision. What is left over goes to Gram and Schmidt's method, also twice.
 
-    Args:
-        vectors: [K, B, S], K ≤ S vectors in each of B sets.
-
-    Returns:
-        Orthonormal or zero vectors [K, B, S]; the logarithms of R's diagonal [B, K], -inf for dependent vectors; the
-        logarithms of the vectors' lengths [B, K] before. A set with a value that is not finite gives NaN.
+    Of vectors [K, B, S], K ≤ S in each of B sets, it returns orthonormal or zero vectors [K, B, S]; the logarithms of
+    R's diagonal [B, K], -inf for dependent vectors; and those of the vectors' lengths [B, K] before. A set with a value
+    that is not finite gives NaN.
 
     >>> directions, factors, lengths = orthonormalise(torch.tensor([[[3.0, 0, 0]], [[5.0, 2, 0]], [[1.0, 1, 0]]]))
     >>> directions[:, 0].abs().tolist(), factors.exp()[0].round(decimals=3).tolist()

@@ -14,15 +14,8 @@ def tangent_products(recurrence: Recurrence, projected: Tensor, state: Tensor, t
 
     J v is taken as the transpose of the linear map u ↦ Jᵀ u. It equals the product by dual numbers (``torch.func.jvp``
     under ``vmap``), which copies every intermediate tangent and takes 1.2 to 2 times as long.
-
-    Args:
-        recurrence: gives ``advance``.
-        projected: projected inputs [B, P].
-        state: [B, S].
-        tangents: [K, B, S], K vectors for each sequence.
-
-    Returns:
-        [K, B, S]: row k, b is J_b tangents[k, b], with J_b = ∂ advance(projected, state)[b] / ∂ state[b].
+    Of projected inputs [B, P], a state [B, S] and K vectors for each sequence [K, B, S], it returns [K, B, S]: row k, b
+    is J_b tangents[k, b], with J_b = ∂ advance(projected, state)[b] / ∂ state[b].
 
     >>> from rnnbench.lit_models.recurrences.elman import ElmanRNN
     >>> linear = ElmanRNN(1, 2, time_activation="identity").requires_grad_(False)

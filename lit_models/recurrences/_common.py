@@ -5,16 +5,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
 
-
-def identity(values: Tensor) -> Tensor:
-    """Return the values as they are."""
-    return values
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": identity}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda x: x}
 
 
 def check_fits(**values: float) -> None:
@@ -49,14 +44,12 @@ class TorchCell(Recurrence):
     bias_hh: nn.Parameter
 
     def __init__(self, input_size: int, hidden_size: int, gates: int, state_size: int | None = None) -> None:
-        """Draw the weights of so many gates."""
         super().__init__(input_size, hidden_size, state_size)
         rows, bound = gates * hidden_size, 1 / math.sqrt(hidden_size)
-        shapes = {
-            "weight_ih": (rows, input_size),
-            "weight_hh": (rows, hidden_size),
-            "bias_ih": (rows,),
-            "bias_hh": (rows,),
-        }
-        for name, shape in shapes.items():
+        weights = {"weight_ih": [rows, input_size], "weight_hh": [rows, hidden_size]}
+        for name, shape in {**weights, "bias_ih": [rows], "bias_hh": [rows]}.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """Return W_ih x + b_ih + b_hh [..., gates·N] of inputs [..., D]."""
+        return functional.linear(inputs, self.weight_ih, self.bias_ih + self.bias_hh)

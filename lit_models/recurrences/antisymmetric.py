@@ -21,6 +21,12 @@ class AntisymmetricRNN(Recurrence):
     in {0.01, 0.1, 1}, σ_w in {0, 1, 2, 4, 8, 16} and γ likewise; our defaults are of these orders, not a published
     setting. ε and γ are buffers. The state is h: S = N.
 
+    Args:
+        epsilon: step size ε, positive.
+        gamma: diffusion γ, not negative.
+        sigma_w: σ_w, not negative.
+        gated: whether there is an input gate z.
+
     Without diffusion and input the state rotates, and keeps its length to first order in ε:
 
     >>> import torch
@@ -42,19 +48,6 @@ class AntisymmetricRNN(Recurrence):
         sigma_w: float = 1.0,
         gated: bool = False,
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-            epsilon: step size ε, positive.
-            gamma: diffusion γ, not negative.
-            sigma_w: σ_w, not negative.
-            gated: whether there is an input gate z.
-
-        Raises:
-            ValueError: a size is not positive or a number is not allowed.
-        """
         super().__init__(input_size, hidden_size)
         check_number("epsilon", epsilon, above=0)
         check_number("gamma", gamma, low=0)

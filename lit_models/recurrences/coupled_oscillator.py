@@ -16,6 +16,12 @@ class CoRNN(Recurrence):
     drawn as PyTorch draws it, as there. Δt, γ and ε are not trained and held in buffers; the defaults are the authors'
     for sMNIST. The state is [y, z]: S = 2N; the output is y.
 
+    Args:
+        hidden_size: N oscillators.
+        dt: step size Δt, positive.
+        gamma: γ, square of the oscillators' frequency, not negative.
+        epsilon: damping ε, not negative.
+
     An oscillator without drive or damping starts at its largest displacement, and gains speed downward:
 
     >>> import torch
@@ -32,18 +38,6 @@ class CoRNN(Recurrence):
     def __init__(
         self, input_size: int, hidden_size: int, dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N oscillators.
-            dt: step size Δt, positive.
-            gamma: γ, square of the oscillators' frequency, not negative.
-            epsilon: damping ε, not negative.
-
-        Raises:
-            ValueError: a size is not positive or a number is not allowed.
-        """
         super().__init__(input_size, hidden_size, state_size=2 * hidden_size)
         check_number("dt", dt, above=0)
         check_number("gamma", gamma, low=0)
@@ -61,7 +55,3 @@ class CoRNN(Recurrence):
         coupled = torch.addmm(projected, torch.cat([z, y], -1), self.drive.weight[:, self.input_size :].t())
         z = z + self.dt * (torch.tanh(coupled) - self.gamma * y - self.epsilon * z)
         return torch.cat([y + self.dt * z, z], -1)
-
-    def output(self, state: Tensor) -> Tensor:
-        """Return y [B, N]."""
-        return state[..., : self.hidden_size]

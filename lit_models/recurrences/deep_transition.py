@@ -31,6 +31,14 @@ class DeepTransitionRNN(Recurrence):
     Deviations from the paper: the inputs join in the last layer of the transition (as in one of the authors' classes)
     instead of the first; weights are not sparse and not rescaled.
 
+    Args:
+        hidden_size: N, units of the state.
+        input_layers: sizes of the hidden layers of MLP_x; none make it affine.
+        transition_layers: sizes of the hidden layers of MLP_h; none make it affine.
+        output_layers: sizes of the layers of MLP_o below the readout; none make h the output.
+        skip: connection around MLP_h.
+        activation: act.
+
     >>> network = DeepTransitionRNN(1, 6, transition_layers=(5, 4), output_layers=(3,), skip="identity")
     >>> [layer.out_features for layer in network.transition if hasattr(layer, "out_features")]
     [5, 4, 6]
@@ -48,20 +56,6 @@ class DeepTransitionRNN(Recurrence):
         skip: Literal["none", "identity", "linear"] = "none",
         activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh",
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N, units of the state.
-            input_layers: sizes of the hidden layers of MLP_x; none make it affine.
-            transition_layers: sizes of the hidden layers of MLP_h; none make it affine.
-            output_layers: sizes of the layers of MLP_o below the readout; none make h the output.
-            skip: connection around MLP_h.
-            activation: act.
-
-        Raises:
-            ValueError: a size is not positive or an option is unknown.
-        """
         check_at_least(1, hidden_size=hidden_size)
         for argument, sizes in (("input", input_layers), ("transition", transition_layers), ("output", output_layers)):
             for size in sizes:

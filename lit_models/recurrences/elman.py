@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.lit_models.recurrence import Recurrence
@@ -19,6 +18,11 @@ class ElmanRNN(TorchCell, Recurrence):
     With ``time_activation="identity"`` and Xavier's initialisation it is the linear layer of Lizaire et al. 2026, with
     a second bias as in PyTorch. The parameters have the names, shapes and, from the same generator state, the values
     of ``torch.nn.RNNCell``. The state is h: S = N.
+
+    Args:
+        time_activation: act.
+        initialisation: ``pytorch``, all from U(-1/√N, 1/√N); ``xavier``, uniform weights and zero biases (the
+            code of Lizaire et al. 2026).
 
     >>> import torch
     >>> delay = ElmanRNN(1, 2, time_activation="identity", initialisation="xavier")
@@ -37,18 +41,6 @@ class ElmanRNN(TorchCell, Recurrence):
         time_activation: Literal["tanh", "relu", "identity"] = "tanh",
         initialisation: Literal["pytorch", "xavier"] = "pytorch",
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-            time_activation: act.
-            initialisation: ``pytorch``, all from U(-1/√N, 1/√N); ``xavier``, uniform weights and zero biases (the
-                code of Lizaire et al. 2026).
-
-        Raises:
-            ValueError: a size is not positive or an option is unknown.
-        """
         super().__init__(input_size, hidden_size, gates=1)
         check_choice("time_activation", time_activation, ACTIVATIONS)
         check_choice("initialisation", initialisation, ("pytorch", "xavier"))
@@ -58,10 +50,6 @@ class ElmanRNN(TorchCell, Recurrence):
                 nn.init.xavier_uniform_(weight)
             for bias in (self.bias_ih, self.bias_hh):
                 nn.init.zeros_(bias)
-
-    def project(self, inputs: Tensor) -> Tensor:
-        """Return W_ih x + b_ih + b_hh [..., N] of inputs [..., D]."""
-        return functional.linear(inputs, self.weight_ih, self.bias_ih + self.bias_hh)
 
     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
         """Return the next h [B, N]."""

@@ -31,12 +31,7 @@ class LSTM(TorchCell, Recurrence):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Draw the weights, for D inputs and N units, from U(-1/√N, 1/√N), as PyTorch does."""
         super().__init__(input_size, hidden_size, gates=4, state_size=2 * hidden_size)
-
-    def project(self, inputs: Tensor) -> Tensor:
-        """Return W_ih x + b_ih + b_hh [..., 4N] of inputs [..., D]."""
-        return functional.linear(inputs, self.weight_ih, self.bias_ih + self.bias_hh)
 
     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
         """Return the next [h, c] [B, 2N]."""
@@ -46,18 +41,11 @@ class LSTM(TorchCell, Recurrence):
         cell = torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate)
         return torch.cat([torch.sigmoid(output_gate) * torch.tanh(cell), cell], -1)
 
-    def output(self, state: Tensor) -> Tensor:
-        """Return h [B, N]."""
-        return state[..., : self.hidden_size]
-
     def scan_kernel(self) -> KernelCall | None:
         """Return the kernel of LSTMs; as in ``Recurrence.scan_kernel``."""
-        return LSTMKernel(), [self._rows()]
-
-    def _rows(self) -> Tensor:
         bias = (self.bias_ih + self.bias_hh).unsqueeze(1)
         input_gate, forget_gate, candidate, output_gate = torch.cat([self.weight_hh, self.weight_ih, bias], 1).chunk(4)
-        return torch.cat([input_gate, forget_gate, output_gate, candidate])
+        return LSTMKernel(), [torch.cat([input_gate, forget_gate, output_gate, candidate])]
 
 
 class GRU(TorchCell, Recurrence):
@@ -79,7 +67,6 @@ class GRU(TorchCell, Recurrence):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        """Draw the weights, for D inputs and N units, from U(-1/√N, 1/√N), as PyTorch does."""
         super().__init__(input_size, hidden_size, gates=3)
 
     def project(self, inputs: Tensor) -> Tensor:

@@ -22,6 +22,13 @@ class LipschitzRNN(Recurrence):
     authors' code, U and b as in ``torch.nn.Linear``. With 128 units the parameters are the published 34k. The state is
     h: S = N.
 
+    Args:
+        epsilon: step size ε, positive.
+        beta: share of the antisymmetric part, from 0 to 1.
+        gamma: diffusion γ, not negative.
+        sigma: σ of the first M_A and M_W, not negative.
+        integrator: ``euler`` or ``midpoint``.
+
     >>> network = LipschitzRNN(1, 128)
     >>> sum(p.numel() for p in network.parameters()) + 10 * 128 + 10
     34314
@@ -41,20 +48,6 @@ class LipschitzRNN(Recurrence):
         sigma: float = 0.1,
         integrator: Literal["euler", "midpoint"] = "euler",
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-            epsilon: step size ε, positive.
-            beta: share of the antisymmetric part, from 0 to 1.
-            gamma: diffusion γ, not negative.
-            sigma: σ of the first M_A and M_W, not negative.
-            integrator: ``euler`` or ``midpoint``.
-
-        Raises:
-            ValueError: a size is not positive, a number is not allowed or an option unknown.
-        """
         super().__init__(input_size, hidden_size)
         check_number("epsilon", epsilon, above=0)
         check_number("beta", beta, low=0, high=1)

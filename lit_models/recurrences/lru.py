@@ -30,6 +30,14 @@ class LRU(StateSpaceBlock, Recurrence):
     instance's own); one learning rate and weight decay for all parameters, where the paper has lower ones for the
     recurrence. One block is one recurrence: stack them with ``StackedRNN``.
 
+    Args:
+        input_size: D; where it differs from N, an affine map encodes the input.
+        hidden_size: N, features (H in the paper).
+        state_dim: K, complex numbers of the state (N in the paper).
+        r_min: least |λ| at the start.
+        r_max: largest |λ| at the start; 1 is never drawn.
+        max_phase: largest phase of λ at the start, in radians.
+
     >>> import torch
     >>> block = LRU(input_size=1, hidden_size=8, state_dim=16)
     >>> block.state_size, sum(p.numel() for p in block.parameters())
@@ -47,19 +55,6 @@ class LRU(StateSpaceBlock, Recurrence):
         r_max: float = 1.0,
         max_phase: float = 6.28,
     ) -> None:
-        """Draw the eigenvalues and the maps.
-
-        Args:
-            input_size: D; where it differs from N, an affine map encodes the input.
-            hidden_size: N, features (H in the paper).
-            state_dim: K, complex numbers of the state (N in the paper).
-            r_min: least |λ| at the start.
-            r_max: largest |λ| at the start; 1 is never drawn.
-            max_phase: largest phase of λ at the start, in radians.
-
-        Raises:
-            ValueError: a size or a range is impossible.
-        """
         super().__init__(input_size, hidden_size, state_dim, 2 * state_dim, norm="pre")
         if not 0 <= r_min < r_max <= 1:
             raise ValueError(f"r_min and r_max must satisfy 0 <= r_min < r_max <= 1, got {r_min} and {r_max}")

@@ -19,6 +19,12 @@ class MIRNN(Recurrence):
     N (Lizaire et al. 2024). W and U start from U(-1/√N, 1/√N), as PyTorch's cells do, b from zero: our choice, as are
     the first values of α, β₁ and β₂, which the paper sets for each of its tasks. The state is h: S = N.
 
+    Args:
+        alpha: first value of α, the strength of the product.
+        beta_1: first value of β₁, the strength of the state.
+        beta_2: first value of β₂, the strength of the input.
+        time_activation: act.
+
     A single unit without activation that multiplies its inputs, from h = 1:
 
     >>> import torch
@@ -44,19 +50,6 @@ class MIRNN(Recurrence):
         beta_2: float = 0.5,
         time_activation: Literal["tanh", "relu", "identity"] = "tanh",
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-            alpha: first value of α, the strength of the product.
-            beta_1: first value of β₁, the strength of the state.
-            beta_2: first value of β₂, the strength of the input.
-            time_activation: act.
-
-        Raises:
-            ValueError: a size is not positive, a number not finite, or the activation unknown.
-        """
         super().__init__(input_size, hidden_size)
         check_choice("time_activation", time_activation, ACTIVATIONS)
         self.time_activation = time_activation

@@ -29,6 +29,10 @@ class OrthogonalRNN(Recurrence):
     et al. 2018), V from Kaiming's normal distribution, and b from U(-0.01, 0.01) (our choices). The papers also train
     A at a tenth of the learning rate; here all weights share one. The state is h: S = N.
 
+    Args:
+        orthogonal_map: from A to Q.
+        time_activation: act.
+
     >>> import torch
     >>> rotation = OrthogonalRNN(1, 6)
     >>> matrix = rotation.recurrent_map.weight
@@ -43,17 +47,6 @@ class OrthogonalRNN(Recurrence):
         orthogonal_map: Literal["matrix_exp", "cayley"] = "matrix_exp",
         time_activation: Literal["modrelu", "tanh", "relu", "identity"] = "modrelu",
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-            orthogonal_map: from A to Q.
-            time_activation: act.
-
-        Raises:
-            ValueError: a size is not positive or an option is unknown.
-        """
         super().__init__(input_size, hidden_size)
         check_choice("orthogonal_map", orthogonal_map, ("matrix_exp", "cayley"))
         check_choice("time_activation", time_activation, ("modrelu", *ACTIVATIONS))

@@ -11,7 +11,7 @@ from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._conjugate_pairs import ConjugatePairs, coordinates
 from rnnbench.lit_models.recurrences._hippo import hippo_legs_dplr
-from rnnbench.lit_models.scan.linear.convolution import DenseTransition, Transition
+from rnnbench.lit_models.scan.linear.convolution import Transition
 
 
 class S4(ConjugatePairs, Recurrence):
@@ -36,6 +36,16 @@ class S4(ConjugatePairs, Recurrence):
     have batch normalisation; no dropout (masks would not be an instance's own); one learning rate and weight decay for
     all parameters. One block is one recurrence: stack them with ``StackedRNN``.
 
+    Args:
+        input_size: D; where it differs from N, an affine map encodes the input.
+        hidden_size: N, features (d_model).
+        state_dim: K, state size of a feature, even.
+        num_ssms: different A and B, each shared by as many neighbouring features; N divided by it. The paper has N,
+            the authors' code 1 or 2.
+        norm: layer normalisation before the state space, or after the residual.
+        dt_min: least Δ at the start, which is log-uniform.
+        dt_max: largest Δ at the start.
+
     >>> import torch
     >>> block = S4(input_size=1, hidden_size=8, state_dim=16)
     >>> block.state_size, sum(p.numel() for p in block.parameters())
@@ -56,21 +66,6 @@ class S4(ConjugatePairs, Recurrence):
         dt_min: float = 0.001,
         dt_max: float = 0.1,
     ) -> None:
-        """Draw C, Δ, d and the maps; A, P and B are those of HiPPO-LegS.
-
-        Args:
-            input_size: D; where it differs from N, an affine map encodes the input.
-            hidden_size: N, features (d_model).
-            state_dim: K, state size of a feature, even.
-            num_ssms: different A and B, each shared by as many neighbouring features; N divided by it. The paper has N,
-                the authors' code 1 or 2.
-            norm: layer normalisation before the state space, or after the residual.
-            dt_min: least Δ at the start, which is log-uniform.
-            dt_max: largest Δ at the start.
-
-        Raises:
-            ValueError: a size or a range is impossible, or an option is unknown.
-        """
         check_at_least(1, num_ssms=num_ssms)
         super().__init__(input_size, hidden_size, state_dim, norm, dt_min, dt_max)
         if hidden_size % num_ssms:
@@ -106,7 +101,7 @@ class S4(ConjugatePairs, Recurrence):
         driven = torch.zeros_like(identity[0]).new_zeros(len(pairs), 1)
         driven[-1] = 1
         columns = coordinates(self.advance_pairs(pairs, driven.expand(-1, self.hidden_size)))
-        return DenseTransition(columns[:-1].permute(1, 2, 0)), columns[-1]
+        return Transition(columns[:-1].permute(1, 2, 0)), columns[-1]
 
     def _of_features(self, values: Tensor) -> Tensor:
         """Return the values [N, K/2] of all features, of those of their groups."""

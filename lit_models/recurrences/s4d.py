@@ -33,6 +33,15 @@ class S4D(ConjugatePairs, Recurrence):
     rate and no freedom from weight decay for a, w and Δ, since a recipe has one of each; ``legs`` starts at B = 1 too.
     One block is one recurrence: stack them with ``StackedRNN``.
 
+    Args:
+        input_size: D; where it differs from N, an affine map encodes the input.
+        hidden_size: N, features (d_model).
+        state_dim: K, state size of a feature, even.
+        initialisation: ``lin``, ``inv`` or ``legs``.
+        norm: layer normalisation before the state space, or after the residual as in the small example.
+        dt_min: least Δ at the start, which is log-uniform.
+        dt_max: largest Δ at the start.
+
     >>> import torch
     >>> block = S4D(input_size=1, hidden_size=8, state_dim=16)
     >>> block.state_size, sum(p.numel() for p in block.parameters())
@@ -53,20 +62,6 @@ class S4D(ConjugatePairs, Recurrence):
         dt_min: float = 0.001,
         dt_max: float = 0.1,
     ) -> None:
-        """Draw C, Δ, d and the maps; A is the initialisation's, the same for each feature.
-
-        Args:
-            input_size: D; where it differs from N, an affine map encodes the input.
-            hidden_size: N, features (d_model).
-            state_dim: K, state size of a feature, even.
-            initialisation: ``lin``, ``inv`` or ``legs``.
-            norm: layer normalisation before the state space, or after the residual as in the small example.
-            dt_min: least Δ at the start, which is log-uniform.
-            dt_max: largest Δ at the start.
-
-        Raises:
-            ValueError: a size or a range is impossible, or an option is unknown.
-        """
         check_choice("initialisation", initialisation, INITIALISATIONS)
         super().__init__(input_size, hidden_size, state_dim, norm, dt_min, dt_max)
         self.log_decay = nn.Parameter(torch.full((hidden_size, state_dim // 2), math.log(0.5)))

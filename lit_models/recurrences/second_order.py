@@ -28,6 +28,10 @@ class SecondOrderRNN(Recurrence):
     corner (``full_tensor``). Every 2RNN is a CPRNN of rank N·D (``as_cp``): with one rank for each pair of a unit and
     an input the block needs no decomposition. All weights start from U(-1/√N, 1/√N). The state is h: S = N.
 
+    Args:
+        rank: R of the CPRNN; None for the full tensor.
+        time_activation: act (``gate`` in the authors' code).
+
     A single unit without activation that multiplies its inputs, from h = 1:
 
     >>> import torch
@@ -46,17 +50,6 @@ class SecondOrderRNN(Recurrence):
         rank: int | None = None,
         time_activation: Literal["tanh", "relu", "identity"] = "tanh",
     ) -> None:
-        """Draw the weights.
-
-        Args:
-            input_size: D.
-            hidden_size: N.
-            rank: R of the CPRNN; None for the full tensor.
-            time_activation: act (``gate`` in the authors' code).
-
-        Raises:
-            ValueError: a size or the rank is not positive, or the activation is unknown.
-        """
         super().__init__(input_size, hidden_size)
         if rank is not None:
             check_at_least(1, rank=rank)

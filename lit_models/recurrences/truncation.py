@@ -21,6 +21,10 @@ class FeedForwardTruncation(Recurrence):
     The output runs the recurrence from its initial state over the inputs of the window; before k inputs have been
     seen, over those that have. With k at least the length of the sequence it equals the recurrence.
 
+    Args:
+        recurrence: builds it from its input size.
+        k: number of inputs that an output depends on.
+
     A running sum becomes a sum over the last two inputs:
 
     >>> import torch
@@ -36,16 +40,6 @@ class FeedForwardTruncation(Recurrence):
     """
 
     def __init__(self, input_size: int, recurrence: Callable[[int], Recurrence], k: int) -> None:
-        """Build the recurrence to truncate.
-
-        Args:
-            input_size: D.
-            recurrence: builds it from its input size.
-            k: number of inputs that an output depends on.
-
-        Raises:
-            ValueError: a size or k is not positive.
-        """
         check_at_least(1, input_size=input_size, k=k)
         truncated = recurrence(input_size)
         super().__init__(input_size, truncated.hidden_size, k * (input_size + 1))

@@ -63,18 +63,11 @@ class URLSTM(Recurrence):
         cell = gate * cell + (1 - gate) * torch.tanh(candidate)
         return torch.cat([torch.sigmoid(output) * torch.tanh(cell), cell], -1)
 
-    def output(self, state: Tensor) -> Tensor:
-        """Return h [B, N]."""
-        return state[..., : self.hidden_size]
-
     def scan_kernel(self) -> KernelCall | None:
         """Return the kernel of UR-LSTMs; as in ``Recurrence.scan_kernel``."""
-        return URLSTMKernel(), [self._rows()]
-
-    def _rows(self) -> Tensor:
         rows = torch.cat([self.weight_hh, self.weight_ih, self.gate_biases().unsqueeze(1)], 1)
         forget, refine, candidate, output = rows.chunk(4)
-        return torch.cat([refine, forget, output, candidate])
+        return URLSTMKernel(), [torch.cat([refine, forget, output, candidate])]
 
 
 def effective_gate(forget: Tensor, refine: Tensor) -> Tensor:

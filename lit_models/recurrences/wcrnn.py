@@ -34,6 +34,16 @@ class WCRNN(Recurrence):
     [N, N], and γ in ``gamma`` [N], so that the instances of an ensemble may differ in them. W and b are those of
     ``torch.nn.Linear``. The state is x: S = N.
 
+    Args:
+        hidden_size: N; even for rotations.
+        residual: kind of R.
+        r: residual strength; a pair [low, high] is drawn from U(low, high) for each unit (``diagonal`` and
+            ``rotation_diagonal`` only).
+        phi: angle of rotation in radians; a pair is drawn from U(low, high) for each block (rotations only).
+        gamma: coupling, not negative; a pair is drawn from U(low, high) for each unit.
+        form: ``linear`` (eq. 11), ``A`` (eq. 18) or ``B`` (eq. 19).
+        activation: σ; ``identity`` is the paper's "no tanh".
+
     Without coupling the state only rotates, here by a right angle:
 
     >>> import math
@@ -58,22 +68,6 @@ class WCRNN(Recurrence):
         form: Literal["linear", "A", "B"] = "linear",
         activation: Literal["tanh", "identity"] = "tanh",
     ) -> None:
-        """Draw the weights and the residual.
-
-        Args:
-            input_size: D.
-            hidden_size: N; even for rotations.
-            residual: kind of R.
-            r: residual strength; a pair [low, high] is drawn from U(low, high) for each unit (``diagonal`` and
-                ``rotation_diagonal`` only).
-            phi: angle of rotation in radians; a pair is drawn from U(low, high) for each block (rotations only).
-            gamma: coupling, not negative; a pair is drawn from U(low, high) for each unit.
-            form: ``linear`` (eq. 11), ``A`` (eq. 18) or ``B`` (eq. 19).
-            activation: σ; ``identity`` is the paper's "no tanh".
-
-        Raises:
-            ValueError: a size is not positive, an option is unknown, or a value is impossible or without effect.
-        """
         super().__init__(input_size, hidden_size)
         check_choice("residual", residual, RESIDUALS)
         check_choice("form", form, FORMS)

@@ -1,7 +1,7 @@
 """What a scan needs of a recurrence, what a kernel gives, and which classes a hand-derived scan serves."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -46,11 +46,9 @@ class ScanKernel(Protocol):
 
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """Scan; outputs are empty without ``keep_outputs``, and nothing is stored without ``store``."""
-        ...
 
     def backward(self, given: Operands, stores: Sequence[Tensor], grads: Grads, needs: Needs) -> list[Tensor | None]:
         """Return the gradients of inputs, state and each weight; those that are not needed may be None."""
-        ...
 
 
 #: A hand-derived kernel in PyTorch and one network's weights, as the kernel takes them.
@@ -62,31 +60,18 @@ class ScannedRecurrence(Protocol):
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return the part [..., P] of a step that depends on the inputs [..., D] alone."""
-        ...
 
     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
         """Return the next state [B, S]."""
-        ...
 
     def output(self, state: Tensor) -> Tensor:
         """Return the output [B, N]."""
-        ...
-
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the parameters."""
-        ...
-
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the buffers."""
-        ...
 
     def scan_kernel(self) -> KernelCall | None:
         """Return a kernel that equals the loop; None where there is none."""
-        ...
 
     def scan_linear(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned | None:
         """Scan in closed form; None where there is none."""
-        ...
 
 
 def takes(inputs: Tensor, *others: Tensor | None) -> bool:

@@ -1,7 +1,7 @@
 """What runs: for a recurrence and the backend that is asked for, the kernel that scans it, or the loop."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -29,53 +29,35 @@ from rnnbench.lit_models.scan.triton.availability import runs_triton
 from rnnbench.lit_models.scan.triton.plan import fits
 
 
-class Entry(NamedTuple):
-    """A kernel of another backend in the place of one in PyTorch.
-
-    Attributes:
-        backend: whose it is.
-        replaces: the kernel in PyTorch, this very class: what is derived from it computes something else.
-        applies: says whether it computes for such weights and a state of S numbers.
-        build: makes it from that in PyTorch.
-    """
-
-    backend: str
-    replaces: type
-    applies: Callable[[Sequence[Any], int], bool]
-    build: Callable[[Any], ScanKernel]
+def _form(kernel: ScanKernel) -> tuple[Any, Any] | None:
+    """Return the form and the activation of a residual network; None of what is derived, which computes another."""
+    if type(kernel) is ElmanKernel:
+        return "plain", kernel.activation
+    return (kernel.form, "tanh") if type(kernel) is ResidualKernel else None
 
 
-def _triton_lstm(_: LSTMKernel) -> ScanKernel:
-    # Here, and below: it imports triton, which few have.
+def _triton(kernel: ScanKernel, _: Sequence[Any], size: int) -> ScanKernel | None:
+    # Here: they import triton, which few have.
     from rnnbench.lit_models.scan.triton.lstm import TritonLSTMKernel
-
-    return TritonLSTMKernel()
-
-
-def _triton_residual(kernel: ElmanKernel | ResidualKernel) -> ScanKernel:
     from rnnbench.lit_models.scan.triton.residual import TritonResidualKernel
 
-    if isinstance(kernel, ElmanKernel):
-        return TritonResidualKernel("plain", kernel.activation)
-    return TritonResidualKernel(kernel.form, "tanh")
+    if type(kernel) is LSTMKernel and fits(size // 2, gates=4):
+        return TritonLSTMKernel()
+    form = _form(kernel)
+    return TritonResidualKernel(*form) if form and fits(size) else None
 
 
-#: Every kernel that is not in PyTorch.
-BACKENDS = (
-    Entry("triton", LSTMKernel, lambda _, size: fits(size // 2, gates=4), _triton_lstm),
-    Entry("triton", ElmanKernel, lambda _, size: fits(size), _triton_residual),
-    Entry("triton", ResidualKernel, lambda _, size: fits(size), _triton_residual),
-    Entry("native", LSTMKernel, lambda *_: True, lambda _: NativeLSTMKernel()),
-    Entry("native", ElmanKernel, lambda *_: True, lambda kernel: NativeResidualKernel("plain", kernel.activation)),
-    Entry(
-        "native",
-        ResidualKernel,
-        lambda weights, _: ResidualWeights(*weights).dense is None,
-        lambda kernel: NativeResidualKernel(kernel.form),
-    ),
-)
-# Where each backend runs, and which of them each name tries, in this order; without any, PyTorch.
-_RUNS = {"triton": runs_triton, "native": runs_native}
+def _native(kernel: ScanKernel, weights: Sequence[Any], _: int) -> ScanKernel | None:
+    if type(kernel) is LSTMKernel:
+        return NativeLSTMKernel()
+    form = _form(kernel)
+    dense = type(kernel) is ResidualKernel and ResidualWeights(*weights).dense is not None
+    return NativeResidualKernel(*form) if form and not dense else None
+
+
+# Where each backend runs, and its kernel of a state of S numbers in the place of one in PyTorch; and which of them each
+# name tries, in this order; without any, PyTorch.
+_BACKENDS = {"triton": (runs_triton, _triton), "native": (runs_native, _native)}
 _TRIED = {"auto": ("triton", "native"), "eager": (), "native": ("native",), "triton": ("triton",)}
 
 
@@ -88,11 +70,10 @@ def choose_kernel(kernel: ScanKernel, inputs: Tensor, state: Tensor, weights: Se
         RuntimeError: a backend was asked for by its name that cannot run here at all.
     """
     for backend in _TRIED[name]:
-        if _RUNS[backend](inputs, state, asked=name == backend):
-            for entry in BACKENDS:
-                fitting = entry.replaces is type(kernel) and entry.backend == backend
-                if fitting and entry.applies(weights, state.shape[-1]):
-                    return entry.build(kernel)
+        runs, kernel_of = _BACKENDS[backend]
+        found = kernel_of(kernel, weights, state.shape[-1]) if runs(inputs, state, asked=name == backend) else None
+        if found is not None:
+            return found
     return kernel
 
 
@@ -111,7 +92,7 @@ def scan(
         elif keeps_definition(cls, "scan_linear") and (segment is None or lengths is not None):
             found = recurrence.scan_linear(inputs, state, lengths, keep_outputs)
     if found is None and segment is not None and lengths is None:
-        weights = weights_of(recurrence)
+        weights = list(weights_of(recurrence).values())
         if takes(inputs, state, *weights):
             # Within a segment, which is computed again for the backward pass, all scans are there.
             kernel = SegmentedKernel(LoopKernel(recurrence, scan), segment, recomputes=True)

@@ -19,17 +19,10 @@ def padding_mask(lengths: Tensor, like: Tensor) -> Tensor:
 def freeze_padding(
     outputs: Tensor, first: Tensor, lengths: Tensor, keep: bool, final: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Set every step past the end of a sequence to the output of its last step.
+    """Set outputs [T, B, N] past ``lengths`` [B] to the last valid one; return them and the last valid states [B, S].
 
-    Args:
-        outputs: the first N numbers of the state after each step [T, B, N], whatever they are past the ends.
-        first: the state before the first step [B, S].
-        lengths: [B] valid steps, from 0 to T.
-        keep: whether all outputs are wanted.
-        final: the last state [B, S], of which the others than the first N are right; needed where S is above N.
-
-    Returns:
-        Outputs [T, B, N], or an empty tensor without ``keep``, and the last valid states [B, S].
+    Outputs are the first N numbers of the state after each step, and ``first`` [B, S] is the state before all; of
+    ``final``, needed where S is above N, the other numbers are right. Without ``keep``, outputs are an empty tensor.
 
     >>> states = torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1).expand(3, 2, 1)
     >>> frozen, last = freeze_padding(states, torch.zeros(2, 1), torch.tensor([2, 0]), keep=True)
@@ -50,14 +43,8 @@ def hold_cell(
 ) -> tuple[Tensor, list[Tensor]]:
     """Add an input that saturates two gates of an LSTM past the end of its sequence, so that the cell keeps its value.
 
-    Args:
-        inputs: [T, B, D].
-        weights: the one of ``LSTMKernel`` or of a kernel with another cell, [4N, N + D + 1].
-        signs: of the further input's weight in the first and the second gate, such that they keep the cell.
-        lengths: [B] valid steps.
-
-    Returns:
-        Inputs [T, B, D + 1] and the wider weight [4N, N + D + 2].
+    Of inputs [T, B, D] and the one weight [4N, N + D + 1] of ``LSTMKernel`` or a kernel with another cell: ``signs``
+    are those of the further input's weight in the first and the second gate.
     """
     (weight,) = weights
     units = weight.shape[0] // 4

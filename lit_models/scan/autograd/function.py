@@ -28,15 +28,7 @@ def scan_instances(
 ) -> Scanned:
     """Scan one network, or under ``torch.vmap`` many at once.
 
-    Args:
-        kernel: scans them.
-        inputs: [T, B, D], T at least 1.
-        state: [B, S].
-        weights: one network's, as the kernel takes them.
-        keep_outputs: whether outputs are wanted.
-
-    Returns:
-        Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S].
+    Inputs are [T, B, D], T at least 1, the state is [B, S], and weights are one network's, as the kernel takes them.
     """
     level = level_of_vmap()
     if level is not None:

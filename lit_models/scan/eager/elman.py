@@ -43,7 +43,7 @@ class ElmanKernel(NamedTuple):
             for k, (operand, x) in enumerate(zip(chunk[:-1].unbind(0), following.unbind(0), strict=True)):
                 layout.product(joint, operand, total)
                 if projector is not None:
-                    projector.add(start + k, total)
+                    projector(start + k, total)
                 act.apply(total, x)
             current = following[-1]
             if keep_outputs:

@@ -43,7 +43,6 @@ class Layout:
     """
 
     def __init__(self, batch: int) -> None:
-        """Choose by the number of sequences."""
         self.batch_first = batch < _SMALL_BATCH
         self.batch = batch
         self.product: Product = lambda matrix, values, out: torch.bmm(matrix, values, out=out)
@@ -155,7 +154,6 @@ class InputGradients:
     """The gradients of inputs [T, M or 1, B, D], step by step; of shared inputs the sum over instances."""
 
     def __init__(self, inputs: Tensor, instances: int, layout: Layout) -> None:
-        """Make room for them."""
         steps, copies, batch, features = inputs.shape
         self._layout = layout
         self._all = inputs.new_empty(layout.shape(steps, copies, features, batch))

@@ -60,7 +60,7 @@ class ResidualKernel(NamedTuple):
                 x, following = xs[k], xs[k + 1]
                 torch.bmm(*factors[k], out=coupling)
                 if projector is not None:
-                    projector.add(start + k, rows.units_of(coupling))
+                    projector(start + k, rows.units_of(coupling))
                 coupling.tanh_()
                 if diagonal is None:
                     step.add_residual(x, following)

@@ -48,7 +48,7 @@ class ResidualMap:
         dense: Tensor | None,
         wanted: Sequence[bool] = (False, False, False),
     ) -> None:
-        """Lay out the tensors; one of ``own`` and ``dense`` is given. ``wanted`` says whose gradients are."""
+        """Lay out the tensors, one of ``own`` and ``dense`` given; ``wanted`` says whose gradients are."""
         self._state_rows, self._wanted = rows, wanted
         self._layout = rows.layout
         self._matrices = None if dense is None else [rows.layout.matrix(each) for each in (dense, dense.mT)]

@@ -1,9 +1,7 @@
 """Rows [state; inputs; 1] of many instances, so that inputs and biases join a step's one matrix product."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -22,7 +20,6 @@ class StateRows(Buffers):
     """
 
     def __init__(self, inputs: Tensor, state: Tensor) -> None:
-        """Take the sizes; I is M, or 1 where instances share their inputs."""
         super().__init__(inputs, state.shape[0], state.shape[2])
         # Rows of inputs go through what is done to states, times zero: an infinite one would spoil the step after it.
         known_finite = inputs.device.type != "cpu" or math.isfinite(inputs.sum())
@@ -75,9 +72,13 @@ class StateRows(Buffers):
         """Return each unit's number of [M, N] for native steps, zero for inputs and the one."""
         return self.layout.constant(self.pad(values))
 
-    def projector(self, input_weight: Tensor) -> InputProjector | None:
-        """Return what adds V s for V [M, P, D] where inputs are not joined."""
-        return None if self.joined else InputProjector(self, input_weight)
+    def projector(self, input_weight: Tensor) -> Callable[[int, Tensor], object] | None:
+        """Return what adds V s of a step to a native total, for V [M, P, D]; None where inputs are joined."""
+        if self.joined:
+            return None
+        add, matrix = self.layout.add_product, self.layout.matrix(input_weight)
+        steps = self.native_inputs.expand(-1, self.instances, -1, -1).unbind(0)
+        return lambda step, total: add(matrix, steps[step], total)
 
     def first_rows(self, grad_final: Tensor | None) -> Tensor:
         """Return the gradient [M, B, N] of the final state as native rows, zeros elsewhere."""
@@ -89,20 +90,6 @@ class StateRows(Buffers):
     def set_outputs(self, outputs: Tensor, start: int, stop: int, chunk: Tensor) -> None:
         """Copy the states after each step of a chunk to their places in outputs [T, M, N, B]."""
         outputs[start:stop] = self.layout.logical(self.units_of(chunk[1:]))
-
-
-class InputProjector:
-    """Adds V s of each step to native totals."""
-
-    def __init__(self, rows: StateRows, input_weight: Tensor) -> None:
-        """Prepare V [M, P, D]."""
-        self._product = rows.layout.add_product
-        self._matrix = rows.layout.matrix(input_weight)
-        self._steps = rows.native_inputs.expand(-1, rows.instances, -1, -1).unbind(0)
-
-    def add(self, step: int, total: Tensor) -> None:
-        """Add V s to a step's total."""
-        self._product(self._matrix, self._steps[step], total)
 
 
 class GradientSums:
@@ -145,7 +132,6 @@ class StateInputGradients(InputGradients):
     """The gradients of inputs, which for joined inputs stand in the rows below the state's."""
 
     def __init__(self, rows: StateRows, input_weight: Tensor) -> None:
-        """Make room for them; V is [M, N, D]."""
         super().__init__(rows.inputs, rows.instances, rows.layout)
         self._rows, self._to_inputs = rows, rows.layout.native(input_weight.mT)
 

@@ -20,10 +20,9 @@ CHUNK = 64
 
 
 class Transition:
-    """Powers of the matrices Ā of H features, acting on S real coordinates of a state."""
+    """Powers of the matrices Ā [H, S, S] of H features, acting on S real coordinates of a state."""
 
-    def __init__(self, first: Tensor, multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
-        """Keep Ā, and how it is multiplied."""
+    def __init__(self, first: Tensor, multiply: Callable[[Tensor, Tensor], Tensor] = torch.matmul) -> None:
         self._squares, self._multiply = [first], multiply
 
     def _encode(self, coordinates: Tensor) -> Tensor:
@@ -81,19 +80,10 @@ class Transition:
         return torch.stack(states, 2)
 
 
-class DenseTransition(Transition):
-    """Any Ā, real [H, S, S]."""
-
-    def __init__(self, matrix: Tensor) -> None:
-        """Keep Ā."""
-        super().__init__(matrix, torch.matmul)
-
-
 class DiagonalTransition(Transition):
     """Ā = diag(λ), λ complex [H, P]. The S = 2P coordinates are the real parts, then the imaginary parts."""
 
     def __init__(self, decay: Tensor) -> None:
-        """Keep λ."""
         super().__init__(decay.unsqueeze(-1), torch.mul)
 
     def _encode(self, coordinates: Tensor) -> Tensor:
@@ -129,15 +119,8 @@ def scan_chunks(
 ) -> tuple[Tensor | None, Tensor]:
     """Return y_t = C x_t for all t [T, B, H] (None without ``keep_outputs``) and x_T [B, H, S].
 
-    x_t = Ā x_{t-1} + B̄ u_t, for every feature by itself.
-
-    Args:
-        transition: powers of Ā.
-        enter: B̄ [H, S].
-        leave: C [H, S].
-        inputs: u [T, B, H], T at least 1.
-        state: x_0 [B, H, S].
-        keep_outputs: whether y is wanted.
+    x_t = Ā x_{t-1} + B̄ u_t, for every feature by itself, with B̄ (``enter``) and C (``leave``) [H, S], inputs u
+    [T, B, H], T at least 1, and the state x_0 [B, H, S].
     """
     steps, batch, features = inputs.shape
     length = min(CHUNK, 1 << (steps - 1).bit_length())

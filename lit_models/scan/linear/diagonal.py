@@ -19,13 +19,9 @@ FEW_STEPS = 64
 def diagonal_scan(decay: Tensor, inputs: Tensor, state: Tensor) -> Tensor:
     """Return the states [T, *shape] of h_t = λ ∘ h_{t-1} + u_t, real or complex.
 
+    ``decay`` is λ, broadcastable to ``shape``, inputs are u [T, *shape], T at least 1, and the state h_0 [*shape].
     Nothing is ever divided by a power of λ, so |λ| may be anything from 0 to 1 and a little more, over any length. All
     derivatives are there: reverse and forward mode, of any order, also under ``torch.vmap``.
-
-    Args:
-        decay: λ, broadcastable to ``shape``.
-        inputs: u [T, *shape], T at least 1.
-        state: h_0 [*shape].
 
     Raises:
         ValueError: the types differ, or there is no step.

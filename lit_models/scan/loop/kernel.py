@@ -14,18 +14,17 @@ from rnnbench.lit_models.scan.policy import current_backend, use_backend
 Scan = Callable[[Any, Tensor, Tensor, "Tensor | None", bool], Scanned]
 
 
-def weights_of(recurrence: ScannedRecurrence) -> list[Tensor]:
-    """Return the weights of ``LoopKernel``."""
-    return list(_named_tensors(recurrence).values())
+def weights_of(recurrence: Any) -> dict[str, Tensor]:
+    """Return the weights of ``LoopKernel``: parameters and buffers."""
+    return {**dict(recurrence.named_parameters()), **dict(recurrence.named_buffers())}
 
 
 class LoopKernel:
     """A scan that torch differentiates; its weights are the recurrence's parameters and buffers."""
 
     def __init__(self, recurrence: ScannedRecurrence, scan: Scan) -> None:
-        """Note the names of the recurrence's tensors."""
         self._loop = _Loop(recurrence, scan)
-        self._names = [f"recurrence.{name}" for name in _named_tensors(recurrence)]
+        self._names = [f"recurrence.{name}" for name in weights_of(recurrence)]
 
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
@@ -88,7 +87,3 @@ class _Loop(nn.Module):
     def forward(self, inputs: Tensor, state: Tensor, keep_outputs: bool) -> Scanned:
         with use_backend(self.backend):
             return self.scan(self.recurrence, inputs, state, None, keep_outputs)
-
-
-def _named_tensors(recurrence: ScannedRecurrence) -> dict[str, Tensor]:
-    return {**dict(recurrence.named_parameters()), **dict(recurrence.named_buffers())}

@@ -30,7 +30,6 @@ class NativeCall:
     """
 
     def __init__(self, inputs: Tensor, state: Tensor, units: int, chunk: int, rows: int, gates: int = 1) -> None:
-        """Describe the sizes, and hand the inputs over."""
         self.instances, self.batch = state.shape[:2]
         self.steps, copies, _, self.features = inputs.shape
         self.units = units
@@ -76,10 +75,7 @@ class NativeCall:
         self.given.update({name: tensor.contiguous() for name, tensor in tensors.items()})
 
     def keep(self, rows: int) -> list[Tensor]:
-        """Make room for what is kept of each step, [n, M, R, columns] for so many chunks at a time; hand it over.
-
-        R is ``rows`` for each block.
-        """
+        """Hand over room for ``rows`` of each step and block, [n, M, R, columns] for some chunks at a time."""
         rows *= self.blocks
         step_bytes = self.instances * rows * self.columns * self._like.element_size()
         lengths = store_lengths(self.steps, step_bytes, self._chunk)

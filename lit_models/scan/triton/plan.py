@@ -73,17 +73,11 @@ def fits(units: int, gates: int = 1) -> bool:
 
 
 def make_plan(units: int, sequences: int, gates: int = 1, matrices: int = 1, back: bool = False) -> Plan:
-    """Lay out a kernel.
+    """Lay out a kernel, or the one of the backward pass, that multiplies so many matrices [gates N, N] at each step.
 
-    Args:
-        units: N.
-        sequences: of all instances together.
-        gates: products with N rows that one matrix of weights gives.
-        matrices: how many matrices [gates N, N] are multiplied at each step.
-        back: whether it is a backward pass.
-
-    Few sequences are scanned one by one, so that all multiprocessors are busy; of many a block takes several, for the
-    tensor cores. Each layout was compiled for compute capability 9.0 and spills nothing (``make kernels``).
+    Few sequences, of all instances together, are scanned one by one, so that all multiprocessors are busy; of many a
+    block takes several, for the tensor cores. Each layout was compiled for compute capability 9.0 and spills nothing
+    (``make kernels``).
     """
     padded = pad_units(units)
     tile = gates * padded * padded

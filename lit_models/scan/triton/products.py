@@ -128,15 +128,8 @@ def layout(left: int, right: int, features: int | None, scaled: bool = False) ->
 class ProductSums:
     """leftᵀ right, and leftᵀ [1, s] beside it, summed over all rows of all chunks.
 
-    Args:
-        like: of the type and on the device of all.
-        instances: M.
-        chunks: how many are added.
-        rows: of most chunks.
-        left: numbers of a row on the left.
-        right: numbers of a row on the right.
-        features: of inputs s, at most two; None without leftᵀ [1, s].
-        scale: a factor of all, [M, left].
+    Rows have ``left`` and ``right`` numbers, and inputs s at most two ``features``, or None without leftᵀ [1, s];
+    ``scale`` [M, left] is a factor of all.
     """
 
     def __init__(
@@ -150,7 +143,6 @@ class ProductSums:
         features: int | None = None,
         scale: Tensor | None = None,
     ) -> None:
-        """Make room for each program's part of each chunk."""
         self._options, self._scale = layout(left, right, features, scale is not None), scale
         self._count = -(-left // self._options["TILE_LEFT"]) * -(-right // self._options["TILE_RIGHT"])
         parts = max(1, min(_PROGRAMS // (instances * self._count), -(-rows // self._options["BLOCK"])))
@@ -208,7 +200,6 @@ class StepGradients:
         to_inputs: Tensor | None,
         scale: Tensor | None = None,
     ) -> None:
-        """Make room for them."""
         (instances, height, self._units), features = shape, inputs.shape[3]
         self._inputs, self._chunks, self._to_inputs = inputs, chunks, to_inputs
         few, sizes = features <= MOST_FEATURES, (instances, len(chunks), chunks[0][1] * inputs.shape[2], height)

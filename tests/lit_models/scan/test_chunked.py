@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from rnnbench.lit_models.scan.linear.convolution import CHUNK, DenseTransition, DiagonalTransition, kernel, scan_chunks
+from rnnbench.lit_models.scan.linear.convolution import CHUNK, DiagonalTransition, Transition, kernel, scan_chunks
 
 close = functools.partial(torch.testing.assert_close, atol=1e-11, rtol=1e-11)
 FEATURES, PAIRS, BATCH = 3, 2, 2
@@ -40,7 +40,7 @@ def test_equals_the_steps(kind: str, steps: int) -> None:
     enter, leave = (draw(FEATURES, 2 * PAIRS, seed=seed).requires_grad_() for seed in (3, 4))
     inputs, state = draw(steps, BATCH, FEATURES, seed=5), draw(BATCH, FEATURES, 2 * PAIRS, seed=6)
     wanted = [decay, enter, leave, inputs.requires_grad_(), state.requires_grad_()]
-    transition = DiagonalTransition(decay) if kind == "diagonal" else DenseTransition(as_matrix(decay))
+    transition = DiagonalTransition(decay) if kind == "diagonal" else Transition(as_matrix(decay))
     found = scan_chunks(transition, enter, leave, inputs, state, keep_outputs=True)
     expected = step_through(as_matrix(decay), enter, leave, inputs, state)
     close(found, expected)
@@ -62,5 +62,5 @@ def test_kernel_is_the_response_to_an_impulse() -> None:
     impulse[0] = 1
     state = torch.zeros(1, FEATURES, 2 * PAIRS, dtype=torch.float64)
     expected = step_through(as_matrix(decay), enter, leave, impulse, state)
-    for transition in (DiagonalTransition(decay), DenseTransition(as_matrix(decay))):
+    for transition in (DiagonalTransition(decay), Transition(as_matrix(decay))):
         close(kernel(transition, enter, leave, 200), expected[0][:, 0].t())
