@@ -1,7 +1,5 @@
 """What a user can get wrong: one exception with one clear message, and the nearest known word for a misspelt one."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """What SIGINT and SIGTERM do: the first ends a command in order, and none of them ends it in a traceback."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

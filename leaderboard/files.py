@@ -1,7 +1,5 @@
 """Whole files: read within a stated limit, written so that a reader sees the old content or the new, never a part."""
 
-from __future__ import annotations
-
 import glob
 import os
 import stat

@@ -1,7 +1,5 @@
 """Metrics: what a record says of one, and how tables, figures and published numbers show its values."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Publishing: from the folder that runs write into to the folder of records that is committed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Records: derived from a learning curve, written atomically, and read whatever their schema version."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

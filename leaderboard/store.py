@@ -1,7 +1,5 @@
 """Folders of records: where a record lies, what a folder holds, and the arrays beside a record."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Text of others, such as names in records and files, made fit for a page, a figure or a terminal."""
 
-from __future__ import annotations
-
 
 def printable(text: str, most: int | None = None) -> str:
     r"""Return text in one line, with what cannot be printed or changes its surroundings written as an escape.

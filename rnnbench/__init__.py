@@ -7,8 +7,6 @@ Every recurrence and task that ``rnnbench list`` shows is a public name too, whe
 16
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import importlib

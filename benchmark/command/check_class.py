@@ -1,7 +1,5 @@
 """``rnnbench check module.Class``: the contracts of recurrences and tasks, over one class, ours or a user's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

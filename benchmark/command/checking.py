@@ -1,7 +1,5 @@
 """``rnnbench check``: everything that is wrong with suites, records, recurrences and tasks, found without training."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

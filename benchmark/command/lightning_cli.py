@@ -1,7 +1,5 @@
 """``rnnbench fit|validate|test``: LightningCLI over any task, recurrence and Trainer option."""
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import os

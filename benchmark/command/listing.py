@@ -1,7 +1,5 @@
 """``rnnbench list``: what there is, without importing torch."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from typing import Any

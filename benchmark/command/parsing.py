@@ -1,7 +1,5 @@
 """Parsing the command line: the parser that all commands share, and what their values may be."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Standard output and error as they may be: narrow terminals, full disks, pipes that end, streams that are closed."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

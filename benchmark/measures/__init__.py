@@ -1,7 +1,5 @@
 """Measures of dynamics as suites name them. Listing them imports no torch."""
 
-from __future__ import annotations
-
 import importlib
 
 from rnnbench.benchmark.measures.base import MeasureOptions

@@ -1,7 +1,5 @@
 """Gradients of backpropagation through time."""
 
-from __future__ import annotations
-
 from rnnbench.benchmark.config.validation import Count
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Subject, as_arrays
 

@@ -1,7 +1,5 @@
 """Eigenvalues of the loss's Hessian and of its Gauss–Newton part."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from rnnbench.benchmark.config.validation import Count

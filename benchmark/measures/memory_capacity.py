@@ -1,7 +1,5 @@
 """How many past inputs a linear readout finds in the state."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from rnnbench.benchmark.config.validation import Count

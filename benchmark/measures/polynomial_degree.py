@@ -1,7 +1,5 @@
 """The degree of what the recurrence computes, as a polynomial of its inputs."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from rnnbench.benchmark.config.validation import Count

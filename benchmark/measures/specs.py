@@ -1,7 +1,5 @@
 """From ``measures:`` in a suite to checked settings. Imports no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

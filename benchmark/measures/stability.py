@@ -1,7 +1,5 @@
 """Whether an instance is known to be stable: the contraction constant of its recurrence."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import PositiveFloat

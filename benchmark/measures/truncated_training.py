@@ -1,7 +1,5 @@
 """How far training through the last k inputs leads away from training through all of them."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Literal
 

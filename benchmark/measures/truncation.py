@@ -1,7 +1,5 @@
 """What an instance loses when it sees the last k inputs only."""
 
-from __future__ import annotations
-
 import itertools
 
 from rnnbench.benchmark.config.validation import Count

@@ -1,7 +1,5 @@
 """Reading a checkpoint before Lightning does, so that a damaged or foreign one gives a clear message."""
 
-from __future__ import annotations
-
 import pickle
 import zipfile
 from pathlib import Path

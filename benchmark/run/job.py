@@ -1,7 +1,5 @@
 """A job: the members of one experiment that one run trains together. Imports no torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Lightning's Trainer for ``rnnbench fit``, with less beside a short step, and less to say, than by its defaults."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time

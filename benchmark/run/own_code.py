@@ -1,7 +1,5 @@
 """Classes of a user's own package in a configuration: which code they are."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import importlib

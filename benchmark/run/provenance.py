@@ -1,7 +1,5 @@
 """Where a result came from: code, versions, hardware, memory."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import gc

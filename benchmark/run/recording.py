@@ -1,7 +1,5 @@
 """From a trained ensemble to one record and one file of weights per instance."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone

@@ -1,7 +1,5 @@
 """Training one job: build, fit or go on, evaluate, write the records."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """``rnnbench speed``: take reports, print them, and write them as JSON and as a figure."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a speed report is made of: cases, and contenders for each that must come to the same result."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The driver: one process per contender, results compared first, then timed in turns."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import importlib.util

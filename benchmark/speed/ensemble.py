@@ -1,7 +1,5 @@
 """Instances trained together in one ensemble, against the same instances one after the other."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import replace
 from functools import partial

@@ -3,8 +3,6 @@
 Without a GPU ``--quick`` runs them at a tiny size, through Triton's interpreter, to see that they work.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

@@ -5,8 +5,6 @@ Inputs are projected for all steps at once, as the plain loop does it, or in the
 jax is optional: it is imported where it is used, so that this module can be imported without it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

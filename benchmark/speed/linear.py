@@ -1,7 +1,5 @@
 """Linear recurrences: whole sequences convolved or scanned in parallel, beside the loop over their steps."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from rnnbench.benchmark.speed.cases import LOOP, Cell, SequenceCase, ensembles, sequence_report

@@ -1,7 +1,5 @@
 """The whole Lyapunov spectrum of a driven WCRNN, against building every Jacobian and a QR decomposition every step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Peak memory of forward and backward for one instance, in units of the states of all steps: T·B·N·4 bytes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from typing import Any

@@ -4,8 +4,6 @@ A run trains from the start, and its time is that of the steps after the first f
 Checkpoints are on, but none falls among these steps: one is written every half minute and at evaluations.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ one) to the file RESULT, an ``.npz``, and prints a line of JSON that says so. Th
 input with a line of JSON that says what one more run took, until its input ends.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import os

@@ -1,7 +1,5 @@
 """What people train without rnnbench: one LightningModule and one Trainer for one network, run after run."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

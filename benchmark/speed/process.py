@@ -1,7 +1,5 @@
 """The driver's side of a contender's process: it is started, asked for runs, and ended."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """A comparison as people read it."""
 
-from __future__ import annotations
-
 from rnnbench.benchmark.speed.contender import Comparison, Outcome, Timing
 from rnnbench.benchmark.speed.driver import LARGEST_WALL_RATIO
 

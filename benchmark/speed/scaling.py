@@ -1,7 +1,5 @@
 """How the time of forward and backward grows with steps, sequences and instances, each over a decade."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Forward and backward of one network over sequences as long as sequential MNIST's: scans of rnnbench and of others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """The trainings of the reports ``overhead`` and ``suite``, written as suites that ``rnnbench run`` could train."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal

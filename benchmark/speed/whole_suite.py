@@ -5,8 +5,6 @@ starting its processes, importing, writing records. The plain side imports befor
 loop; it trains some of the instances, since each takes as long as another.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import subprocess

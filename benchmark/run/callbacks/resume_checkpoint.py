@@ -1,7 +1,5 @@
 """A checkpoint that an interrupted run goes on from, to the same result as if it had not been interrupted."""
 
-from __future__ import annotations
-
 import io
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Measures of dynamics before, during and after training, of every instance as if it were alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
