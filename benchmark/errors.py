@@ -18,7 +18,6 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        """Keep the message in characters that can be printed, and at most ``MOST_CHARACTERS`` of them."""
         text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message[:MOST_CHARACTERS])
         super().__init__(f"{text[: MOST_CHARACTERS - 1]}…" if len(message) > MOST_CHARACTERS else text)
 

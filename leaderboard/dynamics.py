@@ -40,7 +40,6 @@ class SideFiles:
     """
 
     def __init__(self, root: Path) -> None:
-        """Read nothing yet; ``root`` is the folder that the records come from."""
         self._root = root
         self._read: dict[Path, Arrays] = {}
         self.problems: list[Problem] = []

@@ -20,7 +20,6 @@ class FileError(ValueError):
     """A file is not what it should be; the message names it and what is wrong with it."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        """Keep the reason apart from the path, for lists that name the path themselves."""
         self.reason = printable(reason, 300)
         super().__init__(f"{printable(str(path))}: {self.reason}")
 

@@ -17,7 +17,6 @@ class Parser(argparse.ArgumentParser):
     """A parser that remembers its options and turns its errors into ours."""
 
     def __init__(self, **kwargs: Any) -> None:
-        """Take options by their whole names only."""
         self.options: list[str] = []
         super().__init__(**kwargs, allow_abbrev=False)
 

@@ -18,7 +18,6 @@ class TimedProgressBar(TQDMProgressBar):
     """
 
     def __init__(self, every_seconds: float = 0.1) -> None:
-        """Draw the first step."""
         super().__init__()
         self.every_seconds = every_seconds
         self._drawn_at = -math.inf
@@ -41,7 +40,6 @@ class LeanTrainer(L.Trainer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Exchange what Lightning put in for what was not said."""
         given = kwargs.get("callbacks") or []
         # Copied before: Lightning adds its own to the list that it is given.
         given = [given] if isinstance(given, L.Callback) else list(given)

@@ -42,15 +42,7 @@ def write_records(
     facts: RunFacts,
     interrupted: bool,
 ) -> list[Record]:
-    """Write the records of a job, the arrays beside them and, at the end, each instance's weights at its best.
-
-    Args:
-        job: what was trained.
-        model: the ensemble, with its learning curve.
-        data: gives the metrics and the fingerprint of the data.
-        trainer: gives the steps done and the device.
-        facts: what was measured around the run.
-        interrupted: whether training stopped before its end; the records then say so.
+    """Write the records of a job, the arrays beside them and, unless interrupted, each instance's weights at its best.
 
     Returns:
         The records, in the order of the members; those of instances that are finished already were not written.
@@ -66,42 +58,24 @@ def write_records(
             weights = {name: stack[index].cpu() for name, stack in model.best_weights.items()}
             content = {"state_dict": weights, "config": record.config}
             AtomicCheckpointIO().save_checkpoint(content, job.weights_path(member))
-        arrays = measured_arrays(facts.measures, index)
-        if arrays:
+        if arrays := measured(facts.measures, index)[1]:
             # Before the record, which names them.
             write_arrays(side_path(job.record_path(member)), arrays)
         write_record(job.record_path(member), record)
     return records
 
 
-def measured(measures: TakeMeasures, index: int) -> dict[str, dict[str, Measure]]:
-    """Return the measures of one instance as its record has them."""
-    taken = measures.taken[index] if measures.taken else {}
-    return {
-        name: {
-            moment: Measure(
-                status="finished" if one.reason is None else "failed",
-                reason=one.reason,
-                step=one.step,
-                settings=one.settings,
-                summary=one.summary,
-                arrays=[array_name(name, moment, array) for array in one.arrays],
-            )
-            for moment, one in moments.items()
-        }
-        for name, moments in taken.items()
-    }
-
-
-def measured_arrays(measures: TakeMeasures, index: int) -> Arrays:
-    """Return the arrays of one instance's measures by their names in the file beside its record."""
-    taken = measures.taken[index] if measures.taken else {}
-    return {
-        array_name(name, moment, array): values.numpy()
-        for name, moments in taken.items()
-        for moment, one in moments.items()
-        for array, values in one.arrays.items()
-    }
+def measured(measures: TakeMeasures, index: int) -> tuple[dict[str, dict[str, Measure]], Arrays]:
+    """Return the measures of one instance as its record has them, and all arrays that the file beside it holds."""
+    found: dict[str, dict[str, Measure]] = {}
+    beside: Arrays = {}
+    for name, moments in (measures.taken[index] if measures.taken else {}).items():
+        for moment, one in moments.items():
+            arrays = {array_name(name, moment, array): values.numpy() for array, values in one.arrays.items()}
+            status: Any = "finished" if one.reason is None else "failed"
+            found.setdefault(name, {})[moment] = Measure(**{**vars(one), "status": status, "arrays": list(arrays)})
+            beside |= arrays
+    return found, beside
 
 
 def is_finished(path: Path) -> bool:
@@ -163,7 +137,7 @@ def make_record(
         started_at=facts.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         published=experiment.published,
-        measures=measured(facts.measures, index),
+        measures=measured(facts.measures, index)[0],
         own_code=own_code(point.config),
     )
 
@@ -171,21 +145,21 @@ def make_record(
 def learning_curve(model: LitSequenceModel, index: int, start: int = 0) -> list[CurvePoint]:
     """Return the evaluations of one instance from the ``start``-th on; ``index`` is its place on the instance axis."""
     diverged_at = _diverged_at(model, index)
-    return [_curve_point(entry, index, diverged_at) for entry in model.curve[start:]]
+    points = []
+    for entry in model.curve[start:]:
+        # A frozen instance still has scores: those of the weights it was frozen with, which are no result.
+        gone = diverged_at is not None and entry["step"] >= diverged_at
+        scores = {
+            split: {name: None if gone else values[index] for name, values in entry[split].items()}
+            for split in ("val", "test")
+        }
+        loss = entry["train_loss"][index]
+        points.append(CurvePoint(step=entry["step"], epoch=entry["epoch"], train_loss=loss, **scores))
+    return points
 
 
 def _diverged_at(model: LitSequenceModel, index: int) -> int | None:
     return int(model.get_buffer("diverged_at")[index]) if not model.get_buffer("alive")[index] else None
-
-
-def _curve_point(entry: dict[str, Any], index: int, diverged_at: int | None) -> CurvePoint:
-    # A frozen instance still has scores: those of the weights it was frozen with, which are no result.
-    gone = diverged_at is not None and entry["step"] >= diverged_at
-    scores = {
-        split: {name: None if gone else values[index] for name, values in entry[split].items()}
-        for split in ("val", "test")
-    }
-    return CurvePoint(step=entry["step"], epoch=entry["epoch"], train_loss=entry["train_loss"][index], **scores)
 
 
 def portable(config: Config) -> Config:

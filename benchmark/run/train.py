@@ -118,8 +118,6 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
     """Return the Trainer of a job: its recipe's length and evaluations, the callbacks of a resumable run and others."""
     recipe = job.point(job.members[0]).recipe
     resume = ResumeCheckpoint(job.checkpoint, options.checkpoint_seconds, recipe.validate_every)
-    by_epoch: dict[str, Any] = {"check_val_every_n_epoch": 1}
-    by_step: dict[str, Any] = {"check_val_every_n_epoch": None, "val_check_interval": recipe.validate_every}
     devices: Any = options.devices if options.device_index is None else [options.device_index]
     return L.Trainer(
         accelerator=options.accelerator,
@@ -129,6 +127,8 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
         use_distributed_sampler=False,
         max_epochs=recipe.max_epochs if recipe.max_epochs is not None else -1,
         max_steps=recipe.max_steps if recipe.max_steps is not None else -1,
+        check_val_every_n_epoch=1 if recipe.validate_every is None else None,
+        val_check_interval=recipe.validate_every,
         num_sanity_val_steps=0,
         # The processes of a run are always ours, also where SLURM's variables would tell Lightning otherwise.
         plugins=[AtomicCheckpointIO(), LightningEnvironment()],
@@ -139,7 +139,6 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=job.folder,
-        **(by_epoch if recipe.validate_every is None else by_step),
     )
 
 

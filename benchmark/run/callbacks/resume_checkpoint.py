@@ -41,7 +41,6 @@ class ResumeCheckpoint(L.Callback):
     """
 
     def __init__(self, path: Path, every_seconds: float, validate_every: int | None) -> None:
-        """Start the clock."""
         self.path = path
         self.every_seconds = every_seconds
         self.validate_every = validate_every
@@ -81,20 +80,15 @@ class TrainingClock(L.Callback):
     """Measures the seconds spent in training steps, evaluation left out, over all parts of a resumed run."""
 
     def __init__(self) -> None:
-        """Start at zero."""
         self.seconds = 0.0
         self.steps = 0
         self._began = 0.0
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
         """Start a step."""
         self._began = time.perf_counter()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """End a step."""
         self.seconds += time.perf_counter() - self._began
         self.steps += 1
@@ -117,14 +111,11 @@ class ProgressFile(L.Callback):
     """
 
     def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
-        """Start the clock."""
         self.path = path
         self.every_seconds = every_seconds
         self._written_at = 0.0
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Write the number of steps."""
         if trainer.is_global_zero and time.monotonic() - self._written_at >= self.every_seconds:
             self.path.write_text(str(trainer.global_step), encoding="utf-8")

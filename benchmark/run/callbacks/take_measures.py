@@ -16,15 +16,7 @@ from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 @dataclass(frozen=True)
 class Taken:
-    """One measure of one instance at one moment, taken or failed.
-
-    Attributes:
-        step: optimiser steps done by then.
-        reason: why it failed; None if it did not.
-        settings: all settings.
-        summary: numbers for tables.
-        arrays: for figures, by name.
-    """
+    """One measure of one instance at one moment, as ``leaderboard.schema.Measure`` has it, but with its arrays."""
 
     step: int
     reason: str | None
@@ -48,7 +40,6 @@ class TakeMeasures(L.Callback):
     """
 
     def __init__(self, measures: dict[str, MeasureOptions]) -> None:
-        """Take nothing yet."""
         self.measures = measures
         self.taken: list[dict[str, dict[str, Taken]]] = []
 
@@ -97,8 +88,11 @@ class TakeMeasures(L.Callback):
     ) -> Taken:
         step = trainer.global_step
         settings = plain(options.model_dump())
-        reason = _obstacle(model, index, moment, step)
-        if reason is not None:
+        if moment == "start" and step > 0:
+            reason = f"training was at step {step} already when this measure was first asked for"
+            return Taken(step, reason, settings, {}, {})
+        if not model.get_buffer("alive")[index]:
+            reason = f"the instance diverged at step {int(model.get_buffer('diverged_at')[index])}"
             return Taken(step, reason, settings, {}, {})
         try:
             # Evaluation runs in inference mode, whose tensors know no gradients.
@@ -120,15 +114,6 @@ class TakeMeasures(L.Callback):
             {m: {k: Taken(**fields) for k, fields in ts.items()} for m, ts in each.items()}
             for each in state_dict["taken"]
         ]
-
-
-def _obstacle(model: LitSequenceModel, index: int, moment: str, step: int) -> str | None:
-    """Return why an instance cannot be measured at all; None if it can."""
-    if moment == "start" and step > 0:
-        return f"training was at step {step} already when this measure was first asked for"
-    if not model.get_buffer("alive")[index]:
-        return f"the instance diverged at step {int(model.get_buffer('diverged_at')[index])}"
-    return None
 
 
 def _subject(trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions) -> Subject:

@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -32,6 +32,12 @@ _FALLBACK: dict[WandbMode, WandbMode] = {"online": "offline", "offline": "off"}
 _OF_ANOTHER_RUN = (
     *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP"),
     *("WANDB_JOB_TYPE", "WANDB_TAGS", "WANDB_NOTES"),
+)
+
+#: Fields of a record that a run's summary takes as they are.
+_SUMMARISED = (
+    *("status", "diverged_at", "steps", "best_step"),
+    *("parameters", "state_size", "seconds_per_step", "peak_memory_bytes"),
 )
 
 _LONGEST_REASON = 300
@@ -62,7 +68,7 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-class WandbMirror(L.Callback):
+class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
     """Mirrors each instance of a job into a W&B run: configuration, learning curve and, from the record, summary.
 
     A context manager around the training: its end ends the W&B runs. It acts in the process of rank zero only, at the
@@ -80,19 +86,12 @@ class WandbMirror(L.Callback):
     """
 
     def __init__(self, job: Job, mode: WandbMode) -> None:
-        """Open nothing yet: only the process of rank zero will."""
         self.job = job
         self.mode = mode
         self._runs: dict[int, wandb.Run] = {}
         self._sent = 0
 
-    def __enter__(self) -> WandbMirror:
-        """Return the mirror."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """End the W&B runs: finished, failed, or killed and waiting to go on."""
         code = _FINISHED if error is None else _FAILED if isinstance(error, Exception) else _KILLED
         for index, run in list(self._runs.items()):
@@ -244,25 +243,18 @@ def history_row(point: CurvePoint) -> dict[str, Any]:
 
 def run_summary(record: Record) -> dict[str, Any]:
     """Return what a table shows of a record; ``None`` where it has no value, in place of an earlier one."""
-    scores = {"scores/val": record.scores.val, "scores/test": record.scores.test, "best_test": record.best_test}
     minimal = record.minimal_performance.model_dump() if record.minimal_performance else {}
+    groups = {"scores/val": record.scores.val, "scores/test": record.scores.test, "best_test": record.best_test}
+    groups["minimal_performance"] = minimal
     return {
-        "status": record.status,
-        "diverged_at": record.diverged_at,
-        "steps": record.steps,
-        "best_step": record.best_step,
-        **{f"{group}/{name}": value for group, values in scores.items() for name, value in values.items()},
-        **{f"minimal_performance/{name}": value for name, value in minimal.items()},
+        **{name: getattr(record, name) for name in _SUMMARISED},
+        **{f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()},
         **{
             f"{name}/{moment}/{key}": value
             for name, moments in record.measures.items()
             for moment, measure in moments.items()
             for key, value in {"status": measure.status, **measure.summary}.items()
         },
-        "parameters": record.parameters,
-        "state_size": record.state_size,
-        "seconds_per_step": record.seconds_per_step,
-        "peak_memory_bytes": record.peak_memory_bytes,
     }
 
 
