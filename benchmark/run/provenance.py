@@ -66,14 +66,14 @@ def hardware(device: torch.device, devices: int) -> dict[str, Any]:
     return {
         "accelerator": accelerator,
         "devices": devices,
-        "processor": _stated("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "processor": stated("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "system": platform.system(),
     }
 
 
-def _stated(file: str, name: str) -> str:
+def stated(file: str, name: str) -> str:
     """Return what Linux states in a file of lines ``name: value``; nothing elsewhere."""
     lines = Path(file).read_text(encoding="utf-8").splitlines() if Path(file).exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
@@ -100,7 +100,7 @@ def peak_memory(device: torch.device) -> int:
     """Return the bytes that the run held at most: of the GPU, or of the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if kilobytes := _stated("/proc/self/status", "VmHWM:"):
+    if kilobytes := stated("/proc/self/status", "VmHWM:"):
         return int(kilobytes.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

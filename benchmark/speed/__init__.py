@@ -1,16 +1,16 @@
 """Speed reports: contenders for the same work, timed side by side. Listing them imports no torch."""
 
-#: Name on the command line to the module whose ``REPORTS`` it stands for.
+#: Name on the command line to where its reports are, one for each case.
 REPORTS = {
-    "scan": "rnnbench.benchmark.speed.scan",
-    "linear": "rnnbench.benchmark.speed.linear",
-    "ensemble": "rnnbench.benchmark.speed.ensemble",
-    "overhead": "rnnbench.benchmark.speed.overhead",
-    "suite": "rnnbench.benchmark.speed.whole_suite",
-    "lyapunov": "rnnbench.benchmark.speed.lyapunov",
-    "memory": "rnnbench.benchmark.speed.memory",
-    "scaling": "rnnbench.benchmark.speed.scaling",
-    "gpu": "rnnbench.benchmark.speed.gpu",
+    "scan": "rnnbench.benchmark.speed.scan:REPORTS",
+    "linear": "rnnbench.benchmark.speed.sequences:LINEAR",
+    "ensemble": "rnnbench.benchmark.speed.sequences:ENSEMBLE",
+    "overhead": "rnnbench.benchmark.speed.overhead:REPORTS",
+    "suite": "rnnbench.benchmark.speed.whole_suite:REPORTS",
+    "lyapunov": "rnnbench.benchmark.speed.lyapunov:REPORTS",
+    "memory": "rnnbench.benchmark.speed.sequences:MEMORY",
+    "scaling": "rnnbench.benchmark.speed.sequences:SCALING",
+    "gpu": "rnnbench.benchmark.speed.gpu:REPORTS",
 }
 
 #: What ``all`` leaves out: it needs a GPU.

@@ -1,6 +1,5 @@
 """What a speed report is made of: cases, and contenders for each that must come to the same result."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -188,8 +187,3 @@ class Comparison:
     outcomes: list[Outcome] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     note: str = ""
-
-
-def load_reports(module: str) -> tuple[Report[Any], ...]:
-    """Return the ``REPORTS`` of a module, one for each case."""
-    return tuple(importlib.import_module(module).REPORTS)

@@ -3,18 +3,18 @@
 import contextlib
 import dataclasses
 import importlib.util
-import json
 import math
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.speed.contender import Comparison, Outcome, Report, Result, Sample, Target, Timing, load_reports
+from rnnbench.benchmark.speed.contender import Comparison, Outcome, Report, Result, Sample, Target, Timing
 from rnnbench.benchmark.speed.process import ContenderProcess
 
 #: A run on one thread whose wall time is longer than this many times its process time had to share its core.
@@ -26,13 +26,13 @@ Progress = Callable[[str], None]
 
 
 def compare(
-    name: str, module: str, repeats: int, quick: bool, progress: Progress, full: bool = False
+    name: str, place: str, repeats: int, quick: bool, progress: Progress, full: bool = False
 ) -> Iterator[Comparison]:
-    """For each case of a module's ``REPORTS``, check that contenders agree, and time them in turns (A B C A B C).
+    """For each of some reports, check that contenders agree, and time them in turns (A B C A B C).
 
     Args:
-        name: of the report on the command line.
-        module: where it is.
+        name: of the reports on the command line.
+        place: where they are, ``module:name``.
         repeats: counted runs of each contender.
         quick: take the small cases.
         progress: receives a line for each first run and each turn.
@@ -42,17 +42,17 @@ def compare(
         UserError: the work cannot be done here, a contender ended by itself, or the results differ by more than the
             report allows.
     """
-    for index, report in enumerate(load_reports(module)):
+    for index, report in enumerate(resolve_name(place)):
         case = report.quick if quick else report.full if full and report.full is not None else report.case
         if case is not None:
             try:
-                yield _compare(name, report, (module, str(index)), case, repeats, quick, progress)
+                yield _compare(name, report, (place, index), case, repeats, quick, progress)
             except UserError as error:
                 raise UserError(f"{name}: {error}") from error
 
 
 def _compare(
-    name: str, report: Report[Any], place: tuple[str, str], case: Any, repeats: int, quick: bool, progress: Progress
+    name: str, report: Report[Any], place: tuple[str, int], case: Any, repeats: int, quick: bool, progress: Progress
 ) -> Comparison:
     if report.check is not None:
         report.check(quick)
@@ -65,9 +65,9 @@ def _compare(
                 left_out[contender.name] = f"needs {contender.package} (`pip install 'rnnbench[speed]'`)"
                 continue
             progress(f"{name}: first run of {contender.name}")
-            arguments = [*place, str(index), json.dumps(fields)]
+            errors = Path(folder) / f"{index}.txt"
             try:
-                process = ContenderProcess(contender, arguments, Path(folder), report.memory_unit is not None)
+                process = ContenderProcess(contender, (*place, index, fields), errors, report.memory_unit is not None)
             except UserError as error:
                 if not contender.optional:
                     raise
@@ -145,9 +145,9 @@ def evaluate_targets(targets: Sequence[Target], timings: Sequence[Timing]) -> li
 
 def _differences(report: Report[Any], processes: Sequence[ContenderProcess]) -> list[float | None]:
     """Return each contender's largest difference from the reference; raise UserError if one is too large."""
-    first = processes[0].result()
+    first = processes[0].result
     differences = [
-        largest_difference(process.result(), first) if process.contender.compared else None for process in processes
+        largest_difference(process.result, first) if process.contender.compared else None for process in processes
     ]
     wrong = [
         f"'{process.contender.name}' by {found:.2g}"

@@ -39,7 +39,6 @@ class Stopwatch(L.Callback):
     """Measures the time of the steps after the first ``warm_up``, which are at least one."""
 
     def __init__(self, warm_up: int) -> None:
-        """Wait for the first steps."""
         self.warm_up = warm_up
         self._steps = 0
         self._began = self._ended = (0.0, 0.0)

@@ -1,58 +1,54 @@
 """The driver's side of a contender's process: it is started, asked for runs, and ended."""
 
-import contextlib
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.local import WORKER_ENVIRONMENT
-from rnnbench.benchmark.speed.contender import Contender, Result, Sample
-from rnnbench.leaderboard.side_file import read_arrays
+from rnnbench.benchmark.speed import peer
+from rnnbench.benchmark.speed.contender import Contender, Sample
+
+_BOOT = "import sys; from rnnbench.benchmark.launchers.worker import main; sys.exit(main(int(sys.argv[1])))"
 
 
 class ContenderProcess:
-    """A process that serves one contender (see ``benchmark.speed.peer``) until it is ended.
+    """A process that serves one contender until it is ended, or the driver ends.
 
-    ``ready`` is what it reported after the first run, ``samples`` are of those after it.
+    ``ready`` is what it reported after the first run, whose ``result`` is to be compared; ``samples`` are of those
+    after it.
+
+    Args:
+        contender: what it is to serve.
+        arguments: as ``peer.prepare`` takes them.
+        errors: file for what it prints of errors.
+        measures_memory: whether freed memory is to be seen, and so given back to the system.
+
+    Raises:
+        UserError: the process ended by itself.
     """
 
     def __init__(
-        self, contender: Contender[Any], arguments: Sequence[str], folder: Path, measures_memory: bool = False
+        self, contender: Contender[Any], arguments: tuple[Any, ...], errors: Path, measures_memory: bool = False
     ) -> None:
-        """Start the process and wait for its first run.
-
-        Args:
-            contender: what it is to serve.
-            arguments: MODULE, REPORT, CONTENDER and CASE, as ``peer`` takes them.
-            folder: for its files.
-            measures_memory: whether freed memory is to be seen, and so given back to the system.
-
-        Raises:
-            UserError: the process ended by itself.
-        """
         self.contender = contender
         self.samples: list[Sample] = []
-        self._result, self._errors = (folder / f"{arguments[2]}.{suffix}" for suffix in ("npz", "err"))
+        self._errors = errors
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         # As in training, whichever contender is timed.
-        kept = {} if measures_memory else WORKER_ENVIRONMENT
-        peer = [sys.executable, "-m", "rnnbench.benchmark.speed.peer", str(os.getpid())]
-        with self._errors.open("wb") as errors:
+        environment = {**({} if measures_memory else WORKER_ENVIRONMENT), **os.environ, **one_thread}
+        self._connection, theirs = Pipe()
+        command, none = [sys.executable, "-c", _BOOT, str(theirs.fileno())], subprocess.DEVNULL
+        with theirs, errors.open("wb") as file:
             self._process = subprocess.Popen(  # noqa: S603
-                [*peer, *arguments, str(self._result)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                encoding="utf-8",
-                env={**kept, **os.environ, **one_thread},
+                command, env=environment, pass_fds=[theirs.fileno()], stdin=none, stdout=none, stderr=file
             )
         try:
-            self.ready = self._read()
+            self.ready, self.result = self._answer(peer.prepare, *arguments)
         except BaseException:
             self.end()
             raise
@@ -60,29 +56,20 @@ class ContenderProcess:
     def end(self) -> None:
         """End the process."""
         self._process.kill()
-        with contextlib.suppress(BrokenPipeError):
-            self._process.communicate()
-
-    def result(self) -> Result:
-        """Return the result that is to be compared."""
-        return read_arrays(self._result)
+        self._process.wait()
+        self._connection.close()
 
     def run(self) -> Sample:
         """Let the contender do its work once more; raise UserError if the process ended by itself."""
-        assert self._process.stdin is not None  # noqa: S101
-        # A process that has ended breaks the pipe; reading its answer then says why.
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write("run\n")
-            self._process.stdin.flush()
-        return Sample(**self._read())
+        sample: Sample = self._answer(peer.run)
+        return sample
 
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101
-        line = self._process.stdout.readline()
-        if not line:
-            raise UserError(f"contender '{self.contender.name}' {self._end_reason()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+    def _answer(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            self._connection.send((function, arguments))
+            return self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise UserError(f"contender '{self.contender.name}' {self._end_reason()}") from error
 
     def _end_reason(self) -> str:
         code = self._process.wait()

@@ -27,7 +27,6 @@ class TorchNetwork(nn.Module):
     """
 
     def __init__(self, case: SequenceCase, kind: Callable[..., nn.RNNBase]) -> None:
-        """Build a layer of a kind."""
         super().__init__()
         network = case.network(0)
         with torch.random.fork_rng(devices=[]):

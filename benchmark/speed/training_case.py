@@ -37,7 +37,6 @@ class RandomPixels(SequenceDataModule):
     """
 
     def __init__(self, length: int, size: int, **loading: int) -> None:
-        """Store the settings."""
         super().__init__(**loading)
         self.length = length
         self.size = size

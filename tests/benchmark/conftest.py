@@ -28,7 +28,7 @@ def add_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     def add(source: str, name: str = "toy") -> None:
         added.append(f"{name}_report")
         Path(f"{added[-1]}.py").write_text(HEAD + source, encoding="utf-8")
-        monkeypatch.setitem(REPORTS, name, added[-1])
+        monkeypatch.setitem(REPORTS, name, f"{added[-1]}:REPORTS")
 
     yield add
     for module in added:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ import torch
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS
-from rnnbench.benchmark.speed.contender import Comparison, Sample, load_reports
+from rnnbench.benchmark.speed.contender import Comparison, Sample
 from rnnbench.benchmark.speed.driver import MOST_REPETITIONS, is_disturbed, largest_difference, take_sample
 from rnnbench.benchmark.speed.lyapunov import LyapunovCase, straightforward_exponents
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
@@ -102,7 +103,8 @@ def test_a_failing_report_stops_none_of_the_others(add_report, monkeypatch, caps
 
 def test_contenders_end_when_the_driver_is_killed(add_report, tmp_path):
     add_report(TOY_REPORT)
-    code = "from rnnbench.benchmark.speed.driver import compare; list(compare('toy', 'toy_report', 1, True, print))"
+    code = "from rnnbench.benchmark.speed.driver import compare\n"
+    code += "list(compare('toy', 'toy_report:REPORTS', 1, True, print))"
     driver = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TOY": "sleeps"}, stdout=subprocess.PIPE)
     while len(list(tmp_path.glob("*.pid"))) < 1:
         assert driver.poll() is None
@@ -123,7 +125,7 @@ def test_quick_report_as_a_user_would(name, tmp_path):
     command = [sys.executable, "-m", "rnnbench", *words]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    (definition,) = (report for report in load_reports(REPORTS[name]) if report.quick is not None)
+    (definition,) = (report for report in resolve_name(REPORTS[name]) if report.quick is not None)
     there = {c.name: c for c in definition.contenders if c.package is None or importlib.util.find_spec(c.package)}
     rows = [line.split(" | ")[0] for line in result.stdout.splitlines() if line.startswith("| ")]
     assert rows == [f"| {name}" for name in ("contender", "---", *there)]
@@ -157,7 +159,7 @@ def test_straightforward_method_knows_the_answer_without_coupling():
 
 def test_spectra_agree_with_the_straightforward_method():
     case = LyapunovCase(units=5, sequences=2, steps=40, gamma=0.7)
-    expected, *found = (contender.build(case)() for contender in load_reports(REPORTS["lyapunov"])[0].contenders)
+    expected, *found = (contender.build(case)() for contender in resolve_name(REPORTS["lyapunov"])[0].contenders)
     assert [largest_difference(result, expected) < 1e-10 for result in found] == [True, True]
 
 
@@ -225,7 +227,7 @@ def test_wrong_words(command, fragments, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_has_a_reference_and_a_small_case(name):
-    reports = load_reports(REPORTS[name])
+    reports = resolve_name(REPORTS[name])
     assert any(report.quick is not None for report in reports)
     for report in reports:
         names = [contender.name for contender in report.contenders]

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS
 from rnnbench.benchmark.speed.cases import SequenceCase, class_losses
-from rnnbench.benchmark.speed.contender import Comparison, Outcome, Sample, Target, Timing, load_reports
+from rnnbench.benchmark.speed.contender import Comparison, Outcome, Sample, Target, Timing
 from rnnbench.benchmark.speed.driver import evaluate_targets, largest_difference
 from rnnbench.benchmark.speed.render import render
 
@@ -98,7 +99,7 @@ def available(report):
 
 
 SCAN_REPORTS = [
-    report for name in ("scan", "linear", "ensemble", "memory", "scaling") for report in load_reports(REPORTS[name])
+    report for name in ("scan", "linear", "ensemble", "memory", "scaling") for report in resolve_name(REPORTS[name])
 ]
 
 

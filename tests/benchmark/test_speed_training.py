@@ -6,13 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import torch
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS, overhead, peer
-from rnnbench.benchmark.speed.contender import Measured, load_reports
+from rnnbench.benchmark.speed.contender import Measured
 from rnnbench.benchmark.speed.driver import largest_difference
 from rnnbench.benchmark.speed.overhead import Stopwatch, build_bare, build_trainer, fit_as_fit, fit_as_run, train_bare
 from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
@@ -134,7 +135,7 @@ def test_time_of_ended_children_is_counted():
 
 
 def test_suite_is_twelve_different_configurations_that_can_be_sampled():
-    (report,) = load_reports(REPORTS["suite"])
+    (report,) = resolve_name(REPORTS["suite"])
     networks = report.case.networks()
     assert len({json.dumps(spec, sort_keys=True) for spec in networks.values()}) == len(networks) == 12
     plain, command, _ = report.contenders
