@@ -25,11 +25,8 @@ def decode_image(encoded: bytes, image_shape: tuple[int, ...]) -> NDArray[np.uin
     """Return the pixels that an image file shows, in any mode of Pillow's.
 
     Palettes, one or 16 bits a sample and other colour spaces become 8 bits of gray or of red, green and blue; gray of
-    colours is Pillow's luma; turned pictures are turned upright. The size is checked before anything is decoded.
-
-    Args:
-        encoded: the file.
-        image_shape: of the pixels returned: (height, width) for gray, (height, width, 3) for colour.
+    colours is Pillow's luma; turned pictures are turned upright. The size is checked before anything is decoded. The
+    shape is (height, width) for gray, (height, width, 3) for colour.
 
     Raises:
         ImageRefusedError: the file is damaged, of another size, or what it shows is not defined: several frames,

@@ -66,17 +66,9 @@ class _LanguageModelling(SequenceDataModule):
         ranked = Metric("bits_per_character", "min", nats / math.log(2), 0.0)
         if self.text.unit == "words":
             ranked = Metric("perplexity", "min", math.exp(nats), 1.0)
-        return Task(
-            self.text.name,
-            self.tokens.input_size,
-            size,
-            self.bptt,
-            "every",
-            "cross_entropy",
-            (ranked, Metric("cross_entropy", "min", nats, 0.0)),
-            tokens=self.tokens,
-            carries_state=True,
-        )
+        metrics = ranked, Metric("cross_entropy", "min", nats, 0.0)
+        sizes = self.tokens.input_size, size, self.bptt
+        return Task(self.text.name, *sizes, "every", "cross_entropy", metrics, tokens=self.tokens, carries_state=True)
 
     @property
     def published_sizes(self) -> Sizes:

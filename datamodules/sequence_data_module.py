@@ -123,11 +123,7 @@ class SequenceDataModule(L.LightningDataModule):
         return Batch(inputs.to(device), targets.to(device), None if lengths is None else lengths.to(device))
 
     def samples(self, split: str, count: int) -> Batch:
-        """Return ``count`` sequences of a split to measure a network on: drawn once, the same whenever asked for.
-
-        Raises:
-            ValueError: there are fewer sequences.
-        """
+        """Return ``count`` sequences of a split to measure on, always the same; ValueError if there are fewer."""
         source = self._sources[split]
         if not 1 <= count <= len(source):
             raise ValueError(f"samples must be from 1 to {len(source)}, all of split {split!r}, got {count}")

@@ -103,17 +103,8 @@ class ATIS(SequenceDataModule):
             Metric("slot_f1", "max", chance=by_constant, best=1.0),
             Metric("cross_entropy", "min", chance=by_frequency, best=0.0),
         )
-        return Task(
-            "ATIS",
-            self.tokens.input_size,
-            len(LABELS),
-            self.max_length,
-            "every",
-            "cross_entropy",
-            metrics,
-            tokens=self.tokens,
-            labels=LABELS,
-        )
+        sizes = self.tokens.input_size, len(LABELS), self.max_length
+        return Task("ATIS", *sizes, "every", "cross_entropy", metrics, tokens=self.tokens, labels=LABELS)
 
     @property
     def published_sizes(self) -> Sizes:

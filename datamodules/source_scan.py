@@ -27,13 +27,10 @@ class FoundClass:
 
 @functools.cache
 def find_classes(folder: Path, package: str, base: str) -> dict[str, FoundClass]:
-    """Return the public concrete classes in ``folder`` that derive from ``base``, directly or through each other.
+    """Return by name, sorted, the public concrete classes in ``folder`` that derive, maybe indirectly, from ``base``.
 
     Private files (``_name.py``) are passed over, and so are ``base`` itself and classes with an ``@abstractmethod`` of
     their own or without a constructor of their own. ``package`` is the import path of the folder.
-
-    Returns:
-        Found classes by name, sorted.
 
     Raises:
         ValueError: two files define a class of the same name, or a file cannot be parsed.

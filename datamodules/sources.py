@@ -80,12 +80,8 @@ class FreshSource:
 
     They are drawn in blocks of ``BLOCK``, each from a generator named by the axis, the epoch and the block, so that a
     sequence depends on its index alone: not on the batch it is read in, nor on the number of devices. Read in order,
-    every block is drawn once: the last one is kept.
-
-    Args:
-        sample: draws inputs [count, T, D] and targets [count, ...] from ``(count, generator)``.
-        size: sequences of one epoch.
-        axis: name and coordinates of the random stream (see ``datamodules.seeds``).
+    every block is drawn once: the last one is kept. ``sample`` draws inputs [count, T, D] and targets [count, ...] from
+    ``(count, generator)``; ``size`` sequences are an epoch, and ``axis`` names the stream (``datamodules.seeds``).
     """
 
     def __init__(

@@ -53,12 +53,7 @@ class SyntheticDataModule(SequenceDataModule):
         self.fresh = fresh
 
     def check_sequences_fit(self, numbers: int, more: int = 0) -> None:
-        """Check that what is held at a time fits in memory: the fixed sequences, a block of fresh ones, the order.
-
-        Args:
-            numbers: numbers of one sequence, its inputs and targets together.
-            more: other bytes that the task holds.
-        """
+        """Check that memory holds the fixed sequences of so many numbers, a fresh block, the order, and more bytes."""
         train, *fixed = self.sizes.values()
         held = sum(fixed) + (BLOCK if self.fresh else train)
         check_memory(f"the sequences of {type(self).__name__}", 4 * numbers * held + 8 * train + more)

@@ -6,17 +6,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 LossName = Literal["mse", "rmse", "cross_entropy", "frame_nll"]
-MetricName = Literal[
-    "mse",
-    "rmse",
-    "normalized_mse",
-    "cross_entropy",
-    "accuracy",
-    "perplexity",
-    "bits_per_character",
-    "frame_nll",
-    "slot_f1",
-]
+MetricName = Literal[LossName, "normalized_mse", "accuracy", "perplexity", "bits_per_character", "slot_f1"]
 
 
 class Batch(NamedTuple):

@@ -10,11 +10,9 @@ from rnnbench.datamodules.task import Batch
 
 
 class TokenSource:
-    """One long sequence of tokens, as pieces of equal length: inputs and, one step on, targets.
+    """One long sequence of tokens, as pieces of so many steps: inputs and, one step on, targets.
 
-    Args:
-        tokens: [size] int64, at least two.
-        steps: steps of a piece; the rest behind the last whole piece belongs to none (unless it is all there is).
+    There are at least two tokens, int64; the rest behind the last whole piece belongs to none, unless it is all.
 
     >>> source = TokenSource(torch.tensor([4, 5, 6, 7, 8]), steps=2)
     >>> [tensor.tolist() for tensor in source.read(0, torch.tensor([1]))]

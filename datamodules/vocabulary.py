@@ -16,13 +16,8 @@ UNKNOWN = "<unk>"
 def read_vocabulary(training: Iterable[str], size: int | None, published: int, where: str) -> dict[str, int]:
     """Return the numbers of a training split's words or characters: ``UNKNOWN`` is 0 and stands for all others.
 
-    They are numbered by how often they occur, ties by how they are spelled.
-
-    Args:
-        training: the training split's words or characters; ``UNKNOWN`` may be among them.
-        size: entries that are kept, the unknown one included; the most frequent stay. None for all.
-        published: entries that all of the data set are.
-        where: path or name of the training split, for messages.
+    They are numbered by how often they occur, ties by how they are spelled; the ``size`` most frequent entries are
+    kept, the unknown one included, or all if None. ``where`` names the training split in messages.
 
     Raises:
         DataMissingError: ``size`` is None and the data hold another number of entries than published.

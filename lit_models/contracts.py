@@ -54,11 +54,7 @@ def visited_state(recurrence: Recurrence) -> Tensor:
 
 
 def required_arguments(cls: Callable[..., Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the given arguments, and small values for those that have no default.
-
-    Raises:
-        ValueError: no value is known for one of them.
-    """
+    """Return the given arguments, and small values for those without a default; ValueError where none is known."""
     given, hints = given or {}, _hints(cls)
     named = [p for p in inspect.signature(cls).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     missing = [p.name for p in named if p.default is p.empty and p.name not in given]

@@ -43,16 +43,10 @@ class Ensemble(nn.Module, Generic[N]):
     def forward(
         self, inputs: Tensor, lengths: Tensor | None = None, state: Tensor | None = None, **options: bool
     ) -> Any:
-        """Return every instance's outputs [M, ...] for inputs that they share.
+        """Return what the network does, with a leading instance axis, for inputs and lengths [B] that all share.
 
-        Args:
-            inputs: as the network takes them.
-            lengths: [B] valid steps, or None for all.
-            state: every instance's own state [M, B, S] before the first input, or None for the initial one.
-            options: keywords of the network (``carry`` and ``read`` of ``Network.forward``).
-
-        Returns:
-            What the network returns, with a leading instance axis.
+        The state [M, B, S] before the first input is every instance's own, None for the initial one; options are the
+        network's (``carry`` and ``read`` of ``Network.forward``).
         """
         shared = (inputs,) if lengths is None and state is None else (inputs, lengths)
         # Looked up each time: modules may be replaced. Tied tensors come once.
@@ -71,11 +65,7 @@ class Ensemble(nn.Module, Generic[N]):
         return torch.vmap(call)(stacks, *own)
 
     def instance(self, index: int) -> N:
-        """Return a copy of one instance as a network of its own.
-
-        Raises:
-            IndexError: there is no such instance.
-        """
+        """Return a copy of one instance as a network of its own; raise IndexError if there is none."""
         if not 0 <= index < self.size:
             raise IndexError(f"instance must be at least 0 and below {self.size}, got {index}")
         return _rebuilt(self.network, lambda _, stack: stack.detach()[index].clone())

@@ -227,11 +227,7 @@ class LitSequenceModel(L.LightningModule):
         self.alive.logical_and_(~newly)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return one optimiser over the stacked parameters and, if rates are to change, their schedule per step.
-
-        Raises:
-            ValueError: the Trainer was given ``gradient_clip_val``, which would clip all instances together.
-        """
+        """Return one optimiser over the stacked parameters and, if rates are to change, their schedule per step."""
         if self.trainer.gradient_clip_val:
             raise ValueError(
                 "gradient_clip_val must be None: use gradient_clip_norm, which clips each instance by itself"

@@ -62,11 +62,7 @@ class Network(nn.Module):
 
     @classmethod
     def of(cls, recurrence: Recurrence, task: Task) -> Network:
-        """Return the network of a task around a recurrence.
-
-        Raises:
-            ValueError: the task ties weights, and the recurrence's outputs do not fit.
-        """
+        """Return the network of a task around a recurrence; ValueError if weights to be tied do not fit."""
         tied = task.tokens is not None and task.tokens.tied
         return cls(recurrence, task.output_size, task.readout, make_encoder(task.tokens), tied)
 
@@ -83,15 +79,9 @@ class Network(nn.Module):
 
         Where sequences have ``lengths`` [B], outputs past them mean nothing, and nothing scores them.
 
-        Args:
-            inputs: [B, T, ...].
-            lengths: [B].
-            state: state before the first input [B, S]; None for the recurrence's initial one.
-            carry: whether to return the state [B, S] after all T steps too (readout at every step).
-            read: False for the recurrence's outputs [B, (T,) N] without the readout.
-
-        Raises:
-            ValueError: ``carry`` with a readout at the last step.
+        The state before the first input is [B, S], None for the recurrence's initial one. With ``carry`` that after all
+        steps is returned too, for a readout at every step (else ValueError); without ``read``, the recurrence's outputs
+        [B, (T,) N].
         """
         encoded = self.encoder(inputs.transpose(0, 1))
         readout = self.readout if read else nn.Identity()

@@ -25,7 +25,7 @@ QUANTITIES = {
 def scored_sum(
     quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None, lengths: Tensor | None = None
 ) -> tuple[Tensor, int | Tensor]:
-    """Return a quantity's sum per instance and the number of terms, the same for every instance.
+    """Return a quantity's sum per instance [M] and the number of terms, the same for every instance.
 
     Args:
         quantity: ``squared_error``, ``cross_entropy`` (nats), ``correct``, or ``frame_nll`` (nats, of K independent
@@ -35,9 +35,6 @@ def scored_sum(
         steps: half-open range of the steps that count, or None for all; for a readout at every step only.
         lengths: [B] valid steps, beyond which nothing counts; None for all T. A readout at the last step is scored
             whatever the length.
-
-    Returns:
-        Sums [M] and the count.
 
     Raises:
         ValueError: the shapes do not fit, or there are no such steps.
@@ -86,19 +83,15 @@ def valid_steps(lengths: Tensor, steps: int, first: int = 0) -> Tensor:
 
 
 def loss_quantity(task: Task) -> str:
-    """Return which quantity a task's loss sums (``scored_sum``).
-
-    Raises:
-        ValueError: the task's loss is unknown.
-    """
+    """Return which quantity a task's loss sums (``scored_sum``); raise ValueError for an unknown loss."""
     check_choice("loss", task.loss, get_args(LossName))
     return QUANTITIES[task.loss]
 
 
-def training_loss(task: Task, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def training_loss(task: Task, outputs: Tensor, batch: Batch, over_devices: bool = True) -> tuple[Tensor, Tensor]:
     """Return ``loss_of_sums`` of a batch and its outputs [M, B, (T,) K]."""
     local, count = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps, batch.lengths)
-    return loss_of_sums(task, local, count)
+    return loss_of_sums(task, local, count, over_devices)
 
 
 def loss_of_sums(task: Task, local: Tensor, count: int | Tensor, over_devices: bool = True) -> tuple[Tensor, Tensor]:
@@ -183,11 +176,7 @@ class InstanceMetric(TorchMetric):
 
 
 def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric | SpanF1]:
-    """Return fresh metrics of a task, in its order; arguments are as in ``InstanceMetric``.
-
-    Raises:
-        ValueError: a metric is unknown.
-    """
+    """Return fresh metrics of a task, in its order; raise ValueError for unknown ones."""
     for metric in task.metrics:
         check_choice("metric", metric.name, get_args(MetricName))
     return [

@@ -27,10 +27,6 @@ def hidden_size_for(budget: int, build: Callable[[int], nn.Module]) -> int:
     Modules are built on the meta device, without memory or random draws. Where the smallest sizes raise ValueError, the
     smallest that does not, s, is found, and multiples of s are searched (even sizes for rotations).
 
-    Args:
-        budget: largest number of trainable parameters.
-        build: builds the module, readout included, from a hidden size; its parameters grow with the size.
-
     Raises:
         ValueError: the smallest module exceeds the budget, the parameters do not grow with the size, or no size up to
             16 can be built.

@@ -83,15 +83,9 @@ class Recurrence(nn.Module, ABC):
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Run over a sequence.
+        """Return outputs [T, B, N] and the final state [B, S] of inputs [T, B, D].
 
-        Args:
-            inputs: [T, B, D].
-            state: state before the first input [B, S]; None for ``initial_state``.
-            lengths: [B], valid steps of each sequence; past its length a sequence's state stays as it is.
-
-        Returns:
-            Outputs [T, B, N] and the final state [B, S].
+        The state before them is ``initial_state`` if None; past its length [B] a sequence's state stays as it is.
         """
         return self.run(inputs, self.initial_state(inputs.shape[1]) if state is None else state, lengths, True)
 

@@ -55,13 +55,8 @@ _SLACK = MARGIN / 100
 def forget_bound_for(contraction: float, forget_bound: float | None, prefix: str = "") -> float:
     """Return the largest F of an LSTM: what was given, or ``FORGET_SHARE`` of λ*.
 
-    Args:
-        contraction: λ*.
-        forget_bound: largest F, or None.
-        prefix: what the names of both settings begin with, for messages.
-
     Raises:
-        ValueError: not 0 < F ≤ 0.99 λ* and λ* ≤ 1.
+        ValueError: not 0 < F ≤ 0.99 λ* and λ* ≤ 1; names of both settings begin with ``prefix``.
 
     >>> forget_bound_for(0.5, None)
     0.32
@@ -83,11 +78,8 @@ def stable_cells(module: nn.Module, input_bound: float) -> list[tuple[Cell, floa
     """Return the recurrences within a module that a projection makes stable, each with the bound of its inputs.
 
     Layers above the first of a stack read outputs of the layer below, whose entries lie within (-1, 1) for an LSTM;
-    an ElmanRNN needs no bound.
-
-    Args:
-        module: an ElmanRNN, an LSTM, a StackedRNN or FeedForwardTruncation of them, or a Network with one of these.
-        input_bound: B_x of what the recurrence reads.
+    an ElmanRNN needs no bound. The module is an ElmanRNN, an LSTM, a StackedRNN or FeedForwardTruncation of them, or a
+    Network with one of these; ``input_bound`` is B_x of what the recurrence reads.
 
     Raises:
         ValueError: the module is or contains another recurrence, or the bound is negative or not finite.
@@ -133,10 +125,7 @@ def project_stable(
         if isinstance(cell, ElmanRNN):
             cell.weight_hh.copy_(clip_singular_values(cell.weight_hh, (1 - MARGIN) * contraction))
             continue
-        parameters = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        projected = _project_lstm(*parameters, bound, contraction, forget_bound)
-        for parameter, value in zip(parameters, projected, strict=True):
-            parameter.copy_(value)
+        _project_lstm(cell, bound, contraction, forget_bound)
 
 
 def clip_singular_values(weight: Tensor, largest: float) -> Tensor:
@@ -154,16 +143,8 @@ def clip_singular_values(weight: Tensor, largest: float) -> Tensor:
     return torch.where(too_large, (left * values.clamp(max=largest).unsqueeze(-2)) @ right, weight)
 
 
-def _project_lstm(
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor,
-    bias_hh: Tensor,
-    input_bound: float,
-    contraction: float,
-    forget_bound: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the parameters of LSTMs that satisfy the four inequalities, rows that do not need it left bit-equal.
+def _project_lstm(cell: LSTM, input_bound: float, contraction: float, forget_bound: float) -> None:
+    """Make LSTMs satisfy the four inequalities, rows that do not need it left bit-equal.
 
     First F: of each unit whose forget gate may exceed ``forget_bound``, the row of W_f is scaled down to its inequality
     there, that of U_f to ``FORGET_INPUT_SHARE`` / B_x, and, if that is not enough, the biases are lowered to where it
@@ -171,8 +152,8 @@ def _project_lstm(
     less W_f only lowers F, so all inequalities hold at the end. Nothing is ever scaled up.
     """
     margin = 1 - MARGIN
-    biases = [list(bias.chunk(4, -1)) for bias in (bias_ih, bias_hh)]
-    inputs, states = list(weight_ih.chunk(4, -2)), list(weight_hh.chunk(4, -2))
+    biases = [list(bias.chunk(4, -1)) for bias in (cell.bias_ih, cell.bias_hh)]
+    inputs, states = list(cell.weight_ih.chunk(4, -2)), list(cell.weight_hh.chunk(4, -2))
     highest = math.log(forget_bound / (1 - forget_bound)) - MARGIN
     bias = biases[0][1] + biases[1][1]
     over = largest_preactivations(inputs[1], states[1], bias, input_bound) > highest + _SLACK
@@ -191,7 +172,10 @@ def _project_lstm(
     rest = margin * (closed if contraction == 1 else contraction - torch.sigmoid(largest)[..., None, None])
     limits = (rest, rest * closed, rest / 4, rest)
     states = [_scale_rows(rows, limit) for rows, limit in zip(states, limits, strict=True)]
-    return torch.cat(inputs, -2), torch.cat(states, -2), torch.cat(biases[0], -1), torch.cat(biases[1], -1)
+    cell.weight_ih.copy_(torch.cat(inputs, -2))
+    cell.weight_hh.copy_(torch.cat(states, -2))
+    cell.bias_ih.copy_(torch.cat(biases[0], -1))
+    cell.bias_hh.copy_(torch.cat(biases[1], -1))
 
 
 def _cells(module: nn.Module, input_bound: float) -> Iterator[tuple[Cell, float]]:

@@ -85,11 +85,7 @@ class Curvature:
 
     @torch.enable_grad()
     def multiply(self, vectors: Tensor) -> Tensor:
-        """Return the matrix times a vector [P], or times each of the vectors [V, P].
-
-        Raises:
-            FloatingPointError: the product is not finite.
-        """
+        """Return the matrix times a vector [P], or each of [V, P]; FloatingPointError if the product is not finite."""
         vectors = vectors.to(self._sum.parameters)
         product = torch.zeros_like(vectors)
         for part in self._kept:
@@ -105,10 +101,10 @@ class Curvature:
             raise FloatingPointError(f"a product with the {self._matrix} of {self.size} parameters is not finite")
         return product
 
-    def dense(self, block: int = 64) -> Tensor:
+    def dense(self) -> Tensor:
         """Return the matrix [P, P], by products with the basis vectors in blocks."""
         basis = torch.eye(self.size, dtype=self._sum.parameters.dtype, device=self._sum.parameters.device)
-        matrix = torch.cat([self.multiply(vectors) for vectors in basis.split(block)])
+        matrix = torch.cat([self.multiply(vectors) for vectors in basis.split(64)])
         return (matrix + matrix.t()) / 2
 
 

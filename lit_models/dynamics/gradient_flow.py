@@ -43,12 +43,7 @@ def gradient_flow(
     frozen: the norms are constant there (with a readout at every step they fall, as fewer scored steps are left), and
     the slope is over the steps up to the length.
 
-    Args:
-        network: is copied, and stays as it is; the copy is in evaluation mode.
-        task: gives the loss and the steps that it scores.
-        batch: the sequences, on the network's device.
-        dtype: of the computation.
-        chunk: largest number of sequences run at a time.
+    A copy of the network is run in ``dtype`` and evaluation mode, on at most ``chunk`` sequences at a time.
 
     Raises:
         ValueError: an argument is not allowed.

@@ -45,7 +45,6 @@ def hessian_spectrum(
     dtype: torch.dtype = torch.float64,
     chunk: int = 128,
     kept: int = 256,
-    seed: int = 0,
     tolerance: float = 1e-6,
     restarts: int = 100,
 ) -> CurvatureSpectrum:
@@ -64,7 +63,6 @@ def hessian_spectrum(
         chunk: largest number of sequences run at a time.
         kept: number of sequences whose graphs are kept from product to product (about 10 MB each for 784 steps of
             100 units in double precision); more take longer and no more memory.
-        seed: of the vector that Lanczos starts from.
         tolerance: an eigenvalue is found when its residual is below this, relative to it; its own error is smaller.
         restarts: most restarts of Lanczos, of about k products each.
 
@@ -98,31 +96,22 @@ def hessian_spectrum(
     if count is None or 2 * count + 1 >= size:
         eigenvalues = torch.linalg.eigvalsh(curvature.dense())
     else:
-        eigenvalues = _lanczos(curvature, count, dtype, seed, tolerance, restarts).to(batch.inputs.device)
+        eigenvalues = _lanczos(curvature, count, dtype, tolerance, restarts).to(batch.inputs.device)
     leading = eigenvalues[eigenvalues.abs().argsort(descending=True)][:count]
     return CurvatureSpectrum(leading, curvature.loss, size, curvature.products)
 
 
-def _lanczos(
-    curvature: Curvature, count: int, dtype: torch.dtype, seed: int, tolerance: float, restarts: int
-) -> Tensor:
+def _lanczos(curvature: Curvature, count: int, dtype: torch.dtype, tolerance: float, restarts: int) -> Tensor:
     """Return the eigenvalues [count] of largest magnitude, in no order."""
 
     def multiply(vector: np.ndarray) -> np.ndarray:
         return curvature.multiply(torch.tensor(vector)).cpu().numpy()
 
-    start = torch.randn(curvature.size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    start = torch.randn(curvature.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
     operator = LinearOperator((curvature.size,) * 2, matvec=multiply, dtype=start.numpy().dtype)
     try:
-        found = eigsh(
-            operator,
-            k=count,
-            ncv=2 * count + 1,
-            v0=start.numpy(),
-            tol=tolerance,
-            maxiter=restarts,
-            return_eigenvectors=False,
-        )
+        options = {"ncv": 2 * count + 1, "v0": start.numpy(), "tol": tolerance, "maxiter": restarts}
+        found = eigsh(operator, k=count, return_eigenvectors=False, **options)
     except ArpackNoConvergence as error:
         raise ArithmeticError(
             f"{len(error.eigenvalues)} of {count} eigenvalues converged in {restarts} restarts to a tolerance of "

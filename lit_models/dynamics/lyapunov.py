@@ -154,10 +154,8 @@ def finite_time_exponents(
 
     The vectors start as the identity at the first input, without a transient; after every step QR is taken and diag(R)
     kept. The paper calls these the eigenvalues of the variational term; they are stretching factors of a moving frame,
-    and equal eigenvalues in modulus only in the limit of a long product. Arguments are as in ``lyapunov_spectrum``.
-
-    Raises:
-        ValueError: an argument is impossible.
+    and equal eigenvalues in modulus only in the limit of a long product. Arguments and errors are as in
+    ``lyapunov_spectrum``.
 
     >>> from rnnbench.lit_models.recurrences.wcrnn import WCRNN
     >>> decaying = WCRNN(input_size=1, hidden_size=2, r=0.5, gamma=0.0)

@@ -10,10 +10,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def converted_copy(module: Module, dtype: torch.dtype) -> Module:
-    """Return a copy of a module in a floating-point type, in evaluation mode.
-
-    Raises:
-        ValueError: the type is neither ``torch.float32`` nor ``torch.float64``.
+    """Return a copy of a module in evaluation mode, in ``torch.float32`` or ``torch.float64``, else ValueError.
 
     >>> converted_copy(nn.Linear(1, 1), torch.float64).weight.dtype
     torch.float64

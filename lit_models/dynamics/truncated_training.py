@@ -14,7 +14,7 @@ from rnnbench.lit_models.dynamics.batch_loss import split_batch
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.dynamics.truncation import check_horizons
 from rnnbench.lit_models.network import Network
-from rnnbench.lit_models.objective import loss_of_sums, loss_quantity, scored_sum
+from rnnbench.lit_models.objective import training_loss
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 
@@ -55,15 +55,8 @@ def truncated_training(
     truncation then stay close, as the gradients differ by O(k λ^k). A truncation of k ≥ T is the network itself: its
     distance is 0 up to rounding. The theorem's projection to contractive weights is not applied.
 
-    Args:
-        network: gives the initial weights; copies of it are trained.
-        task: gives the loss.
-        batches: one for each step, on any device; gone through once.
-        ks: truncations, each at least 1.
-        learning_rate: α.
-        decay: ``constant`` or ``1/t``.
-        gradient_clip_norm: largest 2-norm of a gradient; None for no clipping.
-        dtype: of the computation.
+    Copies of the network are trained, in ``dtype``; of the batches, on any device, each step takes one. The learning
+    rate is α, the ``ks`` are at least 1, and ``gradient_clip_norm`` is the largest 2-norm of a gradient, None for any.
 
     Raises:
         ValueError: an argument is impossible, or there are no batches or nothing to train.
@@ -120,8 +113,7 @@ class _Learner:
     @torch.enable_grad()
     def update(self, task: Task, batch: Batch, rate: float, clip: float | None) -> None:
         outputs = self.network(batch.inputs, batch.lengths).unsqueeze(0)
-        sums = scored_sum(loss_quantity(task), outputs, batch.targets, task.loss_steps, batch.lengths)
-        loss = loss_of_sums(task, *sums, over_devices=False)[1]
+        loss = training_loss(task, outputs, batch, over_devices=False)[1]
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         if clip is not None:
             norm = torch.stack([each.norm() for each in gradients]).norm()

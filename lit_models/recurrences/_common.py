@@ -13,11 +13,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu"
 
 
 def check_fits(**values: float) -> None:
-    """Check that numbers stay finite in the type of the weights, and positive ones positive.
-
-    Raises:
-        ValueError: names the first that does not.
-    """
+    """Raise ValueError for the first number that is not finite, or no longer positive, in the type of the weights."""
     for name, value in values.items():
         stored = torch.tensor(float(value), device="cpu").item()  # sizes are searched on the meta device
         if not math.isfinite(stored) or (stored == 0 and value != 0):

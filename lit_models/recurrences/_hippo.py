@@ -23,10 +23,7 @@ def hippo_legs_dplr(state_dim: int) -> tuple[Complex, Complex, Complex]:
     """Return Λ, P and B, each [N/2], with A = V (Λ - P P*) V* for a unitary V (Gu et al. 2022, Theorem 1).
 
     A + P₀ P₀ᵀ with P₀ₙ = √(n + ½) is -½ I plus a skew matrix, so it has eigenvalues -½ + iω and a unitary V. They come
-    in conjugate pairs, of which those with ω > 0 are returned, sorted by ω.
-
-    Args:
-        state_dim: N, even.
+    in conjugate pairs, of which those with ω > 0 are returned, sorted by ω. N is even.
 
     >>> diagonal, low_rank, _ = hippo_legs_dplr(2)
     >>> complex(diagonal[0].round(3)), complex(abs(low_rank[0]).round(3))

@@ -65,9 +65,7 @@ def choose_kernel(kernel: ScanKernel, inputs: Tensor, state: Tensor, weights: Se
     """Return the kernel that scans inputs [T, B, D] from a state [B, S] in the place of one in PyTorch, or that one.
 
     The weights are one network's, as the kernel takes them; ``name`` is any backend's that is asked for but ``loop``.
-
-    Raises:
-        RuntimeError: a backend was asked for by its name that cannot run here at all.
+    RuntimeError if it cannot run here at all.
     """
     for backend in _TRIED[name]:
         runs, kernel_of = _BACKENDS[backend]

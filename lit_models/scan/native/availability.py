@@ -12,11 +12,7 @@ def why_no_native() -> str | None:
 
 
 def runs_native(inputs: Tensor, state: Tensor, asked: bool) -> bool:
-    """Return whether compiled kernels take inputs [T, B, D] and a state [B, S].
-
-    Raises:
-        RuntimeError: they were asked for by name, and cannot run at all.
-    """
+    """Return whether compiled kernels take inputs [T, B, D] and a state [B, S]; RuntimeError if asked for in vain."""
     reason = why_no_native()
     if asked and reason is not None:
         raise RuntimeError(f"the backend 'native' was asked for, but {reason}")

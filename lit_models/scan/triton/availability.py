@@ -24,12 +24,9 @@ def why_no_triton(on_gpu: bool) -> str | None:
 
 
 def runs_triton(inputs: Tensor, state: Tensor, asked: bool) -> bool:
-    """Return whether Triton kernels take inputs [T, B, D] and a state [B, S].
+    """Return whether Triton kernels take inputs [T, B, D] and a state [B, S], on CUDA alone unless asked for by name.
 
-    If they were asked for by name, those that are interpreted run too, else on CUDA alone.
-
-    Raises:
-        RuntimeError: they were asked for by name, and cannot run at all.
+    RuntimeError if they were, and cannot run at all, not even interpreted.
     """
     if not asked and (not state.is_cuda or _interpreted()):
         return False
