@@ -104,7 +104,7 @@ def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
             reason = f"{records_of}: superseded by family {shown}, which finished later"
             problems.append(Problem(path_of(Path(), families[family][0]).parent, reason, damaged=False))
         points = list(_group(families[shown], lambda record: record.experiment_id).values())
-        chosen = min(points, key=_rank)
+        chosen = min(points, key=point_rank)
         cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points)))
     return cells, problems
 
@@ -116,8 +116,8 @@ def _group(records: Sequence[Record], key: Callable[[Record], str]) -> dict[str,
     return groups
 
 
-def _rank(point: Sequence[Record]) -> tuple[Any, ...]:
-    """Order the points of a sweep: fewest failures first, then the best mean, then the setting itself."""
+def point_rank(point: Sequence[Record]) -> tuple[Any, ...]:
+    """Return the key by which a sweep's points are sorted: fewest failures, then the best mean, then the setting."""
     metric = point[0].ranked
     values = [r.scores.val.get(metric.name) for r in point if r.status == "finished"]
     measured = statistic(values)

@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.leaderboard.schema import Published
+from rnnbench.leaderboard.schema import Pilot, Published
 
 Config: TypeAlias = dict[str, Any]
 
@@ -63,6 +64,11 @@ class Experiment:
         published: where the published numbers are, if the suite reproduces any.
         measures: measures of dynamics to be taken (``benchmark.measures.specs``). They cannot change what is trained,
             and so are part of neither configuration nor id.
+        listed: the points of the grid where the suite lists them; where it does not, all combinations are points.
+        pilot: how the point is chosen, if not by training all of them in full.
+        chosen: the only point, by the value of each swept setting, once pilots have chosen; None before, and without.
+        tried: what these pilots gave.
+        is_pilot: whether this is the short run of another experiment's points, by which one of them is chosen.
     """
 
     suite: str
@@ -73,6 +79,11 @@ class Experiment:
     grid: Mapping[str, tuple[Any, ...]]
     published: Published | None = None
     measures: tuple[Config, ...] = ()
+    listed: tuple[Config, ...] = ()
+    pilot: PilotSettings | None = None
+    chosen: Config | None = None
+    tried: Pilot | None = None
+    is_pilot: bool = False
 
     @property
     def name(self) -> str:
@@ -90,7 +101,7 @@ class Experiment:
         return config_id(self.config, without=tuple(self.grid))
 
     def points(self) -> list[Point]:
-        """Return the points of the grid, the last named setting varying fastest.
+        """Return the points of the grid, the last named setting varying fastest; only the chosen one if there is one.
 
         >>> base = {"task": {}, "recurrence": {}, "training": {"learning_rate": 0.1}, "seed": 0}
         >>> experiment = Experiment("s", "cpu", "t", "n", base, {"training.learning_rate": (0.1, 0.03)})
@@ -99,13 +110,13 @@ class Experiment:
         >>> len({point.id for point in experiment.points()})
         2
         """
+        combinations = (dict(zip(self.grid, each, strict=True)) for each in itertools.product(*self.grid.values()))
         points = []
-        for combination in itertools.product(*self.grid.values()):
-            values = dict(zip(self.grid, combination, strict=True))
+        for values in [self.chosen] if self.chosen is not None else self.listed or combinations:
             config = copy.deepcopy(self.config)
             for path, value in values.items():
                 set_setting(config, path, value)
-            points.append(Point(config, config_id(config), values))
+            points.append(Point(config, config_id(config), dict(values)))
         return points
 
 

@@ -21,7 +21,8 @@ class Draft:
     task: Section
     recurrence: Section
     training: Section = field(default_factory=Section)
-    sweep: Section = field(default_factory=Section)
+    sweep: Section | list[Section] = field(default_factory=Section)
+    pilot: Section = field(default_factory=Section)
     measures: tuple[Spec, ...] = ()
 
 
@@ -42,7 +43,7 @@ def drafted(file: SuiteFile, budget: BudgetSettings, task: str, network: str) ->
 
 
 def _apply(draft: Draft, settings: Settings) -> None:
-    """Lay settings over a draft: a recipe's and arguments one by one, a sweep and measures as a whole."""
+    """Lay settings over a draft: a recipe's and arguments one by one, sweep, pilot and measures as a whole."""
     if isinstance(settings, Override):
         draft.task = with_arguments(draft.task, settings.task)
         draft.recurrence = with_arguments(draft.recurrence, settings.recurrence)
@@ -53,5 +54,7 @@ def _apply(draft: Draft, settings: Settings) -> None:
         draft.training = draft.training.merged(settings.training)
     if settings.sweep is not None:
         draft.sweep = settings.sweep
+    if settings.pilot is not None:
+        draft.pilot = settings.pilot
     if settings.measures is not None:
         draft.measures = settings.measures

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any
-
-from pydantic import Field, PositiveFloat
+from typing import NamedTuple
 
 from rnnbench.benchmark.config.experiment import Config, set_setting
 from rnnbench.benchmark.config.overrides import Draft
+from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.section import Section
-from rnnbench.benchmark.config.specs import argument_annotation, resolve_spec
+from rnnbench.benchmark.config.specs import resolve_spec
 from rnnbench.benchmark.config.suite_file import SuiteFile
-from rnnbench.benchmark.config.validation import fitted, validated
-from rnnbench.benchmark.errors import UserError, shown
+from rnnbench.benchmark.config.sweep import Grid, grid_of
+from rnnbench.benchmark.config.validation import validated
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import measure_class
 from rnnbench.benchmark.measures.specs import Spec
 
-Grid = dict[str, tuple[Any, ...]]
 
-_RATES = Annotated[list[PositiveFloat], Field(min_length=1)]
-_NUMBERS = Annotated[list[float | list[float]], Field(min_length=1)]  # a range [low, high] is one value
-#: Points of one experiment's grid at most.
-MOST_POINTS = 1_000
+class Resolved(NamedTuple):
+    """What of an ``Experiment`` a cell's settings give."""
+
+    config: Config
+    grid: Grid
+    listed: tuple[Config, ...]
+    pilot: PilotSettings | None
 
 
-def resolved(draft: Draft, file: SuiteFile) -> tuple[Config, Grid]:
-    """Return the configuration of what is written in a file, swept settings at their first values, and the grid.
+def resolved(draft: Draft, file: SuiteFile) -> Resolved:
+    """Return the configuration of what is written in a file, swept settings at their first values, grid and pilot.
 
     Raises:
         UserError: anything that is unknown, missing, of the wrong type, or outside of what is allowed.
@@ -40,9 +41,7 @@ def resolved(draft: Draft, file: SuiteFile) -> tuple[Config, Grid]:
         "training": _training(draft.training, cell),
         "seed": file.seed,
     }
-    grid: Grid = {path: _swept(draft.sweep, path, config, cell) for path in draft.sweep}
-    if math.prod(map(len, grid.values())) > MOST_POINTS:
-        raise UserError(f"{draft.sweep.at(*grid)}: {cell}: sweep must have at most {MOST_POINTS:,} points")
+    grid, listed = grid_of(draft.sweep, config, cell) if draft.sweep else ({}, ())
     for path, values in grid.items():
         set_setting(config, path, values[0])
     where = f"{file.tasks.file}: {cell}"
@@ -55,37 +54,20 @@ def resolved(draft: Draft, file: SuiteFile) -> tuple[Config, Grid]:
             raise UserError(f"{where}: training.validate_every must be at most {steps}, all steps, got {every}")
     for spec in draft.measures:
         _check_measure(config, spec, where)
-    return config, grid
+    pilot = None
+    if draft.pilot and max(map(len, grid.values()), default=0) > 1:
+        pilot = validated(PilotSettings, draft.pilot, cell, "pilot")
+        try:
+            pilot.shortened(config["training"])
+        except ValueError as error:
+            raise UserError(f"{draft.pilot.at('share')}: {cell}: {error}") from error
+    return Resolved(config, grid, listed, pilot)
 
 
 def _training(written: Section, cell: str) -> Config:
     """Return all settings of the recipe, those that are given as they are written."""
     recipe = validated(Recipe, written, cell, "training").model_dump(mode="json")
     return {name: written.get(name, default) for name, default in recipe.items()}
-
-
-def _swept(sweep: Section, path: str, config: Config, cell: str) -> tuple[Any, ...]:
-    """Return the checked values of a swept setting: it must be one that instances of one run can differ in."""
-    at = f"{sweep.at(path)}: sweep of {path} ({cell})"
-    head, *rest = path.split(".")
-    if head == "recurrence":
-        annotation = argument_annotation(config["recurrence"], rest, at)
-        if "float" not in annotation:
-            raise UserError(f"{at}: {rest[-1]} is {annotation}: only settings that are numbers (float) can be swept")
-    elif path != "training.learning_rate":
-        raise UserError(
-            f"{at}: only training.learning_rate and numbers (float) under recurrence.init_args can be swept, "
-            "since instances of one run can differ in nothing else"
-        )
-    try:
-        fitted(sweep[path], _RATES if head == "training" else _NUMBERS, "values")
-    except ValueError as error:
-        raise UserError(f"{at}: {error}") from error
-    values = tuple(sweep[path])
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise UserError(f"{at}: {shown(value)} is listed twice")
-    return values
 
 
 def _check_measure(config: Config, spec: Spec, where: str) -> None:

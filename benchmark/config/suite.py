@@ -3,7 +3,8 @@
 What is laid over what, the later the stronger: the recipe's defaults, the suite's ``training``, a preset's own
 training (what a published row needs whatever the suite says, for example gradient clipping), the suite's
 ``overrides``, the budget's ``training``, the budget's ``overrides``. A ``sweep`` replaces the one before it as a whole
-(``sweep: {}`` ends it), and ``max_epochs`` replaces ``max_steps`` and the other way round. Every network meets every
+(``sweep: {}`` ends it) and so does a
+``pilot``, and ``max_epochs`` replaces ``max_steps`` and the other way round. Every network meets every
 task but where ``leave_out`` lists both: the cells of a table that are empty.
 """
 
@@ -100,12 +101,13 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
     experiments, points = [], 0
     for task, network in cells:
         draft = drafted(file, chosen, task, network)
-        config, grid = resolved(draft, file)
-        points += math.prod(map(len, grid.values()))
+        config, grid, listed, pilot = resolved(draft, file)
+        points += len(listed) or math.prod(map(len, grid.values()))
         if points > MOST_POINTS:
             most = f"{MOST_POINTS:,} points together"
             raise UserError(f"{path}: the sweeps of a suite must have at most {most}, got more")
         published = file.published.of(task, network) if file.published else None
-        experiments.append(Experiment(path.stem, budget, task, network, config, grid, published, draft.measures))
+        cell = Experiment(path.stem, budget, task, network, config, grid, published, draft.measures, listed, pilot)
+        experiments.append(cell)
     title, instances = file.title or path.stem, chosen.instances or file.instances
     return Suite(path.stem, title, file.description, file.source, budget, instances, tuple(experiments), path)

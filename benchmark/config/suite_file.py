@@ -62,6 +62,15 @@ def _known_budgets(budgets: dict[str, BudgetSettings]) -> dict[str, BudgetSettin
     return budgets
 
 
+def _sweep(value: object) -> Section | list[Section]:
+    """Return the axes of a sweep or a list of its points."""
+    if not isinstance(value, list):
+        return section(value)
+    if not value or not all(isinstance(point, Section) and point for point in value):
+        raise must("a mapping of settings to their values, or a list of points, each a mapping of settings")
+    return value
+
+
 def _null_is(empty: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: empty if value is None else value)
 
@@ -90,12 +99,15 @@ class Settings(Model):
 
     Attributes:
         training: some of the settings of a ``Recipe``.
-        sweep: dotted path to values; replaces the one before as a whole.
+        sweep: dotted path to values, of which all combinations are points; or a list of points, each dotted path to
+            value. Replaces the one before as a whole.
+        pilot: how a sweep's points are tried (``PilotSettings``); replaces the one before as a whole, ``{}`` ends it.
         measures: measures of dynamics, defaults filled in; replace those before as a whole.
     """
 
     training: Mapped | None = None
-    sweep: Mapped | None = None
+    sweep: Annotated[Section | list[Section] | None, PlainValidator(_sweep)] = None
+    pilot: Mapped | None = None
     measures: Annotated[tuple[Spec, ...] | None, PlainValidator(resolve_measures)] = None
 
 

@@ -66,9 +66,11 @@ def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule], sizes: Kno
     for reason in sizes.missing.values():
         print(f"note: {reason}\nIt is planned with the published sizes of these data", file=sys.stderr)
     print(f"{'run':<64} {'steps':>9} {'T':>6}  experiment ids")
-    for job in plan.jobs:
+    for job in plan.runs:
         ids = ", ".join(dict.fromkeys(member.experiment_id for member in job.members))
         going_on = " (goes on)" if job.checkpoint.exists() else ""
+        if job in plan.later:
+            ids, going_on = "chosen by its pilots", ""
         print(f"{job.name:<64} {sizes.steps_of(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
 
 
@@ -89,7 +91,7 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSize
     lines, workers = [], options.workers or default_workers()
     for budget, plan in sorted(plans.items(), key=lambda item: BUDGETS.index(item[0])):
         steps, seconds = 0, []
-        for job in plan.jobs:
+        for job in plan.runs:
             module = build_data_module(job.experiment.config, options.data_dir)
             try:
                 of_job = sizes.steps_of(job, module)
@@ -98,8 +100,8 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSize
             except ValueError as error:
                 raise UserError(f"suite {job.experiment.suite} ({budget}), {job.experiment.name}: {error}") from error
         hours = makespan(seconds, workers if options.devices == 1 else 1) / 3600
-        records = sum(len(job.members) for job in plan.jobs)
-        lines.append(f"{budget:<8} {len(plan.jobs):>6} {records:>8} {steps:>12,} {_hours(hours):>10}")
+        records = sum(len(job.members) for job in plan.runs if not job.experiment.is_pilot)
+        lines.append(f"{budget:<8} {len(plan.runs):>6} {records:>8} {steps:>12,} {_hours(hours):>10}")
     where = f"{options.devices} devices a run" if options.devices > 1 else f"{workers} at a time"
     print(f"\nStill to be done on this machine, {where}:")
     print(f"{'budget':<8} {'runs':>6} {'records':>8} {'steps':>12} {'hours':>10}")

@@ -41,7 +41,7 @@ def run_jobs(
     """Train jobs and yield how each ended, in the order in which they end.
 
     Args:
-        jobs: what to train.
+        jobs: what to train. To a deque more may be added whenever a job has ended.
         options: how.
         workers: processes at a time; None for one per core that this process may use, or per GPU.
         tick: called about once a second, to show progress.
@@ -58,7 +58,8 @@ def run_jobs(
     if options.devices > 1:
         groups = [functools.partial(_sharing, options.devices)]
     else:
-        groups = [_alone] * min(len(jobs), workers or gpus or granted_cores())
+        cores = granted_cores()
+        groups = [_alone] * min(max(len(jobs), cores), workers or gpus or cores)
 
     def call(job: Job, index: int) -> Call:
         device = index % gpus if gpus and options.devices == 1 else None

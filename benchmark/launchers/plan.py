@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.versions import other_versions
 from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
@@ -28,6 +32,9 @@ class Plan:
         problems: files that are damaged; what they stand for is neither trained nor overwritten.
         notes: what of the records is passed over, or holds other measures of dynamics than are wanted now.
         cells: finished and wanted records of each experiment, by its name.
+        pilots: finished and wanted pilots of each experiment that has any, by its name.
+        later: runs that wait for pilots, at the first point of their grid as long as none is chosen.
+        restated: finished records that were trained at the chosen point, but by another choice, with today's; by path.
     """
 
     jobs: tuple[Job, ...]
@@ -36,6 +43,23 @@ class Plan:
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
     cells: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    pilots: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    later: tuple[Job, ...] = ()
+    restated: Mapping[Path, Record] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Job, ...]:
+        """All runs that are left, those that wait for pilots too."""
+        return *self.jobs, *self.later
+
+    @property
+    def counts(self) -> str:
+        """How many of the wanted records and pilots are there, in words."""
+        records = f"{self.finished} of {self.wanted} records are there"
+        if not self.pilots:
+            return records
+        finished, wanted = (sum(counts) for counts in zip(*self.pilots.values(), strict=True))
+        return f"{records}, {finished} of {wanted} pilots"
 
 
 def largest_ensemble(experiment: Experiment) -> int:
@@ -60,28 +84,78 @@ def make_plan(
             that was begun keeps its members.
         suite: all experiments of the suite, those wanted if empty: records of none of them are passed over.
     """
-    found = _Found(suite or experiments, runs_dir)
+    everything, names = suite or experiments, {experiment.name for experiment in experiments}
+    short = {e.name: pilots_of(e) for e in everything if e.pilot is not None}
+    found = _Found(tuple(short.values()), runs_dir)
+    tries = {e.name: _look(short[e.name], range(e.pilot.instances), found, runs_dir) for e in everything if e.pilot}
+    ready = tuple(
+        with_choice(e, tries[e.name].records) if e.name in tries and tries[e.name].is_whole else e for e in everything
+    )
+    found = _Found(ready, runs_dir)
     jobs: list[Job] = []
+    later: list[Job] = []
     problems: list[str] = []
     unmeasured: list[str] = []
     cells: dict[str, tuple[int, int]] = {}
-    for experiment in experiments:
-        # Instances outside, points inside: an ensemble that is cut keeps the points of an instance together.
-        members = [Member(point.id, instance) for instance in instances for point in experiment.points()]
-        missing, records = [], []
-        for member in members:
-            state = found.state(Job(experiment, (member,), runs_dir).record_path(member))
-            if state is None:
-                missing.append(member)
-            elif isinstance(state, str):
-                problems.append(state)
-            else:
-                records.append(state)
-        cells[experiment.name] = len(records), len(members)
-        jobs.extend(_jobs(experiment, missing, runs_dir, problems, largest))
-        unmeasured.extend(_unmeasured(experiment, records))
+    restated: dict[Path, Record] = {}
+    for experiment in (e for e in ready if e.name in names):
+        if experiment.pilot and not experiment.tried:
+            tried = tries[experiment.name]
+            problems.extend(tried.problems)
+            jobs.extend(_jobs(short[experiment.name], tried.missing, runs_dir, problems, largest))
+            experiment = dataclasses.replace(experiment, chosen=experiment.points()[0].values)
+            members = [Member(experiment.points()[0].id, instance) for instance in instances]
+            cells[experiment.name] = 0, len(members)
+            later.extend(_new_jobs(experiment, members, runs_dir, largest))
+            continue
+        of_cell = _look(experiment, instances, found, runs_dir)
+        problems.extend(of_cell.problems)
+        cells[experiment.name] = len(of_cell.records), of_cell.wanted
+        jobs.extend(_jobs(experiment, of_cell.missing, runs_dir, problems, largest))
+        unmeasured.extend(_unmeasured(experiment, of_cell.records))
+        restated |= _restated(experiment, of_cell.records, runs_dir)
     finished, wanted = (sum(counts) for counts in zip(*cells.values(), strict=True)) if cells else (0, 0)
-    return Plan(tuple(jobs), finished, wanted, tuple(problems), (*unmeasured, *found.passed_over()), cells)
+    notes = (*unmeasured, *found.passed_over())
+    pilots = {name: (len(tries[name].records), tries[name].wanted) for name in names if name in tries}
+    return Plan(tuple(jobs), finished, wanted, tuple(problems), notes, cells, pilots, tuple(later), restated)
+
+
+class _Looked(NamedTuple):
+    """What is there of the members of an experiment: records, what is missing, and what stands in the way."""
+
+    records: list[Record]
+    missing: list[Member]
+    problems: list[str]
+
+    @property
+    def wanted(self) -> int:
+        return len(self.records) + len(self.missing) + len(self.problems)
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.missing and not self.problems
+
+
+def _look(experiment: Experiment, instances: Iterable[int], found: _Found, runs_dir: Path) -> _Looked:
+    looked = _Looked([], [], [])
+    # Instances outside, points inside: an ensemble that is cut keeps the points of an instance together.
+    for member in [Member(point.id, instance) for instance in instances for point in experiment.points()]:
+        state = found.state(Job(experiment, (member,), runs_dir).record_path(member))
+        if state is None:
+            looked.missing.append(member)
+        elif isinstance(state, str):
+            looked.problems.append(state)
+        else:
+            looked.records.append(state)
+    return looked
+
+
+def _restated(experiment: Experiment, records: list[Record], runs_dir: Path) -> dict[Path, Record]:
+    """Return the records that another choice led to, as today's choice has them: what was trained is the same."""
+    grid = {path: list(values) for path, values in experiment.grid.items()}
+    today = {"grid": grid, "point": experiment.chosen, "pilot": experiment.tried}
+    others = [record for record in records if experiment.tried and record.pilot != experiment.tried]
+    return {path_of(runs_dir, record): record.model_copy(update=today) for record in others}
 
 
 class _Found:
@@ -91,11 +165,11 @@ class _Found:
         self._suite, self._runs_dir = suite, runs_dir
         self._records: dict[Path, Record] = {}
         self._reasons: dict[Path, str] = {}
-        cells = [Job(e, (Member(e.points()[0].id, 0),), runs_dir).folder.parent for e in suite]
-        for folder in dict.fromkeys(cell.parents[1].relative_to(runs_dir) for cell in cells):
-            records, problems = find_records(runs_dir, folder)
-            self._records |= {path_of(runs_dir, record): record for record in records}
-            self._reasons |= {runs_dir / problem.path: problem.reason for problem in problems}
+        any_jobs = [Job(e, (Member(e.points()[0].id, 0),), runs_dir) for e in suite]
+        for root, folder in dict.fromkeys((job.root, job.folder.parents[2].relative_to(job.root)) for job in any_jobs):
+            records, problems = find_records(root, folder)
+            self._records |= {path_of(root, record): record for record in records}
+            self._reasons |= {root / problem.path: problem.reason for problem in problems}
 
     def state(self, path: Path) -> Record | str | None:
         """Return a finished record, what is wrong with it, or None if it is missing or that of an interrupted run."""
@@ -144,12 +218,23 @@ def _jobs(
         if set(job.members) & set(missing):
             jobs.append(job)
             missing = [member for member in missing if member not in job.members]
-    # To ask may take building the network: not where nothing depends on it.
-    size = largest(experiment) if len(missing) > 1 else 1
-    chunks = (tuple(missing[i : i + size]) for i in range(0, len(missing), size))
-    new = (Job(experiment, chunk, runs_dir) for chunk in chunks)
     # Beside a description that is damaged may lie a checkpoint worth keeping.
-    return [*jobs, *(job for job in new if job.file not in damaged)]
+    return [*jobs, *(job for job in _new_jobs(experiment, missing, runs_dir, largest) if job.file not in damaged)]
+
+
+def _new_jobs(
+    experiment: Experiment, members: list[Member], runs_dir: Path, largest: Callable[[Experiment], int]
+) -> list[Job]:
+    """Return the runs of members, together as many as fit of those that one optimiser can train."""
+    recipes = {point.id: json.dumps(point.config["training"] | {"learning_rate": 0}) for point in experiment.points()}
+    # To ask may take building the network: not where nothing depends on it.
+    size = largest(experiment) if len(members) > 1 else 1
+    jobs = []
+    for recipe in dict.fromkeys(recipes.values()):
+        together = [member for member in members if recipes[member.experiment_id] == recipe]
+        chunks = (tuple(together[i : i + size]) for i in range(0, len(together), size))
+        jobs += [Job(experiment, chunk, runs_dir) for chunk in chunks]
+    return jobs
 
 
 def _unfinished(any_job: Job) -> tuple[list[Job], dict[Path, str]]:

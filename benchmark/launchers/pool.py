@@ -46,7 +46,7 @@ def run_in_processes(
     """Do tasks in other processes, and yield how each ended, in the order in which they end.
 
     Args:
-        tasks: what to do, begun in this order.
+        tasks: what to do, begun in this order. To a deque more may be added whenever a task has ended.
         call: what is called for a task by each process of the group whose index is given.
         groups: for as many tasks as are done at a time, what returns the environments of the processes that do a task
             together. A process alone does one task after another; several together are replaced after each task.
@@ -55,7 +55,7 @@ def run_in_processes(
     Raises:
         KeyboardInterrupt: SIGINT or SIGTERM came. What was being done had half a minute to end in order.
     """
-    waiting = deque(tasks)
+    waiting = tasks if isinstance(tasks, deque) else deque(tasks)
     slots = [_Group(environments) for environments in groups]
     current: dict[_Group, Task] = {}
     with noted_signals() as noted:

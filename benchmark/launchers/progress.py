@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tqdm import tqdm
@@ -47,8 +47,8 @@ class SuiteBar:
 
     def __init__(self, work: Mapping[Job, float], steps: Mapping[Job, int]) -> None:
         """Show an empty bar."""
-        self._work = work
-        self._steps = steps
+        self._work = dict(work)
+        self._steps = dict(steps)
         self._left = set(work)
         # What was done before this command says nothing about the speed of this one, nor does starting up.
         self._before = {job: steps_done(job) for job in work}
@@ -76,6 +76,18 @@ class SuiteBar:
             self._latest[job] = time.monotonic(), self._steps[job]
         if message:
             self._bar.write(message, file=sys.stderr)
+        self.update()
+
+    def replace(self, expected: Iterable[Job], work: Mapping[Job, float], steps: Mapping[Job, int]) -> None:
+        """Put jobs, with their work and steps, in place of those that stood for them."""
+        for job in expected:
+            self._left.discard(job)
+            self._work.pop(job)
+        self._work |= work
+        self._steps |= steps
+        self._left |= set(work)
+        self._before |= {job: steps_done(job) for job in work}
+        self._bar.total = sum(self._work.values())
         self.update()
 
     def update(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fnmatch
 import sys
+from collections import deque
 from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import RunOptions
@@ -16,9 +17,10 @@ from rnnbench.benchmark.launchers.plan import Plan, largest_ensemble, make_plan
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
 from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.record import write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rnnbench.benchmark.config.experiment import Experiment
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
@@ -44,7 +46,9 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
     built = _Built(options)
     plan = plan_of(suite, options, built.members_that_fit)
     _report(plan)
-    print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there", flush=True)
+    print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
+    if not options.dry_run:
+        _restate(plan)
     if not plan.jobs:
         return 2 if plan.problems else 0
     if not options.dry_run:
@@ -55,7 +59,7 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
         print_jobs(plan, modules, sizes)
         print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options, sizes)
         return 2 if plan.problems else 0
-    exit_code = _train(plan, modules, options)
+    exit_code = _train(plan, modules, options, lambda job: _after(job, suite, options, built))
     left = plan_of(suite, options)
     if exit_code == 0 and left.finished < left.wanted:
         print(f"error: {left.finished} of {left.wanted} records are there: run the same command again", file=sys.stderr)
@@ -67,12 +71,14 @@ def suite_status(suite: Suite, options: RunOptions) -> int:
     """Print how far each experiment of a suite is."""
     plan = plan_of(suite, options)
     _report(plan)
-    print(f"{suite.name} ({suite.budget}): {plan.finished} of {plan.wanted} records are there")
+    print(f"{suite.name} ({suite.budget}): {plan.counts}")
     for name, (finished, wanted) in plan.cells.items():
         jobs = [job for job in plan.jobs if job.experiment.name == name]
         if jobs:
             left = "; ".join(f"{len(job.members)} {_how_far(job)}" for job in jobs)
-            print(f"  {name}: {finished} of {wanted} finished; {left}")
+            tried = plan.pilots.get(name, (0, 0))
+            pilots = f"{tried[0]} of {tried[1]} pilots, " if tried[0] < tried[1] else ""
+            print(f"  {name}: {pilots}{finished} of {wanted} finished; {left}")
     return 2 if plan.problems else 0
 
 
@@ -80,6 +86,21 @@ def _how_far(job: Job) -> str:
     from rnnbench.benchmark.launchers.progress import steps_done
 
     return f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
+
+
+def _restate(plan: Plan) -> None:
+    """Write the records again that today's choice of pilots stands in, in place of another one."""
+    for path, record in plan.restated.items():
+        write_record(path, record)
+
+
+def _after(job: Job, suite: Suite, options: RunOptions, built: _Built) -> Plan | None:
+    """Return what is to be trained in full now that a pilot has ended; None if it was not the last of its cell."""
+    plan = plan_of(suite, dataclasses.replace(options, only=(job.experiment.name,)), built.members_that_fit)
+    if any(left.experiment.is_pilot for left in plan.jobs):
+        return None
+    _restate(plan)
+    return plan
 
 
 def _report(plan: Plan) -> None:
@@ -144,7 +165,7 @@ class _Built:
 def _check(plan: Plan, built: _Built, sizes: KnownSizes | None) -> dict[Job, SequenceDataModule]:
     """Build every experiment without its data, and see that the data can be had, or their sizes where those will do."""
     modules = {}
-    for job in plan.jobs:
+    for job in plan.runs:
         module = modules[job] = built.module(job.experiment)
         try:
             if sizes is None:
@@ -165,18 +186,38 @@ def _check_samples(job: Job, sizes: Sizes) -> None:
             raise ValueError(f"samples of {spec['measure']} must be at most {most}, got {samples}")
 
 
-def _train(plan: Plan, modules: dict[Job, SequenceDataModule], options: RunOptions) -> int:
+def _train(
+    plan: Plan,
+    modules: Mapping[Job, SequenceDataModule],
+    options: RunOptions,
+    after: Callable[[Job], Plan | None],
+) -> int:
     from rnnbench.benchmark.launchers.local import run_jobs
     from rnnbench.benchmark.launchers.progress import SuiteBar
 
-    # A run of no steps, which only measures, is work too.
-    steps = {job: max(1, steps_of(job, modules[job])) for job in plan.jobs}
-    work = {job: float(steps[job] * modules[job].task.steps * len(job.members)) for job in plan.jobs}
+    of_cells = {job.experiment.name: modules[job] for job in plan.jobs}
+    later = [job for job in plan.later if job.experiment.name in of_cells]
+    steps, work = _sizes([*plan.jobs, *later], of_cells)
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
-    order = sorted(plan.jobs, key=lambda job: -work[job])
+    waiting = deque(sorted(plan.jobs, key=lambda job: -work[job]))
     kinds = {"refused"} if plan.problems else set()
     with contextlib.closing(SuiteBar(work, steps)) as bar:
-        for job, outcome in run_jobs(order, options, options.workers, bar.update):
+        for job, outcome in run_jobs(waiting, options, options.workers, bar.update):
             bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
             kinds.add(outcome.kind)
+            expected = [one for one in later if one.experiment.name == job.experiment.name]
+            chosen = after(job) if expected and outcome.kind == "trained" else None
+            if chosen is not None:
+                steps, work = _sizes(chosen.jobs, of_cells)
+                bar.replace(expected, work, steps)
+                waiting.extendleft(chosen.jobs)
+                later = [one for one in later if one not in expected]
     return next((code for kind, code in _EXIT_CODES.items() if kind in kinds), 0)
+
+
+def _sizes(jobs: Iterable[Job], modules: Mapping[str, SequenceDataModule]) -> tuple[dict[Job, int], dict[Job, float]]:
+    """Return the optimiser steps and the work of runs, whose data modules are given by the experiment's name."""
+    # A run of no steps, which only measures, is work too.
+    steps = {job: max(1, steps_of(job, modules[job.experiment.name])) for job in jobs}
+    work = {job: float(n * modules[job.experiment.name].task.steps * len(job.members)) for job, n in steps.items()}
+    return steps, work

@@ -14,6 +14,8 @@ from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.store import record_path
 
 JOB_FILE = "job.yaml"
+#: Where pilots go, inside the folder of records: hidden, so that nothing takes them for results.
+PILOTS = ".pilots"
 _EXPERIMENT = TypeAdapter(Experiment)
 
 
@@ -32,7 +34,7 @@ class Job:
     Attributes:
         experiment: what is trained.
         members: in the order of the instance axis.
-        runs_dir: where records go.
+        runs_dir: where records go, those of pilots into a folder inside it.
     """
 
     experiment: Experiment
@@ -45,7 +47,13 @@ class Job:
         instances = len({member.instance for member in self.members})
         points = len({member.experiment_id for member in self.members})
         grid = f" x {points} points of the grid" if points > 1 else ""
-        return f"{self.experiment.name} ({instances} instance{'s' if instances > 1 else ''}{grid})"
+        pilot = "pilot: " if self.experiment.is_pilot else ""
+        return f"{self.experiment.name} ({pilot}{instances} instance{'s' if instances > 1 else ''}{grid})"
+
+    @property
+    def root(self) -> Path:
+        """The folder of the records: ``runs_dir``, or the one of pilots inside it."""
+        return self.runs_dir / PILOTS if self.experiment.is_pilot else self.runs_dir
 
     @property
     def folder(self) -> Path:
@@ -75,7 +83,7 @@ class Job:
 
     def record_path(self, member: Member) -> Path:
         """Return where a member's record goes."""
-        return record_path(self.runs_dir, self.experiment.cell.values(), member.experiment_id, member.instance)
+        return record_path(self.root, self.experiment.cell.values(), member.experiment_id, member.instance)
 
     def weights_path(self, member: Member) -> Path:
         """Return where the weights of a member at its best validation go."""

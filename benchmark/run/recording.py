@@ -139,6 +139,7 @@ def make_record(
         published=experiment.published,
         measures=measured(facts.measures, index)[0],
         own_code=own_code(point.config),
+        pilot=experiment.tried,
     )
 
 

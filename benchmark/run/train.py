@@ -1,6 +1,7 @@
 """Training one job: build, fit or go on, evaluate, write the records."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 import warnings
@@ -47,6 +48,8 @@ def train(job: Job, options: TrainOptions) -> None:
         UserError: the checkpoint is damaged, or not this job's; it is left untouched.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
+    if job.experiment.is_pilot:
+        options = dataclasses.replace(options, wandb="off")
     try:
         # One process of each run holds the lock; with several devices the others share what it holds.
         lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()

@@ -63,6 +63,15 @@ optimizer: learning_rate: 1e-3 -> optimizer: adamm -> line 7 | optimizer must be
 no_end: , max_steps: 4 ->  -> no_end.yaml: ADD/LSTM: training needs exactly one of max_epochs and max_steps
 sweep_size: budgets: -> sweep: {recurrence.init_args.hidden_size: [3, 4]}\nbudgets: -> line 8 | hidden_size is int |
     can be swept
+sweep_of_no_point: budgets: -> sweep: [{}]\nbudgets: -> line 8 | must be a mapping of settings to their values
+sweep_point_value: budgets: -> sweep: [{training.optimizer: adamm}]\nbudgets: -> line 8 | optimizer must be 'sgd',
+sweep_optimizers: budgets: -> sweep: {training.optimizer: [sgd, adamm]}\nbudgets: -> line 8 | optimizer must be 'sgd',
+sweep_point_twice: budgets: -> sweep: [{training.momentum: 0.9}, {training.learning_rate: 1e-3}]\nbudgets: -> line 8 |
+    lists the point {'training.momentum': 0.9, 'training.learning_rate': 0.001} twice
+pilot_share: budgets: -> sweep: {training.momentum: [0.9, 0]}\npilot: {share: 0.1, instances: 1}\nbudgets: -> line 9 |
+    pilot.share of max_steps 4 must give at least 1 step, got 0.1: write a larger share
+pilot_key: budgets: -> sweep: {training.momentum: [0.9, 0]}\npilot: {share: 0.5, instance: 1}\nbudgets: -> line 9 |
+    unknown key of 'pilot' 'instance': did you mean instances?
 sweep_batch: budgets: -> sweep: {training.batch_size: [3, 4]}\nbudgets: -> line 8 | training.learning_rate
 sweep_value: budgets: -> sweep: {training.learning_rate: [0.1, 0]}\nbudgets: -> line 8 | sweep of
     training.learning_rate | must be above 0, got 0
