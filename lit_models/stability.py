@@ -77,9 +77,10 @@ def forget_bound_for(contraction: float, forget_bound: float | None, prefix: str
 def stable_cells(module: nn.Module, input_bound: float) -> list[tuple[Cell, float]]:
     """Return the recurrences within a module that a projection makes stable, each with the bound of its inputs.
 
-    Layers above the first of a stack read outputs of the layer below, whose entries lie within (-1, 1) for an LSTM;
-    an ElmanRNN needs no bound. The module is an ElmanRNN, an LSTM, a StackedRNN or FeedForwardTruncation of them, or a
-    Network with one of these; ``input_bound`` is B_x of what the recurrence reads.
+    Layers above the first of a stack read outputs of the layer below, whose entries lie within (-1, 1) for an LSTM, or
+    the sum of those of all layers below; an ElmanRNN needs no bound. The module is an ElmanRNN, an LSTM, a StackedRNN
+    or FeedForwardTruncation of them, or a Network with one of these; ``input_bound`` is B_x of what the recurrence
+    reads.
 
     Raises:
         ValueError: the module is or contains another recurrence, or the bound is negative or not finite.
@@ -183,7 +184,9 @@ def _cells(module: nn.Module, input_bound: float) -> Iterator[tuple[Cell, float]
         yield from _cells(module.recurrence, input_bound)
     elif isinstance(module, StackedRNN):
         for index, layer in enumerate(module.layers):
-            yield from _cells(layer, 1.0 if index else input_bound)
+            # With residual connections, a layer reads the sum of all outputs below it.
+            below = float(index) if module.depth_residual else 1.0
+            yield from _cells(layer, below if index else input_bound)
     elif isinstance(module, ElmanRNN | LSTM) and type(module) in (ElmanRNN, LSTM):  # a subclass may have another step
         yield module, input_bound
     else:

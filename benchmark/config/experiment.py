@@ -28,6 +28,8 @@ LATER_SETTINGS: dict[str, Any] = {
     "training.stability_input_bound": None,
     "training.stability_contraction": 1.0,
     "training.stability_forget_bound": None,
+    "recurrence.init_args.depth_form": "between",
+    "recurrence.init_args.depth_residual": False,
 }
 
 

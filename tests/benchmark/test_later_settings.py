@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
@@ -13,16 +14,17 @@ from rnnbench.benchmark.config.experiment import LATER_SETTINGS, Experiment, con
 from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite, suite_files
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
 
 SHIPPED = {
     **{"adding": "63c68ede7a3a", "copy": "8c233114397c", "coupling": "e5323782c02a", "digits": "4c9a6f170b74"},
-    **{"dynamics": "9a440345173a", "language": "0728924f93cc", "music": "971f9a31679f", "polynomial": "2ce86816551b"},
+    **{"dynamics": "9a440345173a", "language": "0728924f93cc", "music": "971f9a31679f", "polynomial": "011e2aa01738"},
     **{"psmnist": "4386a5ba2e97", "quick": "ec53d694f385", "scifar10": "e773745d047c", "slots": "1676b0cb8a78"},
     **{"depth-copy": "3a6359176e57", "depth-degree": "0a24afa26fe5", "depth-limit": "80b2fe40c2b3"},
-    **{"depth-tracking": "a6e77eb22928", "heterogeneity": "efc49b8770ea", "residual-strength": "aeab9e6e5851"},
+    **{"depth-tracking": "c9bb84cd05e0", "heterogeneity": "efc49b8770ea", "residual-strength": "aeab9e6e5851"},
     **{"rotation": "5ad2179efca8", "stable-system": "983a650cbadd", "transitions": "355b74abc57b"},
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
-    **{"depth-targets": "e8f9cc7cd28f", "residual-types": "30298ff81203", "depth-shakespeare": "a8be3e6a69bc"},
+    **{"depth-targets": "ab672018655e", "residual-types": "30298ff81203", "depth-shakespeare": "a8be3e6a69bc"},
     **{"smnist": "0414dcee5159", "table1": "df845c40f49f", "table2": "5ec325de8b07"},
 }
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
@@ -68,10 +70,27 @@ def test_published_configurations_are_read_and_resolve_to_the_same_id_today() ->
 
 
 def test_later_settings_are_known_by_their_defaults(config: dict) -> None:
+    config["recurrence"] = {"init_args": {each.name: each.default for each in arguments_of_a_stack()}}
     defaults = {f"training.{name}": setting.default for name, setting in Recipe.model_fields.items()}
+    defaults |= {f"recurrence.init_args.{each.name}": each.default for each in arguments_of_a_stack()}
     for path, default in LATER_SETTINGS.items():
         assert default == defaults[path]
         assert get_setting(config, path) == default
+
+
+def arguments_of_a_stack() -> list[inspect.Parameter]:
+    return list(inspect.signature(StackedRNN).parameters.values())
+
+
+@pytest.mark.parametrize("changed", [{"depth_form": "every"}, {"depth_residual": True}])
+def test_the_form_of_a_stack_enters_the_id_where_it_is_not_the_first_one(changed: dict) -> None:
+    before = load_suite("quick", "cpu").experiments
+    (config,) = [e.config for e in before if e.name == "Digits/StackedRNN"]
+    today, other = copy.deepcopy(config), copy.deepcopy(config)
+    for name in ("depth_form", "depth_residual"):
+        del config["recurrence"]["init_args"][name]
+    other["recurrence"]["init_args"] |= changed
+    assert config_id(config) == config_id(today) != config_id(other)
 
 
 def test_a_later_setting_enters_the_id_where_it_is_not_at_its_default(config: dict) -> None:
