@@ -37,6 +37,18 @@ def test_digits_are_those_of_scikit_learn_each_in_one_split():
     assert data.task.ranked.minimal_performance == 0.5
 
 
+def test_chance_is_what_the_best_constants_score_on_the_test_split(image_dir):
+    assert SequentialDigits().task.ranked.chance == 0.1  # before the data are there
+    digits = SequentialDigits()
+    digits.setup()
+    for data in (small(SequentialMNIST, image_dir), digits):
+        train, test = (whole(data, split)[1].bincount(minlength=10) for split in ("train", "test"))
+        accuracy, cross_entropy = data.task.metrics
+        assert accuracy.chance == test.max() / test.sum() != 0.1
+        expected = -(test / test.sum() * (train.clamp(min=0.5) / train.clamp(min=0.5).sum()).log()).sum()
+        assert cross_entropy.chance == pytest.approx(expected.item())
+
+
 def test_permutations_are_those_of_the_published_codes():
     torch.manual_seed(12008)
     assert torch.equal(pixel_order("torch_12008"), torch.randperm(784))
