@@ -43,7 +43,7 @@ def hidden_size_for(budget: int, build: Callable[[int], nn.Module]) -> int:
 
     if not fits(1):
         smallest = _parameters_at(step, build)
-        raise ValueError(f"budget must be at least {smallest}, the parameters at hidden size {step}, got {budget}")
+        raise ValueError(f"parameters must be at least {smallest}, those at hidden size {step}, got {budget}")
     upper = 2
     while fits(upper):
         if upper > budget:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rnnbench.benchmark.config.match import MatchSettings
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.specs import network_spec, with_arguments
 from rnnbench.benchmark.config.suite_file import BudgetSettings, Override, Settings, SuiteFile
+from rnnbench.benchmark.config.validation import validated
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures.specs import Spec
 
 _LENGTHS = {"max_epochs": "max_steps", "max_steps": "max_epochs"}
@@ -23,6 +26,7 @@ class Draft:
     training: Section = field(default_factory=Section)
     sweep: Section | list[Section] = field(default_factory=Section)
     pilot: Section = field(default_factory=Section)
+    match: MatchSettings | None = None
     measures: tuple[Spec, ...] = ()
 
 
@@ -32,8 +36,16 @@ def drafted(file: SuiteFile, budget: BudgetSettings, task: str, network: str) ->
     Raises:
         UserError: the preset is unknown.
     """
-    recurrence, of_preset = network_spec(file.networks[network], f"{file.networks.at(network)}: network {network}")
-    draft = Draft(task, network, file.tasks[task], recurrence)
+    written, whose = file.networks[network], f"network {network}"
+    match = None
+    if isinstance(written, Section) and "match" in written:
+        match = validated(MatchSettings, written["match"], f"{written.at('match')}: {whose}", "match")
+        written = Section({key: value for key, value in written.items() if key != "match"}, written.file)
+        written.lines = file.networks[network].lines
+        if "hidden_size" in (written.get("init_args") or {}):
+            raise UserError(f"{file.networks.at(network, 'match')}: {whose} needs exactly one of hidden_size and match")
+    recurrence, of_preset = network_spec(written, f"{file.networks.at(network)}: {whose}")
+    draft = Draft(task, network, file.tasks[task], recurrence, match=match)
     # What a published row needs whatever the suite says, for example gradient clipping.
     preset = Settings(training=of_preset)
     for settings in (file, preset, *file.overrides, budget, *budget.overrides):
@@ -47,6 +59,8 @@ def _apply(draft: Draft, settings: Settings) -> None:
     if isinstance(settings, Override):
         draft.task = with_arguments(draft.task, settings.task)
         draft.recurrence = with_arguments(draft.recurrence, settings.recurrence)
+        if "hidden_size" in settings.recurrence:
+            draft.match = None
     if settings.training is not None:
         for key, other in _LENGTHS.items():
             if key in settings.training and other not in settings.training:

@@ -43,10 +43,8 @@ class PilotSettings(Model):
             if whole is not None:
                 short[name] = round(self.share * whole)
                 if not short[name]:
-                    hint = "write a larger share, or the length in max_steps"
-                    raise ValueError(
-                        f"pilot.share of {name} {whole} must be at least 1 {unit}, got {self.share}: {hint}"
-                    )
+                    least = f"pilot.share of {name} {whole} must give at least 1 {unit}, got {self.share}"
+                    raise ValueError(f"{least}: write a larger share, or the length in max_steps")
         if short["max_steps"] and short["validate_every"]:
             short["validate_every"] = min(short["validate_every"], short["max_steps"])
         return short

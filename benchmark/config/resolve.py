@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rnnbench.benchmark.config.experiment import Config, set_setting
+from rnnbench.benchmark.config.match import with_matched_size
 from rnnbench.benchmark.config.overrides import Draft
 from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
@@ -37,10 +38,14 @@ def resolved(draft: Draft, file: SuiteFile) -> Resolved:
     of_network = f"{file.networks.at(draft.network_name)}: network {draft.network_name}"
     config: Config = {
         "task": resolve_spec("task", draft.task, f"{file.tasks.at(draft.task_name)}: task {draft.task_name}"),
-        "recurrence": resolve_spec("recurrence", draft.recurrence, of_network),
+        "recurrence": {},
         "training": _training(draft.training, cell),
         "seed": file.seed,
     }
+    recurrence = draft.recurrence
+    if draft.match is not None:
+        recurrence = with_matched_size(recurrence, draft.match, config, f"{of_network} ({cell})")
+    config["recurrence"] = resolve_spec("recurrence", recurrence, of_network)
     grid, listed = grid_of(draft.sweep, config, cell) if draft.sweep else ({}, ())
     for path, values in grid.items():
         set_setting(config, path, values[0])

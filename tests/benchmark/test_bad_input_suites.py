@@ -63,6 +63,14 @@ optimizer: learning_rate: 1e-3 -> optimizer: adamm -> line 7 | optimizer must be
 no_end: , max_steps: 4 ->  -> no_end.yaml: ADD/LSTM: training needs exactly one of max_epochs and max_steps
 sweep_size: budgets: -> sweep: {recurrence.init_args.hidden_size: [3, 4]}\nbudgets: -> line 8 | hidden_size is int |
     can be swept
+match_too_small: {class_path: LSTM, init_args: {hidden_size: 3}} -> {preset: LSTM_47, match: {parameters: 9}} -> line 5
+    | network LSTM (ADD/LSTM): match: parameters must be at least 22, those at hidden size 1, got 9
+match_of_no_size: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: 3,
+    num_layers: 2}, match: {parameters: 99}} -> line 5 | match needs a recurrence with the argument hidden_size
+match_and_size: init_args: {hidden_size: 3}} -> init_args: {hidden_size: 3}, match: {parameters: 99}} -> line 5 |
+    network LSTM needs exactly one of hidden_size and match
+match_key: {class_path: LSTM, init_args: {hidden_size: 3}} -> {preset: LSTM_47, match: {parameter: 9}} -> line 5 |
+    unknown key of 'match' 'parameter': did you mean parameters?
 sweep_of_no_point: budgets: -> sweep: [{}]\nbudgets: -> line 8 | must be a mapping of settings to their values
 sweep_point_value: budgets: -> sweep: [{training.optimizer: adamm}]\nbudgets: -> line 8 | optimizer must be 'sgd',
 sweep_optimizers: budgets: -> sweep: {training.optimizer: [sgd, adamm]}\nbudgets: -> line 8 | optimizer must be 'sgd',

@@ -116,6 +116,37 @@ def test_published_names_default_to_the_short_names(path: Path) -> None:
     assert cells(load_suite(path, "paper"))["COPY/Deep"].published.task == "COPY"
 
 
+def test_match_finds_the_largest_size_with_so_many_parameters_on_each_task(path: Path) -> None:
+    matched = """networks:
+  Matched: {preset: LSTM_47, match: {parameters: 1000}}
+  Rotated: {class_path: WCRNN, init_args: {residual: rotation}, match: {parameters: 1000}}
+  Inner:
+    class_path: StackedRNN
+    init_args: {layer: {class_path: LSTM, init_args: {}}, num_layers: 2}
+    match: {parameters: 1000}
+"""
+    override = "  smoke:\n    overrides: [{networks: [Matched], recurrence: {hidden_size: 5}}]\n    instances"
+    text = SUITE.replace("networks:\n", matched, 1).replace("  smoke:\n    instances", override)
+    path.write_text(text.replace("    overrides: [{networks: [LSTM], training: {momentum: 0.3}}]\n", ""))
+    found = cells(load_suite(path, "cpu"))
+    for name, step in (("Matched", 1), ("Rotated", 2), ("Inner", 1)):
+        for task in ("ADD", "COPY"):
+            config = found[f"{task}/{name}"].config
+            inner = config["recurrence"]["init_args"].get("layer", config["recurrence"])["init_args"]
+            counts = []
+            for size in (inner["hidden_size"], inner["hidden_size"] + step):
+                inner["hidden_size"] = size
+                of_task = build_data_module(config).task
+                recurrence = recurrence_factory(config["recurrence"])(of_task.input_size)
+                counts.append(count_parameters(Network.of(recurrence, of_task)))
+            assert counts[0] <= 1000 < counts[1]
+    sizes = [found[f"{task}/Matched"].config["recurrence"]["init_args"]["hidden_size"] for task in ("ADD", "COPY")]
+    assert sizes[0] != sizes[1]
+    text = text.replace("networks: [Clipped, LSTM]", "networks: [Matched]")
+    path.write_text(text.replace("    overrides: [{networks: [LSTM], training: {momentum: 0.3}}]\n", ""))
+    assert cells(load_suite(path, "smoke"))["ADD/Matched"].config["recurrence"]["init_args"]["hidden_size"] == 5
+
+
 def test_a_range_can_be_swept(path: Path) -> None:
     text = SUITE.replace(
         "  paper: {}", "  paper: {networks: [Small], sweep: {recurrence.init_args.r: [0.9, [0.95, 1.0]]}}"

@@ -56,7 +56,7 @@ def test_frozen_and_shared_parameters() -> None:
 
 @pytest.mark.parametrize(("name", "smallest"), [("WCRNN", 1), ("rotation", 2)])
 def test_budget_too_small(name: str, smallest: int) -> None:
-    with pytest.raises(ValueError, match=rf"budget must be at least \d+, the parameters at hidden size {smallest}"):
+    with pytest.raises(ValueError, match=rf"parameters must be at least \d+, those at hidden size {smallest}"):
         hidden_size_for(5, functools.partial(smnist, BUILDS[name]))
 
 
