@@ -70,7 +70,7 @@ def _earlier_copy(
 ) -> _Arrays:
     """Return the newest copy of a split of the Hub, which is out of reach; raise ``error`` where there is none."""
     folder, pattern = cache_folder(), _cache_name(origin, split, "hub-*", image_shape)
-    copies = [] if folder is None or data_folder(data_dir) else sorted(folder.glob(pattern), key=_modified)
+    copies = [] if folder is None or data_folder(data_dir) else sorted(folder.glob(pattern), key=os.path.getmtime)
     if not copies:
         raise error
     logger.warning("%s. Using the copy %s", error, copies[-1])
@@ -92,10 +92,6 @@ def cache_folder() -> Path | None:
 def _cache_name(origin: Origin, split: str, source: str, image_shape: tuple[int, ...]) -> str:
     kind = hashlib.sha256(repr((list(origin.columns), image_shape, DECODING)).encode()).hexdigest()[:8]
     return f"{origin.folder.replace('/', '-')}-{split}-{source}-{kind}.npz"
-
-
-def _modified(path: Path) -> float:
-    return path.stat().st_mtime
 
 
 def _read_cache(path: Path, image_shape: tuple[int, ...]) -> _Arrays | None:
@@ -120,7 +116,7 @@ def _write_cache(path: Path | None, images: NDArray[np.uint8], labels: NDArray[n
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for rest in path.parent.glob("*.tmp"):
-            if time.time() - _modified(rest) > ABANDONED:
+            if time.time() - os.path.getmtime(rest) > ABANDONED:
                 rest.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)

@@ -149,9 +149,7 @@ def expand_home(name: str) -> Path:
     return path if path.exists() else path.expanduser()
 
 
-@functools.cache
-def _warn_once(message: str) -> None:
-    logger.warning(message)
+_warn_once = functools.cache(logger.warning)
 
 
 def _in_folder(origin: Origin, split: str, folder: Path) -> FoundSplit:

@@ -1,7 +1,7 @@
 """The sources of sequences: contiguous tensors, of equal or unequal length, and data drawn from named seeds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -75,6 +75,7 @@ class RaggedSource:
         return padded(self.inputs), padded(self.targets), lengths
 
 
+@dataclass(eq=False)
 class FreshSource:
     """New sequences each epoch, drawn from named seeds.
 
@@ -84,13 +85,10 @@ class FreshSource:
     ``(count, generator)``; ``size`` sequences are an epoch, and ``axis`` names the stream (``datamodules.seeds``).
     """
 
-    def __init__(
-        self, sample: Callable[[int, torch.Generator], tuple[Tensor, Tensor]], size: int, axis: tuple[str | int, ...]
-    ) -> None:
-        self.sample = sample
-        self.size = size
-        self.axis = axis
-        self._last: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
+    sample: Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
+    size: int
+    axis: tuple[str | int, ...]
+    _last: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         """Return the number of sequences of one epoch."""

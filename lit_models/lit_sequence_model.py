@@ -131,10 +131,7 @@ class LitSequenceModel(L.LightningModule):
             check_number("learning_rate", rate, above=0)
         pairs = zip(factories, self.instances, strict=True)
         self.ensemble = Ensemble([make_network(factory, task, instance) for factory, instance in pairs])
-        self.optimizer_name = optimizer
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.betas = betas
+        self._optimizer = optimizer, momentum, weight_decay, betas
         self.schedule = schedule
         self.warmup_steps = warmup_steps
         self.gradient_clip_norm = gradient_clip_norm
@@ -232,9 +229,8 @@ class LitSequenceModel(L.LightningModule):
             raise ValueError(
                 "gradient_clip_val must be None: use gradient_clip_norm, which clips each instance by itself"
             )
-        optimizer = unit_rate_optimizer(
-            self.optimizer_name, self.ensemble.parameters(), self.momentum, self.weight_decay, self.betas
-        )
+        name, momentum, weight_decay, betas = self._optimizer
+        optimizer = unit_rate_optimizer(name, self.ensemble.parameters(), momentum, weight_decay, betas)
         if self.schedule == "constant" and not self.warmup_steps:
             return {"optimizer": optimizer}
         total_steps = self._total_steps() if self.schedule == "cosine" else 0

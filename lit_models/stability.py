@@ -99,14 +99,9 @@ def project_stable(
     """Make a recurrence stable in place; what is stable already stays bit-equal, so projecting twice does nothing more.
 
     Parameters may be an ensemble's stacks [M, ...]: each instance is projected as if it were alone. One whose weights
-    are not finite stays as it is.
-
-    Args:
-        module: as in ``stable_cells``.
-        input_bound: B_x, the largest ‖x‖∞ of what an LSTM reads; does not matter for an ElmanRNN. The entries of a
-            network's embedding are clipped to it.
-        contraction: λ*, below which the contraction constant of every layer is brought.
-        forget_bound: largest F of an LSTM, below λ*; None for ``FORGET_SHARE`` of it.
+    are not finite stays as it is. The module and B_x, the largest ‖x‖∞ of what it reads, to which a network's embedding
+    is clipped, are as in ``stable_cells``; ``contraction`` is λ*, below which the constant of every layer is brought,
+    and ``forget_bound`` the largest F of an LSTM, below λ* (``FORGET_SHARE`` of it if None).
 
     Raises:
         ValueError: the recurrence cannot be projected, or a bound is impossible.

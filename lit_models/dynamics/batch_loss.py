@@ -20,13 +20,8 @@ class BatchLoss:
 
     The loss is ``total / count``, or its root for a task of loss ``rmse`` (``training_loss``), where totals and counts
     add up over chunks of the sequences. The network is a copy in evaluation mode, run step by step; only
-    parameters that require a gradient are in the vector, in the order of ``named_parameters``.
-
-    Sequences are on the network's device, at most ``chunk`` of them run at a time, all in ``dtype``.
-
-    Attributes:
-        parameters: values in the given network, θ [P].
-        chunks: the sequences.
+    parameters that require a gradient are in the vector, in the order of ``named_parameters``: ``parameters`` [P] holds
+    their values. Sequences are on the network's device, at most ``chunk`` of them run at a time, all in ``dtype``.
 
     Raises:
         ValueError: no parameter requires a gradient, the batch is empty, or an argument is not allowed.

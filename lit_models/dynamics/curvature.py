@@ -28,12 +28,7 @@ class Curvature:
     A / (2√m) - g gᵀ / (4 m^{3/2}) with the gradient g of m: for the Hessian by the chain rule, and for Gauss–Newton
     because Jᵀ maps the gradient with respect to the outputs to g.
 
-    Arguments are as in ``hessian_spectrum``.
-
-    Attributes:
-        loss: [].
-        size: P.
-        products: number of products taken so far.
+    Arguments are as in ``hessian_spectrum``; ``size`` is P, and ``products`` counts those taken so far.
 
     Raises:
         ValueError: an argument is not allowed, or no parameter requires a gradient.

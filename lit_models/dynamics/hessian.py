@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
@@ -103,14 +102,13 @@ def hessian_spectrum(
 
 def _lanczos(curvature: Curvature, count: int, dtype: torch.dtype, tolerance: float, restarts: int) -> Tensor:
     """Return the eigenvalues [count] of largest magnitude, in no order."""
-
-    def multiply(vector: np.ndarray) -> np.ndarray:
-        return curvature.multiply(torch.tensor(vector)).cpu().numpy()
-
-    start = torch.randn(curvature.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
-    operator = LinearOperator((curvature.size,) * 2, matvec=multiply, dtype=start.numpy().dtype)
+    drawn = torch.randn(curvature.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    start = drawn.to(dtype).numpy()
+    operator = LinearOperator(
+        (curvature.size,) * 2, lambda vector: curvature.multiply(torch.tensor(vector)).cpu().numpy(), dtype=start.dtype
+    )
+    options = {"ncv": 2 * count + 1, "v0": start, "tol": tolerance, "maxiter": restarts}
     try:
-        options = {"ncv": 2 * count + 1, "v0": start.numpy(), "tol": tolerance, "maxiter": restarts}
         found = eigsh(operator, k=count, return_eigenvectors=False, **options)
     except ArpackNoConvergence as error:
         raise ArithmeticError(

@@ -36,11 +36,6 @@ class IntervalRule:
     qr_every: Interval
     dtype: torch.dtype
 
-    @property
-    def first(self) -> int:
-        """The interval to begin with."""
-        return 1 if self.qr_every == "auto" else self.qr_every
-
     def strain(self, log_factors: Tensor, log_lengths: Tensor) -> float:
         """Return how much of what is allowed an interval used, from [B, K] each; above 1 it was too long."""
         precision = torch.finfo(self.dtype)
@@ -76,7 +71,7 @@ def log_growth(
     rule, count, batch_size = IntervalRule(qr_every, inputs.dtype), tangents.shape[0], inputs.shape[1]
     remaining = torch.arange(batch_size, device=inputs.device)
     alive = torch.ones(batch_size, count, dtype=torch.bool, device=inputs.device)
-    interval, done = rule.first, 0
+    interval, done = 1 if qr_every == "auto" else qr_every, 0
     for chunk in inputs.split(chunk_steps(inputs, state)):
         projected = recurrence.project(chunk[:, remaining])
         states = run_states(recurrence, projected, state)

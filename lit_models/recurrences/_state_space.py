@@ -1,7 +1,6 @@
 """The block around a linear state space that S4, S4D and LRU share: norm, gated linear unit, residual."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -75,8 +74,10 @@ class StateSpaceBlock(Recurrence):
         """Respond to the whole sequence at once; as in ``Recurrence.scan_linear``."""
         if not takes(inputs, state, self.skip):
             return None
-        outputs, passed = [], 0
-        for part in self._parts(inputs):
+        outputs, passed, parts = [], 0, [inputs]
+        if not torch.is_grad_enabled():
+            parts = inputs.split(max(64, MOST_ENTRIES // max(1, inputs.shape[1] * self.hidden_size)))
+        for part in parts:
             if lengths is None:
                 found, state = self._respond(part, state, keep_outputs)
             else:
@@ -108,12 +109,6 @@ class StateSpaceBlock(Recurrence):
         read, _ = self.respond(driven, latent, keep_outputs=True)
         standing = _pick(self._leave(read, encoded), times.minimum(lengths - 1).clamp(min=0))
         return torch.where(none, self.output(state), standing), final
-
-    def _parts(self, inputs: Tensor) -> Iterator[Tensor]:
-        """Yield the inputs in one part, or without gradients in parts that take little memory."""
-        if torch.is_grad_enabled():
-            return iter([inputs])
-        return iter(inputs.split(max(64, MOST_ENTRIES // max(1, inputs.shape[1] * self.hidden_size))))
 
     def _driven(self, encoded: Tensor) -> Tensor:
         return self.norm(encoded) if self.norm_at == "pre" else encoded

@@ -12,6 +12,7 @@ from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 
 _ACTIVATIONS = {**ACTIVATIONS, "sigmoid": torch.sigmoid}
+_LAYERS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
 
 
 class DeepTransitionRNN(Recurrence):
@@ -91,15 +92,6 @@ class DeepTransitionRNN(Recurrence):
         layers: list[nn.Module] = []
         for entering, leaving in itertools.pairwise(sizes):
             if layers:
-                layers.append(_Activation(self.activation))
+                layers.append(_LAYERS[self.activation]())
             layers.append(nn.Linear(entering, leaving))
         return nn.Sequential(*layers)
-
-
-class _Activation(nn.Module):
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-    def forward(self, values: Tensor) -> Tensor:
-        return _ACTIVATIONS[self.name](values)

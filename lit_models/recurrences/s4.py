@@ -37,14 +37,9 @@ class S4(ConjugatePairs, Recurrence):
     all parameters. One block is one recurrence: stack them with ``StackedRNN``.
 
     Args:
-        input_size: D; where it differs from N, an affine map encodes the input.
-        hidden_size: N, features (d_model).
-        state_dim: K, state size of a feature, even.
         num_ssms: different A and B, each shared by as many neighbouring features; N divided by it. The paper has N,
             the authors' code 1 or 2.
-        norm: layer normalisation before the state space, or after the residual.
-        dt_min: least Δ at the start, which is log-uniform.
-        dt_max: largest Δ at the start.
+        input_size, hidden_size, state_dim, norm, dt_min, dt_max: see ``S4D``.
 
     >>> import torch
     >>> block = S4(input_size=1, hidden_size=8, state_dim=16)

@@ -64,7 +64,11 @@ class FeedForwardTruncation(Recurrence):
         if not keeps_definition(type(self), "run"):
             return super().run(inputs, state, lengths, keep_outputs)
         slots = torch.cat([self._slots(state), _mark_seen(inputs)])
-        final = self._final(slots, lengths)
+        window = slots[-self.k :]
+        if lengths is not None:
+            positions = lengths + torch.arange(self.k, device=slots.device).unsqueeze(1)
+            window = slots.gather(0, positions.unsqueeze(-1).expand(-1, -1, slots.shape[-1]))
+        final = window.transpose(0, 1).flatten(1)
         if not keep_outputs:
             return inputs.new_empty(0), final
         if lengths is None:
@@ -76,15 +80,6 @@ class FeedForwardTruncation(Recurrence):
     def _slots(self, state: Tensor) -> Tensor:
         """Return the window [k, B, D+1] that a state [B, S] holds."""
         return state.unflatten(-1, (self.k, self.input_size + 1)).transpose(0, 1)
-
-    def _final(self, slots: Tensor, lengths: Tensor | None) -> Tensor:
-        """Return the state [B, S] after all inputs, or after ``lengths`` of them."""
-        if lengths is None:
-            window = slots[-self.k :]
-        else:
-            positions = lengths + torch.arange(self.k, device=slots.device).unsqueeze(1)
-            window = slots.gather(0, positions.unsqueeze(-1).expand(-1, -1, slots.shape[-1]))
-        return window.transpose(0, 1).flatten(1)
 
     def _run_windows(self, slots: Tensor) -> Tensor:
         """Return the output of every window of k neighbours in slots [k-1+W, B, D+1]: [W, B, N]."""

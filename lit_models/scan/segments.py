@@ -28,10 +28,7 @@ def segment_length(steps: int, every: CheckpointEvery) -> int | None:
 class SegmentedKernel(NamedTuple):
     """Another kernel, segment by segment: beyond their first states, the steps of one segment are kept at a time.
 
-    Attributes:
-        kernel: scans a segment.
-        length: steps of a segment.
-        recomputes: whether ``kernel`` keeps nothing and computes its steps again by itself in the backward pass.
+    ``recomputes`` says that it keeps nothing and computes its steps again by itself in the backward pass.
     """
 
     kernel: ScanKernel

@@ -14,9 +14,6 @@ class ElmanKernel(NamedTuple):
     """x' = act(W x + V s + b), for W [M, N, N], V [M, N, D] and b [M, N] (Elman 1990).
 
     A step keeps its state, N numbers a sequence, and what the product reads beside it.
-
-    Attributes:
-        activation: act.
     """
 
     activation: Literal["tanh", "relu", "identity"]

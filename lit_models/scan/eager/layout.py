@@ -87,12 +87,7 @@ class Layout:
 
 
 class Buffers:
-    """The sizes of a scan and native buffers for it.
-
-    Attributes:
-        layout: the memory order.
-        native_inputs: [T, M or 1, D, B], native.
-    """
+    """The sizes of a scan and native buffers for it; ``native_inputs`` are [T, M or 1, D, B]."""
 
     def __init__(self, inputs: Tensor, instances: int, units: int) -> None:
         """Take inputs [T, I, B, D] of M instances with N units; I is M, or 1 where instances share their inputs."""

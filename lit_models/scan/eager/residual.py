@@ -29,9 +29,6 @@ class ResidualKernel(NamedTuple):
 
     A step keeps tanh(a), N numbers a sequence; states are computed again, chunk by chunk, from the first of each:
     in cache that costs no more than to write and read them.
-
-    Attributes:
-        form: ``linear`` or ``A``.
     """
 
     form: Literal["linear", "A"]

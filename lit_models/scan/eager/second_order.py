@@ -17,9 +17,6 @@ class SecondOrderKernel(NamedTuple):
 
     The weights are W [M, N, R+N+D+1], Aᵀ [M, R, N] and Bᵀ [M, R, D]. A step keeps p, q and h': 2R + N numbers a
     sequence.
-
-    Attributes:
-        activation: act.
     """
 
     activation: Literal["tanh", "relu", "identity"]

@@ -11,11 +11,7 @@ from rnnbench.lit_models.scan.contract import Scanned, ScannedRecurrence
 def scan_loop(
     recurrence: ScannedRecurrence, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool = True
 ) -> Scanned:
-    """Scan a recurrence over inputs [T, B, D] from a state [B, S], with lengths [B] of valid steps, or None for all T.
-
-    Returns:
-        Outputs [T, B, N] (an empty tensor without ``keep_outputs``) and the final state [B, S].
-    """
+    """Scan inputs [T, B, D] from a state [B, S], with lengths [B] of valid steps or None for all; see ``Scanned``."""
     outputs: list[Tensor] = []
     # unbind, not indexing: x[t] of a tensor that needs gradients makes backward quadratic in T.
     if torch.is_grad_enabled():

@@ -17,12 +17,9 @@ _NARROWEST = 64
 
 
 class NativeCall:
-    """One call, forward or backward.
+    """One call, forward or backward, for inputs [T, M or 1, B, D] and a state [M, B, S] of N units.
 
     Args:
-        inputs: [T, M or 1, B, D].
-        state: [M, B, S].
-        units: N.
         chunk: steps that are kept in a row; where kernels compute states again, those from one first state.
         rows: numbers a sequence that a kernel works on again and again. A batch for which they are too many for the
             caches is scanned block by block: for the library each block is an instance of its own.

@@ -22,13 +22,9 @@ _VECTORS = ("d_gain", "d_own", "d_cross")
 
 
 class NativeResidualKernel(NamedTuple):
-    """x' = R x + γ act(a), tanh(R x) + γ tanh(a) or, without residual, act(a), with a = W x + V s + b.
+    """x' = R x + γ act(a), tanh(R x) + γ tanh(a) (``A``) or act(a) (``plain``), with a = W x + V s + b.
 
     A step keeps act(a), N numbers a sequence, and a chunk of steps its first state.
-
-    Attributes:
-        form: ``linear``, ``A`` or ``plain``.
-        activation: act.
     """
 
     form: Literal["linear", "A", "plain"]

@@ -182,13 +182,8 @@ class ProductSums:
 class StepGradients:
     """The gradients of inputs s, W, V and b, from those of a = W x + V s + b, chunk by chunk.
 
-    Args:
-        inputs: s [T, M or 1, B, D].
-        shape: of W [M, height, units].
-        chunks: their first steps, and those after their last ones.
-        weights: whether the gradients of the weights are wanted.
-        to_inputs: V [M, height, D], if those of inputs are.
-        scale: a factor of those of the weights, [M, height].
+    Inputs are s [T, M or 1, B, D], ``shape`` is that of W [M, height, units], and ``chunks`` are ``spans``. Those of
+    ``weights`` may be wanted, with a factor ``scale`` [M, height], and those of inputs where V [M, height, D] is given.
     """
 
     def __init__(

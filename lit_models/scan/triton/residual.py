@@ -28,14 +28,10 @@ _PARTS = ("gamma", "own", "cross", "dense")
 
 
 class TritonResidualKernel(NamedTuple):
-    """x' = act(a), R x + γ act(a) or act(R x) + γ act(a), with a = W x + V s + b.
+    """x' = act(a) (``plain``), R x + γ act(a) or act(R x) + γ act(a) (``A``), with a = W x + V s + b.
 
     Weights are W [M, N, N], V [M, N, D], b [M, N] and, but for the plain form, γ, own and cross [M, N] and dense R
     [M, N, N], None where absent. A step keeps x' and act(a): 2N numbers a sequence; of the plain form x' alone.
-
-    Attributes:
-        form: ``plain``, ``linear`` or ``A``.
-        activation: act.
     """
 
     form: Literal["plain", "linear", "A"]
