@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.leaderboard.board import Board, boards
+from rnnbench.leaderboard.captions import stands_for
 from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure, dynamics_figures
 from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
 from rnnbench.leaderboard.drawing.learning_curves import learning_curves
+from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, SweepFigure, sweep_figures
 from rnnbench.leaderboard.dynamics import SideFiles, failures, has_measures, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.statistics import select_cells
@@ -76,10 +78,12 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
             f"{FIGURES}/{new_name(taken, board.suite, board.budget, column.task)}": learning_curves(board, column)
             for column in (learned.columns if learned else ())
         }
+        sweeps = sweep_figures(learned, taken) if learned else []
         drawn = dynamics_figures(board, side_files, taken)
         figures |= curves
+        figures |= {f"{FIGURES}/{figure.name}": figure.image for figure in sweeps}
         figures |= {f"{DYNAMICS}/{figure.name}": figure.image for figure in drawn}
-        text, made = _section(board, learned, list(curves), drawn)
+        text, made = _section(board, learned, list(curves), sweeps, drawn)
         sections.append(text)
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
@@ -102,6 +106,7 @@ def _section(
     board: Board,
     learned: Board | None,
     curve_files: Sequence[str],
+    sweeps: Sequence[SweepFigure],
     dynamics_files: Sequence[DynamicsFigure],
 ) -> tuple[str, int]:
     notes = Notes()
@@ -113,11 +118,22 @@ def _section(
     if said:
         # A blank line between footnotes keeps them apart in Markdown.
         parts += ["### Notes", "", *(line if line.startswith("- ") else f"{line}\n" for line in said), ""]
+    if sweeps:
+        parts += ["### Along one setting", "", f"{HOW_DRAWN} {stands_for(board.cells)}".strip(), ""]
+        for figure in sweeps:
+            parts += [f"![{escape(figure.title)}]({FIGURES}/{figure.name})", "", escape(figure.caption), ""]
     if learned:
         caption = "Validation value of the ranked metric: mean and range over finished instances."
         parts += ["### Learning curves", "", caption, ""]
+        swept = {task for figure in sweeps for task in figure.tasks}
+        links = []
         for name, column in zip(curve_files, learned.columns, strict=True):
-            parts += [f"![Learning curves of {escape(column.task)}]({name})", ""]
+            task = escape(column.task)
+            if column.task in swept:
+                links.append(f"[{task}]({name})")
+            else:
+                parts += [f"![Learning curves of {task}]({name})", ""]
+        parts += [f"Of what is drawn along a setting: {', '.join(links)}.", ""] if links else []
     return "\n".join([*parts, *_figures_of_dynamics(dynamics_files)]), len(made)
 
 
