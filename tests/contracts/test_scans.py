@@ -9,6 +9,7 @@ import torch
 from torch.func import functional_call, jacfwd, stack_module_state, vmap
 from torch.utils.checkpoint import checkpoint
 
+from rnnbench.lit_models.contracts import normal
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
@@ -24,6 +25,7 @@ pytestmark = [
 ]
 BATCH, INSTANCES = 5, 3
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
+draw = functools.partial(normal, seed=1)
 Build = Callable[[int], Recurrence]
 RUN = NativeCall.run
 
@@ -40,10 +42,6 @@ def build(cls: type[Recurrence], arguments: dict[str, object]) -> Build:
         return recurrence
 
     return at_seed
-
-
-def draw(*shape: int, seed: int = 1) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def visited_state(recurrence: Recurrence, seed: int = 2) -> torch.Tensor:
@@ -68,14 +66,15 @@ def gradients(values: tuple[torch.Tensor, ...], wanted: list[torch.Tensor]) -> t
     return torch.autograd.grad(loss, wanted, materialize_grads=True)
 
 
-@pytest.mark.parametrize("steps", [1, 6, 18])
+@pytest.mark.parametrize(("steps", "recomputed"), [(1, False), (6, False), (18, False), (6, True)])
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
-def test_alone(build: Build, steps: int, last: bool) -> None:
+def test_alone(build: Build, steps: int, recomputed: bool, last: bool) -> None:
     recurrence = build(0)
     inputs, state = draw(steps, BATCH, INPUTS).requires_grad_(), visited_state(recurrence).requires_grad_()
 
     def run() -> object:
-        values = (recurrence.forward_last if last else recurrence)(inputs, state)
+        scan = recurrence.forward_last if last else recurrence
+        values = checkpoint(scan, inputs, state, use_reentrant=False) if recomputed else scan(inputs, state)
         return values, gradients(values, [inputs, state, *recurrence.parameters()])
 
     check(run)
@@ -97,18 +96,6 @@ def test_unequal_lengths(build: Build, steps: int, last: bool) -> None:
     def run() -> object:
         values = vmap(call)(tensors, states)
         return values, gradients(values, [inputs, states, *tensors[0].values()])
-
-    check(run)
-
-
-@pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
-def test_recomputed_by_torch(build: Build, last: bool) -> None:
-    recurrence = build(0)
-    inputs = draw(6, BATCH, INPUTS).requires_grad_()
-
-    def run() -> object:
-        values = checkpoint(recurrence.forward_last if last else recurrence, inputs, use_reentrant=False)
-        return values, gradients(values, [inputs, *recurrence.parameters()])
 
     check(run)
 
@@ -191,17 +178,8 @@ def right_or_refused(derive: Callable[[], object]) -> bool:
     return False
 
 
-def test_forward_mode_is_right_or_refused(build: Build) -> None:
-    recurrence, inputs = build(0), draw(3, BATCH, INPUTS)
-    by_hand = recurrence.scan_kernel() is not None
-    right = right_or_refused(lambda: jacfwd(lambda x: recurrence.forward_last(x)[0])(inputs))
-    # A block of state spaces is made of operations that can be differentiated; a scan derived by hand refuses.
-    assert right if isinstance(recurrence, StateSpaceBlock) else not (by_hand and right)
-
-
-def test_a_second_derivative_is_right_or_refused(build: Build) -> None:
+def test_other_derivatives_are_right_or_refused(build: Build) -> None:
     recurrence, inputs = build(0), draw(3, BATCH, INPUTS).requires_grad_()
-    by_hand = recurrence.scan_kernel() is not None
 
     def second() -> tuple[torch.Tensor, ...]:
         loss = recurrence.forward_last(inputs)[0].square().sum()
@@ -209,5 +187,8 @@ def test_a_second_derivative_is_right_or_refused(build: Build) -> None:
         total = sum(gradient.square().sum() for gradient in first)
         return torch.autograd.grad(total, [inputs], materialize_grads=True)
 
-    right = right_or_refused(second)
-    assert right if isinstance(recurrence, StateSpaceBlock) else not (by_hand and right)
+    for derive in (lambda: jacfwd(lambda x: recurrence.forward_last(x)[0])(inputs.detach()), second):
+        right = right_or_refused(derive)
+        # A block of state spaces is made of operations that can be differentiated; a scan derived by hand refuses.
+        by_hand = recurrence.scan_kernel() is not None
+        assert right if isinstance(recurrence, StateSpaceBlock) else not (by_hand and right)

@@ -20,22 +20,12 @@ def column(name, split, **columns):
     return lambda folder: write(folder, name, split, **columns)
 
 
-def music(split, *pieces):
-    return lambda folder: write_music(folder, split, list(pieces))
+def rows_of(write_rows, *name):
+    return lambda split, *rows: lambda folder: write_rows(folder, split, list(rows), *name)
 
 
-def requests(split, *rows):
-    return lambda folder: write_requests(folder, split, list(rows))
-
-
-def words(split, *lines):
-    return lambda folder: write_lines(folder, split, list(lines))
-
-
-def chars(split, *lines):
-    return lambda folder: write_lines(folder, split, list(lines), "tiny_shakespeare")
-
-
+music, requests, words = map(rows_of, (write_music, write_requests, write_lines))
+chars = rows_of(write_lines, "tiny_shakespeare")
 # name: (task, what is written over good data, the message)
 BAD = {
     "missing column": (

@@ -49,10 +49,10 @@ def interlaced(levels):
     return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-def turned(orientation):
+def turned(orientation, image=COLORS):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encode(COLORS, exif=exif)
+    return encode(image, exif=exif)
 
 
 PALETTE = COLORS.quantize(8)
@@ -121,10 +121,7 @@ REFUSED = {
     "animated gif": (encode(GRAY, "gif", **ANIMATED), "must be one image, got 2 frames"),
     "animated png": (encode(GRAY, **ANIMATED), "must be one image, got 2 frames"),
     "pages": (encode(GRAY, "tiff", **ANIMATED), "must be one image, got 2 frames"),
-    "linear light": (
-        with_chunk(encode(GRAY), b"gAMA", struct.pack(">I", 100000)),
-        "must have the gamma 0.45455",
-    ),
+    "linear light": (with_chunk(encode(GRAY), b"gAMA", struct.pack(">I", 100000)), "must have the gamma 0.45455"),
     "wrong size": (encode(Image.new("L", (9, 8))), r"shape \(6, 6.*, got \(8, 9\)"),
     "decompression bomb": (BOMB, r"can be decoded \(DecompressionBomb"),
     "truncated": (encode(COLORS)[:-40], "not an image that can be decoded"),
@@ -142,9 +139,7 @@ def test_what_shows_no_certain_pixels_is_refused(encoded, message, image_shape):
 
 
 def test_a_turned_picture_of_the_other_shape():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    encoded = encode(COLORS.crop((0, 0, 6, 4)), exif=exif)
+    encoded = turned(6, COLORS.crop((0, 0, 6, 4)))
     assert np.array_equal(decode_image(encoded, (6, 4, 3)), np.rot90(RGB[:4], -1))
     with pytest.raises(ImageRefusedError, match=r"shape \(4, 6, 3\), got \(6, 4\)"):
         decode_image(encoded, (4, 6, 3))

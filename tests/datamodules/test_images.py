@@ -105,14 +105,8 @@ def test_training_images_are_split_once(image_dir):
 def test_names_tell_variants_apart():
     names = [SequentialMNIST(permutation=p).task.name for p in (None, *PERMUTATIONS)]
     names += [SequentialCIFAR10(color=color).task.name for color in (False, True)]
-    assert names == [
-        "sMNIST",
-        "psMNIST",
-        "psMNIST-torch_12008",
-        "psMNIST-bit_reversal",
-        "sCIFAR10-gray",
-        "sCIFAR10-colour",
-    ]
+    assert names[:4] == ["sMNIST", "psMNIST", "psMNIST-torch_12008", "psMNIST-bit_reversal"]
+    assert names[4:] == ["sCIFAR10-gray", "sCIFAR10-colour"]
 
 
 def test_a_validation_split_of_all_training_images_is_refused(image_dir):

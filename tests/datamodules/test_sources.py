@@ -135,11 +135,6 @@ def test_splits_seeds_and_tasks_have_streams_of_their_own():
     assert len(torch.stack(streams).unique(dim=0)) == 7
 
 
-def test_a_batch_larger_than_the_training_set_is_refused():
-    with pytest.raises(ValueError, match="batch_size must be at most 10, the training sequences, got 11"):
-        modules(train_size=10, batch_size=11)
-
-
 def test_the_fingerprint_covers_targets_and_sizes():
     data = modules(train_size=10, batch_size=10, fresh=False)
     before = data.fingerprint()

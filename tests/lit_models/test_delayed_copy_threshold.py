@@ -18,9 +18,9 @@ BATCH = 64
 INSTANCES = range(25)
 # Layers, units, features, and steps that are enough at the threshold.
 CASES = [(1, 4, 1, 200), (2, 2, 1, 300), (2, 3, 1, 300)]
-for_cases = pytest.mark.parametrize(
-    ("layers", "units", "width", "steps"), [*CASES[:-1], pytest.param(*CASES[-1], marks=pytest.mark.slow)]
-)
+NAMES = ("layers", "units", "width", "steps")
+MARKED = [*CASES[:-1], pytest.param(*CASES[-1], marks=pytest.mark.slow)]
+LONG = [pytest.param(*sizes, 3000, marks=pytest.mark.slow) for *sizes, _ in CASES]
 
 
 def best_of_instances(layers: int, units: int, width: int, delay: int, steps: int) -> float:
@@ -34,20 +34,13 @@ def best_of_instances(layers: int, units: int, width: int, delay: int, steps: in
     return model.best_value.min().item()
 
 
-@for_cases
+@pytest.mark.parametrize(NAMES, MARKED)
 def test_reached_at_the_threshold(layers: int, units: int, width: int, steps: int) -> None:
     threshold = layers * (units - width) // width
     assert best_of_instances(layers, units, width, threshold, steps) < 1e-3
 
 
-@for_cases
+@pytest.mark.parametrize(NAMES, MARKED + LONG)
 def test_out_of_reach_one_step_later(layers: int, units: int, width: int, steps: int) -> None:
     threshold = layers * (units - width) // width
     assert best_of_instances(layers, units, width, threshold + 1, steps) > 0.2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("layers", "units", "width"), [case[:3] for case in CASES])
-def test_out_of_reach_however_long_the_training(layers: int, units: int, width: int) -> None:
-    threshold = layers * (units - width) // width
-    assert best_of_instances(layers, units, width, threshold + 1, 3000) > 0.2

@@ -50,9 +50,7 @@ def inputs() -> torch.Tensor:
 @pytest.mark.parametrize("readout", ["last", "every"])
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-def test_values_and_gradients_are_those_of_each_network_alone(
-    factory: Factory, readout: str, count: int, lengths: torch.Tensor | None, inputs: torch.Tensor
-) -> None:
+def test_values_and_gradients_are_those_of_each_network_alone(factory, readout, count, lengths, inputs) -> None:
     alone = networks(factory, count, readout)
     ensemble = Ensemble(alone)
     outputs = ensemble(inputs, lengths)

@@ -130,7 +130,6 @@ def test_a_frozen_instance_stays_with_its_optimiser_state_and_the_others_go_on(n
 def test_weights_that_overflow_are_restored_and_reported(name: str) -> None:
     # What a rate becomes that single precision cannot hold.
     rates = torch.tensor([0.01, torch.inf, 0.01, 0.01], dtype=torch.float64)
-    torch.manual_seed(6)
     stacks = make_stacks()
     optimizer = unit_rate(name, stacks)
     start = [stack.detach().clone() for stack in stacks]
@@ -204,9 +203,7 @@ def test_warm_up_rises_to_the_peak_and_the_cosine_ends_at_zero() -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("second_diverges_at", [0, 3, None])
-def test_a_device_that_is_not_waited_for_gives_the_same_bits(
-    name: str, second_diverges_at: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_is_not_waited_for_gives_the_same_bits(name, second_diverges_at, monkeypatch) -> None:
     rates = torch.tensor(RATES, dtype=torch.float64)
     without_second = torch.tensor([True, False, True, True])
     diverges_at = 6 if second_diverges_at is None else second_diverges_at

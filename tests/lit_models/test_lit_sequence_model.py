@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor
 
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
@@ -17,6 +18,7 @@ from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
+from rnnbench.lit_models.recurrences.gated import GRU
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.small_runs import ELMAN, adding, fit, trainer
 from tests.lit_models.stable_checks import same
@@ -68,6 +70,12 @@ def test_building_leaves_the_global_generator_alone() -> None:
         ({"gradient_clip_norm": 0.0}, "gradient_clip_norm must be above 0, got 0.0"),
         ({"recurrence": [ELMAN, ELMAN, functools.partial(ElmanRNN, hidden_size=5)]}, "tensors differ"),
         ({"recurrence": [ELMAN, ELMAN, functools.partial(ELMAN, time_activation="relu")]}, "settings differ"),
+        ({"stability_input_bound": 0.0}, "stability_input_bound must be above 0, got 0.0"),
+        ({"stability_input_bound": math.inf}, "stability_input_bound must be a finite number, got inf"),
+        ({"stability_input_bound": 1.0, "recurrence": functools.partial(GRU, hidden_size=3)}, "got GRU"),
+        ({"stability_input_bound": 1.0, "stability_contraction": 1.5}, "stability_contraction must be .* at most 1"),
+        ({"stability_contraction": 0.9}, "no effect without stability_input_bound"),
+        ({"stability_forget_bound": 0.5}, "no effect without stability_input_bound"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -86,18 +94,6 @@ def test_clipping_by_the_trainer_is_refused_before_training() -> None:
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-class Rates(L.Callback):
-    """Collects the schedule's factor in each step."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-
 @pytest.mark.parametrize(
     ("length", "steps"),
     [
@@ -109,11 +105,12 @@ class Rates(L.Callback):
     ],
 )
 def test_cosine_ends_with_the_last_step(length: dict[str, Any], steps: int) -> None:
-    data, rates = adding(), Rates()
-    fit(make(data, schedule="cosine"), data, 1, 2, **length, callbacks=[rates])
-    assert len(rates.seen) == steps
-    assert rates.seen[0] == 1.0
-    assert rates.seen[-1] == pytest.approx(torch.sin(torch.tensor(torch.pi / 2 / steps)).square().item(), rel=1e-5)
+    data, rates = adding(), []
+    collect = LambdaCallback(on_train_batch_start=lambda t, *_: rates.append(t.optimizers[0].param_groups[0]["lr"]))
+    fit(make(data, schedule="cosine"), data, 1, 2, **length, callbacks=[collect])
+    assert len(rates) == steps
+    assert rates[0] == 1.0
+    assert rates[-1] == pytest.approx(torch.sin(torch.tensor(torch.pi / 2 / steps)).square().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -146,22 +143,16 @@ def test_logging_is_not_work_of_every_step(monkeypatch: pytest.MonkeyPatch) -> N
     assert {"val/rmse", "val/rmse/2", "test/mse", "test/mse/0"} <= set(once)
 
 
-class Losses(L.Callback):
-    """Collects the loss of each step."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.seen.append(outputs["loss"].item())
+def collect_losses(seen: list[float]) -> LambdaCallback:
+    return LambdaCallback(on_train_batch_end=lambda trainer, model, outputs, *_: seen.append(outputs["loss"].item()))
 
 
 def test_curve_has_every_evaluation_with_the_mean_loss_since_the_last() -> None:
-    data, losses = DelayedCopy(delay=1, width=2, length=4, **SMALL), Losses()
+    data, losses = DelayedCopy(delay=1, width=2, length=4, **SMALL), []
     model = make(data, (4,))
-    fit(model, data, 10, 4, callbacks=[losses], num_sanity_val_steps=2)
+    fit(model, data, 10, 4, callbacks=[collect_losses(losses)], num_sanity_val_steps=2)
     assert [(point["step"], point["epoch"]) for point in model.curve] == [(4, 0.5), (8, 1.0)]
-    expected = [sum(losses.seen[:4]) / 4, sum(losses.seen[4:8]) / 4]
+    expected = [sum(losses[:4]) / 4, sum(losses[4:8]) / 4]
     assert [point["train_loss"][0] for point in model.curve] == pytest.approx(expected, rel=1e-6)
 
 
@@ -231,7 +222,13 @@ def test_the_best_weights_of_each_instance_score_its_best_value(kind: str) -> No
 # --- sweeps ---------------------------------------------------------------------------------------------------------
 
 
-def assert_members_are_as_alone(data: SequenceDataModule, points: list[dict[str, Any]]) -> None:
+RATES = [{"recurrence": ELMAN, "learning_rate": rate} for rate in (0.001, 0.01, 0.1)]
+BUFFERS = [{"recurrence": functools.partial(WCRNN, hidden_size=4, gamma=g), "learning_rate": 0.01} for g in (0.01, 0.3)]
+
+
+@pytest.mark.parametrize("points", [RATES, BUFFERS], ids=["learning rates", "a setting held in a buffer"])
+def test_members_of_a_sweep_are_as_alone(points: list[dict[str, Any]]) -> None:
+    data = adding()
     together = make(data, [1] * len(points), **{key: [point[key] for point in points] for key in points[0]})
     fit(together, data, 16, 8)
     last = together.curve[-1]["val"]["rmse"]
@@ -240,16 +237,6 @@ def assert_members_are_as_alone(data: SequenceDataModule, points: list[dict[str,
         alone = make(data, (1,), **point)
         fit(alone, data, 16, 8)
         assert last[index] == pytest.approx(alone.curve[-1]["val"]["rmse"][0], rel=1e-4)
-
-
-def test_a_sweep_of_learning_rates() -> None:
-    rates = [0.001, 0.01, 0.1]
-    assert_members_are_as_alone(adding(), [{"recurrence": ELMAN, "learning_rate": rate} for rate in rates])
-
-
-def test_a_sweep_of_a_setting_held_in_a_buffer() -> None:
-    factories = [functools.partial(WCRNN, hidden_size=4, gamma=gamma) for gamma in (0.01, 0.3)]
-    assert_members_are_as_alone(adding(), [{"recurrence": factory, "learning_rate": 0.01} for factory in factories])
 
 
 # --- divergence -----------------------------------------------------------------------------------------------------
@@ -294,16 +281,16 @@ def test_an_instance_that_diverges_late_is_frozen_as_it_last_was(optimizer: str,
 
 
 def test_an_instance_that_diverged_has_no_loss_and_no_better_value_any_more() -> None:
-    data, losses = adding(loss="mse"), Losses()
+    data, losses = adding(loss="mse"), []
     model = make(data, (0, 1), LINEAR, learning_rate=[0.01, 10.0])
-    fit(model, data, 24, 1, callbacks=[losses])
+    fit(model, data, 24, 1, callbacks=[collect_losses(losses)])
     step = int(model.diverged_at[1])
     assert 3 <= step < 20
     lost = [point["step"] for point in model.curve if not math.isfinite(point["train_loss"][1])]
     assert lost == list(range(step, 25))
     assert model.best_value[1] == min(point["val"]["rmse"][1] for point in model.curve[: step - 1])
     assert all(math.isfinite(point["train_loss"][0]) for point in model.curve)
-    assert losses.seen[step:] == pytest.approx([point["train_loss"][0] for point in model.curve[step:]], rel=1e-6)
+    assert losses[step:] == pytest.approx([point["train_loss"][0] for point in model.curve[step:]], rel=1e-6)
 
 
 def test_an_instance_that_is_frozen_as_it_began_has_no_result() -> None:

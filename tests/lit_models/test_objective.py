@@ -48,15 +48,6 @@ def test_metric_over_uneven_batches(name: MetricName, readout: str, scored: tupl
     assert metric.compute().tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_reset_metric_starts_again_from_nothing() -> None:
-    metric = InstanceMetric(Metric("mse", "min", 1.0, 0.0), INSTANCES, 1.0)
-    first, second = draw(5, (), False), draw(2, (), False)
-    metric.update(*first)
-    metric.reset()
-    metric.update(*second)
-    assert metric.compute().tolist() == pytest.approx([expected_value("mse", o, second[1]) for o in second[0]])
-
-
 def test_metrics_add_up_in_double_precision() -> None:
     metric = InstanceMetric(Metric("accuracy", "max", 0.5, 1.0), 1, 1.0)
     metric.total += 2**24

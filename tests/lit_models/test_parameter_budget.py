@@ -60,11 +60,8 @@ def test_budget_too_small(name: str, smallest: int) -> None:
         hidden_size_for(5, functools.partial(smnist, BUILDS[name]))
 
 
-def test_a_mistake_in_the_arguments_is_passed_on() -> None:
+def test_what_cannot_be_built_or_does_not_grow_is_refused() -> None:
     with pytest.raises(ValueError, match="can be built: gamma must be at least 0, got -1"):
         hidden_size_for(1000, lambda size: WCRNN(1, size, gamma=-1))
-
-
-def test_modules_that_do_not_grow_are_refused_instead_of_searched_for_ever() -> None:
     with pytest.raises(ValueError, match="parameters must grow with the hidden size"):
         hidden_size_for(100, lambda _: nn.Linear(3, 3))

@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from rnnbench.lit_models.contracts import normal
 from rnnbench.lit_models.recurrences.deep_transition import DeepTransitionRNN
 
 STEPS, BATCH, INPUTS, UNITS = 6, 3, 2, 4
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
-
-
-def draw(*shape: int, seed: int = 1) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+draw = functools.partial(normal, seed=1)
 
 
 def build(**settings: object) -> DeepTransitionRNN:

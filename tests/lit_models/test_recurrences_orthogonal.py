@@ -60,15 +60,6 @@ def test_both_maps_start_from_the_same_matrix() -> None:
     torch.testing.assert_close(*(build(name).recurrent_map.weight for name in MAPS), atol=1e-7, rtol=0)
 
 
-def test_linear_network_without_input_keeps_the_length_of_its_state() -> None:
-    torch.manual_seed(0)
-    network = OrthogonalRNN(1, UNITS, time_activation="identity").double()
-    torch.nn.init.zeros_(network.bias)
-    start = torch.randn(2, UNITS, dtype=torch.float64)
-    final = network(torch.zeros(100, 2, 1, dtype=torch.float64), start)[1]
-    torch.testing.assert_close(final.norm(dim=1), start.norm(dim=1))
-
-
 def test_copies_and_checkpoints_hold_the_same_matrix() -> None:
     network, inputs = build("cayley"), torch.randn(5, 2, 1, dtype=torch.float64)
     file = io.BytesIO()

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
@@ -12,7 +12,6 @@ from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     inputs=st.integers(1, 4),
     units=st.integers(1, 5),
@@ -43,14 +42,7 @@ def test_any_cp_equals_its_full_tensor(rank: int) -> None:
 
 
 def test_initial_weights_are_uniform_within_their_bound() -> None:
-    torch.manual_seed(0)
     for rank in (None, 30):
         for weight in SecondOrderRNN(20, 25, rank=rank).parameters():
             assert weight.abs().max() <= 1 / 5
             assert weight.std().item() == pytest.approx(1 / 5 / 3**0.5, rel=0.3)
-
-
-@pytest.mark.parametrize("rank", [0, -2])
-def test_impossible_rank(rank: int) -> None:
-    with pytest.raises(ValueError, match=f"rank must be at least 1, got {rank}"):
-        SecondOrderRNN(1, 2, rank=rank)

@@ -24,7 +24,6 @@ PAIRS = {
 def reference_and_ours(kind: str, layers: int) -> tuple[nn.RNNBase, list[Recurrence], Recurrence]:
     """torch's network, our layers with its weights, and their stack (the layer itself where there is one)."""
     make_reference, make_ours = PAIRS[kind]
-    torch.manual_seed(7)
     reference = make_reference(INPUTS, UNITS, num_layers=layers).double()
     if layers == 1:
         network = make_ours(INPUTS, UNITS).double()

@@ -1,16 +1,12 @@
 """URLSTM: its initialisation."""
 
 import torch
-from hypothesis import strategies as st
 from scipy import stats
 
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 
-gates = st.floats(0, 1)
-
 
 def test_forget_gate_is_uniform_at_first() -> None:
-    torch.manual_seed(0)
     units, networks = 20, 200
     drawn = torch.cat([torch.sigmoid(URLSTM(1, units).gate_biases()[:units].detach()) for _ in range(networks)])
     low = 1 / units
@@ -25,7 +21,5 @@ def test_refine_gate_starts_from_the_negated_bias() -> None:
     biases = URLSTM(2, 7).gate_biases()
     torch.testing.assert_close(biases[7:14], -biases[:7])
     assert not biases[14:].any()
-
-
-def test_a_single_unit_starts_half_open() -> None:
+    # A single unit starts half open.
     assert URLSTM(1, 1).gate_biases()[:2].tolist() == [0.0, 0.0]

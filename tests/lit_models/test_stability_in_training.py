@@ -1,7 +1,5 @@
 """Training with projections: every step ends stable, alone and in an ensemble, frozen or resumed."""
 
-import functools
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,8 @@ from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel, make_network
-from rnnbench.lit_models.recurrences.gated import GRU
 from tests.lit_models.small_runs import adding, fit, trainer
-from tests.lit_models.stable_checks import (
-    BOUND,
-    ELMAN,
-    FACTORIES,
-    LONG,
-    assert_contractive,
-    inequalities,
-    same,
-    weights,
-)
+from tests.lit_models.stable_checks import BOUND, FACTORIES, LONG, assert_contractive, inequalities, same, weights
 
 
 class Watch(L.Callback):
@@ -118,19 +106,3 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(name: str, tmp_path: Path
     fit(whole, adding(), 20, 4)
     assert same(weights(halves.ensemble), weights(whole.ensemble))
     assert repr(halves.curve) == repr(whole.curve)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"stability_input_bound": 0.0}, "stability_input_bound must be above 0, got 0.0"),
-        ({"stability_input_bound": math.inf}, "stability_input_bound must be a finite number, got inf"),
-        ({"stability_input_bound": 1.0, "recurrence": functools.partial(GRU, hidden_size=3)}, "got GRU"),
-        ({"stability_input_bound": 1.0, "stability_contraction": 1.5}, "stability_contraction must be .* at most 1"),
-        ({"stability_contraction": 0.9}, "no effect without stability_input_bound"),
-        ({"stability_forget_bound": 0.5}, "no effect without stability_input_bound"),
-    ],
-)
-def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        LitSequenceModel(**{"recurrence": ELMAN, "task": adding().task, **settings})

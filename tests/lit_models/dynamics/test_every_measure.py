@@ -21,30 +21,25 @@ from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrences.gated import LSTM
 
 TASK = Adding(length=4).task
-#: Of a network, a batch, inputs [T, B, D], and how the numbers are computed.
-MEASURES: dict[str, Callable[..., Tensor]] = {
-    "gradient_flow": lambda network, batch, inputs, **given: gradient_flow(network, TASK, batch, **given).norm_2,
-    "hessian": lambda network, batch, inputs, **given: (
-        hessian_spectrum(network, TASK, batch, count=3, **given).eigenvalues
-    ),
-    "truncated_training": lambda network, batch, inputs, **given: (
-        truncated_training(network, TASK, [batch, batch], [1, 3], learning_rate=0.1, **given).moved
-    ),
-    "lyapunov": lambda network, batch, inputs, **given: lyapunov_spectrum(network.recurrence, inputs, **given).mean,
-    "some exponents": lambda network, batch, inputs, **given: (
-        lyapunov_spectrum(network.recurrence, inputs, count=2, **given).exponents
-    ),
-    "finite_time": lambda network, batch, inputs, **given: (
-        finite_time_exponents(network.recurrence, inputs, **given).running_means
-    ),
-    "memory": lambda network, batch, inputs, **given: (
-        memory_capacity(network.recurrence, delays=3, steps=50, **given).capacity
-    ),
-    "degree": lambda network, batch, inputs, **given: polynomial_degree(network.recurrence, 3, **given).degree,
-    "truncation": lambda network, batch, inputs, **given: (
-        truncation_error(network.recurrence, inputs, [2], **given).state_error
-    ),
+#: The function, what it is of besides a network or its recurrence, its settings, and the numbers that are compared.
+MEASURES = {
+    "gradient_flow": (gradient_flow, "batch", {}, "norm_2"),
+    "hessian": (hessian_spectrum, "batch", {"count": 3}, "eigenvalues"),
+    "truncated_training": (truncated_training, "batches", {"ks": [1, 3], "learning_rate": 0.1}, "moved"),
+    "lyapunov": (lyapunov_spectrum, "inputs", {}, "mean"),
+    "some exponents": (lyapunov_spectrum, "inputs", {"count": 2}, "exponents"),
+    "finite_time": (finite_time_exponents, "inputs", {}, "running_means"),
+    "memory": (memory_capacity, "", {"delays": 3, "steps": 50}, "capacity"),
+    "degree": (polynomial_degree, "", {"length": 3}, "degree"),
+    "truncation": (truncation_error, "inputs", {"ks": [2]}, "state_error"),
 }
+
+
+def measure(name: str, network: Network, batch: Batch, **given: torch.dtype) -> Tensor:
+    function, of, settings, numbers = MEASURES[name]
+    parts = {"batch": (TASK, batch), "batches": (TASK, [batch, batch]), "inputs": (batch.inputs.transpose(0, 1),)}
+    whole = network if of.startswith("batch") else network.recurrence
+    return getattr(function(whole, *parts.get(of, ()), **settings, **given), numbers)
 
 
 def make(dtype: torch.dtype) -> tuple[Network, Callable[[], Batch]]:
@@ -63,13 +58,12 @@ def make(dtype: torch.dtype) -> tuple[Network, Callable[[], Batch]]:
 @pytest.mark.parametrize("name", MEASURES)
 def test_single_precision_is_near_double_and_others_are_refused(name):
     network, batch = make(torch.float32)
-    given = (network, batch(), batch().inputs.transpose(0, 1))
-    single = MEASURES[name](*given, dtype=torch.float32)
+    single = measure(name, network, batch(), dtype=torch.float32)
     assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), MEASURES[name](*given), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(single.double(), measure(name, network, batch()), atol=1e-6, rtol=1e-4)
     for other in (torch.float16, torch.int64):
         with pytest.raises(ValueError, match=f"dtype must be torch.float32 or torch.float64, got {other}"):
-            MEASURES[name](*given, dtype=other)
+            measure(name, network, batch(), dtype=other)
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, contextlib.nullcontext])
@@ -78,10 +72,10 @@ def test_single_precision_is_near_double_and_others_are_refused(name):
 def test_the_same_in_every_mode_and_nothing_is_touched(name, dtype, mode):
     network, batch = make(dtype)
     before, random_state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    expected = MEASURES[name](network, batch(), batch().inputs.transpose(0, 1))
+    expected = measure(name, network, batch())
     with mode():
         given = batch()
-        found = MEASURES[name](network, given, given.inputs.transpose(0, 1))
+        found = measure(name, network, given)
     assert torch.equal(found, expected)
     assert found.dtype == torch.float64
     assert not found.requires_grad

@@ -7,18 +7,12 @@ import pytest
 import torch
 
 from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
-from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.contracts.builders import variants
 from tests.lit_models.dynamics.small_networks import INPUTS, STEPS, plain_loss, small_batch, small_network, small_task
 
 close = functools.partial(torch.testing.assert_close, atol=1e-12, rtol=1e-10)
-
-
-@pytest.fixture(autouse=True)
-def _seeded():
-    torch.manual_seed(3)
 
 
 def by_retained_states(network, task, batch):
@@ -88,20 +82,6 @@ def test_slope_of_a_linear_map_is_log_r(r):
     close(short.slope[:5], flow.slope[:5])
     assert short.slope[5].isnan()
     close(short.norm_2[2], short.norm_2[4] * torch.tensor([1, 1, 1 * r, r * r, 1, 1]).double(), atol=1e-6)
-
-
-class Forgetful(Recurrence):
-    def advance(self, projected, state):
-        return projected
-
-
-def test_a_state_that_forgets_the_past():
-    task = small_task()
-    network = small_network(Forgetful(INPUTS, INPUTS), task)
-    flow = gradient_flow(network, task, small_batch(task))
-    assert (flow.norm_2[:-1] == 0).all()
-    assert (flow.norm_inf[-1] > 0).all()
-    assert flow.slope.isnan().all()
 
 
 def test_a_perfect_sequence_has_no_gradient():

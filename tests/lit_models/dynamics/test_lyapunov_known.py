@@ -66,15 +66,6 @@ def test_maps_with_a_transient(matrix_order: str) -> None:
     close(spectrum.exponents, values.abs().log(), 1e-10)
 
 
-def test_symmetric_linear_network() -> None:
-    network = ElmanRNN(2, 6, time_activation="identity").double()
-    with torch.no_grad():
-        network.weight_hh.copy_((normal(6, 6) + normal(6, 6).t()) / 8)
-    expected = torch.linalg.eigvalsh(network.weight_hh.detach()).abs().log().sort(descending=True)[0]
-    spectrum = lyapunov_spectrum(network, normal(900, 2, 2, seed=1), tangent_transient=500)
-    close(spectrum.exponents, expected, 1e-9)
-
-
 @pytest.mark.parametrize(
     ("residual", "phi"), [("scalar", 0.0), ("rotation", 0.3), ("rotation", (0.0, 3.0)), ("orthogonal", 0.0)]
 )
@@ -84,24 +75,6 @@ def test_uncoupled_wcrnn(residual: str, phi, r: float) -> None:
     network = in_double(lambda: WCRNN(2, 6, residual=residual, r=r, phi=phi, gamma=0.0))
     spectrum = lyapunov_spectrum(network, normal(101, 2, 2))
     close(spectrum.exponents, math.log(r), 1e-10)
-
-
-def test_uncoupled_diagonal_wcrnn() -> None:
-    network = WCRNN(2, 6, residual="diagonal", r=(0.5, 1.1), gamma=0.0).double()
-    spectrum = lyapunov_spectrum(network, normal(40, 2, 2))
-    close(spectrum.exponents, network.residual_own.sort(descending=True)[0].log(), 1e-10)
-
-
-@for_intervals
-def test_rotated_and_scaled_block(qr_every) -> None:
-    # After two right angles a pair of units has been scaled by r1 r2 in both directions.
-    network = WCRNN(1, 2, residual="rotation_diagonal", r=(0.4, 1.2), phi=math.pi / 2, gamma=0.0).double()
-    strengths = network.residual_matrix().detach().abs().amax(1)
-    with torch.no_grad():
-        network.residual_own.zero_()
-    assert strengths[0] != strengths[1]
-    spectrum = lyapunov_spectrum(network, normal(64, 3, 1), qr_every=qr_every)
-    close(spectrum.exponents, strengths.prod().log() / 2, 1e-10)
 
 
 def period_three() -> tuple[torch.Tensor, torch.Tensor]:
@@ -194,17 +167,3 @@ def test_lost_directions_do_not_take_from_the_others(qr_every) -> None:
     inputs = torch.stack([singular, *[regular] * 40]).flatten(1).unsqueeze(1)
     spectrum = lyapunov_spectrum(DrivenLinearMap(2), inputs, tangent_transient=21, qr_every=qr_every)
     close(spectrum.exponents, [math.log(2.0), -math.inf], 1e-10)
-
-
-def test_relu_network_of_low_rank() -> None:
-    torch.manual_seed(3)
-    network = ElmanRNN(2, 12, time_activation="relu").double()
-    inputs = normal(60, 2, 2)
-    spectrum = lyapunov_spectrum(network, inputs)
-    # A product has no higher rank than any of its factors diag(active) W.
-    states = network(inputs)[0]
-    fewest_active = (states > 0).sum(-1).amin(0)
-    assert (fewest_active < 12).all()
-    left = (spectrum.exponents > -math.inf).sum(-1)
-    assert (left > 0).all()
-    assert (left <= fewest_active).all()

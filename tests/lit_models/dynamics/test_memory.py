@@ -79,7 +79,6 @@ def test_what_chance_explains_is_not_counted():
 
 @pytest.mark.parametrize("recurrence", [functools.partial(ElmanRNN, 1, 20), functools.partial(LSTM, 1, 20)])
 def test_nonlinear_memory_stays_below_the_number_of_states(recurrence):
-    torch.manual_seed(0)
     nonlinear = recurrence()
     measured = memory_capacity(nonlinear, delays=3 * nonlinear.state_size, steps=4000)
     assert 1 < measured.total.item() < 0.9 * nonlinear.state_size
@@ -88,7 +87,6 @@ def test_nonlinear_memory_stays_below_the_number_of_states(recurrence):
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_the_whole_state_of_a_linear_stack_is_read(layers):
     # Its output alone has one unit, and so a capacity of at most 1.
-    torch.manual_seed(1)
     layer = functools.partial(ElmanRNN, hidden_size=1, time_activation="identity")
     measured = memory_capacity(StackedRNN(1, layer, layers), delays=60, steps=1000, sequences=20)
     assert measured.total.item() == pytest.approx(layers, abs=0.05)

@@ -5,14 +5,11 @@ import functools
 import pytest
 import torch
 
+from rnnbench.lit_models.contracts import normal as draw
 from rnnbench.lit_models.scan.linear.convolution import CHUNK, DiagonalTransition, Transition, kernel, scan_chunks
 
 close = functools.partial(torch.testing.assert_close, atol=1e-11, rtol=1e-11)
 FEATURES, PAIRS, BATCH = 3, 2, 2
-
-
-def draw(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def make_decay() -> torch.Tensor:

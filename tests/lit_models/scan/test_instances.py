@@ -1,26 +1,22 @@
 """Scans go past ``vmap`` where it is the only transform: results are those of its own way, bit by bit."""
 
+import functools
+
 import pytest
 import torch
 
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
-from rnnbench.lit_models.recurrences.gated import GRU, LSTM
-from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from rnnbench.lit_models.scan.autograd import function
 from rnnbench.lit_models.scan.policy import use_backend
+from tests.lit_models.scan.scanned import BUILDERS
 
-BUILDERS = {
-    "elman": lambda: ElmanRNN(2, 5),
-    "rotation": lambda: WCRNN(2, 6, "rotation", phi=(0.1, 2.0), gamma=0.3),
-    "lstm": lambda: LSTM(2, 5),
-    "gru": lambda: GRU(2, 5),
-    "CP": lambda: SecondOrderRNN(2, 5, 3),
-    "stacked": lambda: StackedRNN(2, lambda features: WCRNN(features, 4, gamma=0.3), num_layers=2),
-}
+NETWORKS = {name: functools.partial(BUILDERS[name], 2, 6) for name in ("Elman tanh", "LSTM", "GRU", "CP tanh")}
+NETWORKS["rotation"] = functools.partial(BUILDERS["WCRNN linear rotation tanh"], 2, 6)
+NETWORKS["stacked"] = lambda: StackedRNN(2, lambda features: WCRNN(features, 4, gamma=0.3), num_layers=2)
 
 
 @pytest.fixture
@@ -48,11 +44,11 @@ def both(compute, calls, monkeypatch):
     return past, own
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("scan", ["auto", "eager"])
 @pytest.mark.parametrize("readout", ["last", "every"])
 def test_ensembles_are_the_same_as_by_the_way_of_vmap(name, scan, readout, calls, monkeypatch):
-    ensemble = Ensemble([Network(BUILDERS[name](), 3, readout) for _ in range(3)])
+    ensemble = Ensemble([Network(NETWORKS[name](), 3, readout) for _ in range(3)])
     inputs = torch.randn(9, 7, 2, requires_grad=True)
     state = torch.randn(3, 9, ensemble.network.recurrence.state_size, requires_grad=True)
 

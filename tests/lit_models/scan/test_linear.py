@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import jacfwd, jacrev, vmap
 
@@ -41,7 +41,6 @@ def values_and_gradients(scan, decay, inputs, state):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@settings(max_examples=25, deadline=None)
 @given(steps=st.integers(1, 150), batch=st.integers(1, 4), units=st.sampled_from([1, 3, 400]), seed=st.integers(0, 99))
 def test_equals_the_loop(kind: str, steps: int, batch: int, units: int, seed: int) -> None:
     dtype = TYPES[kind]

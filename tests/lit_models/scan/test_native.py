@@ -53,7 +53,6 @@ def test_walks_are_compiled_where_there_is_a_compiler():
 def test_every_build_gives_the_same(capability, make, batch):
     if not runs_on(capability):
         pytest.skip(f"the processor has no {capability}")
-    torch.manual_seed(0)
     recurrence, inputs = make(), torch.randn(20, batch, 3)
     found = []
     for name in ("eager", "native"):
@@ -201,7 +200,6 @@ def test_what_an_lstm_keeps_is_five_numbers_a_unit_and_step():
 def test_a_large_batch_is_walked_block_by_block(make, own_inputs, batch, monkeypatch):
     monkeypatch.setattr("rnnbench.lit_models.scan.native.call._BLOCK_BYTES", 0)
     monkeypatch.setattr("rnnbench.lit_models.scan.native.call._NARROWEST", 8)
-    torch.manual_seed(0)
     networks = [make().double() for _ in range(3)]
     tensors = stack_module_state(networks)
     inputs = torch.randn(*([3] if own_inputs else []), 20, batch, 2, dtype=torch.float64, requires_grad=True)

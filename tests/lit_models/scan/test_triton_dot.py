@@ -1,7 +1,5 @@
 """The product that tensor cores take, of numbers in three parts: in the interpreter with bfloat16 put in its place."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -12,10 +10,10 @@ import triton
 import triton.language as tl
 
 from rnnbench.lit_models.scan.triton import primitives
+from tests.lit_models.scan.scanned import GPU as DEVICE
+from tests.lit_models.scan.scanned import HAS_TRITON, INTERPRETED
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cpu" if INTERPRETED else "cuda"
-if not INTERPRETED and not torch.cuda.is_available():
+if not HAS_TRITON:
     pytest.skip("neither an interpreter (TRITON_INTERPRET=1) nor a GPU", allow_module_level=True)
 
 ROWS, INNER, COLUMNS = 16, 64, 32
