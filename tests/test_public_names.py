@@ -11,7 +11,7 @@ import rnnbench
 from rnnbench.datamodules import registered_tasks
 from rnnbench.lit_models.recurrences import registered_recurrences
 
-HEAVY = {"torch", "lightning", "matplotlib", "pydantic", "scipy", "sklearn"}
+HEAVY = {"torch", "lightning", "matplotlib", "numpy", "pydantic", "scipy", "sklearn"}
 OTHERS = {"Network", "Ensemble", "LitSequenceModel", "load_suite", "run_suite", "read_records"}
 OTHERS |= {"use_backend", "current_backend", "lyapunov_spectrum", "hessian_spectrum", "memory_capacity"}
 
@@ -27,6 +27,8 @@ def loaded(code: str) -> set[str]:
     [
         ("import rnnbench; rnnbench.__all__; dir(rnnbench)", set()),
         ("import rnnbench; rnnbench.load_suite('quick')", {"pydantic"}),
+        ("import rnnbench.lit_models.presets", set()),
+        ("import rnnbench.leaderboard.page", {"pydantic"}),
         ("import rnnbench; rnnbench.read_records('rnnbench')", HEAVY - {"torch", "lightning"}),
         ("import rnnbench; assert rnnbench.LSTM(1, 2).state_size == 4", HEAVY - {"lightning", "matplotlib"}),
     ],

@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import lightning as L
+import pytest
+from lightning.pytorch.callbacks import LambdaCallback
+
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
@@ -41,6 +45,21 @@ def job_of(experiment: Experiment, runs_dir: Path, instances: tuple[int, ...] = 
 def train(job: Job, **options: Any) -> list[Record]:
     """Train a job on the CPU and return its records."""
     training.train(job, TrainOptions(accelerator="cpu", **options))
+    return [read_record(job.record_path(member)) for member in job.members]
+
+
+def interrupt(job: Job, step: int, **options: Any) -> list[Record]:
+    """Train a job up to a step, where it is interrupted, and return its records."""
+
+    def stop(trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == step:
+            raise KeyboardInterrupt
+
+    make_trainer, stopper = training.make_trainer, LambdaCallback(on_train_batch_end=stop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, stopper))
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train(job, **options)
     return [read_record(job.record_path(member)) for member in job.members]
 
 

@@ -98,9 +98,7 @@ def test_check_names_every_damaged_record_and_leaves_it(capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("command", ["publish --runs-dir runs", "leaderboard --records-dir runs --output board"])
-def test_damaged_record_is_named_and_the_rest_goes_on(
-    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_damaged_record_is_named_and_the_rest_goes_on(command, capsys, tmp_path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "cut.json").write_text("{", encoding="utf-8")
     assert main(command.split()) == 2
@@ -118,9 +116,7 @@ def test_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_p
     assert (tmp_path / "board").read_text(encoding="utf-8") == "a file, not a folder"
 
 
-def test_full_disk_and_interruption_end_without_a_traceback(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_and_interruption_end_without_a_traceback(capsys, monkeypatch) -> None:
     def full(options: object) -> int:
         raise OSError(28, "No space left on device", "runs/x.json")
 

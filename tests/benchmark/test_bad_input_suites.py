@@ -42,6 +42,9 @@ capitals:   WC: ->   lstm: -> line 6 | 'lstm' must differ from 'LSTM' in more th
 newline:   WC: ->   "W\\n": -> line 6 | the name 'W\\n' must be of printable characters
 slash:   WC: ->   W/C: -> line 6 | 'W/C'
 list_for_mapping: training: {learning_rate: 1e-3, batch_size: 16, max_steps: 4} -> training: [1] -> line 7 | mapping
+leave_out_mapping: budgets: -> leave_out: {tasks: [ADD]}\nbudgets: -> line 8 | leave_out must be a list
+leave_out_text: budgets: -> leave_out: [ADD]\nbudgets: -> line 8 | leave_out.0 must be a mapping
+leave_out_name: budgets: -> leave_out: [{tasks: [AD]}]\nbudgets: -> line 8 | 'AD' | did you mean ADD?
 instances_zero: {instances: 2} -> {instances: 0} -> line 9 | budgets.cpu.instances must be at least 1, got 0
 batch_in_task: {length: 10, -> {batch_size: 10, -> line 3 | batch_size | training.batch_size
 length_zero: length: 10 -> length: 0 -> ADD/LSTM | length must be at least 2, got 0
@@ -286,9 +289,7 @@ def test_mistakes_in_a_users_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["k_beyond_length", "malformed", "recurrence_class", "batch_beyond_data"])
-def test_run_says_the_same_before_it_trains(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_says_the_same_before_it_trains(name, folder, monkeypatch, capsys) -> None:
     monkeypatch.chdir(folder)
     assert main(["run", f"{name}.yaml", "--runs-dir", f"runs-{name}"]) == 2
     message = capsys.readouterr().err

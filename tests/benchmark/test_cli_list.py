@@ -18,18 +18,19 @@ from rnnbench.lit_models.recurrences import registered_recurrences
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["list", "suites", "--json"], ["--help"], ["run", "--help"]])
-def test_torch_is_not_imported(arguments: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["list", "list suites --json", "--help", "run --help", "speed --help"])
+def test_torch_is_not_imported(words: str, tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from rnnbench.benchmark.command.cli import main
-assert main({arguments!r}) == 0
+assert main({words.split()!r}) == 0
 heavy = {{"torch", "lightning", "wandb", "matplotlib", "datasets"}} & set(sys.modules)
 assert not heavy, heavy
 """
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+    assert ("lyapunov | memory | scaling | gpu | all" if "speed" in words else "") in " ".join(result.stdout.split())
     assert result.stdout
 
 

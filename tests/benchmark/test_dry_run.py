@@ -50,9 +50,7 @@ def costs(output: str) -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in lines[start + 1 : -1]}
 
 
-def test_every_budget_is_counted_and_hours_say_that_they_are_estimated(
-    path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_budget_is_counted_and_hours_say_that_they_are_estimated(path, capsys) -> None:
     dry_run(path, "cpu")
     output = capsys.readouterr().out
     found = costs(output)
@@ -90,9 +88,7 @@ def test_seconds_scale_with_steps_length_and_evaluations(path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("law", "expected"), [(lambda n: 3.0 + 2.0 * n, (9.0, 6.0)), (lambda n: 4.0 - 0.1 * n, (0.0, 3 * 2.8 / 12))]
 )
-def test_a_line_is_drawn_through_two_lengths(
-    law: Callable[[int], float], expected: tuple[float, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_is_drawn_through_two_lengths(law, expected, monkeypatch) -> None:
     ran: list[int] = []
 
     def seconds(run: Callable[[], None], device: torch.device) -> float:
@@ -112,9 +108,7 @@ def test_runs_go_to_whichever_worker_is_free() -> None:
     assert makespan([1.0, 2.0], 10**11) == 2.0
 
 
-def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(path, monkeypatch) -> None:
     jobs = plan_of(load_suite(path, "paper"), RunOptions(runs_dir=path.parent / "runs")).jobs
     now, steps = [0.0], {job: 0 for job in jobs}
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
@@ -135,9 +129,7 @@ def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(
 
 
 @pytest.mark.parametrize("name", ["music", "smnist"])
-def test_without_their_data_runs_are_planned_with_published_sizes(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_their_data_runs_are_planned_with_published_sizes(name, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
     monkeypatch.setattr(Estimator, "seconds", lambda self, job, module, steps, sizes: 1.0 * steps + sizes.train)
     options = RunOptions(budget="paper", dry_run=True, runs_dir=tmp_path / "runs", instances=(0,), workers=10**11)

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 from pathlib import Path
-from typing import NamedTuple
 
 import lightning as L
 import pytest
@@ -19,6 +18,8 @@ from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.side_file import side_path
 from tests.datamodules.small_texts import write_texts
 
+#: Where a process kills itself: a place and n, for the n-th time that it comes by there.
+Kill = tuple[str, int]
 BATCHES = 9  # of an epoch: 140 sequences in batches of 16, or 479 characters in 4 streams, 14 at a time
 SCENARIOS = {
     "by step": Recipe(optimizer="adam", learning_rate=0.01, batch_size=16, max_steps=31, validate_every=7),
@@ -37,13 +38,6 @@ TEXT = {
     "class_path": "Shakespeare",
     "init_args": {"bptt": 14, "vocabulary_size": 20, "eval_streams": 2, "eval_batch_size": 30},
 }
-
-
-class Kill(NamedTuple):
-    """Where a process kills itself: the n-th time that it comes by the place."""
-
-    place: str
-    n: int
 
 
 def make_job(recipe: Recipe, runs_dir: Path) -> Job:
@@ -66,8 +60,7 @@ class _Killer(L.Callback):
     """Kills this process at a place of the training loop."""
 
     def __init__(self, kill: Kill) -> None:
-        self.left = kill.n
-        self.place = kill.place
+        self.place, self.left = kill
 
     def _pass(self, place: str) -> None:
         if place == self.place:
@@ -154,19 +147,18 @@ def seeded_kills(scenario: str) -> list[Kill]:
     """Ten kills: each kind of place once, and some at any batch. They hit one run one after the other."""
     draw = random.Random(scenario)  # noqa: S311
     due = "last batch of an epoch" if scenario == "by epoch" else "before a validation that is due"
-    kills = [
-        Kill("batch start", draw.randint(2, 5)),
-        Kill("checkpoint write", draw.randint(2, 4)),
-        Kill("batch end", draw.randint(2, 4)),
-        Kill(due, 1),
-        Kill("validation", draw.randint(1, 5)),
-        Kill("batch start", draw.randint(2, 4)),
-        Kill("validation end", 1),
-        Kill("last batch of an epoch", 1),
-        Kill("batch end", draw.randint(1, 3)),
-        Kill("record write", draw.randint(1, 4)),
+    return [
+        ("batch start", draw.randint(2, 5)),
+        ("checkpoint write", draw.randint(2, 4)),
+        ("batch end", draw.randint(2, 4)),
+        (due, 1),
+        ("validation", draw.randint(1, 5)),
+        ("batch start", draw.randint(2, 4)),
+        ("validation end", 1),
+        ("last batch of an epoch", 1),
+        ("batch end", draw.randint(1, 3)),
+        ("record write", draw.randint(1, 4)),
     ]
-    return kills
 
 
 @pytest.fixture(scope="module", params=["by step", "by epoch", pytest.param("streams", marks=pytest.mark.slow)])
@@ -183,35 +175,21 @@ def killed_and_undisturbed(request, processes, tmp_path_factory):
     return killed, undisturbed, inside
 
 
-def test_records_are_those_of_an_undisturbed_run(killed_and_undisturbed):
+def test_results_are_those_of_an_undisturbed_run(killed_and_undisturbed):
     killed, undisturbed, _ = killed_and_undisturbed
     for member in killed.members:
         record = read_record(killed.record_path(member))
         assert comparable(record) == comparable(read_record(undisturbed.record_path(member)))
         assert len(record.curve) == (5 if record.config["training"]["max_steps"] else 3)
-
-
-def test_weights_are_those_of_an_undisturbed_run(killed_and_undisturbed):
-    killed, undisturbed, _ = killed_and_undisturbed
-    for member in killed.members:
         weights, expected = (
             torch.load(job.weights_path(member), weights_only=True)["state_dict"] for job in (killed, undisturbed)
         )
         assert weights.keys() == expected.keys()
         assert all(torch.equal(weights[name], expected[name]) for name in weights)
-
-
-def test_measures_are_those_of_an_undisturbed_run(killed_and_undisturbed):
-    killed, undisturbed, _ = killed_and_undisturbed
-    for member in killed.members:
-        moments = read_record(killed.record_path(member)).measures["gradient_flow"]
+        moments = record.measures["gradient_flow"]
         assert {"start", "epoch-1", "epoch-2", "epoch-3", "end"} >= moments.keys() >= {"start", "epoch-1", "end"}
         arrays, expected = (side_path(job.record_path(member)).read_bytes() for job in (killed, undisturbed))
         assert arrays == expected
-
-
-def test_one_instance_diverged_and_one_did_not(killed_and_undisturbed):
-    killed, _, _ = killed_and_undisturbed
     assert [read_record(killed.record_path(member)).status for member in killed.members] == ["finished", "diverged"] * 2
 
 

@@ -41,9 +41,7 @@ def test_a_bar_with_no_time_between_drawings_draws_every_step(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("length", "steps"), [({"max_epochs": 2}, [1, 4, 8]), ({"max_steps": 7}, [1, 4, 7])])
-def test_a_slow_bar_draws_the_first_step_and_the_last_of_each_epoch(
-    tmp_path: Path, length: dict[str, int], steps: list[int]
-) -> None:
+def test_a_slow_bar_draws_the_first_step_and_the_last_of_each_epoch(tmp_path, length, steps) -> None:
     assert drawn_steps(tmp_path, 1e6, **length) == steps
 
 

@@ -8,11 +8,9 @@ import pytest
 from rnnbench.benchmark.command.cli import main
 
 # Our loaders hold tensors and need no workers; the loggers and devices that Lightning advertises are not ours.
+IGNORED = ("No seed found", "Starting from v1.9.0", ".*exists and is not empty", "The dirpath has changed")
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:No seed found"),
-    pytest.mark.filterwarnings("ignore:Starting from v1.9.0"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
+    *(pytest.mark.filterwarnings(f"ignore:{text}") for text in IGNORED),
     # lightning 2.6 calls jsonargparse 4.53 by names that it is going to drop.
     pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
 ]
@@ -42,9 +40,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def test_fit_then_test_with_the_configuration_it_wrote(
-    rnnbench, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_fit_then_test_with_the_configuration_it_wrote(rnnbench, capsys, tmp_path) -> None:
     assert rnnbench(*FIT.split()) == 0
     (config,) = tmp_path.glob("**/config.yaml")
     (checkpoint,) = tmp_path.glob("**/*.ckpt")
@@ -109,25 +105,15 @@ SLOWLY_REFUSED = [
     *("log_every_n_steps -1", "num_sanity_val_steps -2", "fast_dev_run -1", "accumulate_grad_batches 0"),
     *("accumulate_grad_batches -1", "accumulate_grad_batches 1.5", "gradient_clip_val -1"),
     *("gradient_clip_algorithm nonsense", "deterministic nonsense", "benchmark maybe", "inference_mode 7"),
-    *(
-        "callbacks nonsense",
-        "callbacks EarlyStopping",
-        "callbacks+=LearningRateMonitor",
-        "callbacks+=DeviceStatsMonitor",
-    ),
-    *("callbacks+=ModelCheckpoint --trainer.callbacks.save_top_k=-5", "logger nonsense", "logger CSVLogger"),
+    *("callbacks nonsense", "callbacks EarlyStopping", "callbacks+=LearningRateMonitor"),
+    *("callbacks+=DeviceStatsMonitor", "callbacks+=ModelCheckpoint --trainer.callbacks.save_top_k=-5"),
+    *("logger nonsense", "logger CSVLogger"),
     *("default_root_dir /dev/null", "default_root_dir /proc/x --trainer.enable_checkpointing true"),
     *("reload_dataloaders_every_n_epochs -1", "use_distributed_sampler 3", "detect_anomaly 5"),
     "barebones true --trainer.enable_checkpointing true",
 ]
 SLOWLY_REFUSED = [f"--trainer.{words}" for words in SLOWLY_REFUSED] + [
-    *(
-        "--ckpt_path hpc",
-        "--ckpt_path registry",
-        "--ckpt_path nowhere.ckpt",
-        "--ckpt_path .",
-        "--ckpt_path binary.yaml",
-    ),
+    *(f"--ckpt_path {path}" for path in ("hpc", "registry", "nowhere.ckpt", ".", "binary.yaml")),
     *("--seed_everything 4294967296", "--seed_everything x", "--weights_only maybe", "--optimizer Adam"),
     *("--model.weight_decay -1", "--model.weight_decay nan", "--model.optimizer sgd --model.momentum -1"),
     *("--model.betas [2,3]", "--model.betas [0.9]", "--model.warmup_steps -5", "--model.learning_rate -1"),
@@ -149,9 +135,7 @@ SLOWLY_REFUSED = [f"--trainer.{words}" for words in SLOWLY_REFUSED] + [
         *(pytest.param(words, "", id=words, marks=pytest.mark.slow) for words in SLOWLY_REFUSED),
     ],
 )
-def test_what_lightning_jsonargparse_or_torch_refuse_is_one_line(
-    rnnbench, words: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_what_lightning_jsonargparse_or_torch_refuse_is_one_line(rnnbench, words, message, capsys, tmp_path) -> None:
     contents = {"deep": b"[" * 5000 + b"]" * 5000, "list": b"[1, 2]", "cut": b"a: [1\nb: {", "binary": b"\xca\xfe\x80"}
     for name, content in contents.items():
         (tmp_path / f"{name}.yaml").write_bytes(content)

@@ -16,8 +16,8 @@ from rnnbench.benchmark.run.job import Job, load_job
 from tests.benchmark.small_jobs import adding_experiment, job_of, train
 
 
-def experiment(**grid: tuple) -> Experiment:
-    return adding_experiment(Recipe(batch_size=16, max_steps=2), "GRU", grid, train_size=32)
+def experiment(measures: tuple = (), **grid: tuple) -> Experiment:
+    return adding_experiment(Recipe(batch_size=16, max_steps=2), "GRU", grid, measures, train_size=32)
 
 
 @pytest.fixture
@@ -68,12 +68,13 @@ def test_a_folder_in_the_place_of_a_record_is_a_problem_and_the_rest_goes_on(tmp
 
 
 def test_an_unfinished_run_is_taken_up_with_all_its_members(tmp_path: Path) -> None:
-    job = job_of(experiment(), tmp_path, (0, 1, 2))
+    job = job_of(experiment(measures=({"lyapunov": {"count": 2}},)), tmp_path, (0, 1, 2))
     job.save()
     job.checkpoint.write_bytes(b"")
     (planned,) = make_plan((job.experiment,), (1,), tmp_path).jobs
     assert planned.members == job.members
     assert load_job(job.file, tmp_path).members == job.members
+    assert load_job(job.file, tmp_path).experiment.measures == job.experiment.measures
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "members: 3", "experiment: {}\nmembers: []", "\t"])

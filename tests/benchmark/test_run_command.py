@@ -193,12 +193,6 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return refuse
 
 
-def test_folder_that_cannot_be_written_is_told_before_training(refused, tmp_path):
-    (tmp_path / "tiny.yaml").write_text(SUITE, encoding="utf-8")
-    (tmp_path / "runs").write_text("a file, not a folder", encoding="utf-8")
-    assert "runs" in refused("tiny.yaml", "--only", "LSTM")
-
-
 def test_batch_larger_than_data_whose_size_the_suite_does_not_say(refused, tmp_path):
     text = re.sub("ADD8: .*", "ADD8: {class_path: SequentialDigits}", SUITE)
     (tmp_path / "tiny.yaml").write_text(text.replace("batch_size: 32", "batch_size: 5000"), encoding="utf-8")

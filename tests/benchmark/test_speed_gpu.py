@@ -1,9 +1,5 @@
 """The report of the Triton kernels: what it compares, and where it cannot be taken."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -13,12 +9,7 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.speed import gpu
 from rnnbench.benchmark.speed.driver import largest_difference
 from rnnbench.lit_models.ensemble import Ensemble
-
-
-def run(*words, interpret="0"):
-    environment = {**os.environ, "TRITON_INTERPRET": interpret}
-    command = [sys.executable, "-m", "rnnbench", *words]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+from tests.benchmark.small_jobs import rnnbench
 
 
 @pytest.mark.parametrize("report", gpu.REPORTS, ids=lambda report: report.case.cell)
@@ -43,8 +34,9 @@ def test_an_error_of_a_kernel_shows(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_quick_report_runs_through_the_interpreter():
-    done = run("speed", "gpu", "--quick")
+def test_quick_report_runs_through_the_interpreter(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    done = rnnbench(tmp_path, "speed", "gpu", "--quick")
     assert done.returncode == 0, done.stderr
     for name in ("plain loop", "rnnbench, M = 1", "rnnbench, M = 16", "cuDNN nn.RNN (not residual)", "cuDNN nn.LSTM"):
         assert f"| {name} |" in done.stdout
@@ -60,8 +52,8 @@ def test_quick_report_runs_through_the_interpreter():
     ],
 )
 def test_what_needs_a_gpu_is_refused_before_it_starts(tmp_path, monkeypatch, words, message):
-    monkeypatch.chdir(tmp_path)
-    done = run(*words)
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    done = rnnbench(tmp_path, *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert message in done.stderr

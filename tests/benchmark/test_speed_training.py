@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
@@ -12,7 +10,7 @@ import pytest
 import torch
 
 from rnnbench.benchmark.command.cli import main
-from rnnbench.benchmark.speed import REPORTS, overhead, peer
+from rnnbench.benchmark.speed import REPORTS, overhead
 from rnnbench.benchmark.speed.contender import Measured
 from rnnbench.benchmark.speed.driver import largest_difference
 from rnnbench.benchmark.speed.overhead import Stopwatch, build_bare, build_trainer, fit_as_fit, fit_as_run, train_bare
@@ -95,7 +93,6 @@ def test_trainers_and_bare_loop_come_to_the_same_weights(case):
 
 @pytest.mark.parametrize("root", [True, False])
 def test_bare_loop_is_torchs_adam_and_clipping_on_each_instance_alone(root):
-    torch.manual_seed(0)
     networks = [Network(ElmanRNN(2, 3), 4, "last").double() for _ in range(3)]
     ensemble = Ensemble(networks)
     targets = torch.randn(5, 4, dtype=torch.float64) if root else torch.randint(4, (5,))
@@ -125,13 +122,6 @@ def test_stopwatch_leaves_the_first_steps_out(monkeypatch):
     found = watch.measured(Ensemble([torch.nn.Linear(1, 1)]))
     assert found.process_seconds == 6.0
     assert 0 <= found.wall_seconds < 60
-
-
-def test_time_of_ended_children_is_counted():
-    spin = "import time\nwhile time.process_time() < 0.3: pass"
-    before = peer._process_seconds()
-    subprocess.run([sys.executable, "-c", spin], check=True)
-    assert peer._process_seconds() - before >= 0.25
 
 
 def test_suite_is_twelve_different_configurations_that_can_be_sampled():

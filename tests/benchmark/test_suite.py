@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rnnbench.benchmark.config.construct import build_data_module, check_experiment, recurrence_factory
+from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_files
 from rnnbench.benchmark.errors import UserError
@@ -56,8 +57,12 @@ def cells(suite: Suite) -> dict:
     return {experiment.name: experiment for experiment in suite.experiments}
 
 
-def test_layers_are_laid_over_each_other_in_the_documented_order(path: Path) -> None:
-    paper = cells(load_suite(path, "paper"))
+@pytest.fixture
+def paper(path: Path) -> dict[str, Experiment]:
+    return cells(load_suite(path, "paper"))
+
+
+def test_layers_are_laid_over_each_other_in_the_documented_order(path: Path, paper: dict) -> None:
     training = paper["ADD/LSTM"].config["training"]
     assert training["learning_rate"] == 0.5
     assert training["momentum"] == 0.1
@@ -68,12 +73,9 @@ def test_layers_are_laid_over_each_other_in_the_documented_order(path: Path) -> 
     assert smoke["ADD/LSTM"].config["training"]["momentum"] == 0.3
     assert smoke["ADD/Clipped"].config["training"]["momentum"] == 0.2
     assert smoke["ADD/LSTM"].config["training"]["learning_rate"] == 0.5
-
-
-def test_max_steps_replaces_max_epochs(path: Path) -> None:
-    assert cells(load_suite(path, "paper"))["ADD/LSTM"].config["training"]["max_epochs"] == 9
-    training = cells(load_suite(path, "smoke"))["ADD/LSTM"].config["training"]
-    assert (training["max_epochs"], training["max_steps"]) == (None, 2)
+    # A number of steps replaces one of epochs.
+    assert training["max_epochs"] == 9
+    assert [smoke["ADD/LSTM"].config["training"][name] for name in ("max_epochs", "max_steps")] == [None, 2]
 
 
 def test_budget_chooses_instances_tasks_and_networks_in_the_order_of_the_file(path: Path) -> None:
@@ -83,10 +85,12 @@ def test_budget_chooses_instances_tasks_and_networks_in_the_order_of_the_file(pa
     paper = load_suite(path, "paper")
     assert paper.instances == 4
     assert len(paper.experiments) == 8
+    with pytest.raises(UserError, match="did you mean paper"):
+        load_suite(path, "papr")
 
 
-def test_configuration_is_plain_json_with_all_defaults_and_without_what_is_given_elsewhere(path: Path) -> None:
-    config = cells(load_suite(path, "paper"))["COPY/Deep"].config
+def test_configuration_is_plain_json_with_all_defaults_and_without_what_is_given_elsewhere(paper: dict) -> None:
+    config = paper["COPY/Deep"].config
     assert json.loads(json.dumps(config)) == config
     assert config["seed"] == 3
     assert config["task"]["init_args"]["width"] == 5
@@ -97,23 +101,22 @@ def test_configuration_is_plain_json_with_all_defaults_and_without_what_is_given
     assert config["recurrence"]["init_args"]["depth_activation"] == "identity"
 
 
-def test_overrides_reach_the_task_and_recurrences_inside_recurrences(path: Path) -> None:
-    paper = cells(load_suite(path, "paper"))
+def test_overrides_reach_the_task_and_recurrences_inside_recurrences(paper: dict) -> None:
     assert paper["ADD/Deep"].config["recurrence"]["init_args"]["layer"]["init_args"]["hidden_size"] == 5
     assert paper["ADD/Deep"].config["task"]["init_args"]["length"] == 12
     assert paper["ADD/LSTM"].config["task"]["init_args"]["length"] == 10
     assert paper["COPY/Deep"].config["recurrence"]["init_args"]["layer"]["init_args"]["hidden_size"] == 3
 
 
-def test_numbers_such_as_1e_3_are_numbers(path: Path) -> None:
-    assert cells(load_suite(path, "paper"))["ADD/Small"].config["training"]["learning_rate"] == 0.001
+def test_numbers_such_as_1e_3_are_numbers(path: Path, paper: dict) -> None:
+    assert paper["ADD/Small"].config["training"]["learning_rate"] == 0.001
     assert cells(load_suite(path, "cpu"))["ADD/LSTM"].grid == {"training.learning_rate": (0.01, 0.001)}
 
 
-def test_published_names_default_to_the_short_names(path: Path) -> None:
-    published = cells(load_suite(path, "paper"))["ADD/LSTM"].published
+def test_published_names_default_to_the_short_names(paper: dict) -> None:
+    published = paper["ADD/LSTM"].published
     assert (published.source, published.task, published.model) == ("somebody2024:Table1", "ADD100", "LSTM")
-    assert cells(load_suite(path, "paper"))["COPY/Deep"].published.task == "COPY"
+    assert paper["COPY/Deep"].published.task == "COPY"
 
 
 def test_match_finds_the_largest_size_with_so_many_parameters_on_each_task(path: Path) -> None:
@@ -156,26 +159,22 @@ def test_a_range_can_be_swept(path: Path) -> None:
     assert [point.config["recurrence"]["init_args"]["r"] for point in experiment.points()] == [0.9, [0.95, 1.0]]
 
 
-def test_data_module_gets_batch_size_and_seed(path: Path) -> None:
-    config = cells(load_suite(path, "paper"))["ADD/LSTM"].config
-    module = build_data_module(config, data_dir=path.parent)
+def test_data_modules_and_recurrences_of_recurrences_are_built(path: Path, paper: dict) -> None:
+    module = build_data_module(paper["ADD/LSTM"].config, data_dir=path.parent)
     assert (module.batch_size, module.seed, module.task.steps) == (128, 3, 10)
-
-
-def test_factory_builds_recurrences_of_recurrences(path: Path) -> None:
-    spec = cells(load_suite(path, "paper"))["ADD/Deep"].config["recurrence"]
-    deep = recurrence_factory(spec)(2)
+    deep = recurrence_factory(paper["ADD/Deep"].config["recurrence"])(2)
     assert [layer.input_size for layer in deep.layers] == [2, 5]
 
 
-def test_check_leaves_the_random_generator_alone(path: Path) -> None:
+def test_check_leaves_the_random_generator_alone(paper: dict) -> None:
     before = torch.random.get_rng_state()
-    check_experiment(cells(load_suite(path, "paper"))["ADD/Small"])
+    check_experiment(paper["ADD/Small"])
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_users_class_by_its_import_path(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = '''
+CELLS = '''
+import torch
+from torch import nn
 from rnnbench.lit_models.recurrences.gated import GRU
 
 class MyCell(GRU):
@@ -184,50 +183,34 @@ class MyCell(GRU):
     def __init__(self, input_size: int, hidden_size: int, leak: float = 0.5) -> None:
         super().__init__(input_size, hidden_size)
         self.leak = leak
-'''
-    (tmp_path / "my_cells.py").write_text(source, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    path.write_text(SUITE.replace("class_path: LSTM", "class_path: my_cells.MyCell"), encoding="utf-8")
-    experiment = cells(load_suite(path, "paper"))["ADD/LSTM"]
-    assert experiment.config["recurrence"]["class_path"] == "my_cells.MyCell"
-    assert experiment.config["recurrence"]["init_args"] == {"hidden_size": 3, "leak": 0.5}
-    assert recurrence_factory(experiment.config["recurrence"])(2).leak == 0.5
-    assert check_experiment(experiment).task.steps == 10
-
-
-def test_default_of_a_users_class_that_is_no_literal_is_left_to_the_class(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = """
-import torch
-from torch import nn
-from rnnbench.lit_models.recurrences.gated import GRU
 
 class Chosen(GRU):
     def __init__(self, input_size, hidden_size, act=torch.tanh, module=nn.Tanh, names={1}, size=float("inf")):
         super().__init__(input_size, hidden_size)
         self.chosen = (act, module, names, size)
-"""
-    (tmp_path / "chosen_cells.py").write_text(source, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    path.write_text(SUITE.replace("class_path: LSTM", "class_path: chosen_cells.Chosen"), encoding="utf-8")
-    experiment = cells(load_suite(path, "paper"))["ADD/LSTM"]
-    assert experiment.config["recurrence"]["init_args"] == {"hidden_size": 3}
-    assert recurrence_factory(experiment.config["recurrence"])(2).chosen == (
-        torch.tanh,
-        torch.nn.Tanh,
-        {1},
-        float("inf"),
-    )
-    check_experiment(experiment)
+'''
 
 
-def test_full_path_of_a_registered_class_is_its_name(path: Path) -> None:
-    full = path.with_name("full.yaml")
+def test_users_classes_by_their_import_paths(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.with_name("my_cells.py").write_text(CELLS, encoding="utf-8")
+    monkeypatch.syspath_prepend(path.parent)
+    found = {}
+    for name in ("MyCell", "Chosen"):
+        path.write_text(SUITE.replace("class_path: LSTM", f"class_path: my_cells.{name}"), encoding="utf-8")
+        experiment = cells(load_suite(path, "paper"))["ADD/LSTM"]
+        assert check_experiment(experiment).task.steps == 10
+        found[name] = experiment.config["recurrence"]
+    assert found["MyCell"] == {"class_path": "my_cells.MyCell", "init_args": {"hidden_size": 3, "leak": 0.5}}
+    assert recurrence_factory(found["MyCell"])(2).leak == 0.5
+    # A default that is no literal is left to the class.
+    assert found["Chosen"]["init_args"] == {"hidden_size": 3}
+    assert recurrence_factory(found["Chosen"])(2).chosen == (torch.tanh, torch.nn.Tanh, {1}, float("inf"))
+
+
+def test_full_path_of_a_registered_class_is_its_name(path: Path, paper: dict) -> None:
     dotted = SUITE.replace("class_path: LSTM", "class_path: rnnbench.lit_models.recurrences.LSTM")
-    full.write_text(dotted, encoding="utf-8")
-    ids = [cells(load_suite(each, "paper"))["ADD/LSTM"].family_id for each in (path, full)]
-    assert ids[0] == ids[1]
+    path.write_text(dotted, encoding="utf-8")
+    assert cells(load_suite(path, "paper"))["ADD/LSTM"].family_id == paper["ADD/LSTM"].family_id
 
 
 @pytest.mark.parametrize("name", suite_files())
@@ -246,15 +229,17 @@ def classes_in(spec: object) -> set[str]:
     return own.union(*map(classes_in, spec.values()))
 
 
+def parameters_of(experiment: Experiment) -> int:
+    task = build_data_module(experiment.config).task
+    with torch.device("meta"):
+        return count_parameters(Network.of(recurrence_factory(experiment.config["recurrence"])(task.input_size), task))
+
+
 def test_digits_have_a_row_of_every_architecture_at_about_ten_thousand_parameters() -> None:
     experiments = load_suite("digits", "cpu").experiments
-    specs = [experiment.config["recurrence"] for experiment in experiments]
-    assert set().union(*map(classes_in, specs)) == set(registered_recurrences())
-    task = build_data_module(experiments[0].config).task
-    for spec in specs:
-        with torch.device("meta"):
-            count = count_parameters(Network.of(recurrence_factory(spec)(task.input_size), task))
-        assert 9_500 < count < 10_600, spec
+    found = set().union(*(classes_in(experiment.config["recurrence"]) for experiment in experiments))
+    assert found == set(registered_recurrences())
+    assert all(9_500 < parameters_of(experiment) < 10_600 for experiment in experiments)
 
 
 PUBLISHED = Path(__file__).parents[2] / "leaderboard" / "published" / "results.csv"
@@ -275,14 +260,7 @@ def test_tables_of_the_wcrnn_paper_have_its_rows_and_columns(name: str, columns:
 
 
 def table_2_parameters(budget: str, row: str) -> dict[str, int]:
-    found = {}
-    for experiment in load_suite("table2", budget).experiments:
-        if experiment.network == row:
-            task = build_data_module(experiment.config).task
-            with torch.device("meta"):
-                network = Network.of(recurrence_factory(experiment.config["recurrence"])(task.input_size), task)
-            found[experiment.task] = count_parameters(network)
-    return found
+    return {e.task: parameters_of(e) for e in load_suite("table2", budget).experiments if e.network == row}
 
 
 @pytest.mark.parametrize("row", ["UR-LSTM", "S4"])
@@ -306,18 +284,3 @@ def test_cells_that_are_left_out_are_no_experiments(path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     whole = {f"{task}/{network}" for task in ("ADD", "COPY") for network in ("LSTM", "Clipped", "Small", "Deep")}
     assert set(cells(load_suite(path, "paper"))) == whole - {"COPY/LSTM", "COPY/Deep"}
-
-
-@pytest.mark.parametrize(
-    ("written", "message"),
-    [("{tasks: [COPY]}", "must be a list"), ("[COPY]", r"0 must be a mapping"), ("[{tasks: [COP]}]", "COPY")],
-)
-def test_impossible_blocks_to_leave_out_are_refused(path: Path, written: str, message: str) -> None:
-    path.write_text(f"{SUITE}\nleave_out: {written}\n", encoding="utf-8")
-    with pytest.raises(UserError, match=f"mine.yaml.*{message}"):
-        load_suite(path, "paper")
-
-
-def test_instance_of_user_error_for_an_unknown_budget(path: Path) -> None:
-    with pytest.raises(UserError, match="did you mean paper"):
-        load_suite(path, "papr")

@@ -30,9 +30,7 @@ def test_published_records_are_of_the_shipped_suites_as_they_are(records: list[R
         assert other_versions(load_suite(name, "cpu").experiments, records) == []
 
 
-def test_edited_setting_is_named_for_the_records_of_its_row_alone(
-    records: list[Record], experiments: list[Experiment]
-) -> None:
+def test_edited_setting_is_named_for_the_records_of_its_row_alone(records, experiments) -> None:
     lstm = next(e for e in experiments if e.network == "LSTM")
     set_setting(lstm.config, "training.learning_rate", 0.003)
     set_setting(lstm.config, "recurrence.init_args.hidden_size", 48)

@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import lightning as L
 import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
@@ -18,9 +17,8 @@ from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.run.callbacks import wandb_mirror
 from rnnbench.benchmark.run.callbacks.wandb_mirror import history_row, run_id, run_summary
 from rnnbench.benchmark.run.job import Job
-from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
-from tests.benchmark.small_jobs import adding_experiment, job_of, train
+from tests.benchmark.small_jobs import adding_experiment, interrupt, job_of, train
 
 PLACE = ["tiny", "smoke", "ADD", "ElmanRNN"]
 STEPS = [3, 6, 9, 11]  # of the evaluations: every third, and the last
@@ -44,26 +42,6 @@ def _fresh_wandb(monkeypatch, tmp_path):
     yield
     if sys.modules["wandb"]:
         wandb.teardown()
-
-
-class _InterruptAt(L.Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        if trainer.global_step == self.step:
-            raise KeyboardInterrupt
-
-
-def interrupt(job: Job, mode: WandbMode, step: int) -> list[Record]:
-    with pytest.MonkeyPatch.context() as patch:
-        make_trainer = training.make_trainer
-        patch.setattr(training, "make_trainer", lambda *given: make_trainer(*given, _InterruptAt(step)))
-        with pytest.raises((KeyboardInterrupt, SystemExit)):
-            train(job, wandb=mode)
-    # The next attempt is another process's.
-    wandb.teardown()
-    return [read_record(job.record_path(member)) for member in job.members]
 
 
 @dataclass
@@ -173,7 +151,7 @@ def test_offline_log_holds_configuration_curve_and_summary(job, monkeypatch, cap
 
 
 def test_resumed_run_goes_on_under_its_id_with_each_point_once(job) -> None:
-    interrupted = interrupt(job, "offline", step=8)
+    interrupted = interrupt(job, step=8, wandb="offline")
     first = read_logs(job)
     for log, record in zip(first, interrupted, strict=True):
         assert [row["step"] for row in log.history] == STEPS[:2]
@@ -223,7 +201,7 @@ def test_going_on_online_sends_what_the_server_does_not_have(job, monkeypatch, k
 
     monkeypatch.setattr(wandb, "setup", lambda settings: None)
     monkeypatch.setattr(wandb, "init", init)
-    interrupt(job, "online", step=8)
+    interrupt(job, step=8, wandb="online")
     train(job, wandb="online")
     assert [run.settings["resume"] for run in opened] == [None, None, "allow", "allow"]
     assert [run.steps for run in opened] == [STEPS[:2], STEPS[:2], sent, sent]

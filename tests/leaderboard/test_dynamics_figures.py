@@ -7,16 +7,8 @@ from rnnbench.leaderboard.side_file import side_path
 from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import make_record, put, put_dynamics, synthetic_dynamics, untrained
 
-KINDS = {
-    "spectrum",
-    "finite-time",
-    "hessian",
-    "gradient-norms",
-    "truncation",
-    "memory-capacity",
-    "polynomial-degree",
-    "truncated-training",
-}
+KINDS = {"spectrum", "finite-time", "hessian", "gradient-norms", "truncation"}
+KINDS |= {"memory-capacity", "polynomial-degree", "truncated-training"}
 
 
 def wcrnn(r, **changes):
@@ -141,10 +133,8 @@ def test_log_r_is_drawn_where_the_residual_is_one_number(tmp_path, recurrence, s
 
 
 def test_a_network_has_the_colour_of_its_learning_curve(tmp_path):
-    record = wcrnn(0.95)
-    put_dynamics(tmp_path / "records", record, *synthetic_dynamics(0.95, only=("lyapunov",)))
-    other = make_record(network="A_first")
-    put(tmp_path / "records", other)
+    put_dynamics(tmp_path / "records", wcrnn(0.95), *synthetic_dynamics(0.95, only=("lyapunov",)))
+    put(tmp_path / "records", make_record(network="A_first"))
     write_figures(tmp_path / "records", tmp_path / "out")
     # The second row of the board, though the only one with measures.
     svg = (tmp_path / "out" / "quick-cpu-sMNIST-start-spectrum.svg").read_text(encoding="utf-8").lower()
@@ -161,8 +151,7 @@ def test_bounds_are_dashed_where_there_are_any(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fill", "alone"),
-    [(0.0, True), (np.nan, True), (-np.inf, False), (np.inf, False), (1e308, False), (-1e308, False)],
+    ("fill", "alone"), [(0.0, True), (np.nan, True), (-np.inf, False), (np.inf, False), (1e308, False), (-1e308, False)]
 )
 def test_odd_values_are_drawn_without_a_warning(tmp_path, fill, alone):
     arrays = synthetic_dynamics(0.95)[1]
@@ -225,8 +214,7 @@ def test_the_command_writes_what_it_prints_and_names_failures(tmp_path, capsys):
 
 
 def test_the_command_says_how_to_get_measures(tmp_path, capsys):
-    record = make_record()
-    put(tmp_path, record)
+    put(tmp_path, make_record())
     assert main(["figures", "--records-dir", str(tmp_path), "--output", str(tmp_path / "out")]) == 0
     assert "'measures:'" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
@@ -242,8 +230,7 @@ def test_the_command_says_how_to_get_measures(tmp_path, capsys):
 )
 def test_the_command_refuses_what_it_cannot_do(tmp_path, monkeypatch, capsys, words, said):
     monkeypatch.chdir(tmp_path)
-    record = make_record()
-    put(tmp_path / "records", record)
+    put(tmp_path / "records", make_record())
     (tmp_path / "file").write_text("theirs")
     given = {"--records-dir": "records", "--output": "out", **dict([words])}
     assert main(["figures", *(word for pair in given.items() for word in pair)]) == 2

@@ -26,8 +26,7 @@ def test_the_table_has_a_column_for_each_number_and_moment_that_any_network_has(
         summaries, arrays = synthetic_dynamics(0.95, instance, only=("gradient_flow", "lyapunov"))
         summaries["lyapunov"] = {"largest": largest, "kaplan_yorke": None}
         put_dynamics(tmp_path / "records", make_record(instance=instance), summaries, arrays, ("start", "end"))
-    other = make_record(network="GRU")
-    put(tmp_path / "records", other)
+    put(tmp_path / "records", make_record(network="GRU"))
     _, page = page_of(tmp_path)
     lstm, gru = row(page, "LSTM", "Dynamics"), row(page, "GRU", "Dynamics")
     assert lstm["sMNIST before training<br>largest exponent (nats per step)"] == "-0.06 ± 0.014 (2)"
@@ -71,8 +70,7 @@ def test_a_board_of_untrained_networks_shows_no_scores(tmp_path):
 
 def test_a_board_of_both_shows_scores_of_what_was_trained_and_names_the_rest(tmp_path):
     put_dynamics(tmp_path / "records", untrained(make_record(network="A_first")), *synthetic_dynamics(0.95))
-    trained = make_record()
-    put(tmp_path / "records", trained)
+    put(tmp_path / "records", make_record())
     _, page = page_of(tmp_path)
     assert "A_first" not in page.split("### Scores")[1].split("### ")[0]
     assert row(page, "LSTM")["sMNIST<br>accuracy % ↑"].startswith("**88.00**")
@@ -109,8 +107,7 @@ def test_every_linked_figure_is_there_and_stale_ones_go(tmp_path):
 
     theirs = tmp_path / "out" / "figures" / "dynamics" / "theirs.svg"
     theirs.write_text("<svg/>")
-    plain = record.model_copy(update={"measures": {}})
-    put(tmp_path / "records", plain)
+    put(tmp_path / "records", record.model_copy(update={"measures": {}}))
     write_leaderboard(tmp_path / "records", tmp_path / "out")
     left = {path.name for path in theirs.parent.iterdir()}
     assert left == {"theirs.svg", "quick-cpu-Digits-start-spectrum.svg", "quick-cpu-Digits-start-finite-time.svg"}

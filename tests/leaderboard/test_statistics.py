@@ -58,9 +58,7 @@ def test_a_point_with_a_diverged_instance_loses_against_one_without():
     stable = [sweep(0.01, 0.3, 0.3), sweep(0.01, 0.3, 0.3, instance=1)]
     (cell,), _ = select_cells(unstable + stable)
     assert cell.records == tuple(stable)
-
-
-def test_an_instance_without_a_value_counts_as_diverged():
+    # One without a value counts as diverged.
     (cell,), _ = select_cells([sweep(0.1, None, None), sweep(0.01, 0.3, 0.3)])
     assert cell.first.point == {"training.learning_rate": 0.01}
 

@@ -138,9 +138,6 @@ def test_what_is_printed_of_a_problem_is_harmless():
 def test_reading_records_of_no_folder_is_refused(tmp_path):
     with pytest.raises(NotADirectoryError, match="no such folder"):
         read_records(tmp_path / "none")
-
-
-def test_a_missing_folder_holds_nothing(tmp_path):
     assert find_records(tmp_path / "none") == ([], [])
 
 

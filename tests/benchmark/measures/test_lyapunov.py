@@ -20,9 +20,9 @@ from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 TASK = Task("made", input_size=2, output_size=3, steps=9, readout="last", loss="cross_entropy", metrics=())
 
 
-def subject(network: Network, steps: int = 9, lengths: torch.Tensor | None = None) -> Subject:
+def subject(network: Network, steps: int = 9) -> Subject:
     inputs = torch.randn(4, steps, 2, generator=torch.Generator().manual_seed(1))
-    return Subject(network, TASK, Batch(inputs, torch.zeros(4, dtype=torch.int64), lengths), lambda: iter(()))
+    return Subject(network, TASK, Batch(inputs, torch.zeros(4, dtype=torch.int64), None), lambda: iter(()))
 
 
 def take(network: Network, steps: int = 9, **settings: object) -> Measured:
@@ -91,8 +91,3 @@ def test_some_sequences_not_finite() -> None:
     assert measured.summary["not_finite"] == 1
     assert np.isnan(measured.arrays["exponents"]).all(1).tolist() == [False, False, True, False]
     assert all(math.isfinite(value) for value in measured.summary.values())
-
-
-def test_sequences_of_different_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="different lengths"):
-        Lyapunov().take(subject(lstm(), lengths=torch.tensor([9, 3, 4, 5])))

@@ -1,5 +1,6 @@
 """Measures of a suite: arrays and summaries of one instance, from the functions of ``lit_models.dynamics``."""
 
+import dataclasses
 import functools
 import math
 
@@ -48,6 +49,14 @@ def test_arrays(measure, shapes):
     arrays = measure.take(subject_of()).arrays
     assert {name: array.shape for name, array in arrays.items()} == shapes
     assert all(each.dtype == (np.int64 if name in WHOLE_NUMBERS else np.float32) for name, each in arrays.items())
+
+
+@pytest.mark.parametrize("measure", [Lyapunov(), Truncation()])
+def test_sequences_of_different_lengths_are_refused(measure):
+    subject = subject_of()
+    shorter = subject.batch._replace(lengths=torch.tensor([6, 3, 4, 5, 6, 6, 6, 6]))
+    with pytest.raises(ValueError, match="of different lengths"):
+        measure.take(dataclasses.replace(subject, batch=shorter))
 
 
 def flow_subject(gamma):

@@ -1,6 +1,5 @@
 """The truncation measure of one instance."""
 
-import dataclasses
 import functools
 import math
 
@@ -68,13 +67,6 @@ def test_without_a_known_constant_there_is_no_bound() -> None:
     assert measured.arrays["ks"].tolist() == [3, 5]
     assert math.isfinite(measured.summary["metric_full"])
     assert measured.summary["metric_full"] not in measured.arrays["metric"]
-
-
-def test_sequences_of_different_lengths_are_refused() -> None:
-    subject = subject_of(GATED)
-    shorter = subject.batch._replace(lengths=torch.full((16,), 5))
-    with pytest.raises(ValueError, match="of different lengths"):
-        Truncation().take(dataclasses.replace(subject, batch=shorter))
 
 
 def test_settings_of_a_suite() -> None:
