@@ -172,9 +172,7 @@ def runs_of(*walls):
 def test_disturbed_run_is_void_and_repeated():
     assert runs_of(1.05, 1.0) == [Sample(1.0, 1.05)]
     assert runs_of(1.5, 1.2, 1.02, 1.0) == [Sample(1.0, 1.5, False), Sample(1.0, 1.2, False), Sample(1.0, 1.02)]
-
-
-def test_busy_machine_ends_with_the_least_disturbed_run():
+    # A busy machine ends with the least disturbed run.
     walls = [2.0] * (MOST_REPETITIONS + 5)
     walls[1] = 1.3
     taken = runs_of(*walls)

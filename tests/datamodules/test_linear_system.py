@@ -17,9 +17,8 @@ def test_targets_are_those_of_the_system_step_by_step(radius, order, width):
                 sum(transition[i][j] * state[j] for j in range(order)) + sum(drive[i][k] * x[k] for k in range(width))
                 for i in range(order)
             ]
-            assert sum(c * s for c, s in zip(readout[0], state, strict=True)) == pytest.approx(
-                target, rel=1e-9, abs=1e-9
-            )
+            output = sum(c * s for c, s in zip(readout[0], state, strict=True))
+            assert output == pytest.approx(target, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("radius", [0.3, 0.99, 1.2])

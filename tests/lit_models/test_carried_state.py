@@ -129,9 +129,8 @@ def test_an_instance_that_diverges_touches_no_other_and_keeps_its_state(folder):
     for model in (both, alone):
         fit(model, data, 6, 3)
     assert both.alive.tolist() == [True, False]
-    assert both.curve[-1]["val"]["cross_entropy"][0] == pytest.approx(
-        alone.curve[-1]["val"]["cross_entropy"][0], rel=1e-5
-    )
+    found, expected = (model.curve[-1]["val"]["cross_entropy"][0] for model in (both, alone))
+    assert found == pytest.approx(expected, rel=1e-5)
     states = CarriedStates()
     states.after("train", torch.zeros(2, 3, 4), torch.tensor([True, True]))
     states.after("train", torch.full((2, 3, 4), torch.nan), torch.tensor([False, True]))
@@ -196,9 +195,8 @@ def test_tied_weights_are_one_in_an_ensemble(folder):
     instance = model.ensemble.instance(1)
     assert instance.readout.weight is instance.encoder.weight
     torch.testing.assert_close(instance.readout.weight, alone.ensemble.instance(0).readout.weight, rtol=1e-4, atol=1e-6)
-    assert model.curve[-1]["val"]["cross_entropy"][1] == pytest.approx(
-        alone.curve[-1]["val"]["cross_entropy"][0], rel=1e-5
-    )
+    expected = alone.curve[-1]["val"]["cross_entropy"][0]
+    assert model.curve[-1]["val"]["cross_entropy"][1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_weights_that_do_not_fit_are_not_tied(folder):
