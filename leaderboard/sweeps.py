@@ -138,6 +138,9 @@ def _as_stack(spec: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**spec, "num_layers": 1}
     layer = given.get("layer")
     rest = {key: value for key, value in given.items() if key != "layer" and value not in _NOTHING}
+    if "depth_activation" not in rest:
+        # Which outputs are activated is then the same.
+        rest.pop("depth_form", None)
     return {**rest, **layer} if isinstance(layer, Mapping) else {**rest, "layer": layer}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnbench.leaderboard.board import Board, Column, boards
-from rnnbench.leaderboard.drawing.figure_style import as_svg, new_name, plain_text
+from rnnbench.leaderboard.captions import protocol
+from rnnbench.leaderboard.drawing.figure_style import MOST_LINES, as_svg, even_parts, new_name, plain_text
 from rnnbench.leaderboard.dynamics import (
     Series,
     SideFiles,
@@ -24,6 +27,7 @@ from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Report, find_records
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -52,6 +56,8 @@ _FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
     "polynomial-degree": ("Polynomial degree", ("polynomial_degree",)),
     "truncated-training": ("Truncated training", ("last_distance", "distances")),
 }
+# What is drawn before and after training side by side: Fig. B.1 and B.3 of Dubinin & Effenberger 2024.
+_BEFORE_AND_AFTER = {"finite-time": "finite_time", "hessian": "hessian"}
 # Fig. 2 of Dubinin & Effenberger 2024: what stands beside the scores, with the headings.
 _BESIDE_SCORES = {
     "finite_time": "finite-time exponents",
@@ -62,7 +68,7 @@ _BESIDE_SCORES = {
 
 @dataclass(frozen=True)
 class DynamicsFigure:
-    """An SVG image with the name of its file; ``combined`` if it shows dynamics beside the scores of the task."""
+    """An SVG image with the name of its file; ``combined`` if it shows several measures or moments together."""
 
     name: str
     task: str
@@ -74,44 +80,79 @@ class DynamicsFigure:
 def dynamics_figures(board: Board, side_files: SideFiles, taken: set[str]) -> list[DynamicsFigure]:
     """Draw all figures of a board's dynamics; their names differ from those taken, and are noted as taken."""
     figures = []
-    for column in board.columns:
-        for suffix, what, moment, panels, headings in (*_combined(column, side_files), *_single(column, side_files)):
-            name = new_name(taken, board.suite, board.budget, column.task, suffix)
-            when = moment_text(moment)
-            title = f"{column.task} ({board.suite}, budget {board.budget}), {'dynamics ' if headings else ''}{when}"
-            image = _draw(board, column, title, panels, headings)
-            figures.append(DynamicsFigure(name, column.task, f"{what} {when}", bool(headings), image))
+    for column in itertools.chain.from_iterable(_parts(board, whole) for whole in board.columns):
+        for drawing in (*_combined(column, side_files), *_training(column, side_files), *_single(column, side_files)):
+            name = new_name(taken, board.suite, board.budget, column.task, drawing.suffix)
+            title = f"{column.task} ({board.suite}): {protocol(list(column.cells.values()))}, {drawing.title}"
+            image = _draw(board, column, title, drawing.panels)
+            figures.append(DynamicsFigure(name, column.task, drawing.caption, drawing.shown, image))
     return figures
 
 
-# Suffix of the name, what is shown, when it was measured, the panels, and their headings beside the scores.
-_Drawing = tuple[str, str, str, dict[str, Series], list[str]]
+def _parts(board: Board, column: Column) -> list[Column]:
+    """Cut a column of more networks than one figure shows."""
+    networks = [network for network in board.networks if network in column.cells]
+    return [
+        Column(column.task, column.metric, {network: column.cells[network] for network in part})
+        for part in even_parts(networks, MOST_LINES)
+    ]
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A figure to draw: the end of its name, what it shows, and its panels, each with its data and its heading."""
+
+    suffix: str
+    caption: str
+    title: str
+    panels: list[tuple[str, Series, str]]
+    shown: bool = False
 
 
 def _single(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
     for moment in moments(column):
         for kind, (what, panels) in _FIGURES.items():
-            data = {panel: series(column, side_files, moment, *_PANELS[panel]) for panel in panels}
-            data = {panel: found for panel, found in data.items() if found}
+            data = [(panel, series(column, side_files, moment, *_PANELS[panel]), "") for panel in panels]
+            data = [panel for panel in data if panel[1]]
             if data:
-                yield f"{moment}-{kind}", what, moment, data, []
+                when = moment_text(moment)
+                yield _Drawing(f"{moment}-{kind}", f"{what} {when}", when, data)
+
+
+def _training(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
+    """Yield what training changes: a panel before and one after it, and the curvature in between."""
+    for kind, panel in _BEFORE_AND_AFTER.items():
+        found = {moment: series(column, side_files, moment, *_PANELS[panel]) for moment in moments(column)}
+        there = [moment for moment, data in found.items() if data]
+        if len(there) > 1:
+            panels = [(panel, found[moment], moment_text(moment)) for moment in (there[0], there[-1])]
+            if panel == "hessian" and len(there) > 2:
+                panels.insert(0, ("curvature", {}, "during training"))
+            yield _Drawing(
+                f"training-{kind}", f"{_FIGURES[kind][0]} over training", "over training", panels, shown=True
+            )
 
 
 def _combined(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
     """Yield dynamics beside the scores, at the first moment at which all three measures were taken."""
     for moment in moments(column):
-        data = {panel: series(column, side_files, moment, *_PANELS[panel]) for panel in _BESIDE_SCORES}
-        if all(data.values()):
-            headings = list(_BESIDE_SCORES.values())
+        panels = [
+            (panel, series(column, side_files, moment, *_PANELS[panel]), heading)
+            for panel, heading in _BESIDE_SCORES.items()
+        ]
+        if all(data for _, data, _ in panels):
             if trained_cells(column).cells:
-                data, headings = {"learning": {}, **data}, ["scores over training", *headings]
-            letters = [f"{letter}  {heading}" for letter, heading in zip("ABCD", headings, strict=False)]
-            yield "dynamics", "Dynamics", moment, data, letters
+                panels.insert(0, ("learning", {}, "scores over training"))
+            lettered = [
+                (*rest, f"{letter}  {heading}") for letter, (*rest, heading) in zip("ABCD", panels, strict=False)
+            ]
+            when = moment_text(moment)
+            yield _Drawing("dynamics", f"Dynamics {when}", f"dynamics {when}", lettered, shown=True)
             return
 
 
 @as_svg
-def _draw(board: Board, column: Column, title: str, panels: Mapping[str, Series], headings: Sequence[str]) -> Figure:
+def _draw(board: Board, column: Column, title: str, panels: Sequence[tuple[str, Series, str]]) -> Figure:
     """Draw panels under one legend: in a row, four of them in a square."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -123,12 +164,19 @@ def _draw(board: Board, column: Column, title: str, panels: Mapping[str, Series]
     columns = len(panels) // rows
     legend = Legend()
     figure = Figure(layout=ConstrainedLayoutEngine(wspace=0.06))
-    for index, (panel, found) in enumerate(panels.items()):
+    alike: dict[str, list[Axes]] = defaultdict(list)
+    for index, (panel, found, heading) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         getattr(dynamics_panels, panel)(axes, Sheet(board, column, legend), found)
         axes.margins(x=0.02)
-        if headings:
-            axes.set_title(headings[index], loc="left", fontsize=9, fontweight="bold")
+        alike[panel].append(axes)
+        if heading:
+            axes.set_title(heading, loc="left", fontsize=9, fontweight="bold")
+    for group in alike.values():
+        if len(group) > 1:
+            lows, highs = zip(*(axes.get_ylim() for axes in group), strict=True)
+            for axes in group:
+                axes.set_ylim(min(lows), max(highs))
     # Room for the legend: its lines in height, the longest of them in width, in inches.
     lines = [line for name, remarks in legend.remarks.items() for line in (name, *remarks)] + list(legend.references)
     width, height = 0.6 + 0.075 * max(map(len, lines)), 0.8 + 0.18 * len(lines)

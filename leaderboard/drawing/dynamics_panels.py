@@ -21,7 +21,7 @@ from rnnbench.leaderboard.drawing.panel_parts import (
     spread,
     stack,
 )
-from rnnbench.leaderboard.dynamics import Series, scalar_residual, trained_cells
+from rnnbench.leaderboard.dynamics import Series, measurements, moments, scalar_residual, trained_cells
 
 _MOST_LINES = 20
 _BOUND = (0, (4, 2))
@@ -99,6 +99,25 @@ def hessian(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the magnitudes of the Hessian's eigenvalues by rank; open markers where they are negative."""
     _rank_plot(axes, sheet, series, "eigenvalues", "|eigenvalue| of the Hessian (loss)")
     sheet.legend.refer("negative eigenvalue", REFERENCE, "none", marker="o", markerfacecolor="white")
+
+
+def curvature(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the largest magnitude of an eigenvalue of the Hessian over training; ``series`` is not used."""
+    by_instance: dict[str, dict[int, list[tuple[int, float]]]] = {}
+    for moment in moments(sheet.column):
+        for network, record, one in measurements(sheet.column, "hessian", moment):
+            value = one.summary.get("largest_magnitude")
+            points = by_instance.setdefault(network, {}).setdefault(record.instance, [])
+            if isinstance(value, int | float) and one.step not in [step for step, _ in points]:
+                points.append((one.step, float(value)))
+    for index, network in enumerate(sheet.board.networks):
+        curves = list(by_instance.get(network, {}).values())
+        steps = sorted(set.intersection(*({step for step, _ in curve} for curve in curves))) if curves else []
+        if steps:
+            rows = np.array([[dict(curve)[step] for step in steps] for curve in curves])
+            log_lines(axes, sheet.legend, network, np.array(steps), rows, look(index), "eigenvalues", every=True)
+    log_axis(axes)
+    axes.set(xlabel="optimiser steps", ylabel="largest |eigenvalue| of the Hessian (loss)")
 
 
 def gauss_newton(axes: Axes, sheet: Sheet, series: Series) -> None:

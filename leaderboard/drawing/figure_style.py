@@ -7,7 +7,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
@@ -27,6 +27,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _DASHES: tuple[Dashes, ...] = ("solid", "dashed", "dashdot", "dotted")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 REFERENCE = "#666666"
+#: Lines of one panel at most; more are split.
+MOST_LINES = 8
 #: Largest size of a value that is drawn: matplotlib finds no ticks near the end of the range of floats.
 LARGEST_DRAWN = 1e200
 _STYLE: dict[Any, Any] = {
@@ -123,6 +125,17 @@ def new_name(taken: set[str], *parts: str) -> str:
         stem += "_"
     taken.add(stem.casefold())
     return f"{stem}.svg"
+
+
+def even_parts(items: Sequence[Any], most: int) -> list[list[Any]]:
+    """Cut a sequence into parts of nearly equal length, of at most so many.
+
+    >>> even_parts([1, 2, 3, 4, 5], 4)
+    [[1, 2, 3], [4, 5]]
+    """
+    count = -(-len(items) // most)
+    size = -(-len(items) // count) if count else 1
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def plain_text(name: str) -> str:

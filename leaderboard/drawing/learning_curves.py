@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column
-from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, REFERENCE, as_svg, look, plain_text
+from rnnbench.leaderboard.drawing.figure_style import (
+    LARGEST_DRAWN,
+    MOST_LINES,
+    REFERENCE,
+    as_svg,
+    even_parts,
+    look,
+    plain_text,
+)
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.statistics import Cell, statistic
 
@@ -42,23 +50,30 @@ def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
 
 @as_svg
 def learning_curves(board: Board, column: Column) -> Figure:
-    """Draw the learning curves of one task: a line for the mean, a band from the least to the largest."""
+    """Draw the learning curves of one task: lines for the means, bands from the least to the largest.
+
+    More networks than one panel holds are split into several, one below the other.
+    """
     from matplotlib.figure import Figure
 
+    # Numbered by row of the board, so that a network looks the same in all its figures.
+    rows = [(index, network) for index, network in enumerate(board.networks) if network in column.cells]
+    parts = even_parts(rows, MOST_LINES)
     # Room for the legend: its entries in height, the longest of them in width.
     width = 5.2 + 0.08 * max(len(network) + 15 for network in column.cells)
-    figure = Figure(figsize=(width, max(3.6, 0.8 + 0.18 * len(column.cells))), layout="constrained")
-    axes = figure.add_subplot()
-    values: list[float] = []
-    for index, network in enumerate(board.networks):
-        # Numbered by row of the board, so that a network looks the same in all its figures.
-        if network in column.cells:
+    height = max(3.6 if len(parts) == 1 else 2.6, 0.8 + 0.18 * len(parts[0]))
+    figure = Figure(figsize=(width, height * len(parts)), layout="constrained")
+    panels = figure.subplots(len(parts), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, part in zip(panels, parts, strict=True):
+        values: list[float] = []
+        for index, network in part:
             values += _draw_cell(axes, column.cells[network], network, index)
-    draw_chance(axes, column.metric, values)
-    axes.set(xlabel="optimiser steps", ylabel=f"validation {column.metric.display.axis}")
-    axes.set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
-    axes.margins(x=0.02)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+        draw_chance(axes, column.metric, values)
+        axes.set_ylabel(f"validation {column.metric.display.axis}")
+        axes.margins(x=0.02)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    panels[-1].set_xlabel("optimiser steps")
+    panels[0].set_title(plain_text(f"{column.task} ({board.suite}, budget {board.budget})"), loc="left", fontsize=10)
     return figure
 
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.captions import protocol, task_names
-from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, REFERENCE, Look, as_svg, look, new_name, plain_text
+from rnnbench.leaderboard.drawing.figure_style import (
+    LARGEST_DRAWN,
+    MOST_LINES,
+    REFERENCE,
+    Look,
+    as_svg,
+    even_parts,
+    look,
+    new_name,
+    plain_text,
+)
 from rnnbench.leaderboard.drawing.learning_curves import draw_chance
 from rnnbench.leaderboard.literature import find_published
 from rnnbench.leaderboard.metric import display
@@ -20,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Lines of one panel at most.
-MOST_LINES = 8
 _MARK = (0, (5, 3))
 #: From this ratio on the iterations are drawn on a logarithmic axis.
 _LARGE_RATIO = 5
@@ -119,17 +127,6 @@ def facets(sweep: Sweep) -> list[tuple[str, list[Line]]]:
     if max(map(len, by_task.values())) == 1:
         by_task = {"": list(sweep.lines)}
     return [(task, part) for task, lines in by_task.items() for part in even_parts(lines, MOST_LINES)]
-
-
-def even_parts(items: Sequence[Any], most: int) -> list[list[Any]]:
-    """Cut a sequence into parts of nearly equal length, of at most so many.
-
-    >>> even_parts([1, 2, 3, 4, 5], 4)
-    [[1, 2, 3], [4, 5]]
-    """
-    count = -(-len(items) // most)
-    size = -(-len(items) // count) if count else 1
-    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 @as_svg

@@ -1,10 +1,17 @@
+import re
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.board import boards
 from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
+from rnnbench.leaderboard.drawing.dynamics_panels import curvature
+from rnnbench.leaderboard.drawing.panel_parts import Legend, Sheet
 from rnnbench.leaderboard.side_file import side_path
-from rnnbench.leaderboard.store import path_of
+from rnnbench.leaderboard.statistics import select_cells
+from rnnbench.leaderboard.store import find_records, path_of
 from tests.leaderboard.factory import make_record, put, put_dynamics, synthetic_dynamics, untrained
 
 KINDS = {"spectrum", "finite-time", "hessian", "gradient-norms", "truncation"}
@@ -40,7 +47,8 @@ def drawn(tmp_path, *records_and_arrays):
 def test_each_measure_task_and_moment_has_a_figure_and_each_task_a_combined_one(written):
     _, report = written
     expected = {f"quick-cpu-sMNIST-{moment}-{kind}.svg" for moment in ("start", "epoch-3") for kind in KINDS}
-    assert {path.name for path in report.written} == expected | {"quick-cpu-sMNIST-dynamics.svg"}
+    together = {f"quick-cpu-sMNIST-{kind}.svg" for kind in ("dynamics", "training-hessian", "training-finite-time")}
+    assert {path.name for path in report.written} == expected | together
     assert all(b"<svg" in path.read_bytes() and b"rnnbench" in path.read_bytes() for path in report.written)
     assert (report.measured, report.failed, report.damaged) == (True, [], [])
 
@@ -58,7 +66,7 @@ def test_the_combined_figure_has_the_panels_of_the_paper_and_their_units(written
         "‖∂L/∂hₜ‖∞ (loss per unit of state)",
         "time step",
         "rank",
-        "sMNIST (quick, budget cpu), dynamics before training",
+        "sMNIST (quick): budget cpu, n = 2, 300 steps (3 epochs), dynamics before training",
         "WCRNN_r0.95",
         "WCRNN_r1.01",
         "log r of the residual",
@@ -66,6 +74,36 @@ def test_the_combined_figure_has_the_panels_of_the_paper_and_their_units(written
     ):
         assert f">{text}</text>" in svg, text
     assert svg.count(">WCRNN_r0.95</text>") == 1
+
+
+def test_training_is_shown_by_panels_before_and_after_it_with_one_axis(tmp_path):
+    rows = [(0.95, (1.0, 2.0, 4.0)), (1.01, (8.0, 6.0, 3.0))]
+    for r, largest in rows:
+        arrays = synthetic_dynamics(r, only=("hessian",))[1]
+        whole = put_dynamics(tmp_path / "records", wcrnn(r), {}, arrays, ("start", "epoch-1", "end"))
+        taken = whole.measures["hessian"]
+        for place, (moment, value) in enumerate(zip(tuple(taken), largest, strict=True)):
+            changes = {"step": 100 * place, "summary": {"largest_magnitude": value}}
+            taken[moment] = taken[moment].model_copy(update=changes)
+        put(tmp_path / "records", whole)
+    report = write_figures(tmp_path / "records", tmp_path / "out")
+    svg = next(path for path in report.written if "training-hessian" in path.name).read_text(encoding="utf-8")
+    for text in ("during training", "before training", "after training", "largest |eigenvalue| of the Hessian (loss)"):
+        assert f">{text}</text>" in svg
+    (board,) = boards(select_cells(find_records(tmp_path / "records")[0])[0])
+    axes = Figure().add_subplot()
+    curvature(axes, Sheet(board, board.columns[0], Legend()), {})
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()]
+    assert drawn == [([0, 100, 200], list(largest)) for _, largest in rows]
+
+
+def test_more_networks_than_one_figure_holds_are_split(tmp_path):
+    for index in range(9):
+        arrays = synthetic_dynamics(0.95, only=("gradient_flow",))[1]
+        put_dynamics(tmp_path / "records", wcrnn(0.9 + index / 100), {}, arrays)
+    report = write_figures(tmp_path / "records", tmp_path / "out")
+    texts = [path.read_text(encoding="utf-8") for path in report.written]
+    assert [len(re.findall(r">WCRNN_r[0-9.]+</text>", text)) for text in texts] == [5, 4]
 
 
 def test_what_was_not_trained_has_no_panel_of_scores(tmp_path):

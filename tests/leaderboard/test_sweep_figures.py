@@ -66,7 +66,11 @@ FOUND = {
         {("r±", "Digits", ""): [0, 0.02, 0.08]},
     ),
     "a plain recurrence is a stack of one layer": (
-        [row("L-1x25", linear(25)), row("L-2x25", stack(2, 25, norm=None)), row("L-4x25", stack(4, 25))],
+        [
+            row("L-1x25", linear(25)),
+            row("L-2x25", stack(2, 25, norm=None, depth_form="between")),
+            row("L-4x25", stack(4, 25)),
+        ],
         {("num_layers", "Digits", "L"): [1, 2, 4]},
     ),
     "an activation between layers changes a network": (
