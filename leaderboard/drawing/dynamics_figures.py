@@ -144,7 +144,8 @@ def _combined(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
             if trained_cells(column).cells:
                 panels.insert(0, ("learning", {}, "scores over training"))
             lettered = [
-                (*rest, f"{letter}  {heading}") for letter, (*rest, heading) in zip("ABCD", panels, strict=False)
+                (panel, data, f"{letter}  {heading}")
+                for letter, (panel, data, heading) in zip("ABCD", panels, strict=False)
             ]
             when = moment_text(moment)
             yield _Drawing("dynamics", f"Dynamics {when}", f"dynamics {when}", lettered, shown=True)

@@ -258,6 +258,14 @@ def test_a_figure_names_split_metric_unit_and_networks(tmp_path):
         assert f">{text}</text>" in svg
 
 
+def test_more_than_eight_learning_curves_are_split_into_panels(tmp_path):
+    page_of(tmp_path, *(record for i in range(9) for record in instances(0.5, network=f"net{i}")))
+    svg = (tmp_path / "out" / "figures" / "quick-cpu-sMNIST.svg").read_text(encoding="utf-8")
+    assert svg.count(">validation accuracy (%)</text>") == 2
+    assert svg.count(">chance</text>") == 2
+    assert len(re.findall(r">net\d</text>", svg)) == 9
+
+
 @pytest.mark.parametrize(
     "records",
     [
