@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 
@@ -38,6 +38,7 @@ def summarise(
     steps: int,
     interval: int,
     diverged_at: int | None = None,
+    test_at: Literal["best", "last"] = "best",
 ) -> Summary:
     """Derive scores from a learning curve.
 
@@ -49,11 +50,13 @@ def summarise(
         steps: optimiser steps of the whole training; the iterations of a threshold never reached.
         interval: steps between evaluations.
         diverged_at: the step at which the instance diverged.
+        test_at: whether the scores are those at the best validation value or at the last evaluation.
     """
     curve = [point for point in curve if diverged_at is None or point.step < diverged_at]
     names = [metric.name for metric in metrics]
     tests = {name: [point.test.get(name) for point in curve] for name in names}
-    best = _best([point.val.get(names[0]) for point in curve], metrics[0])
+    last = len(curve) - 1 if curve else None
+    best = last if test_at == "last" else _best([point.val.get(names[0]) for point in curve], metrics[0])
     best_of_test = {metric.name: _best(tests[metric.name], metric) for metric in metrics}
     val = {} if best is None else curve[best].val
     test = {} if best is None else curve[best].test

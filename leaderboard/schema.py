@@ -81,7 +81,7 @@ class CurvePoint(_Model):
 
 
 class Scores(_Model):
-    """The value of each metric at the best validation value of the ranked one."""
+    """The value of each metric at ``Record.best_step``."""
 
     val: Values
     test: Values
@@ -208,16 +208,19 @@ class Record(_Model):
             suite lists its points, not all combinations are points.
         point: this record's value of each swept setting.
         metrics: what was measured; the first one ranks.
-        best_step: step of the best validation value of the ranked metric.
+        best_step: step of the best validation value of the ranked metric; of the last evaluation where the recipe says
+            ``test_at: last``.
         scores: the values at ``best_step``.
         best_test: best test value of each metric over training (the papers' protocol).
         state_size: S, everything carried in time.
-        steps: optimiser steps of the whole training.
+        steps: optimiser steps of the whole training; until it stopped for an instance whose patience ran out.
         seconds_per_step: wall time of one optimiser step, in seconds; its share where several are trained together.
         peak_memory_bytes: largest memory in use, in bytes; measures of dynamics are part of it.
         measures: measures of dynamics, by name and by moment: ``start``, ``end``, or ``epoch-3`` after three epochs.
         own_code: the modules of a user's own that task and network come from; none of them in older records.
         pilot: the short runs that chose the point of the grid; None where every point was trained in full.
+        stopped_at: the step at which patience ran out or, where there is a patience, a divergence was found; None if
+            neither happened.
     """
 
     schema_version: Literal[1]
@@ -254,6 +257,7 @@ class Record(_Model):
     measures: dict[Text, dict[Text, Measure]] = Field(default_factory=dict)
     own_code: list[OwnCode] = Field(default_factory=list)
     pilot: Pilot | None = None
+    stopped_at: Count | None = None
 
     @property
     def cell(self) -> tuple[str, str, str, str]:

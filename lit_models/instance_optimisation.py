@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
-ScheduleName: TypeAlias = Literal["constant", "cosine"]
+ScheduleName: TypeAlias = Literal["constant", "cosine", "plateau"]
+TestAt: TypeAlias = Literal["best", "last"]
 
 
 def unit_rate_optimizer(
@@ -34,7 +35,8 @@ def unit_rate_optimizer(
 def schedule_factor(name: str, warmup_steps: int, total_steps: int) -> Callable[[int], float]:
     """Return the learning rate of each step as a fraction of its peak.
 
-    ``constant``, or ``cosine`` from 1 at the first step after the warm-up to 0 after the last step.
+    ``constant``, also of ``plateau``, whose rates fall for each instance by itself; or ``cosine``, from 1 at the first
+    step after the warm-up to 0 after the last step.
 
     >>> factor = schedule_factor("cosine", 0, 4)
     >>> [round(factor(step), 3) for step in range(5)]
@@ -44,7 +46,7 @@ def schedule_factor(name: str, warmup_steps: int, total_steps: int) -> Callable[
     def factor(step: int) -> float:
         if step < warmup_steps:
             return (step + 1) / warmup_steps
-        if name == "constant":
+        if name != "cosine":
             return 1.0
         progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

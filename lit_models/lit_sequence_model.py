@@ -14,11 +14,13 @@ from rnnbench.datamodules.checks import check_at_least, check_choice, check_numb
 from rnnbench.datamodules.seeds import derive_seed
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.carried_state import CarriedStates
+from rnnbench.lit_models.early_stopping import Patience
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.instance_optimisation import (
     InstanceStep,
     OptimizerName,
     ScheduleName,
+    TestAt,
     along_instances,
     clip_and_mask,
     gradient_norms,
@@ -51,7 +53,8 @@ class LitSequenceModel(L.LightningModule):
         momentum: of SGD.
         weight_decay: added to the gradient (``sgd``, ``adam``) or decoupled (``adamw``).
         betas: decay rates of Adam's moments.
-        schedule: ``constant``, or ``cosine`` to 0 at the last step.
+        schedule: ``constant``, ``cosine`` to 0 at the last step, or ``plateau``: an instance's rate falls by
+            ``plateau_factor`` after ``plateau_patience`` steps without improvement of its validation value.
         warmup_steps: steps of linear warm-up.
         gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         stability_input_bound: the largest absolute input for which an LSTM is to be stable (an ElmanRNN is so for
@@ -59,6 +62,11 @@ class LitSequenceModel(L.LightningModule):
             (``rnnbench.lit_models.stability``). None for no projection.
         stability_contraction: λ*, below which the contraction constant is kept, at most 1.
         stability_forget_bound: how far the forget gate of an LSTM may open then; None for 0.64 λ*.
+        patience: steps without improvement of its validation value after which an instance keeps its weights as they
+            are; training ends when all instances do. None for the whole length.
+        plateau_factor: of schedule ``plateau``.
+        plateau_patience: of schedule ``plateau``.
+        test_at: whether the weights to keep are those at the ``best`` validation value or the ``last`` ones.
 
     Attributes:
         curve: one entry per evaluation: ``step``, ``epoch`` (epochs passed, with their fraction), ``train_loss`` (its
@@ -66,7 +74,8 @@ class LitSequenceModel(L.LightningModule):
         diverged_at: [M] the step, counted from 1, in which an instance's loss, gradient or weights became infinite or
             NaN (or the number of steps before an evaluation whose value did); -1 while it is ``alive``. From then on it
             is frozen with its last finite weights.
-        best_weights: for each tensor of the ensemble, the stack of every instance's values at its best validation.
+        best_weights: for each tensor of the ensemble, the stack of every instance's values at its best validation, or
+            at its last one.
 
     Raises:
         ValueError: the lengths of ``recurrence``, ``instances`` and ``learning_rate`` differ, or a setting is unknown,
@@ -103,10 +112,17 @@ class LitSequenceModel(L.LightningModule):
         stability_input_bound: float | None = None,
         stability_contraction: float = CONTRACTION,
         stability_forget_bound: float | None = None,
+        patience: int | None = None,
+        plateau_factor: float = 0.1,
+        plateau_patience: int | None = None,
+        test_at: TestAt = "best",
     ) -> None:
         super().__init__()
         check_choice("optimizer", optimizer, get_args(OptimizerName))
         check_choice("schedule", schedule, get_args(ScheduleName))
+        check_choice("test_at", test_at, get_args(TestAt))
+        if (schedule == "plateau") != (plateau_patience is not None):
+            raise ValueError("plateau_patience must be given for schedule 'plateau', and for no other")
         check_at_least(0, warmup_steps=warmup_steps)
         check_number("weight_decay", weight_decay, low=0)
         if len(betas) != 2:
@@ -145,6 +161,11 @@ class LitSequenceModel(L.LightningModule):
                 "stability_contraction and stability_forget_bound have no effect without stability_input_bound: "
                 "give it a number"
             )
+        self.test_at = test_at
+        # No buffers without need: checkpoints of before hold none.
+        self.stopping: Patience | None = None
+        if patience is not None or plateau_patience is not None:
+            self.stopping = Patience(size, patience, plateau_patience, plateau_factor)
         self.curve: list[dict[str, Any]] = []
         self.best_weights: dict[str, Tensor] = {}
         self._carried = CarriedStates()
@@ -173,7 +194,7 @@ class LitSequenceModel(L.LightningModule):
             project_stable(self.ensemble.network, input_bound, contraction, forget_bound)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the sum of the living instances' losses."""
+        """Return the sum of the losses of instances that learn."""
         outputs, state = self._outputs("train", batch, batch_idx)
         if self._reads_in_parts:
             loss, term = loss_of_sums(self.task, *self._sum_in_parts(outputs, batch))
@@ -189,7 +210,30 @@ class LitSequenceModel(L.LightningModule):
         if interval and self.global_step % interval == 0:
             # self.log takes time even for what is not written.
             self.log("train_loss", loss[self.alive].mean(), prog_bar=True)
-        return torch.where(self.alive, term, 0.0).sum()
+        return torch.where(self.learning, term, 0.0).sum()
+
+    @property
+    def learning(self) -> Tensor:
+        """The instances [M] that have neither diverged nor stopped."""
+        return self.alive if self.stopping is None else self.alive & self.stopping.learning
+
+    def last_step(self, index: int) -> int:
+        """Return the optimiser steps of an instance: all there are, or those until it stopped."""
+        stopped = self.stopped_at(index)
+        return self.global_step if stopped is None else stopped
+
+    def stopped_at(self, index: int) -> int | None:
+        """Return the step at which an instance stopped; None if it has not."""
+        step = -1 if self.stopping is None else int(self.stopping.stopped_at[index])
+        return None if step < 0 else step
+
+    def on_train_start(self) -> None:
+        """End at once if a checkpoint is that of an end: all instances had stopped."""
+        self._end_if_none_learns()
+
+    def _end_if_none_learns(self) -> None:
+        if self.stopping is not None and not self.stopping.learning.any():
+            self.trainer.should_stop = True
 
     def _outputs(self, split: str, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """Return the outputs of a batch, without the readout of a large vocabulary, and the state to carry on."""
@@ -219,7 +263,7 @@ class LitSequenceModel(L.LightningModule):
         if known_to_be_all(well):
             return
         step = self.global_step + ahead
-        newly = ~well & self.alive
+        newly = ~well & self.learning
         self.diverged_at.copy_(torch.where(newly, step, self.diverged_at))
         self.alive.logical_and_(~newly)
 
@@ -231,7 +275,7 @@ class LitSequenceModel(L.LightningModule):
             )
         name, momentum, weight_decay, betas = self._optimizer
         optimizer = unit_rate_optimizer(name, self.ensemble.parameters(), momentum, weight_decay, betas)
-        if self.schedule == "constant" and not self.warmup_steps:
+        if self.schedule != "cosine" and not self.warmup_steps:
             return {"optimizer": optimizer}
         total_steps = self._total_steps() if self.schedule == "cosine" else 0
         if self.schedule == "cosine" and self.warmup_steps >= total_steps:
@@ -258,15 +302,15 @@ class LitSequenceModel(L.LightningModule):
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norms = gradient_norms(parameters)
         self._freeze_unless_finite(norms, ahead=1)
-        clip_and_mask(parameters, norms, self.alive, self.gradient_clip_norm)
+        clip_and_mask(parameters, norms, self.learning, self.gradient_clip_norm)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
-        """Step every living instance with its own learning rate, and project it if it is to be stable."""
+        """Step every instance that learns with its own learning rate, and project it if it is to be stable."""
         step = InstanceStep(getattr(optimizer, "optimizer", optimizer))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self._freeze_unless(step.finish(self.learning_rates, self.alive), ahead=1)
+        self._freeze_unless(step.finish(self.learning_rates, self.learning), ahead=1)
         # After the weights of frozen instances are restored, which an earlier step has projected.
         self._project()
 
@@ -306,6 +350,7 @@ class LitSequenceModel(L.LightningModule):
         self.loss_steps.zero_()
         for split in SPLITS:
             self._log_scores(split, scores[split])
+        self._end_if_none_learns()
 
     def on_test_epoch_end(self) -> None:
         """Log the test scores of the weights as they are."""
@@ -326,11 +371,15 @@ class LitSequenceModel(L.LightningModule):
     def _keep_best(self, values: Tensor) -> None:
         sign = 1.0 if self.task.ranked.direction == "max" else -1.0
         # A comparison with NaN is false: any value beats none.
-        better = self.alive & ~(sign * values <= sign * self.best_value)
+        learning = self.learning
+        better = learning & ~(sign * values <= sign * self.best_value)
         self.best_value.copy_(torch.where(better, values, self.best_value))
+        kept = better if self.test_at == "best" else learning
+        if self.stopping is not None:
+            self.learning_rates.mul_(self.stopping.after(self.global_step, better, self.alive))
         for name, tensor in self.ensemble.state_dict().items():
             before = self.best_weights.get(name, tensor).to(tensor.device)
-            self.best_weights[name] = torch.where(along_instances(better, tensor), tensor, before)
+            self.best_weights[name] = torch.where(along_instances(kept, tensor), tensor, before)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 

@@ -28,6 +28,10 @@ LATER_SETTINGS: dict[str, Any] = {
     "training.stability_input_bound": None,
     "training.stability_contraction": 1.0,
     "training.stability_forget_bound": None,
+    "training.patience": None,
+    "training.plateau_factor": 0.1,
+    "training.plateau_patience": None,
+    "training.test_at": "best",
     "recurrence.init_args.depth_form": "between",
     "recurrence.init_args.depth_residual": False,
 }

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, mod
 from rnnbench.benchmark.config.validation import Count, Model
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["constant", "cosine"]
+ScheduleName = Literal["constant", "cosine", "plateau"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -22,7 +22,9 @@ class Recipe(Model):
         momentum: of SGD.
         weight_decay: of all three (added to the gradient by ``sgd`` and ``adam``, decoupled in ``adamw``).
         betas: decay rates of Adam's moments.
-        schedule: ``constant``, or ``cosine`` from the peak to 0 at the last step.
+        schedule: ``constant``; ``cosine`` from the peak to 0 at the last step; or ``plateau``, which multiplies the
+            rate of an instance by ``plateau_factor`` after ``plateau_patience`` steps without improvement of its
+            validation value, or since the last time.
         warmup_steps: steps of linear warm-up from 0.
         gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         batch_size: sequences of one step, over all devices.
@@ -33,6 +35,11 @@ class Recipe(Model):
             projection after each optimiser step (``lit_models.stability``); None for no projection.
         stability_contraction: λ*, below which the contraction constant is kept.
         stability_forget_bound: how far the forget gate of an LSTM may open then; None for 0.64 λ*.
+        patience: steps without improvement of the validation value (of the ranked metric) after which an instance
+            stops: its weights stay as they are, and the run ends when all have stopped. None for the whole length.
+        plateau_factor: of schedule ``plateau``.
+        plateau_patience: of schedule ``plateau``.
+        test_at: whether the test value that counts is that at the ``best`` validation value or at the ``last`` one.
 
     Raises:
         ValidationError: a ``ValueError``; a setting is unknown, of the wrong type, or outside of what is allowed.
@@ -55,6 +62,10 @@ class Recipe(Model):
     stability_input_bound: PositiveFloat | None = None
     stability_contraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     stability_forget_bound: PositiveFloat | None = None
+    patience: Count | None = None
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    plateau_patience: Count | None = None
+    test_at: Literal["best", "last"] = "best"
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Recipe:
@@ -67,6 +78,11 @@ class Recipe(Model):
         for name in ("stability_contraction", "stability_forget_bound"):
             if self.stability_input_bound is None and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"training.{name} has no effect without stability_input_bound: give both or none")
+        if self.schedule == "plateau" and self.plateau_patience is None:
+            raise ValueError("training.plateau_patience must be given for schedule 'plateau'")
+        for name in ("plateau_factor", "plateau_patience"):
+            if self.schedule != "plateau" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"training.{name} has no effect without schedule 'plateau'")
         return self
 
     @property

@@ -105,7 +105,8 @@ def make_record(
     curve = learning_curve(model, index)
     # A run of no steps has no training batches either.
     interval = point.recipe.validate_every or int(trainer.num_training_batches if trainer.global_step else 1)
-    summary = summarise(curve, metrics, trainer.global_step, interval, diverged_at)
+    steps = model.last_step(index)
+    summary = summarise(curve, metrics, steps, interval, diverged_at, point.recipe.test_at)
     commit, dirty = code_version()
     return Record(
         schema_version=1,
@@ -122,7 +123,7 @@ def make_record(
         **summary._asdict(),
         parameters=model.parameter_count,
         state_size=model.state_size,
-        steps=trainer.global_step,
+        steps=steps,
         seconds_per_step=facts.clock.seconds / max(1, facts.clock.steps) / len(job.members),
         peak_memory_bytes=peak_memory(model.device),
         data_fingerprint=data.fingerprint(),
@@ -140,14 +141,18 @@ def make_record(
         measures=measured(facts.measures, index)[0],
         own_code=own_code(point.config),
         pilot=experiment.tried,
+        stopped_at=model.stopped_at(index),
     )
 
 
 def learning_curve(model: LitSequenceModel, index: int, start: int = 0) -> list[CurvePoint]:
     """Return the evaluations of one instance from the ``start``-th on; ``index`` is its place on the instance axis."""
     diverged_at = _diverged_at(model, index)
+    last = model.last_step(index)
     points = []
     for entry in model.curve[start:]:
+        if entry["step"] > last:
+            break
         # A frozen instance still has scores: those of the weights it was frozen with, which are no result.
         gone = diverged_at is not None and entry["step"] >= diverged_at
         scores = {

@@ -74,6 +74,10 @@ match_and_size: init_args: {hidden_size: 3}} -> init_args: {hidden_size: 3}, mat
     network LSTM needs exactly one of hidden_size and match
 match_key: {class_path: LSTM, init_args: {hidden_size: 3}} -> {preset: LSTM_47, match: {parameter: 9}} -> line 5 |
     unknown key of 'match' 'parameter': did you mean parameters?
+plateau_without_patience: max_steps: 4 -> max_steps: 4, schedule: plateau -> ADD/LSTM: training.plateau_patience must be
+    given for schedule 'plateau'
+plateau_without_schedule: max_steps: 4 -> max_steps: 4, plateau_patience: 2 -> ADD/LSTM: training.plateau_patience has
+    no effect without schedule 'plateau'
 sweep_of_no_point: budgets: -> sweep: [{}]\nbudgets: -> line 8 | must be a mapping of settings to their values
 sweep_point_value: budgets: -> sweep: [{training.optimizer: adamm}]\nbudgets: -> line 8 | optimizer must be 'sgd',
 sweep_optimizers: budgets: -> sweep: {training.optimizer: [sgd, adamm]}\nbudgets: -> line 8 | optimizer must be 'sgd',

@@ -79,14 +79,16 @@ class TakeMeasures(L.Callback):
         self.taken = self.taken or [{} for _ in model.instances]
         for index, taken in enumerate(self.taken):
             moments = taken.setdefault(name, {})
-            if moment not in moments:
+            # An instance that has stopped earlier gets no further moments of epochs, as if it were alone.
+            stopped = model.last_step(index) < trainer.global_step and moment not in ("start", "end")
+            if moment not in moments and not stopped:
                 moments[moment] = self._measure(trainer, model, index, self.measures[name], moment)
                 _log(trainer, f"{name}/{moment}", index, moments[moment])
 
     def _measure(
         self, trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions, moment: str
     ) -> Taken:
-        step = trainer.global_step
+        step = model.last_step(index)
         settings = plain(options.model_dump())
         if moment == "start" and step > 0:
             reason = f"training was at step {step} already when this measure was first asked for"

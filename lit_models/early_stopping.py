@@ -1,0 +1,74 @@
+"""When an instance stops learning, and when its rate falls: what validation decides for each instance by itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rnnbench.datamodules.checks import check_at_least, check_number
+
+
+class Patience(nn.Module):
+    """Counts the steps without improvement of each of M instances; its buffers are part of a checkpoint.
+
+    Args:
+        size: M.
+        patience: steps without improvement after which an instance stops; None for never.
+        plateau_patience: steps without improvement, or since the last reduction, after which its learning rate is
+            multiplied by ``plateau_factor``; None for never.
+        plateau_factor: between 0 and 1.
+
+    Attributes:
+        stopped_at: [M] the step of the evaluation at which an instance stopped, or at which it was found to have
+            diverged; -1 as long as it learns.
+
+    >>> patience = Patience(2, patience=20)
+    >>> for step, better in ((10, [True, True]), (20, [True, False]), (30, [False, False])):
+    ...     _ = patience.after(step, torch.tensor(better), torch.tensor([True, True]))
+    >>> patience.stopped_at.tolist()
+    [-1, 30]
+    """
+
+    improved_at: Tensor
+    reduced_at: Tensor
+    stopped_at: Tensor
+
+    def __init__(
+        self, size: int, patience: int | None, plateau_patience: int | None = None, plateau_factor: float = 0.1
+    ) -> None:
+        """Let all instances learn."""
+        super().__init__()
+        for name, steps in (("patience", patience), ("plateau_patience", plateau_patience)):
+            if steps is not None:
+                check_at_least(1, **{name: steps})
+        check_number("plateau_factor", plateau_factor, above=0, high=1)
+        self._patience, self._plateau_patience, self._factor = patience, plateau_patience, plateau_factor
+        for name, start in (("improved_at", 0), ("reduced_at", 0), ("stopped_at", -1)):
+            self.register_buffer(name, torch.full((size,), start))
+
+    @property
+    def learning(self) -> Tensor:
+        """The instances [M] that have not stopped."""
+        return self.stopped_at < 0
+
+    def after(self, step: int, better: Tensor, alive: Tensor) -> Tensor:
+        """Take account of an evaluation.
+
+        Args:
+            step: optimiser steps done.
+            better: instances [M] whose validation value is their best so far.
+            alive: instances [M] that have not diverged.
+
+        Returns:
+            The factors [M] of the learning rates from now on.
+        """
+        self.improved_at.masked_fill_(better, step)
+        if self._patience is not None:
+            ends = self.learning & (~alive | (step - self.improved_at >= self._patience))
+            self.stopped_at.masked_fill_(ends, step)
+        factors = torch.ones_like(self.improved_at, dtype=torch.float64)
+        if self._plateau_patience is not None:
+            falls = step - torch.maximum(self.improved_at, self.reduced_at) >= self._plateau_patience
+            self.reduced_at.masked_fill_(falls, step)
+            factors.masked_fill_(falls, self._factor)
+        return factors
