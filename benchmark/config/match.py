@@ -1,4 +1,4 @@
-"""Networks of as many parameters: ``match: {parameters: 10000}`` finds the hidden size, for each task anew."""
+"""Networks of as many parameters: ``match: {parameters: 10000}`` finds the hidden size for each task."""
 
 from __future__ import annotations
 
