@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from rnnbench.datamodules.checks import check_at_least, check_choice, check_number
+
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
 ScheduleName: TypeAlias = Literal["constant", "cosine", "plateau"]
 TestAt: TypeAlias = Literal["best", "last"]
+
+
+def check_optimisation(
+    optimizer: str,
+    schedule: str,
+    warmup_steps: int,
+    weight_decay: float,
+    momentum: float,
+    betas: tuple[float, float],
+    gradient_clip_norm: float | None,
+) -> None:
+    """Raise a ValueError that names the first of these settings that is unknown or impossible."""
+    check_choice("optimizer", optimizer, get_args(OptimizerName))
+    check_choice("schedule", schedule, get_args(ScheduleName))
+    check_at_least(0, warmup_steps=warmup_steps)
+    check_number("weight_decay", weight_decay, low=0)
+    if len(betas) != 2:
+        raise ValueError(f"betas must be two numbers, got {len(betas)}")
+    for name, decay in (("momentum", momentum), ("betas[0]", betas[0]), ("betas[1]", betas[1])):
+        if not 0 <= decay < 1:
+            raise ValueError(f"{name} must be at least 0 and below 1, got {decay}")
+    if gradient_clip_norm is not None:
+        check_number("gradient_clip_norm", gradient_clip_norm, above=0)
 
 
 def unit_rate_optimizer(

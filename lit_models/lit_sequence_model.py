@@ -22,6 +22,7 @@ from rnnbench.lit_models.instance_optimisation import (
     ScheduleName,
     TestAt,
     along_instances,
+    check_optimisation,
     clip_and_mask,
     gradient_norms,
     known_to_be_all,
@@ -118,20 +119,8 @@ class LitSequenceModel(L.LightningModule):
         test_at: TestAt = "best",
     ) -> None:
         super().__init__()
-        check_choice("optimizer", optimizer, get_args(OptimizerName))
-        check_choice("schedule", schedule, get_args(ScheduleName))
         check_choice("test_at", test_at, get_args(TestAt))
-        if (schedule == "plateau") != (plateau_patience is not None):
-            raise ValueError("plateau_patience must be given for schedule 'plateau', and for no other")
-        check_at_least(0, warmup_steps=warmup_steps)
-        check_number("weight_decay", weight_decay, low=0)
-        if len(betas) != 2:
-            raise ValueError(f"betas must be two numbers, got {len(betas)}")
-        for name, decay in (("momentum", momentum), ("betas[0]", betas[0]), ("betas[1]", betas[1])):
-            if not 0 <= decay < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {decay}")
-        if gradient_clip_norm is not None:
-            check_number("gradient_clip_norm", gradient_clip_norm, above=0)
+        check_optimisation(optimizer, schedule, warmup_steps, weight_decay, momentum, betas, gradient_clip_norm)
         self.task = task
         self.instances = tuple(instances)
         check_at_least(0, **{f"instances[{index}]": number for index, number in enumerate(self.instances)})
@@ -162,10 +151,7 @@ class LitSequenceModel(L.LightningModule):
                 "give it a number"
             )
         self.test_at = test_at
-        # No buffers without need: checkpoints of before hold none.
-        self.stopping: Patience | None = None
-        if patience is not None or plateau_patience is not None:
-            self.stopping = Patience(size, patience, plateau_patience, plateau_factor)
+        self.stopping = Patience(size, schedule, patience, plateau_patience, plateau_factor)
         self.curve: list[dict[str, Any]] = []
         self.best_weights: dict[str, Tensor] = {}
         self._carried = CarriedStates()
@@ -215,25 +201,15 @@ class LitSequenceModel(L.LightningModule):
     @property
     def learning(self) -> Tensor:
         """The instances [M] that have neither diverged nor stopped."""
-        return self.alive if self.stopping is None else self.alive & self.stopping.learning
+        return self.stopping.learning(self.alive)
 
     def last_step(self, index: int) -> int:
         """Return the optimiser steps of an instance: all there are, or those until it stopped."""
-        stopped = self.stopped_at(index)
-        return self.global_step if stopped is None else stopped
-
-    def stopped_at(self, index: int) -> int | None:
-        """Return the step at which an instance stopped; None if it has not."""
-        step = -1 if self.stopping is None else int(self.stopping.stopped_at[index])
-        return None if step < 0 else step
+        return self.stopping.stopped(index) or self.global_step
 
     def on_train_start(self) -> None:
         """End at once if a checkpoint is that of an end: all instances had stopped."""
-        self._end_if_none_learns()
-
-    def _end_if_none_learns(self) -> None:
-        if self.stopping is not None and not self.stopping.learning.any():
-            self.trainer.should_stop = True
+        self.trainer.should_stop |= self.stopping.is_over
 
     def _outputs(self, split: str, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor | None]:
         """Return the outputs of a batch, without the readout of a large vocabulary, and the state to carry on."""
@@ -350,7 +326,7 @@ class LitSequenceModel(L.LightningModule):
         self.loss_steps.zero_()
         for split in SPLITS:
             self._log_scores(split, scores[split])
-        self._end_if_none_learns()
+        self.trainer.should_stop |= self.stopping.is_over
 
     def on_test_epoch_end(self) -> None:
         """Log the test scores of the weights as they are."""
@@ -375,8 +351,7 @@ class LitSequenceModel(L.LightningModule):
         better = learning & ~(sign * values <= sign * self.best_value)
         self.best_value.copy_(torch.where(better, values, self.best_value))
         kept = better if self.test_at == "best" else learning
-        if self.stopping is not None:
-            self.learning_rates.mul_(self.stopping.after(self.global_step, better, self.alive))
+        self.learning_rates.mul_(self.stopping.after(self.global_step, better, self.alive))
         for name, tensor in self.ensemble.state_dict().items():
             before = self.best_weights.get(name, tensor).to(tensor.device)
             self.best_weights[name] = torch.where(along_instances(kept, tensor), tensor, before)

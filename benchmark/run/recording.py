@@ -141,7 +141,7 @@ def make_record(
         measures=measured(facts.measures, index)[0],
         own_code=own_code(point.config),
         pilot=experiment.tried,
-        stopped_at=model.stopped_at(index),
+        stopped_at=model.stopping.stopped(index),
     )
 
 
