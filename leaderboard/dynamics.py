@@ -46,11 +46,6 @@ class SideFiles:
 
     def arrays(self, record: Record, measure: str, moment: str) -> Arrays:
         """Return the arrays of one measure of a record by their short names; none if they cannot be drawn."""
-        prefix = f"{measure}/{moment}/"
-        found = self._of(record)
-        return {name: found[prefix + name] for name in _AXES.get(measure, {}) if prefix + name in found}
-
-    def _of(self, record: Record) -> Arrays:
         path = path_of(self._root, record)
         if path not in self._read:
             arrays, reason = read_side_arrays(path, record)
@@ -58,7 +53,8 @@ class SideFiles:
             if reason:
                 self.problems.append(Problem(path.relative_to(self._root), reason))
             self._read[path] = {} if reason else arrays
-        return self._read[path]
+        prefix, found = f"{measure}/{moment}/", self._read[path]
+        return {name: found[prefix + name] for name in _AXES.get(measure, {}) if prefix + name in found}
 
 
 def _misshapen(arrays: Arrays, record: Record) -> str:

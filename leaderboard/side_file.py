@@ -1,5 +1,6 @@
 """The arrays beside a record: what figures of dynamics are drawn from. One ``.npz`` file per instance.
 
+An array's name is that of its measure, moment and its own: ``lyapunov/start/exponents``.
 numpy is imported when one is read or written, so that listing records needs none.
 """
 
@@ -26,11 +27,6 @@ LARGEST_SIDE_FILE = 256 * 2**20
 def side_path(record: Path) -> Path:
     """Return where the arrays of a record lie, given where the record lies."""
     return record.with_suffix(".npz")
-
-
-def array_name(measure: str, moment: str, array: str) -> str:
-    """Return the name of an array: ``lyapunov/start/exponents``."""
-    return f"{measure}/{moment}/{array}"
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

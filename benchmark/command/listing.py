@@ -12,21 +12,16 @@ from rnnbench.lit_models.presets import PRESETS
 
 def list_section(section: str) -> dict[str, Any]:
     """Return what there is of a section, as JSON data; beside ``recurrences`` stand ``presets``."""
-    if section == "tasks":
-        return {"tasks": _classes("task")}
-    if section == "recurrences":
-        presets = [
-            {"name": name, "recurrence": preset.recurrence, "training": preset.training}
-            for name, preset in sorted(PRESETS.items())
-        ]
-        return {"recurrences": _classes("recurrence"), "presets": presets}
     if section == "measures":
         return {"measures": [_measure(name) for name in MEASURES]}
-    return {"suites": [_suite(name) for name in suite_files()]}
-
-
-def _classes(kind: Kind) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(found) for found in registered(kind).values()]
+    if section == "suites":
+        return {"suites": [_suite(name) for name in suite_files()]}
+    kind: Kind = "task" if section == "tasks" else "recurrence"
+    presets = [
+        {"name": name, "recurrence": p.recurrence, "training": p.training} for name, p in sorted(PRESETS.items())
+    ]
+    found = {section: [dataclasses.asdict(cls) for cls in registered(kind).values()]}
+    return found if section == "tasks" else {**found, "presets": presets}
 
 
 def _measure(name: str) -> dict[str, Any]:

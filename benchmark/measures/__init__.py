@@ -19,7 +19,6 @@ MEASURES = {
 
 def measure_class(name: str) -> type[MeasureOptions]:
     """Return the class of a measure's options."""
-    found: type[MeasureOptions] = getattr(
-        importlib.import_module(f"rnnbench.benchmark.measures.{name}"), MEASURES[name]
-    )
+    module = importlib.import_module(f"rnnbench.benchmark.measures.{name}")
+    found: type[MeasureOptions] = getattr(module, MEASURES[name])
     return found

@@ -36,20 +36,18 @@ def resolve_measures(written: object) -> tuple[Spec, ...]:
             raise ValueError(f"unknown measure {shown(name)}: {nearest(name, MEASURES)}")
         if name in specs:
             raise ValueError(f"the measure {name} is named twice: its 'at' can name several moments")
-        specs[name] = {"measure": name, "settings": _settings(name, {} if given is None else given)}
+        given = {} if given is None else given
+        try:
+            written = dict(given) if isinstance(given, Mapping) else given  # of a section the line would be given twice
+            measure = validated(measure_class(name), written, f"measure {name}")
+        except UserError as error:
+            raise ValueError(error) from error
+        # Those that are given as they are written.
+        settings = {key: given.get(key, default) for key, default in measure.model_dump(mode="json").items()}
+        specs[name] = {"measure": name, "settings": settings}
     return tuple(specs.values())
 
 
 def build_measure(spec: Mapping[str, Any]) -> MeasureOptions:
     """Return the measure of a resolved spec."""
     return measure_class(spec["measure"])(**spec["settings"])
-
-
-def _settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all settings of a measure, those that are given as they are written."""
-    try:
-        written = dict(given) if isinstance(given, Mapping) else given  # of a section the line would be given twice
-        measure = validated(measure_class(name), written, f"measure {name}")
-    except UserError as error:
-        raise ValueError(error) from error
-    return {key: given.get(key, default) for key, default in measure.model_dump(mode="json").items()}

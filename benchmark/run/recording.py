@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 
 from rnnbench.benchmark.config.experiment import Config
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job
@@ -19,19 +20,18 @@ from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import read_record, summarise, write_record
 from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Record
-from rnnbench.leaderboard.side_file import Arrays, array_name, side_path, write_arrays
+from rnnbench.leaderboard.side_file import Arrays, side_path, write_arrays
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is measured around a run: time, when it was started (the last time, if resumed), dynamics, scan."""
+    """What is known around a run: time, when it was started (the last time, if resumed), dynamics, options."""
 
     clock: TrainingClock
     started_at: datetime
     measures: TakeMeasures
-    scan: str = "auto"
-    checkpoint_every: int | str | None = None
+    options: TrainOptions
 
 
 def write_records(
@@ -71,7 +71,7 @@ def measured(measures: TakeMeasures, index: int) -> tuple[dict[str, dict[str, Me
     beside: Arrays = {}
     for name, moments in (measures.taken[index] if measures.taken else {}).items():
         for moment, one in moments.items():
-            arrays = {array_name(name, moment, array): values.numpy() for array, values in one.arrays.items()}
+            arrays = {f"{name}/{moment}/{array}": values.numpy() for array, values in one.arrays.items()}
             status: Any = "finished" if one.reason is None else "failed"
             found.setdefault(name, {})[moment] = Measure(**{**vars(one), "status": status, "arrays": list(arrays)})
             beside |= arrays
@@ -108,6 +108,7 @@ def make_record(
     steps = model.last_step(index)
     summary = summarise(curve, metrics, steps, interval, diverged_at, point.recipe.test_at)
     commit, dirty = code_version()
+    every = facts.options.checkpoint_every
     return Record(
         schema_version=1,
         **experiment.cell,
@@ -132,8 +133,8 @@ def make_record(
         hardware={
             **hardware(model.device, trainer.world_size),
             "instances_trained_together": len(job.members),
-            "scan": facts.scan,
-            **({} if facts.checkpoint_every is None else {"checkpoint_every": facts.checkpoint_every}),
+            "scan": facts.options.scan,
+            **({"checkpoint_every": every} if every is not None else {}),
         },
         started_at=facts.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 import warnings
@@ -70,22 +71,25 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
     started_at = datetime.now(timezone.utc)
     if is_first_process(options):
         job.save()
-        _remove_torn_files(job)
+        paths = (job.file, job.checkpoint, *map(job.weights_path, job.members), *map(job.record_path, job.members))
+        # What a killed process was writing: nobody else writes here while the lock is held.
+        for torn in itertools.chain.from_iterable(map(torn_files, paths)):
+            torn.unlink(missing_ok=True)
     reset_peak_memory()
     data, model = build(job, options.data_dir)
-    clock = TrainingClock()
     measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})
-    facts = RunFacts(clock, started_at, measures, options.scan, options.checkpoint_every)
+    facts = RunFacts(TrainingClock(), started_at, measures, options)
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    trainer = make_trainer(job, options, measures, clock, *([mirror] if options.wandb != "off" else []))
+    trainer = make_trainer(job, options, measures, facts.clock, *([mirror] if options.wandb != "off" else []))
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):
             # The last step was not one of those that are followed by an evaluation.
             trainer.validate(model, datamodule=data, verbose=False)
-        measures.finish(trainer, model)
+        # Also after ``fit``, which calls no hook when nothing is left to train.
+        measures.on_train_end(trainer, model)
     except (KeyboardInterrupt, SystemExit):
         if model.curve and trainer.is_global_zero:
             mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=True))
@@ -94,13 +98,6 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
         mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=False))
         job.checkpoint.unlink(missing_ok=True)
         job.progress.unlink(missing_ok=True)
-
-
-def _remove_torn_files(job: Job) -> None:
-    """Remove what a killed process was writing; nobody else writes here while the lock is held."""
-    for path in (job.file, job.checkpoint, *map(job.weights_path, job.members), *map(job.record_path, job.members)):
-        for torn in torn_files(path):
-            torn.unlink(missing_ok=True)
 
 
 def build(job: Job, data_dir: Path | None) -> tuple[SequenceDataModule, LitSequenceModel]:

@@ -86,16 +86,9 @@ def gradient_work(
     scan: BackendName = "auto",
     checkpoint_every: CheckpointEvery = None,
 ) -> Callable[[], dict[str, Tensor]]:
-    """Prepare the loss of every instance and its gradients, computed again at each call, on the device of the network.
+    """Prepare the ``loss`` of every instance and its gradients by name, computed again at each call, on its device.
 
-    Args:
-        network: gives logits [..., B, K].
-        data: inputs [B, T, 1] and classes [B].
-        scan: the backend.
-        checkpoint_every: steps whose activations are kept at a time; None for all.
-
-    Returns:
-        A function of nothing that returns ``loss`` and the gradients by the parameters' names.
+    The network gives logits [..., B, K] for the data, inputs [B, T, 1] and classes [B].
     """
     inputs, classes = data
     parameters = {name.removeprefix("network."): value for name, value in network.named_parameters()}
@@ -116,11 +109,6 @@ def training(
     """Prepare ``gradient_work`` on the processor, as what contenders return."""
     work = gradient_work(network, data, scan, every)
     return lambda: {name: tensor.double().numpy() for name, tensor in work().items()}
-
-
-def build_loop(case: SequenceCase) -> Callable[[], Result]:
-    """Prepare one instance on the plain loop."""
-    return training(case.network(0), case.data(), "loop")
 
 
 def build_loops_in_turn(case: SequenceCase, instances: int) -> Callable[[], Result]:
@@ -170,4 +158,4 @@ def sequence_report(
     return Report(title=title, case=case, contenders=contenders, **{**agreement, **settings})
 
 
-LOOP = Contender("plain loop", build_loop)
+LOOP = Contender[SequenceCase]("plain loop", lambda case: training(case.network(0), case.data(), "loop"))

@@ -27,15 +27,7 @@ def report_speed(
     output: Path | None = None,
     full: bool = False,
 ) -> int:
-    """Take one report, or ``all`` of them.
-
-    Args:
-        chosen: name of a report, or ``all`` that need no GPU.
-        repeats: counted runs of each contender; None for 5, or 1 of a quick case.
-        quick: take the small cases.
-        json_file: for a list of the reports' outcomes, if wanted.
-        output: folder for a file of JSON for each report, and for the figure of all whose files are there, if wanted.
-        full: take the whole work where a case is a sample of it.
+    """Take one report, or ``all`` that need no GPU; the arguments are the options of the command line.
 
     Returns:
         0, or 2 where one of ``all`` reports failed, which keeps none of the others from being taken.
@@ -59,8 +51,8 @@ def report_speed(
                 taken.append(comparison)
         except UserError as error:
             if chosen != "all":
-                raise
-            _print_progress(f"error: {error}")
+                raise UserError(f"{name}: {error}") from error
+            _print_progress(f"error: {name}: {error}")
             exit_code = 2
             continue
         if output is not None:

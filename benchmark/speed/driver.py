@@ -28,15 +28,9 @@ Progress = Callable[[str], None]
 def compare(
     name: str, place: str, repeats: int, quick: bool, progress: Progress, full: bool = False
 ) -> Iterator[Comparison]:
-    """For each of some reports, check that contenders agree, and time them in turns (A B C A B C).
+    """For each report at a place (``module:name``), check that contenders agree, and time them in turns (A B C A B C).
 
-    Args:
-        name: of the reports on the command line.
-        place: where they are, ``module:name``.
-        repeats: counted runs of each contender.
-        quick: take the small cases.
-        progress: receives a line for each first run and each turn.
-        full: take the whole work where a case is a sample of it.
+    ``repeats`` is the number of counted runs of each; ``progress`` receives a line for each first run and each turn.
 
     Raises:
         UserError: the work cannot be done here, a contender ended by itself, or the results differ by more than the
@@ -45,10 +39,7 @@ def compare(
     for index, report in enumerate(resolve_name(place)):
         case = report.quick if quick else report.full if full and report.full is not None else report.case
         if case is not None:
-            try:
-                yield _compare(name, report, (place, index), case, repeats, quick, progress)
-            except UserError as error:
-                raise UserError(f"{name}: {error}") from error
+            yield _compare(name, report, (place, index), case, repeats, quick, progress)
 
 
 def _compare(

@@ -141,19 +141,19 @@ def _timed(work: Work, result: Result | None = None) -> Callable[[], Measured]:
     """Return a run of some steps, whose time is that of one of them: on a GPU by its own clock."""
 
     def run() -> Measured:
-        if not torch.cuda.is_available():
+        if torch.cuda.is_available():
+            start, end = torch.cuda.Event(True), torch.cuda.Event(True)
+            torch.cuda.synchronize()
+            start.record()
+            for _ in range(_STEPS):
+                work()
+            end.record()
+            torch.cuda.synchronize()
+            seconds = float(start.elapsed_time(end)) / 1000 / _STEPS
+        else:
             begin = time.perf_counter()
             work()
             seconds = time.perf_counter() - begin
-            return Measured(result or {}, seconds, seconds)
-        start, end = torch.cuda.Event(True), torch.cuda.Event(True)
-        torch.cuda.synchronize()
-        start.record()
-        for _ in range(_STEPS):
-            work()
-        end.record()
-        torch.cuda.synchronize()
-        seconds = float(start.elapsed_time(end)) / 1000 / _STEPS
         return Measured(result or {}, seconds, seconds)
 
     return run

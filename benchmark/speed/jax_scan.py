@@ -15,10 +15,6 @@ from rnnbench.benchmark.speed.contender import Result
 
 #: Arrays by the names that they have in a network.
 Weights = dict[str, Any]
-#: The next state from jax itself, the weights, what a projection gave, and the state.
-Step = Callable[[Any, Weights, Any, Any], Any]
-#: What a step reads, made from inputs [..., D].
-Projection = Callable[[Weights, Any], Any]
 
 
 def build_jax(case: SequenceCase, project_in_step: bool) -> Callable[[], Result]:
@@ -88,7 +84,8 @@ def _gru(jax: Any, weights: Weights, projected: Any, state: Any) -> Any:
     return new + jax.nn.sigmoid(update_in + update_h) * (state - new)
 
 
-_CELLS: dict[str, tuple[Projection, Step]] = {
+# What projects inputs [..., D], and what gives the next state from jax itself, weights, projected inputs and state.
+_CELLS: dict[str, tuple[Callable[[Weights, Any], Any], Callable[[Any, Weights, Any, Any], Any]]] = {
     "WCRNN, diagonal R": (_project_wcrnn, _diagonal),
     "WCRNN, rotation R": (_project_wcrnn, _rotation),
     "LSTM": (_project_gated, _lstm),

@@ -26,16 +26,6 @@ class LyapunovCase:
     gamma: float = 0.01
 
 
-def _setting(case: LyapunovCase) -> tuple[Recurrence, Tensor]:
-    """Return the network and its inputs [T, B, 1], both in double precision and the same in every process."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed("speed", "lyapunov", "weights"))
-        recurrence = WCRNN(1, case.units, residual="scalar", r=case.r, gamma=case.gamma, form="linear")
-    generator = named_generator("speed", "lyapunov", "inputs")
-    inputs = torch.rand(case.steps, case.sequences, 1, dtype=torch.float64, generator=generator)
-    return recurrence.double().requires_grad_(False), inputs
-
-
 def straightforward_exponents(recurrence: Recurrence, inputs: Tensor) -> Tensor:
     """Return the exponents [B, S], in nats per step, along inputs [T, B, D]: J by ``jacfwd``, J Q, QR, every step."""
 
@@ -55,7 +45,12 @@ def straightforward_exponents(recurrence: Recurrence, inputs: Tensor) -> Tensor:
 
 
 def _build(case: LyapunovCase, exponents_of: Callable[[Recurrence, Tensor], Tensor]) -> Callable[[], Result]:
-    recurrence, inputs = _setting(case)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed("speed", "lyapunov", "weights"))
+        recurrence = WCRNN(1, case.units, residual="scalar", r=case.r, gamma=case.gamma, form="linear").double()
+    generator = named_generator("speed", "lyapunov", "inputs")
+    inputs = torch.rand(case.steps, case.sequences, 1, dtype=torch.float64, generator=generator)
+    recurrence.requires_grad_(False)
     # A spectrum is a set: where two exponents are close, methods may find them in either order.
     return lambda: {"exponents": exponents_of(recurrence, inputs).sort(-1).values.numpy()}
 

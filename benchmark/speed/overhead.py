@@ -6,8 +6,7 @@ Checkpoints are on, but none falls among these steps: one is written every half 
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -24,15 +23,13 @@ from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.lean_trainer import LeanTrainer
 from rnnbench.benchmark.run.train import build, make_trainer, quiet_lightning
 from rnnbench.benchmark.speed.cases import class_losses
-from rnnbench.benchmark.speed.contender import Contender, Measured, Report, Result
+from rnnbench.benchmark.speed.contender import Contender, Measured, Report
 from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Batch
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.network import Network
-
-_Fit = Callable[[Job, SequenceDataModule, LitSequenceModel, L.Callback], None]
 
 
 class Stopwatch(L.Callback):
@@ -57,17 +54,27 @@ class Stopwatch(L.Callback):
         return Measured(weights, process, wall)
 
 
-def build_bare(case: TrainingCase) -> Callable[[], Result | Measured]:
-    """Prepare a loop of loss, backward, clipping per instance and torch's Adam alone, over batches read before."""
+_Fit = Callable[[Job, SequenceDataModule, LitSequenceModel, Stopwatch], None]
+
+
+def build_training(case: TrainingCase, fit: _Fit) -> Callable[[], Measured]:
+    """Prepare a training."""
 
     def work() -> Measured:
-        with _prepared(case) as (_, data, model):
-            batches = list(islice(data.train_dataloader(), case.all_updates))
-            watch = Stopwatch(case.warm_up)
-            train_bare(model.ensemble, data.task.loss == "rmse", batches, watch.on_train_batch_end)
+        with tempfile.TemporaryDirectory() as folder, quiet_lightning():
+            job, watch = case.job(Path(folder)), Stopwatch(case.warm_up)
+            data, model = build(job, None)
+            data.setup()
+            fit(job, data, model, watch)
             return watch.measured(model.ensemble)
 
     return work
+
+
+def fit_bare(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: Stopwatch) -> None:
+    """Train in a loop of loss, backward, clipping per instance and torch's Adam alone, over batches read before."""
+    batches = list(islice(data.train_dataloader(), _steps(job)))
+    train_bare(model.ensemble, data.task.loss == "rmse", batches, watch.on_train_batch_end)
 
 
 def train_bare(ensemble: Ensemble[Network], root: bool, batches: list[Batch], step_done: Callable[[], None]) -> None:
@@ -88,42 +95,20 @@ def train_bare(ensemble: Ensemble[Network], root: bool, batches: list[Batch], st
         step_done()
 
 
-def build_trainer(case: TrainingCase, fit: _Fit) -> Callable[[], Result | Measured]:
-    """Prepare a training through a Trainer."""
-
-    def work() -> Measured:
-        with _prepared(case) as (job, data, model), quiet_lightning():
-            watch = Stopwatch(case.warm_up)
-            fit(job, data, model, watch)
-            return watch.measured(model.ensemble)
-
-    return work
-
-
-def fit_as_run(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:
+def fit_as_run(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: Stopwatch) -> None:
     """Train as ``rnnbench run`` does, with its callbacks."""
     options = TrainOptions(accelerator="cpu")
     make_trainer(job, options, TakeMeasures({}), TrainingClock(), watch).fit(model, datamodule=data)
 
 
-def fit_as_fit(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: L.Callback) -> None:
+def fit_as_fit(job: Job, data: SequenceDataModule, model: LitSequenceModel, watch: Stopwatch) -> None:
     """Train as ``rnnbench fit`` does: with a progress bar, Lightning's logger and its checkpoints."""
-    LeanTrainer(
-        accelerator="cpu",
-        max_steps=job.point(job.members[0]).recipe.max_steps or 0,
-        limit_val_batches=0,
-        callbacks=[watch],
-        default_root_dir=job.folder,
-    ).fit(model, datamodule=data)
+    settings: dict[str, Any] = {"accelerator": "cpu", "limit_val_batches": 0, "default_root_dir": job.folder}
+    LeanTrainer(max_steps=_steps(job), callbacks=[watch], **settings).fit(model, datamodule=data)
 
 
-@contextmanager
-def _prepared(case: TrainingCase) -> Iterator[tuple[Job, SequenceDataModule, LitSequenceModel]]:
-    with tempfile.TemporaryDirectory() as folder:
-        job = case.job(Path(folder))
-        data, model = build(job, None)
-        data.setup()
-        yield job, data, model
+def _steps(job: Job) -> int:
+    return job.point(job.members[0]).recipe.max_steps or 0
 
 
 def _report(case: TrainingCase, largest: float, quick: TrainingCase | None = None) -> Report[TrainingCase]:
@@ -133,9 +118,9 @@ def _report(case: TrainingCase, largest: float, quick: TrainingCase | None = Non
         case=case,
         quick=quick,
         contenders=(
-            Contender("bare loop", build_bare),
-            Contender("as rnnbench run", partial(build_trainer, fit=fit_as_run), largest),
-            Contender("as rnnbench fit, with its progress bar", partial(build_trainer, fit=fit_as_fit)),
+            Contender("bare loop", partial(build_training, fit=fit_bare)),
+            Contender("as rnnbench run", partial(build_training, fit=fit_as_run), largest),
+            Contender("as rnnbench fit, with its progress bar", partial(build_training, fit=fit_as_fit)),
         ),
         # Weights after as many steps in single precision, of which Adam makes as much whatever their gradient's size.
         tolerance=1e-3,

@@ -25,10 +25,7 @@ _EVALUATED = 100
 class RandomPixels(SequenceDataModule):
     """Classify sequences [T, 1] of random pixels, held as bytes like images, into random classes: no data is needed.
 
-    Args:
-        length: T.
-        size: training sequences; validation and test take a batch each.
-        **loading: as ``SequenceDataModule`` takes them.
+    ``size`` is the number of training sequences; validation and test take a batch each.
 
     >>> data = RandomPixels(length=5, size=8, batch_size=4)
     >>> data.setup()
@@ -72,20 +69,16 @@ class TrainingCase:
     updates: int
     warm_up: int = 5
 
-    @property
-    def all_updates(self) -> int:
-        """Optimiser steps of a run."""
-        return self.warm_up + self.updates
-
     def job(self, folder: Path) -> Job:
         """Return what ``rnnbench run`` would train, in a folder of its own, with no evaluation before its end."""
-        pixels = {"length": self.steps, "size": self.sequences * self.all_updates}
+        updates = self.warm_up + self.updates
+        pixels = {"length": self.steps, "size": self.sequences * updates}
         task = {"class_path": f"{__name__}.RandomPixels", "init_args": pixels}
         if self.task == "Adding":
             task = adding(self.steps, _EVALUATED)
         settings = {"hidden_size": self.units, "residual": "diagonal", "r": [0.9, 1.0]}
         networks = {"WCRNN": {"class_path": "WCRNN", "init_args": settings}}
-        path = write_suite(folder, task, networks, self.instances, self.sequences, self.all_updates)
+        path = write_suite(folder, task, networks, self.instances, self.sequences, updates)
         (job,) = make_plan(load_suite(path).experiments, tuple(range(self.instances)), folder).jobs
         job.folder.mkdir(parents=True)
         return job

@@ -11,9 +11,8 @@ import torch
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS, overhead
-from rnnbench.benchmark.speed.contender import Measured
 from rnnbench.benchmark.speed.driver import largest_difference
-from rnnbench.benchmark.speed.overhead import Stopwatch, build_bare, build_trainer, fit_as_fit, fit_as_run, train_bare
+from rnnbench.benchmark.speed.overhead import Stopwatch, build_training, fit_as_fit, fit_as_run, fit_bare, train_bare
 from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
 from rnnbench.benchmark.speed.whole_suite import SuiteCase, build_command, build_plain
 from rnnbench.datamodules.task import Batch
@@ -74,20 +73,14 @@ def test_long_work_is_done_once_by_its_own_clock(add_report, capsys):
     assert b"toy: on all" in Path("speed/ratios.svg").read_bytes()
 
 
-def measured(work):
-    found = work()
-    assert isinstance(found, Measured)
-    return found
-
-
 @pytest.mark.parametrize("case", [SMALL, replace(SMALL, task="random pixels", instances=1)], ids=lambda case: case.task)
 @pytest.mark.filterwarnings("ignore")  # What Lightning has to say of its own defaults is not ours to fix.
 def test_trainers_and_bare_loop_come_to_the_same_weights(case):
-    bare = measured(build_bare(case))
+    bare = build_training(case, fit_bare)()
     assert any(name.endswith("recurrent_map.weight") for name in bare.result)
     for fit in (fit_as_run, fit_as_fit):
-        assert largest_difference(measured(build_trainer(case, fit)).result, bare.result) < 1e-6
-    untrained = measured(build_bare(replace(case, updates=0, warm_up=1)))
+        assert largest_difference(build_training(case, fit)().result, bare.result) < 1e-6
+    untrained = build_training(replace(case, updates=0, warm_up=1), fit_bare)()
     assert largest_difference(untrained.result, bare.result) > 1e-4
 
 

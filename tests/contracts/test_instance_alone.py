@@ -63,7 +63,7 @@ def make_jobs(experiment: Experiment, folder: Path) -> tuple[Job, Job]:
 def run(job: Job, precision: str) -> tuple[list[Record], LitSequenceModel]:
     data, model = build(job, None)
     used = fit(model, data, STEPS, EVERY, precision=precision)
-    facts = RunFacts(TrainingClock(), datetime.now(timezone.utc), TakeMeasures({}))
+    facts = RunFacts(TrainingClock(), datetime.now(timezone.utc), TakeMeasures({}), TrainOptions())
     records = [make_record(job, i, model, data, used, facts, False) for i in range(len(job.members))]
     return records, model
 

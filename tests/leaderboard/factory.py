@@ -5,7 +5,7 @@ import numpy as np
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import summarise, write_record
 from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
-from rnnbench.leaderboard.side_file import array_name, side_path, write_arrays
+from rnnbench.leaderboard.side_file import side_path, write_arrays
 from rnnbench.leaderboard.store import path_of
 
 ACCURACY = {"name": "accuracy", "direction": "max", "chance": 0.1, "best": 1.0, "minimal_performance": 0.5}
@@ -93,7 +93,7 @@ def make_measure(measure, moment, arrays=(), summary=None, reason=None, step=0):
         step=step,
         settings={"samples": 4},
         summary=summary or {},
-        arrays=[array_name(measure, moment, name) for name in arrays],
+        arrays=[f"{measure}/{moment}/{name}" for name in arrays],
     )
 
 
@@ -144,7 +144,7 @@ def put_dynamics(root, record, summaries, arrays, moments=("start",), failed=())
                 continue
             measures[measure][moment] = make_measure(measure, moment, arrays[measure], summaries.get(measure))
             for name, array in arrays[measure].items():
-                beside[array_name(measure, moment, name)] = array
+                beside[f"{measure}/{moment}/{name}"] = array
     whole = record.model_copy(update={"measures": measures})
     path = path_of(root, whole)
     if beside:

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from rnnbench.leaderboard.files import FileError
-from rnnbench.leaderboard.side_file import array_name, read_arrays, side_path, write_arrays
+from rnnbench.leaderboard.side_file import read_arrays, side_path, write_arrays
 
 
 def test_what_is_written_is_read_back_with_infinities(tmp_path):
     arrays = {
-        array_name("lyapunov", "start", "exponents"): np.array([[0.5, -np.inf], [np.nan, 1.0]], dtype=np.float32),
-        array_name("truncation", "epoch-3", "ks"): np.arange(4),
+        "lyapunov/start/exponents": np.array([[0.5, -np.inf], [np.nan, 1.0]], dtype=np.float32),
+        "truncation/epoch-3/ks": np.arange(4),
     }
     path = side_path(tmp_path / "cell" / "abc-0.json")
     write_arrays(path, arrays)

@@ -50,19 +50,16 @@ class ResumeCheckpoint(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if it is time, unless an evaluation comes next."""
+        step, every = trainer.global_step, self.validate_every
+        evaluation_is_due = batch_idx + 1 == trainer.num_training_batches if every is None else step % every == 0
         # A checkpoint between a step and the evaluation that it triggers would lose the evaluation on resuming.
-        if not self._evaluation_is_due(trainer, batch_idx) and self._is_time(trainer):
+        if not evaluation_is_due and self._is_time(trainer):
             self._save(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save what was evaluated."""
         if not trainer.sanity_checking and trainer.state.fn == "fit":
             self._save(trainer)
-
-    def _evaluation_is_due(self, trainer: L.Trainer, batch_idx: int) -> bool:
-        if self.validate_every is not None:
-            return trainer.global_step % self.validate_every == 0
-        return batch_idx + 1 == trainer.num_training_batches
 
     def _is_time(self, trainer: L.Trainer) -> bool:
         if trainer.world_size > 1 and trainer.global_step % _STEPS_BETWEEN_QUESTIONS:

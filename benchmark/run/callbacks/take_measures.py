@@ -60,13 +60,9 @@ class TakeMeasures(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
         """Measure the last weights."""
-        self.finish(trainer, pl_module)
-
-    def finish(self, trainer: L.Trainer, model: LitSequenceModel) -> None:
-        """Measure the last weights; also called after ``fit``, which calls no hook when nothing is left to train."""
         # A run of no steps trains nothing and so never starts.
-        self._take_at(trainer, model, "start")
-        self._take_at(trainer, model, "end")
+        self._take_at(trainer, pl_module, "start")
+        self._take_at(trainer, pl_module, "end")
 
     def _take_at(self, trainer: L.Trainer, model: LitSequenceModel, moment: Moment) -> None:
         for name, options in self.measures.items():
