@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,20 +84,14 @@ def _increases(array: NDArray[Any], least: int) -> bool:
 
 def moments(column: Column) -> list[str]:
     """Return the moments at which anything was measured or failed: start, after epochs, end."""
-    found = {
-        moment
-        for cell in column.cells.values()
-        for record in cell.records
-        for by_moment in record.measures.values()
-        for moment in by_moment
-    }
-    return sorted(found, key=_order)
 
+    def order(moment: str) -> tuple[int, int, str]:
+        name, _, number = moment.partition("-")
+        place = {"start": 0, "epoch": 1, "end": 2}.get(name, 3)
+        return place, int(number) if number.isdecimal() else 0, moment
 
-def _order(moment: str) -> tuple[int, int, str]:
-    name, _, number = moment.partition("-")
-    place = {"start": 0, "epoch": 1, "end": 2}.get(name, 3)
-    return place, int(number) if number.isdecimal() else 0, moment
+    taken = [by_moment for cell in column.cells.values() for r in cell.records for by_moment in r.measures.values()]
+    return sorted({moment for by_moment in taken for moment in by_moment}, key=order)
 
 
 def moment_text(moment: str) -> str:
@@ -157,14 +151,10 @@ def failures(board: Board) -> list[str]:
 
 def scalar_residual(record: Record) -> float | None:
     """Return r of a WCRNN whose residual is r times the identity; None for everything else."""
-    recurrence = record.config.get("recurrence")
-    if not isinstance(recurrence, Mapping) or str(recurrence.get("class_path")).rpartition(".")[2] != "WCRNN":
-        return None
-    settings = recurrence.get("init_args")
-    r = settings.get("r") if isinstance(settings, Mapping) else None
-    if not isinstance(r, (int, float)) or isinstance(r, bool) or not 0 < abs(r) < 1e100:
-        return None
-    return abs(float(r))
+    match record.config.get("recurrence"):
+        case {"class_path": str(path), "init_args": {"r": int() | float() as r}} if not isinstance(r, bool):
+            return abs(float(r)) if path.rpartition(".")[2] == "WCRNN" and 0 < abs(r) < 1e100 else None
+    return None
 
 
 def trained(board: Board) -> Board | None:

@@ -25,11 +25,8 @@ class PublishReport(Report):
 def publish(runs_root: Path, records_root: Path, replace: bool = False) -> PublishReport:
     """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
 
-    Args:
-        runs_root: the folder that runs write into.
-        records_root: the folder that is committed.
-        replace: overwrite a published record of the same experiment and instance that differs, or whose arrays do;
-            otherwise it stays and the report says so. Arrays that are missing or damaged are put back in any case.
+    A published record of the same experiment and instance that differs, or whose arrays do, is overwritten if
+    ``replace``, else it stays and the report says so. Arrays that are missing or damaged are put back in any case.
 
     Raises:
         OSError: the disk is full or the folder unwritable; what is published already is untouched.

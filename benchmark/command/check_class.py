@@ -17,9 +17,7 @@ from rnnbench.lit_models.recurrence import Recurrence
 def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[str]:
     """Yield the contracts that a recurrence or a task breaks, at the given arguments and at variants of these.
 
-    Args:
-        class_path: name of a registered class, or the dotted import path of a user's.
-        init_args: constructor arguments; required ones that are missing get small values.
+    It goes by its name if it is registered, else by its import path; required arguments left out get small values.
     """
     try:
         cls = _load(class_path)

@@ -24,10 +24,7 @@ def open_closed_streams() -> None:
 
 
 def prepare_streams(needs_output: bool) -> None:
-    """Print what a terminal's encoding lacks as question marks, and see that what is to be printed has a place.
-
-    Args:
-        needs_output: whether a command would do nothing without standard output.
+    """Print what a terminal's encoding lacks as question marks, and see that output that is needed has a place.
 
     Raises:
         OSError: standard output was closed, and is needed.

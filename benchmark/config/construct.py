@@ -14,7 +14,7 @@ from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.specs import Kind, find_class
 from rnnbench.benchmark.config.validation import fitted
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.measures.specs import build_measure
+from rnnbench.benchmark.measures import build_measure
 
 if TYPE_CHECKING:
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule

@@ -68,7 +68,7 @@ class Experiment:
             ``training`` (all fields of ``Recipe``) and ``seed`` (of data, order and splits).
         grid: swept setting (dotted path into ``config``) to its values; the choice is made on validation.
         published: where the published numbers are, if the suite reproduces any.
-        measures: measures of dynamics to be taken (``benchmark.measures.specs``). They cannot change what is trained,
+        measures: measures of dynamics to be taken (``benchmark.measures``). They cannot change what is trained,
             and so are part of neither configuration nor id.
         listed: the points of the grid where the suite lists them; where it does not, all combinations are points.
         pilot: how the point is chosen, if not by training all of them in full.

@@ -10,7 +10,7 @@ from rnnbench.benchmark.config.specs import network_spec, with_arguments
 from rnnbench.benchmark.config.suite_file import BudgetSettings, Override, Settings, SuiteFile
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.measures.specs import Spec
+from rnnbench.benchmark.measures import Spec
 
 _LENGTHS = {"max_epochs": "max_steps", "max_steps": "max_epochs"}
 

@@ -15,8 +15,7 @@ from rnnbench.benchmark.config.suite_file import SuiteFile
 from rnnbench.benchmark.config.sweep import Grid, grid_of
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.measures import measure_class
-from rnnbench.benchmark.measures.specs import Spec
+from rnnbench.benchmark.measures import Spec, measure_class
 
 
 class Resolved(NamedTuple):

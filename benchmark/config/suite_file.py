@@ -14,7 +14,7 @@ from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.validation import Mapped, Model, must, section, validated, wrong
 from rnnbench.benchmark.config.yaml_file import read_yaml
 from rnnbench.benchmark.errors import nearest, shown
-from rnnbench.benchmark.measures.specs import Spec, resolve_measures
+from rnnbench.benchmark.measures import Spec, resolve_measures
 from rnnbench.leaderboard.schema import Published
 
 

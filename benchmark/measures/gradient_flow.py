@@ -9,9 +9,6 @@ class GradientFlow(MeasureOptions):
 
     Arrays: ``norm_inf`` and ``norm_2`` [T], means over sequences of the norms after step 1, …, T; in single precision,
     so that what is below 1e-45 is 0.
-
-    Attributes:
-        samples: number of sequences.
     """
 
     samples: Count = 64

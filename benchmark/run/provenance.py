@@ -1,8 +1,10 @@
-"""Where a result came from: code, versions, hardware, memory."""
+"""Where a result came from: code, ours and a user's own, versions, hardware, memory."""
 
+import contextlib
 import ctypes
 import functools
 import gc
+import hashlib
 import importlib
 import importlib.metadata
 import os
@@ -10,15 +12,20 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import rnnbench
+from rnnbench.leaderboard.schema import OwnCode
 
 _PACKAGES = ("rnnbench", "torch", "lightning", "torchmetrics", "numpy", "datasets")
+
+
+#: What classes derive from without being a user's own; its versions are in a record anyway.
+_KNOWN = {"rnnbench", "torch", "lightning", *sys.stdlib_module_names}
 
 
 @functools.cache
@@ -47,6 +54,39 @@ def repository_state(tracked: Path, folders: Iterable[Path]) -> tuple[str | None
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", *map(str, folders)))
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None, None
+
+
+def own_code(config: Mapping[str, Any]) -> list[OwnCode]:
+    """Return the code of an experiment's classes, and of their bases, that is neither rnnbench's nor torch's."""
+    classes = [path.rpartition(".") for path in _class_paths(config) if "." in path]
+    bases = [base for module, _, name in classes for base in getattr(importlib.import_module(module), name).__mro__]
+    modules = sorted({base.__module__ for base in bases if base.__module__.partition(".")[0] not in _KNOWN})
+    return [_code_of(module) for module in modules]
+
+
+def _class_paths(spec: object) -> Iterator[str]:
+    if isinstance(spec, Mapping):
+        if isinstance(spec.get("class_path"), str):
+            yield spec["class_path"]
+        for inner in spec.values():
+            yield from _class_paths(inner)
+
+
+@functools.cache
+def _code_of(module: str) -> OwnCode:
+    top = module.partition(".")[0]
+    file = Path(str(sys.modules[module].__file__))
+    package = getattr(sys.modules[top], "__path__", None)
+    # What a module imports from its own package decides what it does as much as itself.
+    folders = [Path(folder) for folder in package or ()]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))] or [file]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    commit, dirty = repository_state(file, folders or [file])
+    distributions = importlib.metadata.packages_distributions().get(top, [])
+    version = importlib.metadata.version(distributions[0]) if distributions else None
+    return OwnCode(module=module, version=version, source=digest.hexdigest()[:16], commit=commit, dirty=dirty)
 
 
 def versions() -> dict[str, str]:
@@ -87,13 +127,9 @@ def reset_peak_memory() -> None:
         trim(0)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    control = Path("/proc/self/clear_refs")
-    if control.exists():
-        try:
-            control.write_text("5", encoding="ascii")
-        except OSError:
-            # Some containers forbid it; the peak is then that of the process so far.
-            return
+    # Some containers and systems forbid it; the peak is then that of the process so far.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def peak_memory(device: torch.device) -> int:

@@ -13,8 +13,7 @@ from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job
-from rnnbench.benchmark.run.own_code import own_code
-from rnnbench.benchmark.run.provenance import code_version, hardware, peak_memory, versions
+from rnnbench.benchmark.run.provenance import code_version, hardware, own_code, peak_memory, versions
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.metric import MetricInfo

@@ -18,7 +18,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.measures.specs import build_measure
+from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import (
     AtomicCheckpointIO,
     ProgressFile,

@@ -20,13 +20,8 @@ class ContenderProcess:
     """A process that serves one contender until it is ended, or the driver ends.
 
     ``ready`` is what it reported after the first run, whose ``result`` is to be compared; ``samples`` are of those
-    after it.
-
-    Args:
-        contender: what it is to serve.
-        arguments: as ``peer.prepare`` takes them.
-        errors: file for what it prints of errors.
-        measures_memory: whether freed memory is to be seen, and so given back to the system.
+    after it. ``arguments`` are those of ``peer.prepare``; ``errors`` is a file for what it prints of errors; where
+    memory is measured, what is freed is to be seen, and so given back to the system.
 
     Raises:
         UserError: the process ended by itself.

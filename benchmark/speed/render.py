@@ -38,7 +38,11 @@ def render(comparison: Comparison) -> str:
     notes = [f"- {_outcome(outcome)}" for outcome in comparison.outcomes]
     notes += [f"- Left out: {name}: {reason}" for name, reason in comparison.left_out.items()]
     lines += ["", *notes] if notes else []
-    lines += [f"\nWarning: {_warning(timing)}" for timing in timings if timing.disturbed]
+    for timing in timings:
+        if timing.disturbed:
+            runs = f"{timing.disturbed} of {sum(sample.counted for sample in timing.samples)} runs of {timing.name}"
+            shared = f"had to share the core whenever tried (wall time above {LARGEST_WALL_RATIO} × process time)"
+            lines.append(f"\nWarning: {runs} {shared}: measure again on a quieter machine.")
     return "\n".join(lines)
 
 
@@ -67,11 +71,3 @@ def _outcome(outcome: Outcome) -> str:
     what = "Ratio" if target.factor is None else f"Exponent over a factor of {target.factor:g}"
     bounds = f"≤ {target.largest:.3f}" if not target.smallest else f"{target.smallest:g} to {target.largest:g}"
     return f"{what}, {ours} to {theirs}: {outcome.value:.3f} ({bounds}: {'met' if outcome.met else 'missed'})"
-
-
-def _warning(timing: Timing) -> str:
-    counted = sum(sample.counted for sample in timing.samples)
-    return (
-        f"{timing.disturbed} of {counted} runs of {timing.name} had to share the core whenever tried (wall time above "
-        f"{LARGEST_WALL_RATIO} × process time): measure again on a quieter machine."
-    )

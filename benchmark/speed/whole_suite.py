@@ -27,7 +27,7 @@ from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.benchmark.speed.contender import Contender, Report, Result
-from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, adding, write_suite
+from rnnbench.benchmark.speed.overhead import LARGEST_NORM, LEARNING_RATE, adding, write_suite
 from rnnbench.datamodules.task import Batch
 from rnnbench.leaderboard.record import read_record
 from rnnbench.lit_models.lit_sequence_model import make_network
@@ -162,10 +162,6 @@ def build_command(case: SuiteCase, workers: int | None) -> Callable[[], Result]:
     return work
 
 
-def _all_runs(case: SuiteCase) -> int:
-    return len(case.networks()) * case.instances
-
-
 _CASE = SuiteCase()
 _SMALL = SuiteCase(instances=2, sampled=2, units=4, sequences=8, steps=6, updates=4, evaluated=20)
 REPORTS = (
@@ -178,16 +174,20 @@ REPORTS = (
             Contender(
                 "plain Lightning, run after run",
                 build_plain,
-                instances=lambda case: len(case.networks()) * case.sampled,
+                instances=lambda case: case.configurations * case.sampled,
             ),
             Contender(
                 "rnnbench run, one worker per core",
                 partial(build_command, workers=None),
                 largest_ratio=0.25,
-                instances=_all_runs,
+                instances=lambda case: case.configurations * case.instances,
                 whole_machine=True,
             ),
-            Contender("rnnbench run, one worker", partial(build_command, workers=1), instances=_all_runs),
+            Contender(
+                "rnnbench run, one worker",
+                partial(build_command, workers=1),
+                instances=lambda case: case.configurations * case.instances,
+            ),
         ),
         # Scores after a few steps in single precision.
         tolerance=1e-4,

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import LambdaCallback
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.measures import resolve_measures
 from rnnbench.benchmark.run import train as training
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.leaderboard.record import read_record

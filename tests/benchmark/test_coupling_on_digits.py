@@ -6,8 +6,8 @@ import pytest
 
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
 from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.measures.base import Subject
-from rnnbench.benchmark.measures.specs import build_measure
 from rnnbench.lit_models.lit_sequence_model import make_network
 
 EXPERIMENTS = {

@@ -12,7 +12,7 @@ import torch
 
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.measures.specs import resolve_measures
+from rnnbench.benchmark.measures import resolve_measures
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.side_file import side_path

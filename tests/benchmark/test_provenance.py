@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.benchmark.run import own_code as own
+from rnnbench.benchmark.run import provenance as own
 from rnnbench.benchmark.run.provenance import code_version, repository_state
 
 CELLS = """

@@ -12,8 +12,17 @@ import torch
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS, overhead
 from rnnbench.benchmark.speed.driver import largest_difference
-from rnnbench.benchmark.speed.overhead import Stopwatch, build_training, fit_as_fit, fit_as_run, fit_bare, train_bare
-from rnnbench.benchmark.speed.training_case import LARGEST_NORM, LEARNING_RATE, TrainingCase
+from rnnbench.benchmark.speed.overhead import (
+    LARGEST_NORM,
+    LEARNING_RATE,
+    Stopwatch,
+    TrainingCase,
+    build_training,
+    fit_as_fit,
+    fit_as_run,
+    fit_bare,
+    train_bare,
+)
 from rnnbench.benchmark.speed.whole_suite import SuiteCase, build_command, build_plain
 from rnnbench.datamodules.task import Batch
 from rnnbench.lit_models.ensemble import Ensemble

@@ -100,20 +100,14 @@ class TrainingClock(L.Callback):
 
 
 class ProgressFile(L.Callback):
-    """Tells the launching process how far the run is, by a small file.
+    """Tells the launching process how far the run is: once a second it writes the steps done into a small file."""
 
-    Args:
-        path: the file; its text is the number of steps done.
-        every_seconds: least time between two writes.
-    """
-
-    def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.every_seconds = every_seconds
         self._written_at = 0.0
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Write the number of steps."""
-        if trainer.is_global_zero and time.monotonic() - self._written_at >= self.every_seconds:
+        if trainer.is_global_zero and time.monotonic() - self._written_at >= 1.0:
             self.path.write_text(str(trainer.global_step), encoding="utf-8")
             self._written_at = time.monotonic()

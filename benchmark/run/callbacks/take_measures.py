@@ -32,10 +32,8 @@ class TakeMeasures(L.Callback):
     leaves the weights, the random numbers and the mode of what is trained as they were. It needs a
     ``LitSequenceModel`` and a ``SequenceDataModule``, and tells the Trainer's loggers the numbers.
 
-    Args:
-        measures: by name.
-
     Attributes:
+        measures: by name.
         taken: for each instance, measure and moment (``start``, ``end``, ``epoch-3``), what came out.
     """
 

@@ -19,6 +19,7 @@ from rnnbench.benchmark.config.options import WandbMode
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import learning_curve, portable
 from rnnbench.leaderboard.schema import CurvePoint, Record
+from rnnbench.leaderboard.text import printable
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _SUMMARISED = (
     *("status", "diverged_at", "steps", "best_step"),
     *("parameters", "state_size", "seconds_per_step", "peak_memory_bytes"),
 )
-
-_LONGEST_REASON = 300
 
 #: Exit codes as Weights & Biases understands them: finished, failed, killed.
 _FINISHED, _FAILED, _KILLED = 0, 1, 255
@@ -79,10 +78,6 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
     of the same id, so that whatever is uploaded is complete and holds no point twice.
 
     Whatever wandb does wrong is reported on stderr, and training goes on: from online to offline, from there without.
-
-    Args:
-        job: what is trained.
-        mode: ``online``, ``offline`` or ``off``.
     """
 
     def __init__(self, job: Job, mode: WandbMode) -> None:
@@ -267,8 +262,7 @@ def _log(run: wandb.Run, rows: Sequence[dict[str, Any]]) -> None:
 
 def _reason(error: BaseException) -> str:
     """Return what an error says, in one line: pydantic names the wrong setting in its second."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
+    return printable(str(error), most=300) or type(error).__name__
 
 
 def _report(message: str) -> None:

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from rnnbench.benchmark.measures import MEASURES, measure_class
-from rnnbench.benchmark.measures.specs import build_measure, resolve_measures
+from rnnbench.benchmark.measures import MEASURES, build_measure, measure_class, resolve_measures
 
 BAD = [
     *((name, {"samples": 0}, "samples must be at least 1, got 0") for name in MEASURES),

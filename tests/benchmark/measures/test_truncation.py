@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnbench.benchmark.measures.specs import build_measure, resolve_measures
+from rnnbench.benchmark.measures import build_measure, resolve_measures
 from rnnbench.benchmark.measures.truncation import Truncation
 from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
