@@ -14,6 +14,7 @@ from rnnbench.leaderboard.drawing.learning_curves import learning_curves
 from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, SweepFigure, sweep_figures
 from rnnbench.leaderboard.dynamics import SideFiles, failures, has_measures, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
+from rnnbench.leaderboard.not_run import not_run
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report, find_records
 from rnnbench.leaderboard.tables.dynamics_table import dynamics
@@ -71,7 +72,8 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
     figures: dict[str, bytes] = {}
     taken: set[str] = set()
     count = 0
-    for board in boards(cells):
+    shown = boards(cells)
+    for board in shown:
         learned = trained(board)
         # Of the whole board, whose rows give the colours.
         curves = {
@@ -88,7 +90,9 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
     problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
-    page = "\n".join([_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *_not_placed(problems)])
+    page = "\n".join(
+        [_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *not_run(shown), *_not_placed(problems)]
+    )
 
     # Figures first, outdated ones last, so that the page never links to one that is missing.
     for name, image in figures.items():

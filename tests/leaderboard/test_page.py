@@ -6,6 +6,7 @@ from xml.dom import minidom
 
 import pytest
 
+from rnnbench.benchmark.config.suite import suite_files
 from rnnbench.leaderboard.literature import RESULTS, find_published
 from rnnbench.leaderboard.page import write_leaderboard
 from rnnbench.leaderboard.schema import Published
@@ -315,6 +316,19 @@ def test_what_is_no_file_among_old_figures_is_left_alone(tmp_path):
     (figures / "folder.svg").mkdir()
     page_of(tmp_path, make_record())
     assert len(list(figures.iterdir())) == 3
+
+
+def test_what_the_papers_ran_and_these_records_lack_is_listed_with_its_hours(tmp_path):
+    page = page_of(tmp_path, make_record(suite="rotation"), make_record(suite="depth-copy", budget="paper"))
+    section = page.split("## Not run\n")[1]
+    lines = {line.split(" | ")[1]: line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "}
+    assert lines["`rotation`"][2] == "`cpu`"
+    assert float(lines["`rotation`"][3].replace(",", "")) > 100
+    assert lines["`rotation`"][4] == "`rnnbench run rotation --budget paper`"
+    assert lines["`table1`"][2::2] == ["no records", "`rnnbench run table1 --budget cpu`"]
+    assert "`depth-copy`" not in lines
+    assert set(lines) | {"`depth-copy`"} <= {f"`{name}`" for name in suite_files()} | {"suite", "---"}
+    assert "## Not run" not in page_of(tmp_path / "own", make_record(suite="mine"))
 
 
 @pytest.mark.parametrize("taken", ["LEADERBOARD.md", "figures/quick-cpu-sMNIST.svg"])
