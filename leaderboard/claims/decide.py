@@ -59,9 +59,6 @@ def decide_all(
 
     Returns:
         The decisions, and the files of the folder that are no records or do not lie where they belong.
-
-    Raises:
-        ValueError: two records of one instance are there.
     """
     evidence = Evidence(records)
     chosen = [claim for claim in claims if not papers or claim.paper in papers]

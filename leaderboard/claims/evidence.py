@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,10 +143,6 @@ class Evidence:
     def __init__(self, root: Path) -> None:
         """Read the folder once."""
         records, self.problems = find_records(root)
-        counts = Counter((record.experiment_id, record.instance) for record in records)
-        twice = [key for key, count in counts.items() if count > 1]
-        if twice:
-            raise ValueError(f"{root}: instance {twice[0][1]} of experiment {twice[0][0]} has more than one record")
         side_files = SideFiles(root)
         cells, _ = select_cells(records)
         self._samples = {

@@ -331,6 +331,13 @@ def test_a_record_that_lies_elsewhere_or_twice_is_not_counted(root, tmp_path):
     assert decide(claim(tmp_path, bounds(above=0.5), ["A"]), Evidence(root)).verdict == "open"
 
 
+def test_two_rows_of_one_configuration_are_two_samples(root, tmp_path):
+    for network in "AB":
+        put(root, network, (0.6, 0.7, 0.8), config={"recurrence": {"init_args": {"rank": 4}}})
+    outcomes = decide(claim(tmp_path, bounds(above=0.5, networks=["A", "B"]), ["A", "B"]), Evidence(root)).outcomes
+    assert [outcome.n for outcome in outcomes] == [3, 3]
+
+
 def test_a_damaged_record_is_a_problem_and_missing(root, tmp_path):
     put(root, "A", (0.6, 0.7, 0.8))
     sorted(root.rglob("*.json"))[0].write_text("{", encoding="utf-8")
