@@ -8,6 +8,9 @@ from pathlib import Path
 
 from rnnbench.leaderboard.board import Board, boards
 from rnnbench.leaderboard.captions import stands_for
+from rnnbench.leaderboard.claims.claim import load_claims
+from rnnbench.leaderboard.claims.decide import decide
+from rnnbench.leaderboard.claims.evidence import Evidence
 from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure, dynamics_figures
 from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
 from rnnbench.leaderboard.drawing.learning_curves import learning_curves
@@ -15,10 +18,13 @@ from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, SweepFigure, s
 from rnnbench.leaderboard.dynamics import SideFiles, failures, has_measures, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.not_run import not_run
+from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report, find_records
+from rnnbench.leaderboard.tables.claims_table import claims_of, claims_table
 from rnnbench.leaderboard.tables.dynamics_table import dynamics
 from rnnbench.leaderboard.tables.markdown import escape, render_table
+from rnnbench.leaderboard.tables.missing import missing_line, unrecorded_suites
 from rnnbench.leaderboard.tables.notes import Notes, remarks
 from rnnbench.leaderboard.tables.scores import tables
 from rnnbench.leaderboard.text import printable
@@ -33,7 +39,10 @@ Made from records by `rnnbench leaderboard`; not written by hand.
 - A score is the test value at the best validation value of the ranked metric; ↓ smaller is better, ↑ larger is better.
 - `mean ± sd (n)`: mean and sample standard deviation over the n instances that did not diverge. Diverged runs are
   marked: with `diverged n/m`, n of m instances diverged, and the row is never the best. Missing cells: `–`, no record.
-- All means in bold read the same when rounded; differences smaller than the deviations mean little.
+- Bold: the best mean that beats chance, and all rows that the 95 % t interval of the difference over paired instances
+  cannot tell from it, if they beat chance too. Few instances tell little apart; a row of one counts by its mean.
+- `best`: the best instance, which is what many papers print. `median`: where it lies more than 0.4 deviations from the
+  mean, so that the spread is not symmetric.
 - Where a setting was swept, its point was chosen on the validation split; points with diverged instances come last.
 - `published`: as printed in the source, under that source's protocol and budget; only numbers that were checked. The
   budgets `smoke` and `cpu` train far shorter than the papers did: a gap to a published value is not a failed
@@ -58,22 +67,28 @@ class LeaderboardReport(Report):
     figures: int
 
 
-def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
+def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = None) -> LeaderboardReport:
     """Write ``LEADERBOARD.md`` and the figures in ``figures/`` and ``figures/dynamics/``; remove outdated ones of ours.
+
+    Where the plan of a suite is known, its boards are made of the records of that version alone, and what is missing
+    is listed.
 
     Raises:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
     records, unreadable = find_records(records_root)
-    cells, unplaced = select_cells(records)
+    plans = plans or {}
+    cells, unplaced = select_cells(records, plans)
     side_files = SideFiles(records_root)
+    claims, evidence = load_claims(), Evidence(cells, side_files)
+    decisions = [decide(claim, evidence) for claim in claims]
+    laid_out = boards(cells)
     sections: list[str] = []
     # By path below the output.
     figures: dict[str, bytes] = {}
     taken: set[str] = set()
     count = 0
-    shown = boards(cells)
-    for board in shown:
+    for board in laid_out:
         learned = trained(board)
         # Of the whole board, whose rows give the colours.
         curves = {
@@ -85,13 +100,21 @@ def write_leaderboard(records_root: Path, output: Path) -> LeaderboardReport:
         figures |= curves
         figures |= {f"{FIGURES}/{figure.name}": figure.image for figure in sweeps}
         figures |= {f"{DYNAMICS}/{figure.name}": figure.image for figure in drawn}
-        text, made = _section(board, learned, list(curves), sweeps, drawn)
+        said = [claims_of(board, decisions)]
+        if plan := plans.get((board.suite, board.budget)):
+            said.append(missing_line(board, plan))
+        text, made = _section(board, learned, list(curves), sweeps, drawn, [line for line in said if line])
         sections.append(text)
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
     problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
+    if sections:
+        sections.insert(0, render_table(claims_table(decisions, laid_out)).replace("### ", "## ", 1))
+    unrecorded = unrecorded_suites(laid_out, plans, claims)
+    if unrecorded:
+        sections.append("\n".join(["## Suites without records", "", *unrecorded, ""]))
     page = "\n".join(
-        [_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *not_run(shown), *_not_placed(problems)]
+        [_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *not_run(laid_out), *_not_placed(problems)]
     )
 
     # Figures first, outdated ones last, so that the page never links to one that is missing.
@@ -112,13 +135,14 @@ def _section(
     curve_files: Sequence[str],
     sweeps: Sequence[SweepFigure],
     dynamics_files: Sequence[DynamicsFigure],
+    remarks_first: Sequence[str],
 ) -> tuple[str, int]:
     notes = Notes()
     made = tables(learned, notes) if learned else []
     if has_measures(board):
         made.append(dynamics(board))
     parts = [f"## {escape(board.suite)}, budget `{board.budget}`", "", *(render_table(table) for table in made)]
-    said = [*notes.lines(), *(f"- {line}" for line in (*remarks(board), *map(escape, failures(board))))]
+    said = [*notes.lines(), *(f"- {line}" for line in (*remarks_first, *remarks(board), *map(escape, failures(board))))]
     if said:
         # A blank line between footnotes keeps them apart in Markdown.
         parts += ["### Notes", "", *(line if line.startswith("- ") else f"{line}\n" for line in said), ""]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.schema import Record, parse_time
 from rnnbench.leaderboard.store import Problem, path_of
 
@@ -47,10 +48,12 @@ class Cell:
     Attributes:
         records: the instances that finished or diverged.
         points: how many points of the sweep were measured; 1 without a sweep.
+        reason: why it was trained otherwise than others of its board, in the suite's words; empty if it gives none.
     """
 
     records: tuple[Record, ...]
     points: int
+    reason: str = ""
 
     @property
     def first(self) -> Record:
@@ -77,20 +80,27 @@ class Cell:
         return statistic(value(record) for record in self.finished)
 
 
-def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
+def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple[list[Cell], list[Problem]]:
     """Choose what each cell (suite, budget, task, network) shows.
 
-    Of several configurations (families) in a cell, the one that finished last is shown. Of the points of its sweep,
-    the one with the best mean validation value of the ranked metric; a diverged instance counts as the worst, so that
-    a point with diverged instances loses against one without.
+    Where a suite's plan is known, only records that the suite would give as it is now are shown. Of several
+    configurations (families) in a cell, the one that finished last is shown. Of the points of its sweep, the one with
+    the best mean validation value of the ranked metric; a diverged instance counts as the worst, so that a point with
+    diverged instances loses against one without.
 
     Returns:
-        The cells, and what found no place: interrupted and superseded records.
+        The cells, and what found no place: interrupted and superseded records, and those of other versions of a suite.
     """
+    plans = plans or {}
+    older: dict[tuple[str, str], list[Record]] = defaultdict(list)
     by_cell: dict[tuple[str, str, str, str], list[Record]] = defaultdict(list)
     problems: list[Problem] = []
     for record in records:
-        if record.status == "interrupted":
+        plan = plans.get(record.cell[:2])
+        planned = plan.cells.get(record.cell[2:]) if plan else None
+        if plan and (planned is None or record.experiment_id not in planned.ids):
+            older[record.cell[:2]].append(record)
+        elif record.status == "interrupted":
             problems.append(Problem(path_of(Path(), record), "interrupted", damaged=False))
         else:
             by_cell[record.cell].append(record)
@@ -99,14 +109,23 @@ def select_cells(records: Sequence[Record]) -> tuple[list[Cell], list[Problem]]:
         families = _group(by_cell[key], lambda record: record.family_id)
         shown = max(families, key=lambda family: (max(parse_time(r.finished_at) for r in families[family]), family))
         for family in sorted(families.keys() - {shown}):
-            count = len(families[family])
-            records_of = f"{count} record{'s' if count > 1 else ''} of family {family}"
-            reason = f"{records_of}: superseded by family {shown}, which finished later"
+            reason = (
+                f"{_count(families[family])} of family {family}: superseded by family {shown}, which finished later"
+            )
             problems.append(Problem(path_of(Path(), families[family][0]).parent, reason, damaged=False))
         points = list(_group(families[shown], lambda record: record.experiment_id).values())
         chosen = min(points, key=point_rank)
-        cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points)))
+        reason = plans[key[:2]].cells[key[2:]].reason if key[:2] in plans else ""
+        cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points), reason))
+    for group in older.values():
+        names = sorted({f"{record.task}/{record.network}" for record in group})
+        reason = f"{_count(group)} of another version of the suite, not shown: {', '.join(names)}"
+        problems.append(Problem(path_of(Path(), group[0]).parents[2], reason, damaged=False))
     return cells, problems
+
+
+def _count(records: Sequence[Record]) -> str:
+    return f"{len(records)} record{'s' if len(records) > 1 else ''}"
 
 
 def _group(records: Sequence[Record], key: Callable[[Record], str]) -> dict[str, list[Record]]:

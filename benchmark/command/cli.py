@@ -245,6 +245,7 @@ def _print_problems(what: str, report: Report) -> int:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.plans import shipped_plans
     from rnnbench.leaderboard.page import PAGE, write_leaderboard
 
     folder: Path = options.output
@@ -252,18 +253,20 @@ def _leaderboard(options: argparse.Namespace) -> int:
         if folder.name != PAGE:
             raise UserError(f"--output {folder}: must be a folder, or a path that ends in {PAGE}")
         folder = folder.parent
-    report = write_leaderboard(_records_dir(options), folder)
+    report = write_leaderboard(_records_dir(options), folder, shipped_plans())
     code = _print_problems("not placed", report)
     print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
     return code
 
 
 def _claims(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.plans import shipped_plans
     from rnnbench.leaderboard.claims.claim import load_claims
     from rnnbench.leaderboard.claims.decide import decide_all
     from rnnbench.leaderboard.claims.report import as_json, as_terminal
 
-    decisions, problems = decide_all(load_claims(), _records_dir(options), options.paper)
+    claims = [claim for claim in load_claims() if not options.paper or claim.paper in options.paper]
+    decisions, problems = decide_all(claims, _records_dir(options), shipped_plans())
     for problem in problems:
         print(f"not read: {problem}", file=sys.stderr)
     print(as_json(decisions) if options.json else as_terminal(decisions, options.every), end="")

@@ -75,6 +75,7 @@ class Experiment:
         chosen: the only point, by the value of each swept setting, once pilots have chosen; None before, and without.
         tried: what these pilots gave.
         is_pilot: whether this is the short run of another experiment's points, by which one of them is chosen.
+        reason: why it is trained otherwise than the other cells, in the suite's words; empty if it gives no reason.
     """
 
     suite: str
@@ -90,6 +91,7 @@ class Experiment:
     chosen: Config | None = None
     tried: Pilot | None = None
     is_pilot: bool = False
+    reason: str = ""
 
     @property
     def name(self) -> str:

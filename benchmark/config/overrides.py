@@ -28,6 +28,7 @@ class Draft:
     pilot: Section = field(default_factory=Section)
     match: MatchSettings | None = None
     measures: tuple[Spec, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 def drafted(file: SuiteFile, budget: BudgetSettings, task: str, network: str) -> Draft:
@@ -59,6 +60,7 @@ def _apply(draft: Draft, settings: Settings) -> None:
     if isinstance(settings, Override):
         draft.task = with_arguments(draft.task, settings.task)
         draft.recurrence = with_arguments(draft.recurrence, settings.recurrence)
+        draft.reasons += (settings.reason,) if settings.reason else ()
         if "hidden_size" in settings.recurrence:
             draft.match = None
     if settings.training is not None:

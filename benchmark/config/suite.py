@@ -107,7 +107,10 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
             most = f"{MOST_POINTS:,} points together"
             raise UserError(f"{path}: the sweeps of a suite must have at most {most}, got more")
         published = file.published.of(task, network) if file.published else None
-        cell = Experiment(path.stem, budget, task, network, config, grid, published, draft.measures, listed, pilot)
+        cell = Experiment(
+            path.stem, budget, task, network, config, grid, published, draft.measures, listed, pilot,
+            reason="; ".join(draft.reasons),
+        )  # fmt: skip
         experiments.append(cell)
     title, instances = file.title or path.stem, chosen.instances or file.instances
     return Suite(path.stem, title, file.description, file.source, budget, instances, tuple(experiments), path)

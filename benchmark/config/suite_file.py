@@ -112,12 +112,16 @@ class Settings(Model):
 
 
 class Override(Settings, Cells):
-    """Settings for some cells alone, of the task's and the recurrence's ``init_args`` too."""
+    """Settings for some cells alone, of the task's and the recurrence's ``init_args`` too.
+
+    ``reason`` says why they differ from those of the other cells; tables print it.
+    """
 
     key_name: ClassVar[str] = "key of an override"
 
     task: Mapped = Field(default_factory=Section)
     recurrence: Mapped = Field(default_factory=Section)
+    reason: Text = ""
 
 
 Overrides = Annotated[list[Override], _null_is([])]

@@ -9,7 +9,10 @@ from pathlib import Path
 from rnnbench.leaderboard.claims.claim import Claim
 from rnnbench.leaderboard.claims.evidence import Evidence, Gap
 from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, combined
-from rnnbench.leaderboard.store import Problem
+from rnnbench.leaderboard.dynamics import SideFiles
+from rnnbench.leaderboard.plan import Plans
+from rnnbench.leaderboard.statistics import select_cells
+from rnnbench.leaderboard.store import Problem, find_records
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,13 @@ def decide(claim: Claim, evidence: Evidence) -> Decision:
     return Decision(claim, combined(outcomes), outcomes, ())
 
 
-def decide_all(
-    claims: Sequence[Claim], records: Path, papers: Sequence[str] = ()
-) -> tuple[list[Decision], list[Problem]]:
-    """Decide the claims of some papers (of all without any) from the records of a folder.
+def decide_all(claims: Sequence[Claim], root: Path, plans: Plans | None = None) -> tuple[list[Decision], list[Problem]]:
+    """Decide claims from the records of a folder, those of suites with a plan only as these suites are now.
 
     Returns:
         The decisions, and the files of the folder that are no records or do not lie where they belong.
     """
-    evidence = Evidence(records)
-    chosen = [claim for claim in claims if not papers or claim.paper in papers]
-    return [decide(claim, evidence) for claim in chosen], evidence.problems
+    records, problems = find_records(root)
+    cells, _ = select_cells(records, plans)
+    evidence = Evidence(cells, SideFiles(root))
+    return [decide(claim, evidence) for claim in claims], problems

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rnnbench.leaderboard.dynamics import SideFiles
 from rnnbench.leaderboard.schema import Budget, Record
-from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import find_records
+from rnnbench.leaderboard.statistics import Cell
 
 _REDUCTIONS: dict[str, Callable[[Any], float]] = {
     "max": max,
@@ -138,17 +136,12 @@ class Gap:
 
 
 class Evidence:
-    """The records of a folder, as claims read them."""
+    """The cells of boards, as claims read them."""
 
-    def __init__(self, root: Path) -> None:
-        """Read the folder once."""
-        records, self.problems = find_records(root)
-        side_files = SideFiles(root)
-        cells, _ = select_cells(records)
+    def __init__(self, cells: Iterable[Cell], side_files: SideFiles) -> None:
+        """Keep the cells that ``select_cells`` chose, and the arrays beside their records."""
         self._samples = {
-            (cell.first.suite, cell.first.budget, cell.first.task, cell.first.network): Sample(
-                cell.first.suite, cell.first.task, cell.first.network, cell.records, side_files
-            )
+            cell.first.cell: Sample(cell.first.suite, cell.first.task, cell.first.network, cell.records, side_files)
             for cell in cells
         }
 

@@ -17,12 +17,16 @@ LINE = "<br>"
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose cells are Markdown already, with its heading and a sentence on what it shows."""
+    """A table whose cells are Markdown already, with its heading and a sentence on what it shows.
+
+    The first ``text_columns`` are aligned left, the others right.
+    """
 
     title: str
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    text_columns: int = 1
 
 
 def escape(text: str) -> str:
@@ -36,8 +40,8 @@ def escape(text: str) -> str:
 
 
 def render_table(table: Table) -> str:
-    """Return the table below its heading; the first column is aligned left, the others right."""
-    rule = ["---", *["---:"] * (len(table.header) - 1)]
+    """Return the table below its heading."""
+    rule = [*["---"] * table.text_columns, *["---:"] * (len(table.header) - table.text_columns)]
     lines = [f"| {' | '.join(row)} |" for row in (table.header, rule, *table.rows)]
     return "\n".join([f"### {table.title}", "", table.caption, "", *lines, ""])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 
 from rnnbench.leaderboard.board import Board, Column
+from rnnbench.leaderboard.claims.intervals import mean_interval
 from rnnbench.leaderboard.literature import ITERATIONS, PublishedNumber, find_published, scores_of
 from rnnbench.leaderboard.metric import MetricInfo, display
 from rnnbench.leaderboard.schema import Record
@@ -31,7 +33,7 @@ def scores(board: Board, notes: Notes) -> Table:
     def text(column: Column, cell: Cell) -> str:
         numbers = [number for number in find_published(cell.first.published) if number.metric != ITERATIONS]
         best = cell.first.network in _best(column)
-        lines = _values(cell, _at_best(column.metric), column.metric, best)
+        lines = [*_values(cell, _at_best(column.metric), column.metric, best), *_spread(cell, column.metric)]
         return LINE.join(lines + _published(numbers, column, notes))
 
     rows = _rows(board, board.columns, text)
@@ -42,7 +44,7 @@ def scores(board: Board, notes: Notes) -> Table:
     rows.append(["*best possible*", NOTHING, NOTHING, *(_reference(c, lambda m: m.best) for c in board.columns)])
     return Table(
         "Scores",
-        "Test value at the best validation value: mean ± standard deviation (instances). Best in bold.",
+        "Test value at the best validation value: mean ± standard deviation (instances), and the best instance.",
         ["network", "parameters", "state size", *map(_heading, board.columns)],
         rows,
     )
@@ -148,18 +150,33 @@ def _sizes(cells: Sequence[Cell]) -> list[str]:
 
 
 def _best(column: Column) -> set[str]:
-    """Return the networks that share the best mean as it is shown; one with diverged instances cannot be best."""
-    summaries = {
-        network: cell.over_finished(_at_best(column.metric))
-        for network, cell in column.cells.items()
-        if not cell.diverged
-    }
-    means = {network: summary.mean for network, summary in summaries.items() if summary}
+    """Return the networks that beat chance and that the paired 95 % interval cannot tell from the best of them.
+
+    One with diverged instances is never among them; one without a pair of instances counts by its mean.
+    """
+    means = {}
+    for network, cell in column.cells.items():
+        summary = cell.over_finished(_at_best(column.metric))
+        if summary and not cell.diverged and cell.metric.better(summary.mean, cell.metric.chance):
+            means[network] = summary.mean
     if not means:
         return set()
-    shown = column.metric.display.text
-    best = shown(min(means.values()) if column.metric.direction == "min" else max(means.values()))
-    return {network for network, mean in means.items() if shown(mean) == best}
+    best = (min if column.metric.direction == "min" else max)(means, key=lambda network: means[network])
+    return {network for network in means if means[network] == means[best] or _tied(column, network, best)}
+
+
+def _tied(column: Column, network: str, best: str) -> bool:
+    """Return whether at least two paired instances leave the difference of two rows undecided."""
+    values = [
+        {record.instance: record.scores.test.get(column.metric.name) for record in column.cells[name].finished}
+        for name in (network, best)
+    ]
+    pairs = [(values[0][i], values[1][i]) for i in sorted(values[0].keys() & values[1].keys())]
+    differences = [one - other for one, other in pairs if one is not None and other is not None]
+    if len(differences) < 2:
+        return False
+    _, low, high = mean_interval(differences)
+    return low <= 0 <= high
 
 
 def _values(cell: Cell, value: Value, metric: MetricInfo, bold: bool = False) -> list[str]:
@@ -168,6 +185,19 @@ def _values(cell: Cell, value: Value, metric: MetricInfo, bold: bool = False) ->
     if cell.diverged:
         lines.append(f"diverged {cell.diverged}/{len(cell.records)}")
     return lines or ["not measured"]
+
+
+def _spread(cell: Cell, metric: MetricInfo) -> list[str]:
+    """Write the best of several instances, and their median where it lies more than 0.4 deviations from the mean."""
+    values = [v for v in (record.scores.test.get(metric.name) for record in cell.finished) if v is not None]
+    summary = statistic(values)
+    if not summary or not summary.sd:
+        return []
+    lines = [f"best {metric.display.text((min if metric.direction == 'min' else max)(values))}"]
+    median = statistics.median(values)
+    if abs(median - summary.mean) > 0.4 * summary.sd:
+        lines.append(f"median {metric.display.text(median)}")
+    return lines
 
 
 def _published(numbers: Sequence[PublishedNumber], column: Column, notes: Notes) -> list[str]:

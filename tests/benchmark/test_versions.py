@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.benchmark.config.experiment import Experiment, set_setting
+from rnnbench.benchmark.config.plans import plan_of
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.config.versions import changed_settings, other_versions
 from rnnbench.leaderboard.schema import Record
@@ -72,3 +73,21 @@ def test_changes_are_those_of_what_can_change_a_result(experiments: list[Experim
     new["seed"] = 1
     new["training"]["max_steps"] = None
     assert changed_settings(old, new) == ["recurrence WCRNN → LSTM", "max_steps 2000 → none", "seed 0 → 1"]
+
+
+def test_plans_hold_the_ids_of_all_points_and_the_reasons_of_overrides(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "tasks: {D: {class_path: SequentialDigits}}\n"
+        "networks: {A: &gru {class_path: GRU, init_args: {hidden_size: 4}}, B: *gru}\n"
+        "training: {max_epochs: 2}\nsweep: {training.learning_rate: [0.1, 0.01]}\n"
+        "overrides: [{networks: [B], training: {max_epochs: 4}, reason: B learns slowly.}]\n"
+    )
+    suite = load_suite(path)
+    plan = plan_of(suite)
+    assert {cell: (len(one.ids), one.reason) for cell, one in plan.cells.items()} == {
+        ("D", "A"): (2, ""),
+        ("D", "B"): (2, "B learns slowly."),
+    }
+    path.write_text(path.read_text().replace("B learns slowly.", "another"))
+    assert {one.ids for one in plan_of(load_suite(path)).cells.values()} == {one.ids for one in plan.cells.values()}

@@ -9,6 +9,7 @@ import pytest
 from rnnbench.benchmark.config.suite import suite_files
 from rnnbench.leaderboard.literature import RESULTS, find_published
 from rnnbench.leaderboard.page import write_leaderboard
+from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
 from rnnbench.leaderboard.schema import Published
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, full_disk, make_record, put
 
@@ -52,19 +53,31 @@ keller = {"source": "keller2024", "model": "iRNN", "task": "ADD100"}
 CELLS = {
     "mean, deviation and number of instances": (
         [*instances(0.9, 0.92, 0.94), *gru(0.5)],
-        {("LSTM", "Scores", ACC): "**92.00 ± 2.00** (3)", ("GRU", "Scores", ACC): "50.00 (1)"},
+        {("LSTM", "Scores", ACC): "**92.00 ± 2.00** (3)<br>best 94.00", ("GRU", "Scores", ACC): "50.00 (1)"},
     ),
     "errors in short scientific form, the smallest best": (
         [*adding(2e-5, 4e-5), *adding(0.4, 0.4, network="GRU")],
-        {("LSTM", "Scores", ADD): "**3.00e-5 ± 1.4e-5** (2)", ("GRU", "Scores", ADD): "4.00e-1 ± 0 (2)"},
-    ),
-    "ties by rounding all bold": (
-        [*instances(0.91231), *gru(0.91229), *instances(0.9, network="RNN")],
         {
-            ("LSTM", "Scores", ACC): "**91.23** (1)",
-            ("GRU", "Scores", ACC): "**91.23** (1)",
-            ("RNN", "Scores", ACC): "90.00 (1)",
+            ("LSTM", "Scores", ADD): "**3.00e-5 ± 1.4e-5** (2)<br>best 2.00e-5",
+            ("GRU", "Scores", ADD): "4.00e-1 ± 0 (2)",
         },
+    ),
+    "what paired instances cannot tell from the best all bold": (
+        # Each is far from the next but for the pairs: GRU is above the LSTM in one instance, RNN always 0.2 below.
+        [*instances(0.9, 0.8, 0.7), *gru(0.85, 0.82, 0.69), *instances(0.7, 0.6, 0.5, network="RNN")],
+        {
+            ("LSTM", "Scores", ACC): "**80.00 ± 10.00** (3)<br>best 90.00",
+            ("GRU", "Scores", ACC): "**78.67 ± 8.50** (3)<br>best 85.00",
+            ("RNN", "Scores", ACC): "60.00 ± 10.00 (3)<br>best 70.00",
+        },
+    ),
+    "nothing bold that does not beat chance": (
+        [*instances(0.1, 0.1), *gru(0.08, 0.09)],
+        {("LSTM", "Scores", ACC): "10.00 ± 0.00 (2)", ("GRU", "Scores", ACC): "8.50 ± 0.71 (2)<br>best 9.00"},
+    ),
+    "the median of a spread that is not symmetric": (
+        instances(0.2, 0.9, 0.92),
+        {("LSTM", "Scores", ACC): "**67.33 ± 41.00** (3)<br>best 92.00<br>median 90.00"},
     ),
     "scores by validation, the papers' protocol by test": (
         [make_record(val=(0.6, 0.9, 0.8), test=(0.5, 0.7, 0.75))],
@@ -356,3 +369,18 @@ def test_a_full_disk_leaves_the_old_page(tmp_path, monkeypatch):
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert sorted(path.name for path in files) == ["LEADERBOARD.md", "quick-cpu-sMNIST.svg"]
     assert (tmp_path / "out" / "LEADERBOARD.md").read_text(encoding="utf-8") == old
+
+
+def test_a_board_is_of_one_version_of_its_suite_and_names_what_is_missing_of_it(tmp_path):
+    new, old = instances(0.9, 0.8), instances(0.99, network="GRU", family_id="old")
+    put(tmp_path / "records", *new, *old)
+    cells = {("sMNIST", name): PlannedCell(frozenset([new[0].experiment_id])) for name in ("LSTM", "GRU")}
+    plans = {(suite, "cpu"): SuitePlan(suite, "cpu", 3, cells) for suite in ("quick", "rotation")}
+    report = write_leaderboard(tmp_path / "records", tmp_path / "out", plans)
+    page = report.page.read_text(encoding="utf-8")
+    assert "99.00" not in page
+    assert "Missing: LSTM on sMNIST (2 of 3 instances); GRU on sMNIST." in page
+    assert "`rnnbench run quick --only sMNIST/LSTM sMNIST/GRU` fills them." in page
+    assert "- rotation, `rnnbench run rotation`: about 3 core-hours for W7" in page
+    assert "1 record of another version of the suite, not shown: sMNIST/GRU" in page
+    assert not report.damaged

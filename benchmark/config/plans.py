@@ -1,0 +1,24 @@
+"""The shipped suites as the leaderboard needs them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets, suite_files
+from rnnbench.leaderboard.plan import PlannedCell, Plans, SuitePlan
+from rnnbench.leaderboard.schema import Budget
+
+
+def plan_of(suite: Suite) -> SuitePlan:
+    """Return what a suite asks for: its cells with the ids of all their points."""
+    cells = {
+        (e.task, e.network): PlannedCell(frozenset(point.id for point in e.points()), e.reason)
+        for e in suite.experiments
+    }
+    return SuitePlan(suite.name, cast(Budget, suite.budget), suite.instances, cells)
+
+
+def shipped_plans() -> Plans:
+    """Return the plan of every shipped suite under every budget, by both names; imports no torch."""
+    suites = (load_suite(name, budget) for name in suite_files() for budget in suite_budgets(name))
+    return {(suite.name, suite.budget): plan_of(suite) for suite in suites}

@@ -1,0 +1,45 @@
+"""What a suite asks for under one budget: the side of a board that records cannot tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rnnbench.leaderboard.schema import Budget
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One network on one task.
+
+    Attributes:
+        ids: the experiment ids of its points; a record of another id is of another version of the suite.
+        reason: why it is trained otherwise than the others, as the suite gives it; empty if it gives none.
+    """
+
+    ids: frozenset[str]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """A suite, as it is now, under one budget: its instances and its cells by (task, network)."""
+
+    suite: str
+    budget: Budget
+    instances: int
+    cells: Mapping[tuple[str, str], PlannedCell]
+
+    def command(self, cells: Sequence[tuple[str, str]] = ()) -> str:
+        """Return the command that makes what is missing: of all cells, or of a few.
+
+        >>> SuitePlan("quick", "paper", 5, {}).command([("Digits", "DT(S)-RNN")])
+        "rnnbench run quick --budget paper --only 'Digits/DT(S)-RNN'"
+        """
+        only = [shlex.quote(f"{task}/{network}") for task, network in cells]
+        budget = [] if self.budget == "cpu" else ["--budget", self.budget]
+        return " ".join(["rnnbench", "run", shlex.quote(self.suite), *budget, *(["--only", *only] if only else [])])
+
+
+Plans = Mapping[tuple[str, str], SuitePlan]

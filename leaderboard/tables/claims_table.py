@@ -1,0 +1,50 @@
+"""Verdicts on the papers' statements: a summary on top of the page, and a line under each board that they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rnnbench.leaderboard.board import Board
+from rnnbench.leaderboard.claims.decide import Decision
+from rnnbench.leaderboard.claims.report import summary, telling
+from rnnbench.leaderboard.tables.markdown import Table, escape
+
+
+def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Table:
+    """Return all claims, with what decides each or makes its records, and links to their boards."""
+    shown = {(board.suite, board.budget) for board in boards}
+    rows = []
+    for decision in decisions:
+        places = dict.fromkeys((cells.suite, cells.budget) for cells in decision.claim.records)
+        links = [
+            f"[{suite}](#{suite.casefold()}-budget-{budget})" if (suite, budget) in shown else suite
+            for suite, budget in places
+        ]
+        verdict = decision.verdict if decision.verdict == "open" else f"**{decision.verdict}**"
+        rows.append(
+            [
+                decision.claim.id,
+                escape(decision.claim.statement),
+                verdict,
+                escape(telling(decision)),
+                ", ".join(links),
+            ]
+        )
+    return Table(
+        "Claims of the papers",
+        f"Decided from these records by `rnnbench claims`: {summary(decisions)}. `undecided`: the 95 % interval covers "
+        "the threshold; `open`: records are missing.",
+        ["claim", "statement", "verdict", "by", "board"],
+        rows,
+        text_columns=5,
+    )
+
+
+def claims_of(board: Board, decisions: Sequence[Decision]) -> str:
+    """Return a line on the claims that look at a board; empty if none does."""
+    verdicts = [
+        f"{decision.claim.id} {decision.verdict}"
+        for decision in decisions
+        if any((cells.suite, cells.budget) == (board.suite, board.budget) for cells in decision.claim.records)
+    ]
+    return f"Claims decided from this board: {', '.join(verdicts)}." if verdicts else ""
