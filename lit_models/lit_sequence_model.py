@@ -172,12 +172,13 @@ class LitSequenceModel(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Make every instance stable if that is wanted; weights from a checkpoint are stable already."""
-        self._project()
+        self.project(self.ensemble.network)
 
-    def _project(self) -> None:
+    def project(self, network: Network) -> None:
+        """Make a network, or an ensemble's, stable if that is wanted."""
         input_bound, contraction, forget_bound = self._stability
         if input_bound is not None:
-            project_stable(self.ensemble.network, input_bound, contraction, forget_bound)
+            project_stable(network, input_bound, contraction, forget_bound)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of the losses of instances that learn."""
@@ -288,7 +289,7 @@ class LitSequenceModel(L.LightningModule):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self._freeze_unless(step.finish(self.learning_rates, self.learning), ahead=1)
         # After the weights of frozen instances are restored, which an earlier step has projected.
-        self._project()
+        self.project(self.ensemble.network)
 
     # --- evaluation ---------------------------------------------------------------------------------------------
 

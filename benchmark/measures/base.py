@@ -45,12 +45,14 @@ class Subject:
         task: what it learns.
         batch: the chosen sequences of the chosen split, on the network's device.
         train_batches: starts a pass over training batches in an order of its own.
+        project: what training does to a network after each step, for stable weights; None for nothing.
     """
 
     network: Network
     task: Task
     batch: Batch
     train_batches: Callable[[], Iterator[Batch]]
+    project: Callable[[Network], object] | None = None
 
     def encoded(self) -> Tensor:
         """Return what the recurrence sees of the chosen sequences [T, B, D]."""

@@ -28,7 +28,8 @@ class MemoryCapacity(MeasureOptions):
     def take(self, subject: Subject) -> Measured:
         """Return the capacity of every delay, summed over input features.
 
-        Summary: ``total``, ``state_size``. Arrays [P]: ``delays``, ``capacity``.
+        Summary: ``total``, ``state_size``, and ``state_total`` of the states of all layers of a stack (``total`` is of
+        the top one's; records of before hold that of all). Arrays [P]: ``delays``, ``capacity``, ``state_capacity``.
 
         Raises:
             ValueError: there are too few steps for the size of the state.
@@ -40,6 +41,10 @@ class MemoryCapacity(MeasureOptions):
         delays = min(2 * recurrence.state_size, MOST_DELAYS) if self.delays is None else self.delays
         measured = memory_capacity(recurrence, delays=delays, steps=self.steps)
         return Measured(
-            {"total": measured.total.item(), "state_size": recurrence.state_size},
-            as_arrays(delays=measured.delays, capacity=measured.capacity),
+            {
+                "total": measured.total.item(),
+                "state_total": measured.state_total.item(),
+                "state_size": recurrence.state_size,
+            },
+            as_arrays(delays=measured.delays, capacity=measured.capacity, state_capacity=measured.state_capacity),
         )

@@ -13,7 +13,8 @@ class TruncatedTraining(MeasureOptions):
     """Distance between the weights of a recurrent and a truncated network trained in parallel (Miller & Hardt 2019).
 
     Copies of the instance, from its weights at the moment of measuring, take plain gradient steps on the same training
-    batches: ``samples`` and ``split`` change nothing. With a readout at every step, a truncation costs k times as much
+    batches: ``samples`` and ``split`` change nothing. Where training projects to stable weights, they are projected
+    too after every step. With a readout at every step, a truncation costs k times as much
     as the recurrence.
 
     Attributes:
@@ -45,6 +46,7 @@ class TruncatedTraining(MeasureOptions):
             subject.task,
             itertools.islice(passes, self.steps),
             self.ks,
+            project=subject.project,
             **self.model_dump(include={"learning_rate", "decay", "gradient_clip_norm"}),
         )
         return Measured(

@@ -10,7 +10,9 @@ SMALL_ERROR = 0.01
 
 
 class Truncation(MeasureOptions):
-    """Error of states and outputs at the last step, its bound, and the task's metric, against k (Miller & Hardt 2019).
+    """Error of states and outputs at the last step of each sequence, its bound, and the task's metric, against k.
+
+    As in Miller & Hardt 2019.
 
     Attributes:
         samples: number of sequences.
@@ -26,22 +28,21 @@ class Truncation(MeasureOptions):
         Summary: ``contraction`` (λ; None where none is known), ``norm`` (``2`` or ``inf``), ``metric`` (the ranked
         one's name), ``metric_full``, ``memory`` (inputs; None if only the whole sequence is enough). Arrays [K]:
         ``ks``, ``state_error`` and ``output_error`` (means over sequences), ``state_error_max``, ``bound`` (NaN where
-        the recurrence is not known to be contractive), ``metric``.
+        the recurrence is not known to be contractive), ``metric``. Where sequences are of unequal lengths, T is that of
+        the longest.
 
         Raises:
-            ValueError: sequences are of different lengths, or states are not finite.
+            ValueError: states are not finite.
         """
         import torch
 
         from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
 
-        if subject.batch.lengths is not None:
-            raise ValueError("the sequences are of different lengths: truncation is measured where all have T steps")
         network, ranked = subject.network, subject.task.ranked.name
         steps = subject.batch.inputs.shape[1]
         ks = self.ks or (*itertools.takewhile(lambda k: k < steps, (2**power for power in itertools.count())), steps)
         inputs = subject.encoded().detach()
-        error = truncation_error(network.recurrence, inputs, ks, readout=network.readout)
+        error = truncation_error(network.recurrence, inputs, ks, lengths=subject.batch.lengths, readout=network.readout)
         scores = truncated_scores(network, subject.task, subject.batch, ks)
         state_error = error.state_error[:, 0]
         small = state_error.mean(1) < SMALL_ERROR * error.state_norm.mean()

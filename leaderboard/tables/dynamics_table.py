@@ -27,6 +27,7 @@ _NUMBERS = (
     _Number("contraction (truncation)", "truncation", "contraction"),
     _Number("memory (steps to 1 % state error)", "truncation", "memory"),
     _Number("memory capacity", "memory_capacity", "total"),
+    _Number("memory capacity of all layers", "memory_capacity", "state_total"),
     _Number("polynomial degree", "polynomial_degree", "degree"),
 )
 

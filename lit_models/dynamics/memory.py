@@ -12,6 +12,7 @@ from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.stacked import StackedRNN
 
 # Below this probability under chance a delay counts as remembered: of 100 forgotten delays, 0.01 on average pass.
 SIGNIFICANCE = 1e-4
@@ -25,11 +26,15 @@ class MemoryCapacity:
         delays: [P], in steps: 0 to P-1.
         capacity: [P], explained variance of the input of that many steps ago, summed over the D input features.
         total: [], the sum over delays.
+        state_capacity: [P], as ``capacity``, from the states of all layers of a stack; the same for others.
+        state_total: [], its sum.
     """
 
     delays: Tensor
     capacity: Tensor
     total: Tensor
+    state_capacity: Tensor
+    state_total: Tensor
 
 
 @torch.no_grad()
@@ -49,9 +54,10 @@ def memory_capacity(
 
     The inputs u are independent in time and over features. For each delay τ = 0 … P-1 and each feature, R² is the
     share of the variance of u_{t-τ} that an affine readout of the whole state h_t explains, where h_t has already seen
-    u_t (hence delay 0 counts). Over all functions of the past together the capacity cannot exceed S (Dambre et al.
-    2012), and a linear recurrence whose states can all be reached from the inputs attains S with enough delays: n
-    units of a controllable linear network with D = 1 remember n inputs.
+    u_t (hence delay 0 counts). Of a stack h_t is the state of the top layer, which alone reaches the readout; what the
+    states of all layers explain is given too. Over all functions of the past together the capacity cannot exceed S
+    (Dambre et al. 2012), and a linear recurrence whose states can all be reached from the inputs attains S with enough
+    delays: n units of a controllable linear network with D = 1 remember n inputs.
 
     A readout of r state directions explains r/n of the variance of anything in n = ``sequences`` × ``steps`` samples.
     R² is corrected for that (1 - (1 - R²)(n-1)/(n-r-1)), and set to 0 where chance alone reaches it with a probability
@@ -119,10 +125,18 @@ def memory_capacity(
     if not states.isfinite().all():
         raise FloatingPointError(f"the state becomes infinite or NaN within {washout + steps} steps of random inputs")
 
-    directions = _directions(states.flatten(0, 1), cutoff)
-    past = (inputs[washout - delay : washout - delay + steps].flatten(0, 1) for delay in range(delays))
-    capacity = torch.stack([_explained_variance(directions, each).sum() for each in past])
-    return MemoryCapacity(torch.arange(delays, device=capacity.device), capacity, capacity.sum())
+    past = [inputs[washout - delay : washout - delay + steps].flatten(0, 1) for delay in range(delays)]
+
+    def explained(seen: Tensor) -> Tensor:
+        directions = _directions(seen, cutoff)
+        return torch.stack([_explained_variance(directions, each).sum() for each in past])
+
+    whole = states.flatten(0, 1)
+    capacity = state_capacity = explained(whole)
+    if isinstance(recurrence, StackedRNN):
+        capacity = explained(whole[:, -recurrence.layers[-1].state_size :])
+    ages = torch.arange(delays, device=capacity.device)
+    return MemoryCapacity(ages, capacity, capacity.sum(), state_capacity, state_capacity.sum())
 
 
 def _directions(states: Tensor, cutoff: float) -> Tensor:

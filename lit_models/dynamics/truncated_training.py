@@ -1,6 +1,6 @@
 """A recurrent network and its feed-forward truncations, trained in parallel on the same batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,7 @@ def truncated_training(
     learning_rate: float,
     decay: Literal["constant", "1/t"] = "constant",
     gradient_clip_norm: float | None = None,
+    project: Callable[[Network], object] | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> TruncatedTraining:
     """Train a network and, for each k, the same network truncated to its last k inputs, from the same weights.
@@ -53,10 +54,11 @@ def truncated_training(
     All take the same steps of plain gradient descent on the same batches, w_t = w_{t-1} - α_t ∇L_t, with α_t = α or,
     as in the theorem of Miller & Hardt 2019, α/t: the weights of a contractive recurrence (factor λ) and of its
     truncation then stay close, as the gradients differ by O(k λ^k). A truncation of k ≥ T is the network itself: its
-    distance is 0 up to rounding. The theorem's projection to contractive weights is not applied.
+    distance is 0 up to rounding.
 
     Copies of the network are trained, in ``dtype``; of the batches, on any device, each step takes one. The learning
     rate is α, the ``ks`` are at least 1, and ``gradient_clip_norm`` is the largest 2-norm of a gradient, None for any.
+    ``project`` is called on each network after each of its steps: the theorem's projection to contractive weights.
 
     Raises:
         ValueError: an argument is impossible, or there are no batches or nothing to train.
@@ -87,6 +89,8 @@ def truncated_training(
         (here,) = split_batch(batch, dtype, len(batch.inputs), start.device)
         for learner in learners:
             learner.update(task, here, rate, gradient_clip_norm)
+            if project is not None:
+                project(learner.network)
         full, *truncated = (learner.weights() for learner in learners)
         moved.append((full - start).norm())
         distance.append(torch.stack([(full - each).norm() for each in truncated]))

@@ -24,6 +24,10 @@ from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 #: Entries of the states that are run side by side, at most: 32 MB in double precision.
 MOST_ENTRIES = 2**22
 
+#: States that differ by no more than so many rounding units of their norm count as equal: rounding errors of two runs
+#: would exceed a bound that falls without end.
+ROUNDING_UNITS = 100
+
 
 @dataclass(frozen=True)
 class TruncationError:
@@ -70,6 +74,7 @@ def truncation_error(
     inputs: Tensor,
     ks: Sequence[int],
     *,
+    lengths: Tensor | None = None,
     steps: Literal["last", "all"] = "last",
     readout: nn.Module | None = None,
     input_bound: float | None = None,
@@ -85,6 +90,7 @@ def truncation_error(
         recurrence: stays as it is; a copy in ``dtype`` is run, step by step.
         inputs: [T, B, D].
         ks: numbers of inputs, each at least 1.
+        lengths: [B], valid steps of each sequence, whose last step is its own; None for all T. For ``last`` only.
         steps: ``last``, T' = 1, costs Σ k steps; ``all``, T' = T, costs Σ k (T - k) steps, as many side by side as
             ``MOST_ENTRIES`` allows.
         readout: y is the readout of the output; None for the output itself.
@@ -113,24 +119,31 @@ def truncation_error(
     name = type(recurrence).__name__
     norm = contraction_norm(recurrence) or "2"
     cell, inputs = converted_copy(recurrence, dtype), inputs.to(dtype)
+    starts = None
+    if lengths is not None:
+        if steps != "last":
+            raise ValueError(f"steps must be 'last' for sequences of unequal lengths, got {steps!r}")
+        inputs, starts = _end_together(inputs, lengths)
     constants = contraction(recurrence, _bound_of(inputs, norm, input_bound))
     head = nn.Identity() if readout is None else converted_copy(readout, dtype)
     total = len(inputs)
     first = total if steps == "last" else 1
-    full = _states(cell, inputs, first)
+    full = _states(cell, inputs, starts, first)
     outputs = _outputs(cell, head, full)
     if not (full.isfinite().all() and outputs.isfinite().all()):
         raise ValueError(f"states and outputs of {name} must be finite, but are not on these inputs")
     state_error, output_error = full.new_zeros(2, len(ks), *full.shape[:2]).unbind()
     for index, k in enumerate(ks):
-        for start, restarted in _restarted(cell, inputs, k, max(first, k + 1)):
+        for start, restarted in _restarted(cell, inputs, starts, k, max(first, k + 1)):
             at = slice(start - first, start - first + len(restarted))
             state_error[index, at] = _sizes(full[at] - restarted, norm)
             output_error[index, at] = _sizes(outputs[at] - _outputs(cell, head, restarted), norm)
     if not (state_error.isfinite().all() and output_error.isfinite().all()):
         raise ValueError(f"states and outputs of truncations of {name} must be finite, but are not on these inputs")
+    size = _sizes(full, norm)
+    state_error = torch.where(state_error > ROUNDING_UNITS * torch.finfo(dtype).eps * size, state_error, 0.0)
     bounds = [math.nan if constants is None else constants.truncation_bound(k) for k in ks]
-    return TruncationError(ks, state_error, output_error, _sizes(full, norm), full.new_tensor(bounds), norm, constants)
+    return TruncationError(ks, state_error, output_error, size, full.new_tensor(bounds), norm, constants)
 
 
 @torch.no_grad()
@@ -204,12 +217,21 @@ def _bound_of(inputs: Tensor, norm: Norm, given: float | None) -> float:
     return max(given, largest)
 
 
-def _states(cell: Recurrence, inputs: Tensor, first: int) -> Tensor:
+def _end_together(inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sequences [T, B, D] shifted so that all end at step T, zeros before them, and their first steps [B, 1]."""
+    starts = len(inputs) - lengths
+    places = torch.arange(len(inputs), device=inputs.device).unsqueeze(1) - starts
+    shifted = inputs.gather(0, places.clamp(min=0).unsqueeze(-1).expand(-1, -1, inputs.shape[-1]))
+    return torch.where((places >= 0).unsqueeze(-1), shifted, 0.0), starts.unsqueeze(-1)
+
+
+def _states(cell: Recurrence, inputs: Tensor, starts: Tensor | None, first: int) -> Tensor:
     """Return the states after ``first``, ..., T inputs [T - first + 1, B, S]."""
     state = cell.initial_state(inputs.shape[1]).to(inputs)
     kept = []
     for count, x in enumerate(inputs.unbind(0), start=1):
-        state = cell.step(x, state)
+        following = cell.step(x, state)
+        state = following if starts is None else torch.where(count > starts, following, state)
         if count >= first:
             kept.append(state)
     return torch.stack(kept)
@@ -221,7 +243,9 @@ def _outputs(cell: Recurrence, head: nn.Module, states: Tensor) -> Tensor:
     return head(cell.output(states.flatten(0, 1))).unflatten(0, states.shape[:2])
 
 
-def _restarted(cell: Recurrence, inputs: Tensor, k: int, first: int) -> Iterator[tuple[int, Tensor]]:
+def _restarted(
+    cell: Recurrence, inputs: Tensor, starts: Tensor | None, k: int, first: int
+) -> Iterator[tuple[int, Tensor]]:
     """Yield the states after ``first``, ..., T inputs of which the last k were seen: counts and states [W, B, S]."""
     total, batch_size, _ = inputs.shape
     windows = max(1, MOST_ENTRIES // (batch_size * cell.state_size))
@@ -230,7 +254,9 @@ def _restarted(cell: Recurrence, inputs: Tensor, k: int, first: int) -> Iterator
         state = cell.initial_state(count * batch_size).to(inputs)
         for age in range(k):
             oldest = start - k + age
-            state = cell.step(inputs[oldest : oldest + count].flatten(0, 1), state)
+            following = cell.step(inputs[oldest : oldest + count].flatten(0, 1), state)
+            # Sequences that start late are measured at one step only.
+            state = following if starts is None else torch.where(oldest >= starts, following, state)
         yield start, state.unflatten(0, (count, batch_size))
 
 

@@ -26,6 +26,7 @@ SHIPPED = {
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
     **{"depth-targets": "ab672018655e", "residual-types": "30298ff81203", "depth-shakespeare": "a8be3e6a69bc"},
     **{"smnist": "adc02133980e", "table1": "df845c40f49f", "table2": "a3515802fccb"},
+    **{"truncated-training": "c2a2c37defb2", "truncation": "6cc8935a1243"},
 }
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 

@@ -165,3 +165,20 @@ def test_any_trainer_takes_them_and_logs_them():
         for name in [*call.args, call.kwargs.get("metrics")][0]
     }
     assert (logged["probe/start/loss/1"], logged["probe/end/loss/0"]) == (0, 3)
+
+
+@pytest.mark.parametrize("wanted", [None, 0.4])
+def test_a_measure_projects_as_training_does(tmp_path, monkeypatch, wanted):
+    seen = []
+
+    def take(self, subject):
+        with torch.no_grad():
+            subject.network.recurrence.weight_hh.copy_(2 * torch.eye(len(subject.network.recurrence.weight_hh)))
+        subject.project(subject.network)
+        seen.append(subject.network.recurrence.weight_hh.abs().max().item())
+        return Measured({})
+
+    monkeypatch.setattr(Probe, "take", take)
+    stability = {} if wanted is None else {"stability_input_bound": 1.0, "stability_contraction": wanted}
+    train(make_job(tmp_path, [{"probe": {"at": ["start"]}}], recipe=Recipe(**RECIPE.model_dump() | stability)))
+    assert [value < 0.4 if wanted else value == 2 for value in seen] == [True, True]

@@ -119,7 +119,7 @@ def _subject(trainer: L.Trainer, model: LitSequenceModel, index: int, options: M
     device = next(network.readout.parameters()).device
     lengths = None if batch.lengths is None else batch.lengths.to(device)
     on_device = Batch(batch.inputs.to(device), batch.targets.to(device), lengths)
-    return Subject(network, model.task, on_device, data.training_batches)
+    return Subject(network, model.task, on_device, data.training_batches, model.project)
 
 
 def _log(trainer: L.Trainer, name: str, index: int, taken: Taken) -> None:

@@ -23,6 +23,7 @@ from tests.lit_models.small_runs import ELMAN, subject_of
 
 PRODUCT = functools.partial(SecondOrderRNN, hidden_size=4, time_activation="identity")
 WHOLE_NUMBERS = {"curve_steps", "delays", "ks", "settled", "steps"}
+MEMORY = ("delays", "capacity", "state_capacity")
 TRUNCATION = ("ks", "state_error", "state_error_max", "output_error", "bound", "metric")
 
 
@@ -34,8 +35,8 @@ TRUNCATION = ("ks", "state_error", "state_error_max", "output_error", "bound", "
         (Hessian(count=None, ggn=False), {"eigenvalues": (37,)}),
         (Lyapunov(), {"exponents": (8, 4), "curve_steps": (6,), "curve": (6, 4)}),
         (Lyapunov(count=2, curve=False, qr_every=3), {"exponents": (8, 2)}),
-        (MemoryCapacity(steps=200), {"delays": (8,), "capacity": (8,)}),  # two for each of 4 states
-        (MemoryCapacity(delays=3, steps=200), {"delays": (3,), "capacity": (3,)}),
+        (MemoryCapacity(steps=200), dict.fromkeys(MEMORY, (8,))),  # two for each of 4 states
+        (MemoryCapacity(delays=3, steps=200), dict.fromkeys(MEMORY, (3,))),
         (PolynomialDegree(length=3), {"steps": (3,), "degree": (3,), "settled": (3,)}),
         (
             TruncatedTraining(ks=(1, 6), steps=11),
@@ -120,6 +121,7 @@ def test_memory_capacity_is_summed():
     assert measured.arrays["delays"].tolist() == list(range(8))
     assert measured.summary["state_size"] == 4
     assert measured.summary["total"] == pytest.approx(measured.arrays["capacity"].sum(), abs=1e-5)
+    assert measured.summary["state_total"] == measured.summary["total"]
     assert 1 < measured.summary["total"] < 4
 
 

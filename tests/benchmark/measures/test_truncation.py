@@ -1,5 +1,6 @@
 """The truncation measure of one instance."""
 
+import dataclasses
 import functools
 import math
 
@@ -9,9 +10,11 @@ import torch
 
 from rnnbench.benchmark.measures import build_measure, resolve_measures
 from rnnbench.benchmark.measures.truncation import Truncation
+from rnnbench.datamodules.task import Batch
 from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
 from rnnbench.lit_models.stability import project_stable
+from tests.contracts.builders import variants
 from tests.lit_models import small_runs
 from tests.lit_models.small_runs import ELMAN
 
@@ -67,6 +70,34 @@ def test_without_a_known_constant_there_is_no_bound() -> None:
     assert measured.arrays["ks"].tolist() == [3, 5]
     assert math.isfinite(measured.summary["metric_full"])
     assert measured.summary["metric_full"] not in measured.arrays["metric"]
+
+
+@pytest.mark.parametrize(("cls", "arguments"), variants())
+def test_sequences_of_unequal_lengths_are_those_alone(cls, arguments) -> None:
+    subject = subject_of(functools.partial(cls, **{k: v for k, v in arguments.items() if k != "input_size"}))
+    lengths = torch.tensor([12, 1, 5, 8])
+    inputs, targets, _ = (None if each is None else each[:4] for each in subject.batch)
+    ks, take = (1, 2, 4, 8, 12), Truncation(ks=(1, 2, 4, 8, 12)).take
+    inputs[1, 1:] = 1e6  # padding
+    found = take(dataclasses.replace(subject, batch=Batch(inputs, targets, lengths)))
+    alone = [
+        take(dataclasses.replace(subject, batch=Batch(inputs[b : b + 1, :n], targets[b : b + 1]))).arrays
+        for b, n in enumerate(lengths.tolist())
+    ]
+    for name, of in {"state_error": np.mean, "output_error": np.mean, "state_error_max": np.max}.items():
+        expected = of([each[name] for each in alone], axis=0)
+        np.testing.assert_allclose(found.arrays[name], expected, rtol=1e-5, atol=1e-9)
+    assert found.arrays["ks"].tolist() == list(ks)
+    squares = [np.square(each["metric"].astype(np.float64)) for each in alone]
+    np.testing.assert_allclose(found.arrays["metric"], np.sqrt(np.mean(squares, axis=0)), rtol=1e-4, atol=1e-7)
+
+
+def test_rounding_errors_do_not_exceed_the_bound() -> None:
+    subject = subject_of(functools.partial(ELMAN, hidden_size=100), length=100)
+    project_stable(subject.network, 1.0, contraction=0.3)
+    arrays = Truncation(ks=(1, 60, 80)).take(subject).arrays
+    assert arrays["state_error_max"][0] > 0
+    assert (arrays["state_error_max"] <= arrays["bound"]).all()
 
 
 def test_settings_of_a_suite() -> None:

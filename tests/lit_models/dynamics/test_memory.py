@@ -85,11 +85,13 @@ def test_nonlinear_memory_stays_below_the_number_of_states(recurrence):
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_whole_state_of_a_linear_stack_is_read(layers):
-    # Its output alone has one unit, and so a capacity of at most 1.
+def test_the_top_layer_of_a_linear_stack_is_read_and_the_whole_state_beside_it(layers):
+    # The top layer has one unit, and so a capacity of at most 1.
     layer = functools.partial(ElmanRNN, hidden_size=1, time_activation="identity")
     measured = memory_capacity(StackedRNN(1, layer, layers), delays=60, steps=1000, sequences=20)
-    assert measured.total.item() == pytest.approx(layers, abs=0.05)
+    assert measured.total.item() == pytest.approx(1, abs=0.05)
+    assert measured.state_total.item() == pytest.approx(layers, abs=0.05)
+    torch.testing.assert_close(measured.state_total, measured.state_capacity.sum())
 
 
 def test_small_directions_are_left_out_on_request():

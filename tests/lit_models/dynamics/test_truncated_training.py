@@ -12,6 +12,7 @@ from rnnbench.lit_models.objective import training_loss
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
+from rnnbench.lit_models.stability import project_stable
 
 STEPS = 24
 KS = (1, 2, 4, 8, 16)
@@ -135,3 +136,17 @@ def test_a_network_without_trained_parameters_is_refused():
     frozen = scaled_rotation(0.5).requires_grad_(False)
     with pytest.raises(ValueError, match="must have a parameter that requires a gradient"):
         truncated_training(frozen, TASK, batches(1), (1,), learning_rate=0.1)
+
+
+def test_every_network_is_projected_after_each_of_its_steps():
+    seen = []
+
+    def project(network):
+        project_stable(network, 1.0, contraction=0.4)
+        (weight,) = (each for name, each in network.named_parameters() if name.endswith("weight_hh"))
+        seen.append(torch.linalg.matrix_norm(weight, 2).item())
+
+    network = scaled_rotation(0.5)
+    truncated_training(network, TASK, batches(3), (2, 4), learning_rate=0.5, project=project)
+    assert len(seen) == 9
+    assert max(seen) < 0.4
