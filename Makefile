@@ -26,14 +26,18 @@ DEVICES =
 WANDB = off
 RUNS_DIR = runs
 SPEED_DIR = $(RUNS_DIR)/speed
+TIME_LIMIT =
 
-RUN_FLAGS = --budget $(BUDGET) \
+RUN_FLAGS_OF = --budget $1 \
 	$(if $(ONLY),--only $(foreach name,$(ONLY),'$(name)')) \
 	$(if $(INSTANCES),--instances $(INSTANCES)) \
 	$(if $(DATA_DIR),--data-dir '$(DATA_DIR)') \
 	$(if $(WORKERS),--workers $(WORKERS)) \
 	$(if $(DEVICES),--devices $(DEVICES)) \
+	$(if $(TIME_LIMIT),--time-limit $(TIME_LIMIT)) \
 	--wandb $(WANDB) --runs-dir '$(RUNS_DIR)'
+
+RUN_FLAGS = $(call RUN_FLAGS_OF,$(BUDGET))
 
 # One thread a process: two threads on one run give 1.2 times its speed, two runs side by side twice.
 export OMP_NUM_THREADS := 1
@@ -67,9 +71,52 @@ help: ## Show this help
 	    'INSTANCES=' 'which instances, for example 0-4; as the suite says without it' \
 	    'DATA_DIR=' 'folder of Parquet files for the image sets; the Hugging Face Hub without it' \
 	    'WORKERS=' 'runs side by side; one per core or per GPU without it' \
+	    'TIME_LIMIT=' '90s, 30m, 2h or 1h30m, after which a command ends in order and may be given again' \
 	    'DEVICES=' 'devices that share the batches of each run' \
 	    'WANDB=off' 'online, offline or off' \
 	    'RUNS_DIR=runs' 'where records and checkpoints of runs are written'
+
+##@ Papers
+# A suite belongs to the paper that its source names, except those that are parts of a larger one.
+PARTS := adding copy polynomial psmnist scifar10 smnist
+of_paper = $(filter-out $(PARTS),$(basename $(notdir $(sort \
+	$(shell grep -lE '^source: .?$1' benchmark/suites/*.yaml)))))
+DEPTH := $(call of_paper,Lizaire)
+WCRNN := $(call of_paper,Dubinin)
+STABLE := $(call of_paper,Miller)
+DEEP := $(call of_paper,Pascanu)
+
+# Claims are about records of the published length where this is short, and of budget cpu elsewhere.
+IN_FULL := $(filter-out depth-shakespeare,$(DEPTH))
+run_all = $(if $1,$(BIN)/rnnbench run $1 $(strip $(call RUN_FLAGS_OF,$2)) || end $$?;)
+paper_runs = $(call run_all,$(filter $(IN_FULL),$1),paper)$(call run_all,$(filter-out $(IN_FULL),$1),cpu)
+# Nothing of what is committed is touched: `make publish` does that.
+paper_results = $(BIN)/rnnbench leaderboard --records-dir '$(RUNS_DIR)' --output '$(RUNS_DIR)/LEADERBOARD.md'; \
+	$(BIN)/rnnbench claims --records-dir '$(RUNS_DIR)' $(if $1,--paper $1)
+# Exit code 3, something is left, still gives its turn to what follows.
+paper = code=0; end() { code=$$1; [ $$code = 3 ] || exit $$code; }; \
+	$(call paper_runs,$1) \
+	$(call paper_results,$2); exit $$code
+
+.PHONY: papers-depth
+papers-depth: $(STAMP) ## Run what is missing of the depth paper's suites, then print table and claims of RUNS_DIR
+	@$(call paper,$(DEPTH),lizaire2026 lizaire2024)
+
+.PHONY: papers-wcrnn
+papers-wcrnn: $(STAMP) ## The same of the paper on weakly coupled residual networks
+	@$(call paper,$(WCRNN),dubinin2024)
+
+.PHONY: papers-stable
+papers-stable: $(STAMP) ## The same of the paper on stable recurrent models
+	@$(call paper,$(STABLE),miller2019)
+
+.PHONY: papers-deep
+papers-deep: $(STAMP) ## The same of the paper on deep transitions
+	@$(call paper,$(DEEP),pascanu2014)
+
+.PHONY: evidence
+evidence: $(STAMP) ## The same of all papers
+	@$(call paper,$(DEPTH) $(DEEP) $(STABLE) $(WCRNN))
 
 ##@ Results
 .PHONY: list

@@ -61,6 +61,29 @@ def test_benchmark_runs_the_quick_suite_and_makes_its_leaderboard() -> None:
     assert leaderboard == ["leaderboard", "--records-dir", "'out'", "--output", "'out/LEADERBOARD.md'"]
 
 
+@pytest.mark.parametrize(
+    ("target", "suites", "budgets"),
+    [
+        ("papers-depth", {"depth-copy", "depth-shakespeare"}, ["paper", "cpu"]),
+        ("papers-wcrnn", {"residual-strength", "rotation", "table1", "table2"}, ["cpu"]),
+        ("papers-stable", {"music", "slots", "language", "stable-system"}, ["cpu"]),
+        ("papers-deep", {"transitions"}, ["cpu"]),
+        ("evidence", {"depth-copy", "table2", "music", "transitions"}, ["paper", "cpu"]),
+    ],
+)
+def test_papers_run_their_suites_and_then_print_claims(target: str, suites: set[str], budgets: list[str]) -> None:
+    (recipe,) = make("--dry-run", target, "TIME_LIMIT=2h", "RUNS_DIR=out").stdout.splitlines()
+    runs = re.findall(r"rnnbench run ([^|]*?) --budget (\w+) ([^|]*)", recipe)
+    assert [budget for _, budget, _ in runs] == budgets
+    assert all("--time-limit 2h" in flags and "--runs-dir 'out'" in flags for *_, flags in runs)
+    named = [name for names, *_ in runs for name in names.split()]
+    assert suites <= set(named)
+    assert len(named) == len(set(named))
+    assert "psmnist" not in named
+    assert recipe.index("run") < recipe.index("leaderboard --records-dir 'out'") < recipe.index("claims --records")
+    assert "publish" not in recipe
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of what decides the installation; it has no virtual environment."""

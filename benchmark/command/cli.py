@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench import __version__
-from rnnbench.benchmark.command.parsing import Parser, instances, mapping, one_of, positive, segment
+from rnnbench.benchmark.command.parsing import Parser, duration, instances, mapping, one_of, positive, segment
 from rnnbench.benchmark.command.streams import output_problem, prepare_streams, print_error
 from rnnbench.benchmark.config.options import BUDGETS, SCANS, WANDB_MODES, RunOptions
 from rnnbench.benchmark.errors import UserError, message_of, nearest
@@ -101,8 +101,10 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
     text = "constructor arguments, '{hidden_size: 8}'"
     verb.add_argument("--init-args", type=mapping, default={}, metavar="YAML", help=text)
 
-    verb = add("run", _run, "train what is missing of a suite; running again goes on")
-    _add_suite(verb)
+    verb = add("run", _run, "train what is missing of suites; running again goes on")
+    _add_suite(verb, nargs="+")
+    text = "end in order after 90s, 30m, 2h or 1h30m; exit code 3 if something is left"
+    verb.add_argument("--time-limit", type=duration, metavar="TIME", help=text)
     verb.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core or per GPU)")
     verb.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
     verb.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
@@ -150,8 +152,8 @@ def _build_parsers() -> tuple[Parser, dict[str, Parser]]:
     return parser, commands
 
 
-def _add_suite(verb: Parser) -> None:
-    verb.add_argument("suite", metavar="SUITE", help="name of a suite (see list suites) or a YAML file")
+def _add_suite(verb: Parser, nargs: str | None = None) -> None:
+    verb.add_argument("suite", metavar="SUITE", nargs=nargs, help="name of a suite (see list suites) or a YAML file")
     verb.add_argument("--budget", type=one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
     _add_list(verb, "--only", "PATTERN", "task, network or task/network, with * and ? as wildcards")
     verb.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
@@ -177,11 +179,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.launchers.suite_run import run_suite
+    from rnnbench.benchmark.launchers.suite_run import run_suites
 
     if options.scan in ("native", "triton"):
         _check_scan(options.scan)
-    return run_suite(*_suite_and_options(options))
+    return run_suites(*_suites_and_options(options, options.suite))
 
 
 def _check_scan(scan: str) -> None:
@@ -199,17 +201,18 @@ def _check_scan(scan: str) -> None:
 def _status(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.launchers.suite_run import suite_status
 
-    return suite_status(*_suite_and_options(options))
+    suites, chosen = _suites_and_options(options, [options.suite])
+    return suite_status(suites[0], chosen)
 
 
-def _suite_and_options(options: argparse.Namespace) -> tuple[Suite, RunOptions]:
+def _suites_and_options(options: argparse.Namespace, names: Sequence[str]) -> tuple[list[Suite], RunOptions]:
     from rnnbench.benchmark.config.suite import load_suite
 
-    suite = load_suite(options.suite, options.budget)
+    suites = [load_suite(name, options.budget) for name in names]
     if options.runs_dir.exists():
         _check_folder("--runs-dir", options.runs_dir)
     given = {field.name for field in dataclasses.fields(RunOptions)} & vars(options).keys() - {"only"}
-    return suite, RunOptions(**{name: getattr(options, name) for name in given}, only=tuple(options.only))
+    return suites, RunOptions(**{name: getattr(options, name) for name in given}, only=tuple(options.only))
 
 
 def _check_folder(option: str, path: Path) -> None:
@@ -255,7 +258,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
         folder = folder.parent
     report = write_leaderboard(_records_dir(options), folder, shipped_plans())
     code = _print_problems("not placed", report)
-    print(f"{report.page}: {report.tables} tables and {report.figures} figures from {report.records} records")
+    print(f"{report.page.resolve()}: {report.tables} tables and {report.figures} figures from {report.records} records")
     return code
 
 

@@ -175,6 +175,11 @@ def main(arguments: Sequence[str]) -> int:
             # LightningCLI warns of arguments that are given to it and to the process.
             args=None if list(arguments) == sys.argv[1:] else list(arguments),
         )
+    except SystemExit as end:
+        # Lightning answers Ctrl-C with exit code 1.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise end.__context__ from None
+        raise
     except (UserError, OSError):
         raise
     except Exception as error:

@@ -33,7 +33,7 @@ def _measure(name: str) -> dict[str, Any]:
 def _suite(name: str) -> dict[str, Any]:
     suites = [load_suite(name, budget) for budget in suite_budgets(name)]
     sizes = {suite.budget: {"experiments": len(suite.experiments), "instances": suite.instances} for suite in suites}
-    return {"name": name, "title": suites[0].title, "budgets": sizes}
+    return {"name": name, "title": suites[0].title, "source": suites[0].source, "budgets": sizes}
 
 
 def render(sections: list[str], as_json: bool) -> str:
@@ -51,7 +51,8 @@ def _line(entry: dict[str, Any]) -> str:
     if "budgets" in entry:
         sizes = entry["budgets"].items()
         budgets = (f"{budget} {size['experiments']} × {size['instances']} instances" for budget, size in sizes)
-        return f"  {name:<12} {entry['title']}  ({', '.join(budgets)})"
+        source = f"\n      reproduces {entry['source']}" if entry["source"] else ""
+        return f"  {name:<18} {entry['title']}  ({', '.join(budgets)}){source}"
     if "recurrence" in entry:
         values = ", ".join(f"{key}={value}" for key, value in entry["recurrence"]["init_args"].items())
         training = "".join(f", {key}={value}" for key, value in entry["training"].items())

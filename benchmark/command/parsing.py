@@ -1,6 +1,7 @@
 """Parsing the command line: the parser that all commands share, and what their values may be."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -51,6 +52,15 @@ def positive(text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(_LARGEST)) or not 1 <= int(text) <= _LARGEST:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {_LARGEST}, got '{text}'")
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Return the seconds of ``90s``, ``30m``, ``2h`` or ``1h30m``."""
+    found = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", text)
+    seconds = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"must be a time such as 90s, 30m, 2h or 1h30m, got '{text}'")
+    return float(seconds)
 
 
 def mapping(text: str) -> dict[str, Any]:

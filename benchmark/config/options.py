@@ -53,6 +53,7 @@ class RunOptions(TrainOptions):
         workers: processes at a time; None for one per core or per GPU.
         runs_dir: where runs and their records are written.
         dry_run: print the plan and train nothing.
+        time_limit: seconds after which everything is ended in order, to be gone on with; None for none.
 
     >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name
     'runs'
@@ -64,3 +65,4 @@ class RunOptions(TrainOptions):
     workers: int | None = None
     runs_dir: Path = Path("runs")
     dry_run: bool = False
+    time_limit: float | None = None

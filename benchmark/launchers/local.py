@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import os
 import re
 import socket
@@ -36,7 +37,7 @@ _OF_LAUNCHERS = re.compile(
 
 
 def run_jobs(
-    jobs: Sequence[Job], options: TrainOptions, workers: int | None, tick: Tick
+    jobs: Sequence[Job], options: TrainOptions, workers: int | None, tick: Tick, deadline: float = math.inf
 ) -> Iterator[tuple[Job, Outcome]]:
     """Train jobs and yield how each ended, in the order in which they end.
 
@@ -45,6 +46,7 @@ def run_jobs(
         options: how.
         workers: processes at a time; None for one per core that this process may use, or per GPU.
         tick: called about once a second, to show progress.
+        deadline: the monotonic time at which what is being trained is interrupted, and nothing more begun.
 
     Raises:
         UserError: there are fewer GPUs than devices wanted.
@@ -65,7 +67,7 @@ def run_jobs(
         device = index % gpus if gpus and options.devices == 1 else None
         return train_job, (job, dataclasses.replace(options, device_index=device))
 
-    for job, outcome in run_in_processes(jobs, call, groups, tick):
+    for job, outcome in run_in_processes(jobs, call, groups, tick, deadline):
         message = outcome.message and f"{job.name}: {outcome.message}"
         yield job, dataclasses.replace(outcome, message=message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +60,17 @@ class Plan:
             return records
         finished, wanted = (sum(counts) for counts in zip(*self.pilots.values(), strict=True))
         return f"{records}, {finished} of {wanted} pilots"
+
+
+def joined(plans: Collection[Plan]) -> Plan:
+    """Return the jobs of several suites, those that wait for pilots, and all problems, as one plan."""
+    return Plan(
+        tuple(job for plan in plans for job in plan.jobs),
+        sum(plan.finished for plan in plans),
+        sum(plan.wanted for plan in plans),
+        tuple(problem for plan in plans for problem in plan.problems),
+        later=tuple(job for plan in plans for job in plan.later),
+    )
 
 
 def largest_ensemble(experiment: Experiment) -> int:

@@ -7,6 +7,7 @@ one that is killed could leave taken. The launcher waits a second at most before
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import pickle
@@ -35,6 +36,8 @@ _BOOT = (
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_REPORT = 3.0
 _SECONDS_TO_END = 30.0
+#: A time limit is kept to 20 s, of which the report takes some.
+_SECONDS_PAST_LIMIT = 15.0
 
 
 def run_in_processes(
@@ -42,6 +45,7 @@ def run_in_processes(
     call: Callable[[Task, int], Call],
     groups: Sequence[Callable[[], Sequence[Environment]]],
     tick: Callable[[], None],
+    deadline: float = math.inf,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Do tasks in other processes, and yield how each ended, in the order in which they end.
 
@@ -51,6 +55,7 @@ def run_in_processes(
         groups: for as many tasks as are done at a time, what returns the environments of the processes that do a task
             together. A process alone does one task after another; several together are replaced after each task.
         tick: called about once a second.
+        deadline: the monotonic time at which what is being done is ended as by a signal, and nothing more begun.
 
     Raises:
         KeyboardInterrupt: SIGINT or SIGTERM came. What was being done had half a minute to end in order.
@@ -60,12 +65,13 @@ def run_in_processes(
     current: dict[_Group, Task] = {}
     with noted_signals() as noted:
         try:
-            while (waiting or current) and not noted.is_set:
+            while (waiting or current) and not noted.is_set and time.monotonic() < deadline:
                 for index, group in enumerate(slots):
                     if waiting and group not in current:
                         current[group] = waiting.popleft()
                         group.begin(call(current[group], index))
-                wait([connection for group in current for connection in group.unanswered()], _SECONDS_BETWEEN_LOOKS)
+                seconds = max(0.0, min(_SECONDS_BETWEEN_LOOKS, deadline - time.monotonic()))
+                wait([connection for group in current for connection in group.unanswered()], seconds)
                 tick()
                 for group in list(current):
                     outcome = group.look()
@@ -74,14 +80,14 @@ def run_in_processes(
             if noted.is_set:
                 raise KeyboardInterrupt
         finally:
-            _end(slots, current)
+            _end(slots, current, _SECONDS_TO_END if time.monotonic() < deadline else _SECONDS_PAST_LIMIT)
 
 
-def _end(slots: Iterable[_Group], current: Mapping[_Group, object]) -> None:
+def _end(slots: Iterable[_Group], current: Mapping[_Group, object], seconds: float) -> None:
     busy = [group for group in slots if group in current]
     for group in slots:
         group.tell(INTERRUPT if group in current else END)
-    deadline = time.monotonic() + _SECONDS_TO_END
+    deadline = time.monotonic() + seconds
     # Once what was interrupted has been written, nothing is lost with those that wait for a task.
     while time.monotonic() < deadline and any(group.is_alive() for group in busy or slots):
         time.sleep(0.01)

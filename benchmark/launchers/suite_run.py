@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fnmatch
+import math
 import sys
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -13,14 +15,14 @@ from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
 from rnnbench.benchmark.errors import UserError, nearest
 from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
-from rnnbench.benchmark.launchers.plan import Plan, largest_ensemble, make_plan
+from rnnbench.benchmark.launchers.plan import Plan, joined, largest_ensemble, make_plan
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
 from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.record import write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rnnbench.benchmark.config.experiment import Experiment
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
@@ -43,28 +45,71 @@ def run_suite(suite: Suite, options: RunOptions) -> int:
     Traceback (most recent call last):
     rnnbench.benchmark.errors.UserError: --only LTSM matches nothing in suite quick: did you mean LSTM? ...
     """
+    return run_suites((suite,), options)
+
+
+def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
+    """Train what of several suites has no record yet, all in one pool of processes.
+
+    Returns:
+        As ``run_suite``; 3 too where the time limit came first. What was being trained goes on from its checkpoint.
+
+    Raises:
+        UserError: a mistake in any of them, found before any training.
+    """
+    names = [suite.name for suite in suites]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise UserError(f"suite {twice[0]}: must be given once, got {names.count(twice[0])} suites of this name")
     built = _Built(options)
+    if options.dry_run:
+        return _first_code({_print_plan(suite, options, built) for suite in suites})
+    try:
+        exit_code = _run(suites, options, built)
+    except _TimeIsUpError:
+        exit_code = 0
+    plans = {suite.name: plan_of(suite, options) for suite in suites}
+    left = {name: plan for name, plan in plans.items() if plan.finished < plan.wanted}
+    if exit_code == 0 and left:
+        reason = "the time limit came first: " if built.is_late else ""
+        counts = "; ".join(f"{f'{name}: ' if len(suites) > 1 else ''}{plan.counts}" for name, plan in left.items())
+        print(f"{'note' if reason else 'error'}: {reason}{counts}: run the same command again", file=sys.stderr)
+        return 3
+    return exit_code
+
+
+def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
+    plans: dict[str, Plan] = {}
+    modules: dict[Job, SequenceDataModule] = {}
+    for suite in suites:
+        plan = plans[suite.name] = plan_of(suite, options, built.members_that_fit)
+        _report(plan)
+        print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
+        modules |= _check(plan, built, None)
+    for plan in plans.values():
+        _restate(plan)
+    whole = joined(plans.values())
+    if not whole.jobs:
+        return 2 if whole.problems else 0
+    check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
+    by_name = {suite.name: suite for suite in suites}
+    return _train(
+        whole, modules, options, built, lambda job: _after(job, by_name[job.experiment.suite], options, built)
+    )
+
+
+def _print_plan(suite: Suite, options: RunOptions, built: _Built) -> int:
     plan = plan_of(suite, options, built.members_that_fit)
     _report(plan)
     print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
-    if not options.dry_run:
-        _restate(plan)
-    if not plan.jobs:
-        return 2 if plan.problems else 0
-    if not options.dry_run:
-        check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
-    sizes = KnownSizes() if options.dry_run else None
-    modules = _check(plan, built, sizes)
-    if sizes is not None:
-        print_jobs(plan, modules, sizes)
+    if plan.jobs:
+        sizes = KnownSizes()
+        print_jobs(plan, _check(plan, built, sizes), sizes)
         print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options, sizes)
-        return 2 if plan.problems else 0
-    exit_code = _train(plan, modules, options, lambda job: _after(job, suite, options, built))
-    left = plan_of(suite, options)
-    if exit_code == 0 and left.finished < left.wanted:
-        print(f"error: {left.finished} of {left.wanted} records are there: run the same command again", file=sys.stderr)
-        return 3
-    return exit_code
+    return 2 if plan.problems else 0
+
+
+def _first_code(codes: set[int]) -> int:
+    return next((code for code in _EXIT_CODES.values() if code in codes), 0)
 
 
 def suite_status(suite: Suite, options: RunOptions) -> int:
@@ -141,17 +186,28 @@ def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, 
     return plans
 
 
+class _TimeIsUpError(Exception):
+    """The time limit came before any training."""
+
+
 class _Built:
-    """Experiments built without their data, each of them once."""
+    """Experiments built without their data, each of them once, until the time limit comes."""
 
     def __init__(self, options: RunOptions) -> None:
+        self.deadline = time.monotonic() + (math.inf if options.time_limit is None else options.time_limit)
         self._options = options
-        self._modules: dict[tuple[str, str], SequenceDataModule] = {}
+        self._modules: dict[tuple[str, str, str], SequenceDataModule] = {}
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() >= self.deadline
 
     def module(self, experiment: Experiment) -> SequenceDataModule:
         from rnnbench.benchmark.config.construct import check_experiment
 
-        key = experiment.budget, experiment.name
+        if self.is_late:
+            raise _TimeIsUpError
+        key = experiment.suite, experiment.budget, experiment.name
         if key not in self._modules:
             self._modules[key] = check_experiment(experiment, self._options.data_dir)
         return self._modules[key]
@@ -190,34 +246,41 @@ def _train(
     plan: Plan,
     modules: Mapping[Job, SequenceDataModule],
     options: RunOptions,
+    built: _Built,
     after: Callable[[Job], Plan | None],
 ) -> int:
     from rnnbench.benchmark.launchers.local import run_jobs
     from rnnbench.benchmark.launchers.progress import SuiteBar
 
-    of_cells = {job.experiment.name: modules[job] for job in plan.jobs}
-    later = [job for job in plan.later if job.experiment.name in of_cells]
+    of_cells = {_cell(job): modules[job] for job in plan.jobs}
+    later = [job for job in plan.later if _cell(job) in of_cells]
     steps, work = _sizes([*plan.jobs, *later], of_cells)
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     waiting = deque(sorted(plan.jobs, key=lambda job: -work[job]))
     kinds = {"refused"} if plan.problems else set()
     with contextlib.closing(SuiteBar(work, steps)) as bar:
-        for job, outcome in run_jobs(waiting, options, options.workers, bar.update):
+        for job, outcome in run_jobs(waiting, options, options.workers, bar.update, built.deadline):
             bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
             kinds.add(outcome.kind)
-            expected = [one for one in later if one.experiment.name == job.experiment.name]
+            expected = [one for one in later if _cell(one) == _cell(job)]
             chosen = after(job) if expected and outcome.kind == "trained" else None
             if chosen is not None:
                 steps, work = _sizes(chosen.jobs, of_cells)
                 bar.replace(expected, work, steps)
                 waiting.extendleft(chosen.jobs)
                 later = [one for one in later if one not in expected]
-    return next((code for kind, code in _EXIT_CODES.items() if kind in kinds), 0)
+    return _first_code({_EXIT_CODES[kind] for kind in kinds - {"trained"}})
 
 
-def _sizes(jobs: Iterable[Job], modules: Mapping[str, SequenceDataModule]) -> tuple[dict[Job, int], dict[Job, float]]:
-    """Return the optimiser steps and the work of runs, whose data modules are given by the experiment's name."""
+def _cell(job: Job) -> tuple[str, str]:
+    return job.experiment.suite, job.experiment.name
+
+
+def _sizes(
+    jobs: Iterable[Job], modules: Mapping[tuple[str, str], SequenceDataModule]
+) -> tuple[dict[Job, int], dict[Job, float]]:
+    """Return the optimiser steps and the work of runs, whose data modules are given by the suite and experiment."""
     # A run of no steps, which only measures, is work too.
-    steps = {job: max(1, steps_of(job, modules[job.experiment.name])) for job in jobs}
-    work = {job: float(n * modules[job.experiment.name].task.steps * len(job.members)) for job, n in steps.items()}
+    steps = {job: max(1, steps_of(job, modules[_cell(job)])) for job in jobs}
+    work = {job: float(n * modules[_cell(job)].task.steps * len(job.members)) for job, n in steps.items()}
     return steps, work

@@ -172,3 +172,12 @@ def test_fit_without_logging(rnnbench, options: str) -> None:
     kept = [option for option in FIT.split("--trainer.") if "progress_bar" not in option and "summary" not in option]
     words = "--trainer.".join(kept).replace("--trainer.log_every_n_steps 1", "")
     assert rnnbench(*words.split(), *options.split(), "--trainer.accelerator", "cpu") == 0
+
+
+def test_an_interruption_of_fit_is_told_by_its_exit_code(rnnbench, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rnnbench.lit_models.lit_sequence_model.LitSequenceModel.training_step", interrupted)
+    assert rnnbench(*FIT.split()) == 130
+    assert "interrupted" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""Several suites in one command, and a time limit: what was not finished goes on to the same records."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.command.parsing import duration
+from rnnbench.leaderboard.record import comparable, read_record
+from tests.benchmark.small_jobs import rnnbench
+
+SUITE = """
+instances: 1
+tasks:
+  ADD8: {class_path: Adding, init_args: {length: 60, train_size: 64, val_size: 20, test_size: 20}}
+networks:
+  Elman: {class_path: ElmanRNN, init_args: {hidden_size: 4}}
+training: {batch_size: 16, max_steps: STEPS, validate_every: 10}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, steps in (("long", "300"), ("short", "10")):
+        (tmp_path / f"{name}.yaml").write_text(SUITE.replace("STEPS", steps), encoding="utf-8")
+    return tmp_path
+
+
+def records(folder: Path) -> dict[Path, object]:
+    return {path.relative_to(folder): comparable(read_record(path)) for path in folder.rglob("*.json")}
+
+
+def test_what_a_time_limit_ended_goes_on_to_the_same_records(folder):
+    whole = rnnbench(folder, "run", "long.yaml", "short.yaml", "--runs-dir", "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert len(records(folder / "whole")) == 2
+    ended, limits = [], (1, 12, 300)  # while planning; while starting, training or evaluating
+    for limit in limits:
+        before = time.monotonic()
+        result = rnnbench(folder, "run", "long.yaml", "short.yaml", "--workers", "1", "--time-limit", f"{limit}s")
+        assert time.monotonic() - before < limit + 20
+        ended.append(result.returncode)
+        if result.returncode == 0:
+            break
+        assert result.returncode == 3, result.stderr
+        assert "the time limit came first: " in result.stderr
+        assert "run the same command again" in result.stderr
+    assert ended[0] == 3
+    assert ended[-1] == 0
+    assert records(folder / "runs") == records(folder / "whole")
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("digts", "unknown suite 'digts': did you mean digits?"),
+        ("broken.yaml", "unknown"),
+        ("quick.yaml", "suite quick: must be given once, got 2 suites of this name"),
+    ],
+)
+def test_a_mistake_in_any_suite_is_found_before_anything_trains(second, message, folder, monkeypatch, capsys):
+    (folder / "broken.yaml").write_text(SUITE.replace("ElmanRNN", "ElmanRNM"), encoding="utf-8")
+    (folder / "quick.yaml").write_text(SUITE.replace("STEPS", "10"), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    assert main(["run", "quick", second, "--budget", "smoke"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400)])
+def test_durations(text, seconds):
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "0s", "-1h", "30m1h", "1.5h", "h"])
+def test_other_durations_are_refused(text, capsys):
+    assert main(["run", "quick", f"--time-limit={text}"]) == 2
+    assert f"must be a time such as 90s, 30m, 2h or 1h30m, got '{text}'" in capsys.readouterr().err
