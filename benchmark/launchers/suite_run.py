@@ -78,19 +78,18 @@ def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
 
 
 def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
-    plans: dict[str, Plan] = {}
-    modules: dict[Job, SequenceDataModule] = {}
+    plans = {}
     for suite in suites:
         plan = plans[suite.name] = plan_of(suite, options, built.members_that_fit)
         _report(plan)
         print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
-        modules |= _check(plan, built, None)
-    for plan in plans.values():
-        _restate(plan)
     whole = joined(plans.values())
+    if whole.jobs:
+        check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
+    modules = _check(whole, built, None)
+    _restate(whole)
     if not whole.jobs:
         return 2 if whole.problems else 0
-    check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
     by_name = {suite.name: suite for suite in suites}
     return _train(
         whole, modules, options, built, lambda job: _after(job, by_name[job.experiment.suite], options, built)

@@ -60,7 +60,7 @@ def test_what_a_time_limit_ended_goes_on_to_the_same_records(folder):
     ],
 )
 def test_a_mistake_in_any_suite_is_found_before_anything_trains(second, message, folder, monkeypatch, capsys):
-    (folder / "broken.yaml").write_text(SUITE.replace("ElmanRNN", "ElmanRNM"), encoding="utf-8")
+    (folder / "broken.yaml").write_text(SUITE.replace("ElmanRNN", "ElmanRNM").replace("STEPS", "10"), encoding="utf-8")
     (folder / "quick.yaml").write_text(SUITE.replace("STEPS", "10"), encoding="utf-8")
     monkeypatch.chdir(folder)
     assert main(["run", "quick", second, "--budget", "smoke"]) == 2
