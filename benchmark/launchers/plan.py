@@ -63,13 +63,14 @@ class Plan:
 
 
 def joined(plans: Collection[Plan]) -> Plan:
-    """Return the jobs of several suites, those that wait for pilots, and all problems, as one plan."""
+    """Return the jobs of several suites, those that wait for pilots, records to be restated and all problems, as one."""
     return Plan(
         tuple(job for plan in plans for job in plan.jobs),
         sum(plan.finished for plan in plans),
         sum(plan.wanted for plan in plans),
         tuple(problem for plan in plans for problem in plan.problems),
         later=tuple(job for plan in plans for job in plan.later),
+        restated={path: record for plan in plans for path, record in plan.restated.items()},
     )
 
 
