@@ -63,7 +63,7 @@ class Plan:
 
 
 def joined(plans: Collection[Plan]) -> Plan:
-    """Return the jobs of several suites, those that wait for pilots, records to be restated and all problems, as one."""
+    """Return the plans of several suites as one."""
     return Plan(
         tuple(job for plan in plans for job in plan.jobs),
         sum(plan.finished for plan in plans),
