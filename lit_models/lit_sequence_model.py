@@ -137,8 +137,7 @@ class LitSequenceModel(L.LightningModule):
         pairs = zip(factories, self.instances, strict=True)
         self.ensemble = Ensemble([make_network(factory, task, instance) for factory, instance in pairs])
         self._optimizer = optimizer, momentum, weight_decay, betas
-        self.schedule = schedule
-        self.warmup_steps = warmup_steps
+        self.schedule, self.warmup_steps = schedule, warmup_steps
         self.gradient_clip_norm = gradient_clip_norm
         self._stability = (stability_input_bound, stability_contraction, stability_forget_bound)
         if stability_input_bound is not None:
