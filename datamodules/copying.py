@@ -1,7 +1,5 @@
 """Copy tasks: recall ten symbols after a delay, and repeat an input signal some steps later."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Polynomials of a random signal: how high a degree, over how many steps, can a network compute?"""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

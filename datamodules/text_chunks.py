@@ -1,7 +1,5 @@
 """Language in chunks: short pieces of a text at random places, each from the initial state."""
 
-from __future__ import annotations
-
 import math
 import string
 

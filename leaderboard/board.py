@@ -1,7 +1,5 @@
 """The cells of one suite and budget, laid out: networks down, tasks across."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What stands below a figure: tasks, budget, instances and length of training, and what they stand for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from rnnbench.leaderboard.schema import Record

@@ -1,7 +1,5 @@
 """Published numbers: only those that were verified against their source are ever shown."""
 
-from __future__ import annotations
-
 import csv
 import functools
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What the papers ran and these records do not hold: experiments at their published size, with their hours."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Collection
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The leaderboard's page: made from records only, the same bytes for the same records."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a suite asks for under one budget: the side of a board that records cannot tell."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """From records to cells: statistics over instances, and which experiment of a cell is shown."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import defaultdict

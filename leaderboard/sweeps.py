@@ -1,7 +1,5 @@
 """Sweeps: the rows or columns of a board that differ in one number, found from their records' settings."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections import Counter, defaultdict

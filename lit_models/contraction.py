@@ -19,8 +19,6 @@ gate stays below F = max_j σ(Σ|W_f[j]| + B_x Σ|U_f[j]| + b_f[j]); since ‖c'
 so λ = F + ¼ ‖W_f‖ / (1 - F) + ¼ ‖W_i‖ + ‖W_z‖ + ¼ ‖W_o‖, and L_x is the same sum over U without F.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from dataclasses import dataclass

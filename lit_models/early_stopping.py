@@ -1,7 +1,5 @@
 """When an instance stops learning, and when its rate falls: what validation decides for each instance by itself."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

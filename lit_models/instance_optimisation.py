@@ -1,7 +1,5 @@
 """What keeps the instances of an ensemble apart while one optimiser trains their stacked parameters."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias, get_args

@@ -1,7 +1,5 @@
 """An experiment: task x network x training recipe, with an id that is a hash of everything that can change a result."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import itertools

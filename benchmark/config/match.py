@@ -1,7 +1,5 @@
 """Networks of as many parameters: ``match: {parameters: 10000}`` finds the hidden size for each task."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field

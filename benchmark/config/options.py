@@ -1,7 +1,5 @@
 """The options of a run and of ``rnnbench run`` and ``status``: what to train, how and where, not what comes out."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args

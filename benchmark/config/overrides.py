@@ -1,7 +1,5 @@
 """Where an override becomes a setting: the layers of a suite's file, laid over each other for one experiment."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from rnnbench.benchmark.config.match import MatchSettings

@@ -1,7 +1,5 @@
 """Pilots: every point of a grid is trained for a share of the steps, and only the best one in full."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 

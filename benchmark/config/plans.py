@@ -1,7 +1,5 @@
 """The shipped suites as the leaderboard needs them."""
 
-from __future__ import annotations
-
 from typing import cast
 
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets, suite_files

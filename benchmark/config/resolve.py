@@ -1,7 +1,5 @@
 """From an experiment as written to its whole configuration, checked, and the grid of a sweep."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from rnnbench.benchmark.config.experiment import Config, set_setting

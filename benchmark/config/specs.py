@@ -1,7 +1,5 @@
 """Resolving ``class_path`` and ``init_args``: names are checked and defaults filled in, without importing torch."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import importlib

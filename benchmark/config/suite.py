@@ -8,8 +8,6 @@ training (what a published row needs whatever the suite says, for example gradie
 task but where ``leave_out`` lists both: the cells of a table that are empty.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import dataclass

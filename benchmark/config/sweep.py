@@ -1,7 +1,5 @@
 """The grid of a sweep: axes of which all combinations are points, or points as they are listed; all checked."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterable, Mapping

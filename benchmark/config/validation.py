@@ -1,7 +1,5 @@
 """Checking what a user wrote against typed models, and what a message says where they do not fit."""
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Callable, Mapping

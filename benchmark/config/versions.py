@@ -1,7 +1,5 @@
 """Records of another version of a suite: which lie beside its experiments, and which settings differ."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -5,8 +5,6 @@ read is text, true and false, null, decimal numbers that a double or 64 bits hol
 keys count as if they were written out.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import re

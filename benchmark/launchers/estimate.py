@@ -1,7 +1,5 @@
 """How long a run takes on this machine: a few short steps are timed and scaled to its whole length."""
 
-from __future__ import annotations
-
 import functools
 import json
 import time

@@ -1,7 +1,5 @@
 """Jobs on this machine: one process per core or per GPU, or one job at a time over several devices."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

@@ -1,7 +1,5 @@
 """What of this machine a command may use: cores and memory, as the system and a container's limits grant them."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator

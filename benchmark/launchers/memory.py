@@ -1,7 +1,5 @@
 """How many members of an experiment fit into one run: what a member keeps in memory, against this machine's."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The choice that pilots make: from the records of short runs to the point that is trained in full."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

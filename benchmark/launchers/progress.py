@@ -1,7 +1,5 @@
 """How far a suite is: a bar over all its runs, what is left, and when it is likely to end."""
 
-from __future__ import annotations
-
 import heapq
 import sys
 import time

@@ -1,7 +1,5 @@
 """Whether results can be written, asked before anything is computed."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A claim as its file states it: what a paper says, the records that decide it, and the rule."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Deciding claims from a folder of records."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What claims look at: the chosen instances of cells, and the values that rules read from them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Intervals and rank correlations that few instances allow (scipy)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Verdicts for readers: a table in Markdown, lines for a terminal, and JSON."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What a rule finds: one outcome for each comparison that it makes, and the verdict that follows from all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """The panels that figures of dynamics are made of. Needs numpy and matplotlib: import it only to draw."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

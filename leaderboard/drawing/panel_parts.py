@@ -1,7 +1,5 @@
 """What panels of dynamics share: the legend, lines with bands, logarithmic axes. Needs numpy and matplotlib."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any

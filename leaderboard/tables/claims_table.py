@@ -1,7 +1,5 @@
 """Verdicts on the papers' statements: a summary on top of the page, and a line under each board that they look at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rnnbench.leaderboard.board import Board

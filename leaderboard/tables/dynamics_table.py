@@ -1,7 +1,5 @@
 """The table of a board's dynamics: one number from each measure."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from rnnbench.leaderboard.board import Board, Column

@@ -1,7 +1,5 @@
 """Tables, text and numbers as GitHub's Markdown."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Sequence

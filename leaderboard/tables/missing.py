@@ -1,7 +1,5 @@
 """What a suite asks for and no record is there of, with the command that makes it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rnnbench.leaderboard.board import Board

@@ -1,7 +1,5 @@
 """What a reader must know to read a board's numbers right: footnotes to published values, grids, data, hardware."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Sequence

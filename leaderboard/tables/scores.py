@@ -1,7 +1,5 @@
 """The tables of a board: scores, the papers' protocol, other metrics, iterations, time and memory."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Sequence
 

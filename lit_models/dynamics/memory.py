@@ -1,7 +1,5 @@
 """Memory capacity: how much of every past input a linear readout finds in the state."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

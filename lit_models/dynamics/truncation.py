@@ -1,7 +1,5 @@
 """What is lost when a recurrence sees the last k inputs only: states, outputs, scores (Miller & Hardt 2019)."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Depth by stacking: every layer has a hidden state of its own and reads the layer below at the same time step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
 

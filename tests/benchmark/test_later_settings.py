@@ -1,7 +1,5 @@
 """Settings that came after records had been published: ids and configurations of before stay what they were."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import inspect

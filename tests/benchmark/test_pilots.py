@@ -1,7 +1,5 @@
 """Pilots: a grid is tried by short runs, the best point is trained in full, and the choice survives interruptions."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

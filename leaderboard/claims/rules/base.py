@@ -1,7 +1,5 @@
 """What all rules share: how they are written, and which samples they look at."""
 
-from __future__ import annotations
-
 import fnmatch
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Measures of dynamics against what theory predicts for each instance."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Literal

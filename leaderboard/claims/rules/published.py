@@ -1,7 +1,5 @@
 """The order of rows against the order that a paper prints."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Literal
