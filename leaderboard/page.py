@@ -41,7 +41,8 @@ Made from records by `rnnbench leaderboard`; not written by hand.
   cannot tell from it, if they beat chance too. Few instances tell little apart; a row of one counts by its mean.
 - `best`: the best instance, which is what many papers print. `median`: where it lies more than 0.4 deviations from the
   mean, so that the spread is not symmetric.
-- Where a setting was swept, its point was chosen on the validation split; points with diverged instances come last.
+- Where a setting was swept, its point was chosen on the validation split; points with diverged instances come last. The
+  notes say where short pilots chose it: then only that point was trained in full.
 - `published`: as printed in the source, under that source's protocol and budget; only numbers that were checked. The
   budgets `smoke` and `cpu` train far shorter than the papers did: a gap to a published value is not a failed
   reproduction.

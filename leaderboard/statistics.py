@@ -45,13 +45,15 @@ class Cell:
 
     Attributes:
         records: the instances that finished or diverged.
-        points: how many points of the sweep were measured; 1 without a sweep.
+        points: of how many points of the sweep there are records, trained in full; 1 without a sweep.
         reason: why it was trained otherwise than others of its board, in the suite's words; empty if it gives none.
+        planned: how many points the suite's grid has; None where the suite is not known.
     """
 
     records: tuple[Record, ...]
     points: int
     reason: str = ""
+    planned: int | None = None
 
     @property
     def first(self) -> Record:
@@ -72,6 +74,18 @@ class Cell:
     def diverged(self) -> int:
         """How many instances diverged."""
         return len(self.records) - len(self.finished)
+
+    @property
+    def grid_size(self) -> int | None:
+        """How many points there were to choose from; None where neither suite nor record tells.
+
+        The values of several settings do not tell: the suite may list its points, fewer than all combinations.
+        """
+        if self.first.pilot:
+            return len(self.first.pilot.points)
+        if self.planned or len(self.first.grid) > 1:
+            return self.planned
+        return math.prod(len(values) for values in self.first.grid.values())
 
     def over_finished(self, value: Callable[[Record], float | None]) -> Statistic | None:
         """Summarise a value over the instances that did not diverge."""
@@ -113,8 +127,9 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
             problems.append(Problem(path_of(Path(), families[family][0]).parent, reason, damaged=False))
         points = list(_group(families[shown], lambda record: record.experiment_id).values())
         chosen = min(points, key=point_rank)
-        reason = plans[key[:2]].cells[key[2:]].reason if key[:2] in plans else ""
-        cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points), reason))
+        planned = plans[key[:2]].cells[key[2:]] if key[:2] in plans else None
+        told = (planned.reason, len(planned.ids)) if planned else ("", None)
+        cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points), *told))
     for group in older.values():
         names = sorted({f"{record.task}/{record.network}" for record in group})
         reason = f"{_count(group)} of another version of the suite, not shown: {', '.join(names)}"

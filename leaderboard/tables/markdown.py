@@ -37,6 +37,16 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
+def setting_name(path: str) -> str:
+    """Write the name of a swept setting in words.
+
+    >>> setting_name("training.optimizer"), setting_name("training.learning_rate"), setting_name("recurrence.rank")
+    ('optimiser', 'learning rate', 'rank')
+    """
+    name = path.rpartition(".")[2].replace("_", " ")
+    return "optimiser" if name == "optimizer" else escape(name)
+
+
 def render_table(table: Table) -> str:
     """Return the table below its heading."""
     rule = [*["---"] * table.text_columns, *["---:"] * (len(table.header) - table.text_columns)]

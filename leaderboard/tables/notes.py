@@ -1,14 +1,14 @@
 """What a reader must know to read a board's numbers right: footnotes to published values, grids, data, hardware."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.literature import PublishedNumber, find_published
+from rnnbench.leaderboard.schema import Pilot
 from rnnbench.leaderboard.statistics import Cell
-from rnnbench.leaderboard.tables.markdown import escape
+from rnnbench.leaderboard.tables.markdown import escape, setting_name
 
 _ROOT_MEAN_SQUARE = (
     "Labelled root mean square in {source}, but perhaps a mean square: as RMSE the smallest values there (1e-6, "
@@ -79,28 +79,53 @@ def remarks(board: Board) -> Iterator[str]:
 
 
 def _sweeps(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yield a line for each network and grid, with what was chosen on each task."""
-    chosen: dict[tuple[str, str, str], list[str]] = {}
+    """Yield a line for each network and way of choosing from its grid, with what was chosen on each task."""
+    chosen: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
-        grid, point = cell.first.grid, cell.first.point
+        grid, point, pilot = cell.first.grid, cell.first.point, cell.first.pilot
         if grid:
-            settings = "; ".join(f"{escape(name)} from {', '.join(map(_json, grid[name]))}" for name in sorted(grid))
-            values = ", ".join(_json(point[name]) for name in sorted(grid))
-            size = math.prod(len(values) for values in grid.values())
-            partly = f" ({cell.points} of {size} points measured)" if cell.points < size else ""
-            # Without training there is nothing to choose by.
-            how = "chosen on validation" if cell.first.steps else "one point shown, without a choice"
-            key = escape(cell.first.network), settings, how
-            chosen.setdefault(key, []).append(f"{values} on {escape(cell.first.task)}{partly}")
-    for (network, grid_text, how), tasks in chosen.items():
-        yield f"{network}, {grid_text}; {how}: {'; '.join(tasks)}."
+            names = sorted(grid, key=lambda name: (isinstance(point[name], int | float), name))
+            values = ", ".join(_spoken(point[name]) for name in names)
+            key = escape(cell.first.network), _by_pilots(names, pilot) if pilot else _by_grid(names, cell)
+            chosen.setdefault(key, []).append(f"{values} on {escape(cell.first.task)}{_limits(cell)}")
+    for (network, how), tasks in chosen.items():
+        yield f"{network}{how}: {'; '.join(tasks)}."
+
+
+def _by_grid(names: Sequence[str], cell: Cell) -> str:
+    settings = "; ".join(f"{escape(name)} from {', '.join(map(_json, cell.first.grid[name]))}" for name in names)
+    # Without training there is nothing to choose by.
+    how = "chosen on validation" if cell.first.steps else "one point shown, without a choice"
+    return f", {settings}; {how}"
+
+
+def _by_pilots(names: Sequence[str], pilot: Pilot) -> str:
+    """Write how short runs of every point chose one, for example ``by pilots of 20 % of the steps by 1 instance``."""
+    settings = " and ".join(setting_name(name) for name in names)
+    instances = f"{pilot.instances} instance{'s' if pilot.instances > 1 else ''}"
+    return (
+        f": {settings} chosen from {len(pilot.points)} points by pilots of {100 * pilot.share:g} % of the steps "
+        f"by {instances} on validation; chosen"
+    )
+
+
+def _limits(cell: Cell) -> str:
+    """Write what limits a choice: that it lies at an edge of the grid, or that points of the grid have no records."""
+    pilot, size = cell.first.pilot, cell.grid_size
+    if pilot:
+        edges = [setting_name(name) for name in pilot.edges]
+        said = [f"edge of the grid, {' and '.join(edges)}"] if edges else []
+        said += [f"the best of {cell.points} points trained in full"] if cell.points > 1 else []
+        return f" ({'; '.join(said)})" if said else ""
+    return f" ({cell.points} of {size} points measured)" if size and cell.points < size else ""
 
 
 def _machine(hardware: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{escape(name)} {escape(value) if isinstance(value, str) else _json(value)}"
-        for name, value in sorted(hardware.items())
-    )
+    return ", ".join(f"{escape(name)} {_spoken(value)}" for name, value in sorted(hardware.items()))
+
+
+def _spoken(value: Any) -> str:
+    return escape(value) if isinstance(value, str) else _json(value)
 
 
 def _name(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from rnnbench.benchmark.config.suite import suite_files
 from rnnbench.leaderboard.literature import RESULTS, find_published
 from rnnbench.leaderboard.page import write_leaderboard
 from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
-from rnnbench.leaderboard.schema import Published
+from rnnbench.leaderboard.schema import Pilot, PilotPoint, Published
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, full_disk, make_record, put
 
 
@@ -217,6 +217,38 @@ def test_notes_name_the_grid_changed_code_other_data_and_hardware(tmp_path):
     assert "- Measured with changes in the code that were not committed: GRU on sMNIST." in page
     assert "- sMNIST: not all rows were measured on the same data (2 data sets)." in page
     assert "- Measured on processor two cores." in page
+
+
+OPTIMISER, RATE = "training.optimizer", "training.learning_rate"
+SIX = [{OPTIMISER: name, RATE: rate} for name in ("sgd", "adam") for rate in (0.1, 0.03, 0.003)]
+
+
+def with_pilot(point, edges=(), instances=1, pilot=True, **changes):
+    """A record of one of six points, chosen by pilots or not; the values of its grid have twelve combinations."""
+    points = [PilotPoint(values=values, val=0.5, diverged=0) for values in SIX]
+    chosen = Pilot(share=0.2, instances=instances, steps=60, points=points, edges=list(edges))
+    swept = {OPTIMISER: ["sgd", "adam"], RATE: [0.1, 0.03, 0.003, 0.3, 1.0, 3.0]}
+    update = {"grid": swept, "point": SIX[point], "pilot": chosen if pilot else None}
+    return make_record(lr=point, **changes).model_copy(update=update)
+
+
+def test_notes_say_that_pilots_chose_from_all_points(tmp_path):
+    page = page_of(
+        tmp_path,
+        with_pilot(5),
+        with_pilot(0, edges=[RATE], task="ADD100", metrics=(RMSE,)),
+        with_pilot(4, instances=2, network="GRU"),
+        *(with_pilot(point, pilot=False, network="RNN") for point in range(6)),
+    )
+    pilots = "optimiser and learning rate chosen from 6 points by pilots of 20 % of the steps by"
+    assert (
+        f"- LSTM: {pilots} 1 instance on validation; chosen: sgd, 0.1 on ADD100 (edge of the grid, learning rate); "
+        "adam, 0.003 on sMNIST." in page
+    )
+    assert f"- GRU: {pilots} 2 instances on validation; chosen: adam, 0.03 on sMNIST." in page
+    # The suite lists six points: twelve combinations of its values are not its grid.
+    assert "chosen on validation: adam, 0.003 on sMNIST." in page.split("- RNN, ")[1]
+    assert "points measured" not in page
 
 
 def test_what_could_not_be_placed_is_listed_and_untouched(tmp_path):
