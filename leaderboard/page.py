@@ -25,6 +25,7 @@ from rnnbench.leaderboard.tables.markdown import escape, render_table
 from rnnbench.leaderboard.tables.missing import missing_line, unrecorded_suites
 from rnnbench.leaderboard.tables.notes import Notes, remarks
 from rnnbench.leaderboard.tables.scores import tables
+from rnnbench.leaderboard.tables.training import differences, protocol_line
 from rnnbench.leaderboard.text import printable
 
 PAGE = "LEADERBOARD.md"
@@ -140,8 +141,13 @@ def _section(
     made = tables(learned, notes) if learned else []
     if has_measures(board):
         made.append(dynamics(board))
-    parts = [f"## {escape(board.suite)}, budget `{board.budget}`", "", *(render_table(table) for table in made)]
-    said = [*notes.lines(), *(f"- {line}" for line in (*remarks_first, *remarks(board), *map(escape, failures(board))))]
+    parts = [f"## {escape(board.suite)}, budget `{board.budget}`", ""]
+    if learned and (line := protocol_line(learned)):
+        parts += [line, ""]
+    parts += [render_table(table) for table in made]
+    differ = differences(learned) if learned else ()
+    remarked = (*remarks_first, *differ, *remarks(board), *map(escape, failures(board)))
+    said = [*notes.lines(), *(f"- {line}" for line in remarked)]
     if said:
         # A blank line between footnotes keeps them apart in Markdown.
         parts += ["### Notes", "", *(line if line.startswith("- ") else f"{line}\n" for line in said), ""]

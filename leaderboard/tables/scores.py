@@ -11,13 +11,14 @@ from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.statistics import Cell, statistic
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, count, escape, mean_and_sd, milliseconds, span
 from rnnbench.leaderboard.tables.notes import Notes
+from rnnbench.leaderboard.tables.training import set_apart, training
 
 Value = Callable[[Record], float | None]
 
 
 def tables(board: Board, notes: Notes) -> list[Table]:
     """Return the tables of a board that have anything to show."""
-    found = [scores(board, notes), protocol(board)]
+    found = [table for table in (scores(board, notes), training(board), protocol(board)) if table]
     if any(len(cell.first.metrics) > 1 for cell in board.cells):
         found.append(other_metrics(board))
     if any(cell.first.minimal_performance for cell in board.cells):
@@ -37,9 +38,14 @@ def scores(board: Board, notes: Notes) -> Table:
     rows = _rows(board, board.columns, text)
     for row, network in zip(rows, board.networks, strict=True):
         row[1:1] = _sizes(board.row(network))
+    apart = set().union(*map(set_apart, board.columns))
+    below = [row for row, network in zip(rows, board.networks, strict=True) if network in apart]
+    rows = [row for row in rows if row not in below]
     rows += _published_only(board, notes)
     rows.append(["*chance*", NOTHING, NOTHING, *(_reference(c, lambda m: m.chance) for c in board.columns)])
     rows.append(["*best possible*", NOTHING, NOTHING, *(_reference(c, lambda m: m.best) for c in board.columns)])
+    if below:
+        rows += [["*of other steps:*", *[NOTHING] * (len(below[0]) - 1)], *below]
     return Table(
         "Scores",
         "Test value at the best validation value: mean ± standard deviation (instances), and the best instance.",
@@ -150,12 +156,19 @@ def _sizes(cells: Sequence[Cell]) -> list[str]:
 def _best(column: Column) -> set[str]:
     """Return the networks that beat chance and that the paired 95 % interval cannot tell from the best of them.
 
-    One with diverged instances is never among them; one without a pair of instances counts by its mean.
+    One with diverged instances or of other steps is never among them; one without a pair of instances counts by its
+    mean.
     """
     means = {}
+    apart = set_apart(column)
     for network, cell in column.cells.items():
         summary = cell.over_finished(_at_best(column.metric))
-        if summary and not cell.diverged and cell.metric.better(summary.mean, cell.metric.chance):
+        if (
+            summary
+            and network not in apart
+            and not cell.diverged
+            and cell.metric.better(summary.mean, cell.metric.chance)
+        ):
             means[network] = summary.mean
     if not means:
         return set()

@@ -251,6 +251,57 @@ def test_notes_say_that_pilots_chose_from_all_points(tmp_path):
     assert "points measured" not in page
 
 
+def recipe(lr, optimizer="adam", **changes):
+    return {"config": {"training": {"optimizer": optimizer, "learning_rate": lr, **changes}}}
+
+
+def test_what_differs_between_rows_is_in_a_table_and_the_rest_in_one_line(tmp_path):
+    page = page_of(
+        tmp_path,
+        *instances(0.9, 0.8, **recipe(0.01)),
+        *instances(0.7, 0.8, network="GRU", **recipe(0.1, "sgd")),
+        *adding(0.1, 0.2, steps=200, **recipe(0.01)),
+    )
+    assert "All rows: no grid; 200 steps (2 epochs) on ADD100, 100 steps (1 epoch) on sMNIST." in page
+    assert row(page, "GRU", "Training") == {"network": "GRU", "sMNIST": "sgd<br>learning rate 0.1", "ADD100": "–"}
+    assert "rows differ" not in page
+    assert "of other steps" not in page
+    only = page_of(tmp_path / "one", with_pilot(5, **recipe(0.003)))
+    assert "All rows: adam; learning rate 0.003; grid of 6 points; 300 steps (3 epochs); pilots of 20 %." in only
+    assert "### Training" not in only
+
+
+def test_rows_of_other_steps_stand_apart_with_the_reason_and_are_never_the_best(tmp_path):
+    longer = make_record(network="Deep", val=(0.9, 0.95), test=(0.9, 0.95), grid=(0.1, 0.01), lr=0.1)
+    records = [
+        longer,
+        *instances(0.9),
+        *gru(0.5),
+        *gru(0.4, suite="other"),
+        make_record(suite="other", val=(0.9,) * 9, test=(0.9,) * 9),
+    ]
+    put(tmp_path / "records", *records)
+    cells = {("sMNIST", r.network): PlannedCell(frozenset([r.experiment_id])) for r in records[:3]}
+    cells["sMNIST", "Deep"] = PlannedCell(frozenset([longer.experiment_id, "0"]), "learns late.")
+    plans = {("quick", "cpu"): SuitePlan("quick", "cpu", 1, cells)}
+    page = write_leaderboard(tmp_path / "records", tmp_path / "out", plans).page.read_text(encoding="utf-8")
+    quick = page.split("## quick")[1]
+    names = [line.split(" | ")[0] for line in quick.split("### Scores")[1].split("### ")[0].splitlines() if "|" in line]
+    assert names[2:] == ["| GRU", "| LSTM", "| *chance*", "| *best possible*", "| *of other steps:*", "| Deep"]
+    assert row(quick, "Deep")[ACC] == "95.00 (1)"
+    assert row(quick, "LSTM")[ACC] == "**90.00** (1)"
+    reason = "Deep has 200 steps (2 epochs), grid of 2 points: learns late."
+    assert f"- sMNIST: rows differ in steps and grid size. {reason}\n" in quick
+    assert "- sMNIST: rows differ in steps. LSTM has 900 steps (9 epochs), no grid: the suite gives no reason." in page
+
+
+@pytest.mark.parametrize("limit", ["max_steps", "max_epochs"])
+def test_rows_that_stopped_early_by_patience_have_the_same_steps(tmp_path, limit):
+    stop = recipe(0.01, patience=10, **{limit: 1000})
+    page = page_of(tmp_path, *instances(0.9, stopped_at=100, **stop), *gru(0.5, steps=800, **stop))
+    assert f"All rows: adam; learning rate 0.01; no grid; at most 1000 {limit[4:]}." in page
+
+
 def test_what_could_not_be_placed_is_listed_and_untouched(tmp_path):
     records = tmp_path / "records"
     put(records, *many(), make_record(family_id="older", finished_at="2024-01-01T00:00:00Z"))
