@@ -81,6 +81,8 @@ class Cell:
 
         The values of several settings do not tell: the suite may list its points, fewer than all combinations.
         """
+        if not self.first.grid:
+            return 1
         if self.first.pilot:
             return len(self.first.pilot.points)
         if self.planned or len(self.first.grid) > 1:
@@ -110,7 +112,10 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
     for record in records:
         plan = plans.get(record.cell[:2])
         planned = plan.cells.get(record.cell[2:]) if plan else None
-        if plan and (planned is None or record.experiment_id not in planned.ids):
+        # One trained without a grid was not chosen from it, though its settings are a point of today's.
+        if plan and (
+            planned is None or record.experiment_id not in planned.ids or len(planned.ids) > 1 > len(record.grid)
+        ):
             older[record.cell[:2]].append(record)
         elif record.status == "interrupted":
             problems.append(Problem(path_of(Path(), record), "interrupted", damaged=False))

@@ -271,6 +271,15 @@ def test_what_differs_between_rows_is_in_a_table_and_the_rest_in_one_line(tmp_pa
     assert "### Training" not in only
 
 
+def test_a_record_without_a_grid_is_of_an_older_version_of_a_suite_with_one(tmp_path):
+    record = make_record()
+    put(tmp_path / "records", record)
+    cells = {("sMNIST", "LSTM"): PlannedCell(frozenset([record.experiment_id, "0"]))}
+    plans = {("quick", "cpu"): SuitePlan("quick", "cpu", 1, cells)}
+    page = write_leaderboard(tmp_path / "records", tmp_path / "out", plans).page.read_text(encoding="utf-8")
+    assert "1 record of another version of the suite, not shown: sMNIST/LSTM" in page
+
+
 def test_rows_of_other_steps_stand_apart_with_the_reason_and_are_never_the_best(tmp_path):
     longer = make_record(network="Deep", val=(0.9, 0.95), test=(0.9, 0.95), grid=(0.1, 0.01), lr=0.1)
     records = [
