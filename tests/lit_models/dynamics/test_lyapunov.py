@@ -63,6 +63,20 @@ def test_spectrum_of_straightforward_method(name: str, qr_every) -> None:
     close(finite.running_means[19], factors[:20].mean(0), 1e-9)
 
 
+@for_networks
+def test_whole_spectrum_of_nearby_trajectories(name: str) -> None:
+    recurrence, inputs, size = make(name), normal(30, 1, 2), 1e-6
+    state, frame, growth = recurrence.initial_state(1), torch.eye(STATE, dtype=torch.float64), 0.0
+    for step in inputs.unbind(0):
+        repeated = step.expand(STATE, -1)
+        ahead, behind = recurrence.step(repeated, state + size * frame), recurrence.step(repeated, state - size * frame)
+        frame, triangle = torch.linalg.qr(((ahead - behind) / (2 * size)).detach().t())
+        frame, state = frame.t(), recurrence.step(step, state).detach()
+        growth = growth + triangle.diagonal().abs().log()
+    expected = (growth / len(inputs)).sort(descending=True)[0]
+    close(lyapunov_spectrum(recurrence, inputs).exponents[0], expected, 1e-4)
+
+
 def test_adaptive_interval_equals_every_step() -> None:
     recurrence, inputs = WCRNN(1, 20, r=1.0, gamma=0.1), normal(300, 4, 1)
     every = lyapunov_spectrum(recurrence, inputs, qr_every=1)

@@ -77,6 +77,18 @@ def test_uncoupled_wcrnn(residual: str, phi, r: float) -> None:
     close(spectrum.exponents, math.log(r), 1e-10)
 
 
+@for_intervals
+def test_rotated_and_scaled_block(qr_every) -> None:
+    # After two right angles a pair of units has been scaled by r1 r2 in both directions.
+    network = WCRNN(1, 2, residual="rotation_diagonal", r=(0.4, 1.2), phi=math.pi / 2, gamma=0.0).double()
+    strengths = network.residual_matrix().detach().abs().amax(1)
+    with torch.no_grad():
+        network.residual_own.zero_()
+    assert strengths[0] != strengths[1]
+    spectrum = lyapunov_spectrum(network, normal(64, 3, 1), qr_every=qr_every)
+    close(spectrum.exponents, strengths.prod().log() / 2, 1e-10)
+
+
 def period_three() -> tuple[torch.Tensor, torch.Tensor]:
     """Three matrices that are far from normal, and log |eigenvalues| of their product over 3."""
     matrices = torch.stack([normal(3, 3, seed=seed) for seed in (9, 10, 11)])
@@ -167,3 +179,17 @@ def test_lost_directions_do_not_take_from_the_others(qr_every) -> None:
     inputs = torch.stack([singular, *[regular] * 40]).flatten(1).unsqueeze(1)
     spectrum = lyapunov_spectrum(DrivenLinearMap(2), inputs, tangent_transient=21, qr_every=qr_every)
     close(spectrum.exponents, [math.log(2.0), -math.inf], 1e-10)
+
+
+def test_relu_network_of_low_rank() -> None:
+    torch.manual_seed(3)
+    network = ElmanRNN(2, 12, time_activation="relu").double()
+    inputs = normal(60, 2, 2)
+    spectrum = lyapunov_spectrum(network, inputs)
+    # A product has no higher rank than any of its factors diag(active) W.
+    states = network(inputs)[0]
+    fewest_active = (states > 0).sum(-1).amin(0)
+    assert (fewest_active < 12).all()
+    left = (spectrum.exponents > -math.inf).sum(-1)
+    assert (left > 0).all()
+    assert (left <= fewest_active).all()

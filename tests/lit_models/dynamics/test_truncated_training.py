@@ -36,6 +36,26 @@ def scaled_rotation(scale, time_activation="tanh"):
     return Network(recurrence, 1, "last")
 
 
+@pytest.mark.parametrize("time_activation", ["tanh", "identity"])
+@pytest.mark.parametrize("decay", ["constant", "1/t"])
+def test_truncated_training_of_a_contractive_network_stays_as_close_as_lambda_to_k(time_activation, decay):
+    contraction = 0.5
+    network = scaled_rotation(contraction, time_activation)
+    measured = truncated_training(network, TASK, batches(10), KS, learning_rate=0.05, decay=decay)
+    final = measured.distance[:, -1]
+    # The gradients differ by O(k λ^k); W moves, and takes λ with it: 0.6.
+    order = torch.tensor([k * 0.6**k for k in KS], dtype=torch.float64)
+    assert (final[1:] < final[:-1]).all()
+    assert (final < 0.3 * order).all()
+    assert measured.relative[-1, -1] < 1e-4
+
+
+def test_no_truncation_of_an_expanding_linear_network_stays_close():
+    network = scaled_rotation(1.2, "identity")
+    measured = truncated_training(network, TASK, batches(10), KS, learning_rate=1e-4)
+    assert (measured.relative[:, -1] > 0.5).all()
+
+
 @pytest.mark.parametrize("task", [TASK, Adding(length=STEPS).task, CopyMemory(delay=4).task])
 @pytest.mark.parametrize("build", [ElmanRNN, LSTM])
 def test_a_truncation_to_the_whole_sequence_is_the_network(task, build):

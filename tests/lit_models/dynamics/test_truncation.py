@@ -87,6 +87,22 @@ def linear_system(radius: float) -> ElmanRNN:
     return system
 
 
+def test_an_unstable_linear_system_breaks_every_truncation() -> None:
+    inputs = torch.randn(128, 8, 2, dtype=torch.float64)
+    ks = [1, 2, 4, 8, 16, 32, 64]
+    unstable = truncation_error(linear_system(1.1), inputs, ks)
+    relative = unstable.state_error.mean((1, 2)) / unstable.state_norm.mean()
+    assert unstable.contraction.constant > 1
+    assert unstable.bound.isnan().all()
+    # What was cut off has grown as fast as the state: half of the sequence is no better than its last input.
+    assert (relative > 0.5).all()
+    assert relative[-1] > 0.9 * relative[0]
+    stable = truncation_error(linear_system(0.8), inputs, ks)
+    falling = stable.state_error.mean((1, 2)) / stable.state_norm.mean()
+    assert (falling.diff() < 0).all()
+    assert falling[-1] < 1e-4
+
+
 # --- the error ------------------------------------------------------------------------------------------------------
 
 
