@@ -77,9 +77,9 @@ class Cell:
 
     @property
     def grid_size(self) -> int | None:
-        """How many points there were to choose from; None where neither suite nor record tells.
+        """How many points there were to choose from; None where neither suite nor record says.
 
-        The values of several settings do not tell: the suite may list its points, fewer than all combinations.
+        The values of several settings do not say: the suite may list its points, fewer than all combinations.
         """
         if not self.first.grid:
             return 1
@@ -133,8 +133,8 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
         points = list(_group(families[shown], lambda record: record.experiment_id).values())
         chosen = min(points, key=point_rank)
         planned = plans[key[:2]].cells[key[2:]] if key[:2] in plans else None
-        told = (planned.reason, len(planned.ids)) if planned else ("", None)
-        cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points), *told))
+        from_plan = (planned.reason, len(planned.ids)) if planned else ("", None)
+        cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points), *from_plan))
     for group in older.values():
         names = sorted({f"{record.task}/{record.network}" for record in group})
         reason = f"{_count(group)} of another version of the suite, not shown: {', '.join(names)}"

@@ -11,7 +11,7 @@ from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.statistics import Cell, statistic
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, count, escape, mean_and_sd, milliseconds, span
 from rnnbench.leaderboard.tables.notes import Notes
-from rnnbench.leaderboard.tables.training import set_apart, training
+from rnnbench.leaderboard.tables.training import count_of_epochs, epochs, set_apart, training
 
 Value = Callable[[Record], float | None]
 
@@ -27,31 +27,47 @@ def tables(board: Board, notes: Notes) -> list[Table]:
 
 
 def scores(board: Board, notes: Notes) -> Table:
-    """Test value at the best validation value, with the published numbers beside and chance and best below."""
+    """Test value at the best validation value; published numbers in columns of their own; chance and best below."""
+    others = _published_only(board)
+    has_published = [
+        any(_scores_of(cell) for cell in column.cells.values()) or any(numbers[index] for numbers in others.values())
+        for index, column in enumerate(board.columns)
+    ]
 
-    def text(column: Column, cell: Cell) -> str:
-        numbers = [number for number in find_published(cell.first.published) if number.metric != ITERATIONS]
-        best = cell.first.network in _best(column)
-        lines = [*_values(cell, _at_best(column.metric), column.metric, best), *_spread(cell, column.metric)]
-        return LINE.join(lines + _published(numbers, column, notes))
+    def row(head: Sequence[str], texts: Sequence[str], published: Sequence[str] | None = None) -> list[str]:
+        beside = published or [NOTHING] * len(texts)
+        pairs = zip(texts, beside, has_published, strict=True)
+        return [*head, *(text for first, second, both in pairs for text in ([first, second] if both else [first]))]
 
-    rows = _rows(board, board.columns, text)
-    for row, network in zip(rows, board.networks, strict=True):
-        row[1:1] = _sizes(board.row(network))
+    def of_network(network: str) -> list[str]:
+        cells = [column.cells.get(network) for column in board.columns]
+        pairs = list(zip(board.columns, cells, strict=True))
+        return row(
+            [escape(network), *_sizes(board.row(network))],
+            [_score(column, cell) if cell else NOTHING for column, cell in pairs],
+            [_published(_scores_of(cell), column, notes) if cell else NOTHING for column, cell in pairs],
+        )
+
     apart = set().union(*map(set_apart, board.columns))
-    below = [row for row, network in zip(rows, board.networks, strict=True) if network in apart]
-    rows = [row for row in rows if row not in below]
-    rows += _published_only(board, notes)
-    rows.append(["*chance*", NOTHING, NOTHING, *(_reference(c, lambda m: m.chance) for c in board.columns)])
-    rows.append(["*best possible*", NOTHING, NOTHING, *(_reference(c, lambda m: m.best) for c in board.columns)])
-    if below:
-        rows += [["*of other steps:*", *[NOTHING] * (len(below[0]) - 1)], *below]
-    return Table(
-        "Scores",
-        "Test value at the best validation value: mean ± standard deviation (instances), and the best instance.",
-        ["network", "parameters", "state size", *map(_heading, board.columns)],
-        rows,
-    )
+    rows = [of_network(network) for network in board.networks if network not in apart]
+    for model, numbers in others.items():
+        sizes = " / ".join(dict.fromkeys(escape(number.parameters) for of_task in numbers for number in of_task))
+        published = [_published(of_task, c, notes) for c, of_task in zip(board.columns, numbers, strict=True)]
+        rows.append(row([f"{escape(model)} (published only)", sizes, NOTHING], [NOTHING] * len(numbers), published))
+    rows.append(row(["*chance*", NOTHING, NOTHING], [_reference(c, lambda m: m.chance) for c in board.columns]))
+    rows.append(row(["*best possible*", NOTHING, NOTHING], [_reference(c, lambda m: m.best) for c in board.columns]))
+    if apart:
+        rows.append(row(["*of other steps:*", NOTHING, NOTHING], [NOTHING] * len(board.columns)))
+        rows += [of_network(network) for network in board.networks if network in apart]
+    headings = [
+        _heading(column) + (f"{LINE}{_epochs(column)}" if both else "")
+        for column, both in zip(board.columns, has_published, strict=True)
+    ]
+    caption = "Test value at the best validation value: mean ± standard deviation (instances), and the best instance."
+    if any(has_published):
+        caption += " Published values have their source's epochs where it states them."
+    published = [f"{escape(column.task)}{LINE}published" for column in board.columns]
+    return Table("Scores", caption, row(["network", "parameters", "state size"], headings, published), rows)
 
 
 def protocol(board: Board) -> Table:
@@ -211,17 +227,33 @@ def _spread(cell: Cell, metric: MetricInfo) -> list[str]:
     return lines
 
 
-def _published(numbers: Sequence[PublishedNumber], column: Column, notes: Notes) -> list[str]:
+def _score(column: Column, cell: Cell) -> str:
+    best = cell.first.network in _best(column)
+    return LINE.join([*_values(cell, _at_best(column.metric), column.metric, best), *_spread(cell, column.metric)])
+
+
+def _scores_of(cell: Cell) -> list[PublishedNumber]:
+    return [number for number in find_published(cell.first.published) if number.metric != ITERATIONS]
+
+
+def _epochs(column: Column) -> str:
+    """Write for how many epochs the cells of a column were trained, the least and the most."""
+    values = [value for value in map(epochs, column.cells.values()) if value is not None]
+    return span((value, count_of_epochs(value)) for value in values) if values else "not evaluated"
+
+
+def _published(numbers: Sequence[PublishedNumber], column: Column, notes: Notes) -> str:
     texts = []
     for number in numbers:
-        other = number.metric_name != column.metric.name
-        metric = f" ({escape(display(number.metric_name).heading)})" if other else ""
-        texts.append(f"{escape(number.value)}{metric}{notes.mark(number)}")
-    return [f"published {' / '.join(texts)}"] if texts else []
+        metric = number.metric_name
+        parts = [escape(display(metric).heading)] if metric != column.metric.name else []
+        parts += [f"{number.epochs} epochs"] if number.epochs else []
+        texts.append(escape(number.value) + (f" ({', '.join(parts)})" if parts else "") + notes.mark(number))
+    return " / ".join(texts) or NOTHING
 
 
-def _published_only(board: Board, notes: Notes) -> list[list[str]]:
-    """Return rows for what the same sources printed of these tasks and no record of ours stands beside."""
+def _published_only(board: Board) -> dict[str, list[list[PublishedNumber]]]:
+    """Return, by model and column, what the same sources printed of these tasks and no record of ours has beside it."""
     named = [cell.first.published for cell in board.cells if cell.first.published]
     claimed = {number for published in named for number in find_published(published)}
     rows: dict[str, list[list[PublishedNumber]]] = {}
@@ -229,18 +261,7 @@ def _published_only(board: Board, notes: Notes) -> list[list[str]]:
         for index, column in enumerate(board.columns):
             if number not in claimed and number.task in _tasks(column):
                 rows.setdefault(number.model, [[] for _ in board.columns])[index].append(number)
-    return [
-        [
-            f"{escape(model)} (published only)",
-            " / ".join(dict.fromkeys(escape(number.parameters) for numbers in cells for number in numbers)),
-            NOTHING,
-            *(
-                LINE.join(_published(numbers, column, notes)) or NOTHING
-                for column, numbers in zip(board.columns, cells, strict=True)
-            ),
-        ]
-        for model, cells in rows.items()
-    ]
+    return rows
 
 
 def _tasks(column: Column) -> set[str]:

@@ -22,10 +22,10 @@ def protocol_line(board: Board) -> str:
         if all(len(of_column) == 1 and of_column != {_NO_PILOTS} for of_column in values):
             for column, of_column in zip(board.columns, values, strict=True):
                 by_value.setdefault(min(of_column), []).append(escape(column.task))
-            told = [
+            parts = [
                 value + (f" on {', '.join(tasks)}" if len(by_value) > 1 else "") for value, tasks in by_value.items()
             ]
-            equal.append(", ".join(told))
+            equal.append(", ".join(parts))
     return f"All rows: {'; '.join(equal)}." if equal else ""
 
 
