@@ -254,8 +254,8 @@ class LitSequenceModel(L.LightningModule):
         if self.schedule != "cosine" and not self.warmup_steps:
             return {"optimizer": optimizer}
         total_steps = self._total_steps() if self.schedule == "cosine" else 0
-        if self.schedule == "cosine" and self.warmup_steps >= total_steps:
-            raise ValueError(f"warmup_steps must be below the {total_steps} steps of training, got {self.warmup_steps}")
+        if self.schedule == "cosine" and self.warmup_steps > total_steps:
+            raise ValueError(f"warmup_steps must be at most {total_steps}, all steps, got {self.warmup_steps}")
         factor = schedule_factor(self.schedule, self.warmup_steps, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 

@@ -47,13 +47,15 @@ def run_jobs(
         deadline: the monotonic time at which what is being trained is interrupted, and nothing more begun.
 
     Raises:
-        UserError: there are fewer GPUs than devices wanted.
+        UserError: there are fewer GPUs, or cores without any, than devices wanted.
         KeyboardInterrupt: the command was interrupted; what was being trained has been given time to end.
     """
     gpus = _gpu_count() if options.accelerator in ("auto", "gpu", "cuda") else 0
-    if gpus and options.devices > gpus:
-        remedy = "set CUDA_VISIBLE_DEVICES to nothing to share batches between processes on the CPU"
-        raise UserError(f"--devices must be from 1 to {gpus}, the GPUs here, got {options.devices}; {remedy}")
+    most, what, remedy = gpus or os.cpu_count() or 1, "cores", ""
+    if gpus:
+        what, remedy = "GPUs", "; set CUDA_VISIBLE_DEVICES to nothing to share batches between processes on the CPU"
+    if options.devices > most:
+        raise UserError(f"--devices must be from 1 to {most}, the {what} here, got {options.devices}{remedy}")
     groups: list[Callable[[], list[Environment]]]
     if options.devices > 1:
         groups = [functools.partial(_sharing, options.devices)]

@@ -224,7 +224,9 @@ def test_a_device_that_fails_ends_the_run_with_its_message(tmp_path, devices):
     assert not list((tmp_path / "runs").rglob("*.json"))
 
 
-def test_more_devices_than_gpus_are_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(local, "_gpu_count", lambda: 1)
-    with pytest.raises(UserError, match="--devices must be from 1 to 1, the GPUs here, got 2"):
+@pytest.mark.parametrize(("gpus", "what"), [(1, "GPUs"), (0, "cores")])
+def test_more_devices_than_there_are_are_refused(gpus, what, monkeypatch, tmp_path):
+    monkeypatch.setattr(local, "_gpu_count", lambda: gpus)
+    monkeypatch.setattr(local.os, "cpu_count", lambda: 1)
+    with pytest.raises(UserError, match=f"--devices must be from 1 to 1, the {what} here, got 2"):
         next(local.run_jobs([], TrainOptions(devices=2), None, lambda: None))

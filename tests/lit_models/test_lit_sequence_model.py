@@ -117,13 +117,18 @@ def test_cosine_ends_with_the_last_step(length: dict[str, Any], steps: int) -> N
     ("settings", "steps", "message"),
     [
         ({}, -1, "max_steps or max_epochs of the Trainer must be given for schedule 'cosine'"),
-        ({"warmup_steps": 4}, 4, "warmup_steps must be below the 4 steps of training, got 4"),
+        ({"warmup_steps": 5}, 4, "warmup_steps must be at most 4, all steps, got 5"),
     ],
 )
 def test_cosine_needs_an_end_beyond_the_warmup(settings: dict[str, Any], steps: int, message: str) -> None:
     data = adding()
     with pytest.raises(ValueError, match=message):
         fit(make(data, schedule="cosine", **settings), data, steps, 2)
+
+
+def test_a_warmup_may_take_all_steps() -> None:
+    data = adding()
+    fit(make(data, schedule="cosine", warmup_steps=4), data, 4, 2)
 
 
 def test_logging_is_not_work_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
