@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from rnnbench.leaderboard.schema import Budget
 
+#: Cells that a command or a note names at most, one by one.
+MOST_NAMED = 8
+
 
 @dataclass(frozen=True)
 class PlannedCell:
@@ -30,14 +33,19 @@ class SuitePlan:
     cells: Mapping[tuple[str, str], PlannedCell]
 
     def command(self, cells: Sequence[tuple[str, str]] = ()) -> str:
-        """Return the command that makes what is missing: of all cells, or of a few.
+        """Return the command that makes what is missing: of all cells, or of a few."""
+        return run_command(self.suite, self.budget, cells)
 
-        >>> SuitePlan("quick", "paper", 5, {}).command([("Digits", "DT(S)-RNN")])
-        "rnnbench run quick --budget paper --only 'Digits/DT(S)-RNN'"
-        """
-        only = [shlex.quote(f"{task}/{network}") for task, network in cells]
-        budget = [] if self.budget == "cpu" else ["--budget", self.budget]
-        return " ".join(["rnnbench", "run", shlex.quote(self.suite), *budget, *(["--only", *only] if only else [])])
+
+def run_command(suite: str, budget: Budget, cells: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the command that trains (task, network) cells of a suite; all of them without any, or with too many.
+
+    >>> run_command("quick", "paper", [("Digits", "DT(S)-RNN")])
+    "rnnbench run quick --budget paper --only 'Digits/DT(S)-RNN'"
+    """
+    only = [f"{task}/{network}" for task, network in cells] if len(cells) <= MOST_NAMED else []
+    budgets = [] if budget == "cpu" else ["--budget", budget]
+    return shlex.join(["rnnbench", "run", suite, *budgets, *(["--only", *only] if only else [])])
 
 
 Plans = Mapping[tuple[str, str], SuitePlan]

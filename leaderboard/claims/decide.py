@@ -8,7 +8,8 @@ from rnnbench.leaderboard.claims.claim import Claim
 from rnnbench.leaderboard.claims.evidence import Evidence, Gap
 from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, combined
 from rnnbench.leaderboard.dynamics import SideFiles
-from rnnbench.leaderboard.plan import Plans
+from rnnbench.leaderboard.plan import Plans, run_command
+from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, find_records
 
@@ -34,11 +35,10 @@ class Decision:
     @property
     def commands(self) -> list[str]:
         """The commands that would make the missing records."""
-        found: dict[str, None] = {}
+        cells: dict[tuple[str, Budget], list[tuple[str, str]]] = {}
         for gap in self.missing:
-            budget = "" if gap.wanted.budget == "cpu" else f" --budget {gap.wanted.budget}"
-            found[f"rnnbench run {gap.wanted.suite}{budget}"] = None
-        return list(found)
+            cells.setdefault((gap.wanted.suite, gap.wanted.budget), []).append((gap.task, gap.network))
+        return [run_command(suite, budget, of_suite) for (suite, budget), of_suite in cells.items()]
 
 
 def decide(claim: Claim, evidence: Evidence) -> Decision:

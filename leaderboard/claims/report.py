@@ -56,8 +56,9 @@ def telling(decision: Decision) -> str:
         return outcome_text(chosen) + more
     if decision.missing:
         cells = len(decision.missing)
-        hours = f"about {decision.claim.hours:g} core-hours"
-        return f"{cells} cell{'s' if cells > 1 else ''} missing: {' && '.join(decision.commands)} ({hours})"
+        hours = decision.claim.hours
+        cost = f"about {hours:g} core-hour{'s' * (hours != 1)}" if hours else "the hours are those of another claim"
+        return f"{cells} cell{'s' if cells > 1 else ''} missing: {'; '.join(decision.commands)} ({cost})"
     return decision.reason
 
 

@@ -4,11 +4,8 @@ from collections.abc import Sequence
 
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.claims.claim import Claim
-from rnnbench.leaderboard.plan import Plans, SuitePlan
+from rnnbench.leaderboard.plan import MOST_NAMED, Plans, SuitePlan
 from rnnbench.leaderboard.tables.markdown import escape
-
-# Named one by one; of more the number.
-_MOST_NAMED = 8
 
 
 def missing_cells(board: Board, plan: SuitePlan) -> dict[tuple[str, str], int]:
@@ -26,9 +23,9 @@ def missing_line(board: Board, plan: SuitePlan) -> str:
         f"{escape(network)} on {escape(task)}" + (f" ({count} of {plan.instances} instances)" if count else "")
         for (task, network), count in missing.items()
     ]
-    few = len(named) <= _MOST_NAMED
+    few = len(named) <= MOST_NAMED
     what = "; ".join(named) if few else f"{len(named)} of {len(plan.cells)} cells"
-    return f"Missing: {what}. `{plan.command(list(missing) if few else ())}` fills them."
+    return f"Missing: {what}. `{plan.command(list(missing))}` fills them."
 
 
 def unrecorded_suites(boards: Sequence[Board], plans: Plans, claims: Sequence[Claim]) -> list[str]:

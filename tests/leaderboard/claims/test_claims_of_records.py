@@ -25,8 +25,8 @@ def test_missing_records_leave_a_claim_open_with_its_command(root, tmp_path):
     decision = verdict(root, tmp_path, bounds(above=0.5), ["A"])
     assert decision.verdict == "open"
     assert [(gap.network, gap.there) for gap in decision.missing] == [("A", 2)]
-    assert decision.commands == ["rnnbench run quick"]
-    assert "rnnbench run quick (about 0.5 core-hours)" in as_terminal([decision])
+    assert decision.commands == ["rnnbench run quick --only Digits/A"]
+    assert "rnnbench run quick --only Digits/A (about 0.5 core-hours)" in as_terminal([decision])
 
 
 @pytest.mark.parametrize("foreign", [{"suite": "other"}, {"budget": "smoke"}, {"status": "interrupted"}])
