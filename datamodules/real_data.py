@@ -111,7 +111,7 @@ def find_split(origin: Origin, split: str, data_dir: str | None) -> FoundSplit:
     if folder is None and origin.hub is None:
         raise DataMissingError(
             f"{origin.folder} is not on the Hugging Face Hub in the form that is needed: give data_dir or "
-            f"RNNBENCH_DATA a folder that holds {origin.files} (the README says with which columns)"
+            f"RNNBENCH_DATA a folder that holds {origin.files} (docs/data.md says with which columns)"
         )
     found = _on_hub(origin, split) if folder is None else _in_folder(origin, split, folder)
     published = origin.rows[split]

@@ -340,7 +340,7 @@ def test_what_the_papers_ran_and_these_records_lack_is_listed_with_its_hours(tmp
     assert lines["`rotation`"][2] == "`cpu`"
     assert float(lines["`rotation`"][3].replace(",", "")) > 100
     assert lines["`rotation`"][4] == "`rnnbench run rotation --budget paper`"
-    assert lines["`table1`"][2::2] == ["no records", "`rnnbench run table1 --budget cpu`"]
+    assert lines["`table1`"][2::2] == ["no records", "`rnnbench run table1 --budget paper`"]
     assert "`depth-copy`" not in lines
     assert set(lines) | {"`depth-copy`"} <= {f"`{name}`" for name in suite_files()} | {"suite", "---"}
     assert "## Not run" not in page_of(tmp_path / "own", make_record(suite="mine"))
