@@ -148,10 +148,11 @@ def make_record(
 def learning_curve(model: LitSequenceModel, index: int, start: int = 0) -> list[CurvePoint]:
     """Return the evaluations of one instance from the ``start``-th on; ``index`` is its place on the instance axis."""
     diverged_at = _diverged_at(model, index)
-    last = model.last_step(index)
+    # Not last_step: when a training goes on, its steps are read after its curve is sent.
+    stopped = model.stopping.stopped(index)
     points = []
     for entry in model.curve[start:]:
-        if entry["step"] > last:
+        if stopped and entry["step"] > stopped:
             break
         # A frozen instance still has scores: those of the weights it was frozen with, which are no result.
         gone = diverged_at is not None and entry["step"] >= diverged_at

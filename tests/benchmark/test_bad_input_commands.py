@@ -25,7 +25,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("run quick --bugdet smoke", ["unknown option '--bugdet'", "did you mean --budget?"]),
         ("run quick --workers=2 --dryrun", ["unknown option '--dryrun'", "did you mean --dry-run?"]),
         ("run quick --data 7", ["unknown option '--data'", "did you mean --data-dir?"]),
-        ("run quick extra", ["unknown argument 'extra'"]),
+        ("run quick extra", ["unknown suite 'extra'", "known: adding, "]),
         ("run quick --budget papr", ["--budget", "unknown budget 'papr'", "did you mean paper?"]),
         ("run quick --wandb ofline", ["--wandb", "'ofline'", "did you mean offline?"]),
         ("run quick --instances 4-2", ["--instances", "'4-2'", "0-4"]),
