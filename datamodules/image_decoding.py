@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ORIENTATION = 0x0112
-"""EXIF's tag of how a picture is turned; 1 is upright."""
+"""EXIF's tag of how a picture is rotated; 1 is upright."""
 GAMMA = 1 / 2.2
 """The gamma of samples that are shown as they are stored."""
 
@@ -25,7 +25,7 @@ def decode_image(encoded: bytes, image_shape: tuple[int, ...]) -> NDArray[np.uin
     """Return the pixels that an image file shows, in any mode of Pillow's.
 
     Palettes, one or 16 bits a sample and other colour spaces become 8 bits of gray or of red, green and blue; gray of
-    colours is Pillow's luma; turned pictures are turned upright. The size is checked before anything is decoded. The
+    colours is Pillow's luma; rotated pictures are set upright. The size is checked before anything is decoded. The
     shape is (height, width) for gray, (height, width, 3) for colour.
 
     Raises:

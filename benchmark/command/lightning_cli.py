@@ -98,7 +98,7 @@ def _check_options(config: Any) -> None:
         raise UserError("trainer.val_check_interval must be positive, got 0")
     if trainer["gradient_clip_val"]:
         raise UserError("trainer.gradient_clip_val clips all instances together: use model.gradient_clip_norm")
-    # Lightning starts as many processes as it is told to.
+    # Lightning starts as many processes as its options say.
     most, devices = 4 * (os.cpu_count() or 1), str(trainer["devices"])
     if devices.isdecimal() and int(devices) > most:
         raise UserError(f"trainer.devices must be at most {most}, four for each processor, got {devices}")

@@ -119,7 +119,8 @@ def fitted(value: Any, hint: Any, name: str, built: Callable[..., Any] | None = 
     try:
         adapter = _adapter(hint)
     except Exception:
-        return built or value  # an annotation may be the user's and fail in any way: the class then checks for itself
+        # An annotation may be the user's and fail in any way: the class then checks for itself.
+        return value if built is None else built
     try:
         # In JSON a list is what fits a tuple, and text what fits a path; else nothing is coerced.
         return adapter.validate_python(built) if built else adapter.validate_json(json.dumps(value))

@@ -49,7 +49,7 @@ def interlaced(levels):
     return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-def turned(orientation, image=COLORS):
+def rotated(orientation, image=COLORS):
     exif = Image.Exif()
     exif[0x0112] = orientation
     return encode(image, exif=exif)
@@ -103,7 +103,7 @@ def test_interlaced_images_and_the_gamma_of_srgb():
     [(1, RGB), (2, RGB[:, ::-1]), (3, RGB[::-1, ::-1]), (4, RGB[::-1]), (6, np.rot90(RGB, -1)), (8, np.rot90(RGB))],
 )
 def test_turned_pictures_are_turned_upright(orientation, upright):
-    assert np.array_equal(decode_image(turned(orientation), (6, 6, 3)), upright)
+    assert np.array_equal(decode_image(rotated(orientation), (6, 6, 3)), upright)
 
 
 TRANSPARENT = Image.new("RGBA", (6, 6), (1, 2, 3, 254))
@@ -139,7 +139,7 @@ def test_what_shows_no_certain_pixels_is_refused(encoded, message, image_shape):
 
 
 def test_a_turned_picture_of_the_other_shape():
-    encoded = turned(6, COLORS.crop((0, 0, 6, 4)))
+    encoded = rotated(6, COLORS.crop((0, 0, 6, 4)))
     assert np.array_equal(decode_image(encoded, (6, 4, 3)), np.rot90(RGB[:4], -1))
     with pytest.raises(ImageRefusedError, match=r"shape \(4, 6, 3\), got \(6, 4\)"):
         decode_image(encoded, (4, 6, 3))
