@@ -28,7 +28,7 @@ def loaded(code: str) -> set[str]:
         ("import rnnbench; rnnbench.__all__; dir(rnnbench)", set()),
         ("import rnnbench; rnnbench.load_suite('quick')", {"pydantic"}),
         ("import rnnbench.lit_models.presets", set()),
-        ("import rnnbench.leaderboard.page", {"pydantic", "numpy", "scipy"}),
+        ("import rnnbench.leaderboard.board_page", {"pydantic", "numpy", "scipy"}),
         ("import rnnbench; rnnbench.read_records('rnnbench')", HEAVY - {"torch", "lightning"}),
         ("import rnnbench; assert rnnbench.LSTM(1, 2).state_size == 4", HEAVY - {"lightning", "matplotlib"}),
     ],

@@ -249,7 +249,7 @@ def _print_problems(what: str, report: Report) -> int:
 
 def _leaderboard(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.config.plans import shipped_plans
-    from rnnbench.leaderboard.page import PAGE, write_leaderboard
+    from rnnbench.leaderboard.board_page import PAGE, write_leaderboard
 
     folder: Path = options.output
     if folder.suffix == ".md":

@@ -2,14 +2,14 @@ import re
 
 import pytest
 
-from rnnbench.leaderboard.page import write_leaderboard
+from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import full_disk, make_record, put, put_dynamics, untrained
 from tests.leaderboard.factory import synthetic_dynamics as everything
-from tests.leaderboard.test_page import row
+from tests.leaderboard.test_board_page import row
 
 
 def synthetic_dynamics(r, instance=0, only=("gradient_flow", "hessian"), **changes):

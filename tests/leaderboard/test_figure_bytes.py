@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.drawing.figure_style import round_coordinates
 from rnnbench.leaderboard.drawing.speed_figure import speed_figure
-from rnnbench.leaderboard.page import write_leaderboard
 from tests.leaderboard.factory import RMSE, make_record, put_dynamics, synthetic_dynamics
 from tests.leaderboard.test_speed_figure import comparison
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from rnnbench.leaderboard.page import write_leaderboard
+from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
 from rnnbench.leaderboard.schema import Pilot, PilotPoint
 from tests.leaderboard.factory import RMSE, make_record, put
-from tests.leaderboard.test_page import ACC, adding, gru, instances, page_of, row
+from tests.leaderboard.test_board_page import ACC, adding, gru, instances, page_of, row
 
 OPTIMISER, RATE = "training.optimizer", "training.learning_rate"
 SIX = [{OPTIMISER: name, RATE: rate} for name in ("sgd", "adam") for rate in (0.1, 0.03, 0.003)]

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from rnnbench.leaderboard.board import boards
+from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.drawing.sweep_figures import facets, iterations, marks, score, sweep_figures
-from rnnbench.leaderboard.page import write_leaderboard
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.sweeps import find_sweeps
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, make_record, put

@@ -7,8 +7,8 @@ from xml.dom import minidom
 import pytest
 
 from rnnbench.benchmark.config.suite import suite_files
+from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.literature import RESULTS, find_published
-from rnnbench.leaderboard.page import write_leaderboard
 from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
 from rnnbench.leaderboard.schema import Published
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, full_disk, make_record, put
