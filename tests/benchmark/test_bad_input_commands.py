@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.benchmark.command import cli, parsing
+from rnnbench.benchmark.command import listing, parsing
 from rnnbench.benchmark.command.cli import main
 
 
@@ -117,14 +117,14 @@ def test_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_p
 
 
 def test_full_disk_and_interruption_end_without_a_traceback(capsys, monkeypatch) -> None:
-    def full(options: object) -> int:
+    def full(*_: object) -> str:
         raise OSError(28, "No space left on device", "runs/x.json")
 
-    def interrupt(options: object) -> int:
+    def interrupt(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_list", full)
+    monkeypatch.setattr(listing, "render", full)
     assert main(["list"]) == 2
     assert capsys.readouterr().err == "error: No space left on device: runs/x.json\n"
-    monkeypatch.setattr(cli, "_list", interrupt)
+    monkeypatch.setattr(listing, "render", interrupt)
     assert main(["list"]) == 130

@@ -1,0 +1,89 @@
+"""Arguments that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.benchmark.command.parsing import Parser, instances, one_of
+from rnnbench.benchmark.config.options import BUDGETS, RunOptions
+from rnnbench.benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from rnnbench.benchmark.config.suite import Suite
+    from rnnbench.leaderboard.store import Report
+
+RUNS_DIR = Path("runs")
+RECORDS_DIR = Path("leaderboard/records")
+
+
+def add_list(parser: Parser, option: str, metavar: str, text: str, **settings: Any) -> None:
+    """Add an option that takes several words, and may be given several times."""
+    parser.add_argument(option, nargs="+", action="extend", default=[], metavar=metavar, help=text, **settings)
+
+
+def add_suites(parser: Parser) -> None:
+    """Add what chooses suites, and what of them."""
+    text = "name of a suite (see list suites) or a YAML file"
+    parser.add_argument("suite", metavar="SUITE", nargs="+", help=text)
+    parser.add_argument("--budget", type=one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
+    add_list(parser, "--only", "PATTERN", "task, network or task/network, with * and ? as wildcards")
+    parser.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
+    text = "where records are (default: runs)"
+    parser.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help=text)
+
+
+def suites_and_options(options: argparse.Namespace, names: Sequence[str]) -> tuple[list[Suite], RunOptions]:
+    """Return the suites of some names or files, and all options of a run that were given.
+
+    Raises:
+        UserError: a suite is unknown or wrong, or the folder of runs is a file.
+    """
+    from rnnbench.benchmark.config.suite import load_suite
+
+    suites = [load_suite(name, options.budget) for name in names]
+    if options.runs_dir.exists():
+        check_folder("--runs-dir", options.runs_dir)
+    given = {field.name for field in dataclasses.fields(RunOptions)} & vars(options).keys() - {"only"}
+    return suites, RunOptions(**{name: getattr(options, name) for name in given}, only=tuple(options.only))
+
+
+def check_folder(option: str, path: Path) -> None:
+    """See that an option names a folder.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not path.is_dir():
+        raise UserError(f"{option} {path}: {'is a file; a folder is needed' if path.exists() else 'no such folder'}")
+
+
+def add_records_dir(parser: Parser) -> None:
+    """Add the folder of records that a verb reads."""
+    text = f"folder of records (default: {RECORDS_DIR}, or the published ones that came with rnnbench)"
+    parser.add_argument("--records-dir", type=Path, metavar="DIR", help=text)
+
+
+def records_dir(options: argparse.Namespace) -> Path:
+    """Return the folder of records that was given, or else the published ones.
+
+    Raises:
+        UserError: it is not a folder.
+    """
+    from rnnbench.leaderboard.store import shipped_records
+
+    folder: Path = options.records_dir or (RECORDS_DIR if RECORDS_DIR.is_dir() else shipped_records())
+    check_folder("--records-dir", folder)
+    return folder
+
+
+def print_problems(what: str, report: Report) -> int:
+    """Print what could not be placed of records; return 2 if any is damaged or lies at the wrong place, else 0."""
+    for problem in report.problems:
+        print(f"{what}: {problem}", file=sys.stderr)
+    # What is merely interrupted is no mistake.
+    return 2 if report.damaged else 0

@@ -1,0 +1,1 @@
+"""The verbs, a file each: ``VERB`` of every one is found by ``command.verb``."""

@@ -1,0 +1,32 @@
+"""``rnnbench leaderboard``: the page of all boards."""
+
+import argparse
+from pathlib import Path
+
+from rnnbench.benchmark.command.arguments import add_records_dir, print_problems, records_dir
+from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.verb import Verb
+from rnnbench.benchmark.errors import UserError
+
+
+def _add_arguments(parser: Parser) -> None:
+    add_records_dir(parser)
+    parser.add_argument("--output", type=Path, default=Path("leaderboard/LEADERBOARD.md"), metavar="PATH")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.plans import shipped_plans
+    from rnnbench.leaderboard.board_page import PAGE, write_leaderboard
+
+    folder: Path = options.output
+    if folder.suffix == ".md":
+        if folder.name != PAGE:
+            raise UserError(f"--output {folder}: must be a folder, or a path that ends in {PAGE}")
+        folder = folder.parent
+    report = write_leaderboard(records_dir(options), folder, shipped_plans())
+    code = print_problems("not placed", report)
+    print(f"{report.page.resolve()}: {report.tables} tables and {report.figures} figures from {report.records} records")
+    return code
+
+
+VERB = Verb("leaderboard", "write the leaderboard from records", _add_arguments, _run, writes_files=True)

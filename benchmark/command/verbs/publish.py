@@ -1,0 +1,29 @@
+"""``rnnbench publish``: from runs to committed records."""
+
+import argparse
+from pathlib import Path
+
+from rnnbench.benchmark.command.arguments import RECORDS_DIR, RUNS_DIR, check_folder, print_problems
+from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.verb import Verb
+
+
+def _add_arguments(parser: Parser) -> None:
+    parser.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR")
+    parser.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
+    parser.add_argument("--replace", action="store_true", help="overwrite published records that differ")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rnnbench.leaderboard.publishing import publish
+
+    check_folder("--runs-dir", options.runs_dir)
+    report = publish(options.runs_dir, options.records_dir, options.replace)
+    for path in (*report.published, *report.replaced):
+        print(f"published {path}")
+    code = print_problems("not published", report)
+    print(f"{len(report.published)} published, {len(report.replaced)} replaced, {len(report.identical)} already there")
+    return code
+
+
+VERB = Verb("publish", "copy finished records to the committed ones", _add_arguments, _run, writes_files=True)

@@ -1,0 +1,47 @@
+"""``rnnbench run``: training what is missing of suites."""
+
+import argparse
+from pathlib import Path
+
+from rnnbench.benchmark.command.arguments import add_suites, suites_and_options
+from rnnbench.benchmark.command.parsing import Parser, duration, one_of, positive, segment
+from rnnbench.benchmark.command.verb import Verb
+from rnnbench.benchmark.config.options import SCANS, WANDB_MODES
+from rnnbench.benchmark.errors import UserError
+
+
+def _add_arguments(parser: Parser) -> None:
+    add_suites(parser)
+    text = "end in order after 90s, 30m, 2h or 1h30m; exit code 3 if something is left"
+    parser.add_argument("--time-limit", type=duration, metavar="TIME", help=text)
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core or per GPU)")
+    parser.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
+    parser.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
+    parser.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
+    text = "keep the activations of K steps at a time (auto: the root of their number): less memory, more time"
+    parser.add_argument("--checkpoint-every", type=segment, metavar="K|auto", help=text)
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.launchers.suite_run import run_suites
+
+    if options.scan in ("native", "triton"):
+        _check_scan(options.scan)
+    return run_suites(*suites_and_options(options, options.suite))
+
+
+def _check_scan(scan: str) -> None:
+    """Refuse a backend that depends on the machine where it cannot run."""
+    import torch
+
+    from rnnbench.lit_models.scan.native.availability import why_no_native
+    from rnnbench.lit_models.scan.triton.availability import why_no_triton
+
+    reason = why_no_native() if scan == "native" else why_no_triton(torch.cuda.is_available())
+    if reason is not None:
+        raise UserError(f"--scan {scan}: {reason}; --scan auto takes what suits the device")
+
+
+VERB = Verb("run", "train what is missing of suites; running again goes on", _add_arguments, _run, writes_files=True)
