@@ -113,7 +113,7 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
     return records, problems
 
 
-def read_records(folder: str | Path) -> list[Record]:
+def load_records(folder: str | Path) -> list[Record]:
     """Return the records of a folder, such as ``runs`` or ``leaderboard/records``, in the order of their paths.
 
     What is not a record, or does not lie where it belongs, is passed over with a warning that names it.
@@ -121,7 +121,7 @@ def read_records(folder: str | Path) -> list[Record]:
     Raises:
         NotADirectoryError: there is no such folder.
 
-    >>> records = read_records(shipped_records())
+    >>> records = load_records(shipped_records())
     >>> sorted({record.network for record in records if record.suite == "music"})
     ['LSTM', 'LSTM_stable', 'RNN', 'RNN_stable']
     """

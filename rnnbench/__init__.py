@@ -37,7 +37,8 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.datamodules.state_tracking import StateTracking as StateTracking
     from rnnbench.datamodules.synthetic import SyntheticDataModule as SyntheticDataModule
     from rnnbench.datamodules.task import Batch as Batch, Metric as Metric, Task as Task, Tokens as Tokens
-    from rnnbench.leaderboard.store import read_records as read_records
+    from rnnbench.leaderboard.frame import read_records as read_records
+    from rnnbench.leaderboard.store import load_records as load_records
     from rnnbench.lit_models.dynamics.dimension import (
         entropy_rate as entropy_rate,
         kaplan_yorke_dimension as kaplan_yorke_dimension,

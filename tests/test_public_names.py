@@ -11,8 +11,8 @@ import rnnbench
 from rnnbench.datamodules import registered_tasks
 from rnnbench.lit_models.recurrences import registered_recurrences
 
-HEAVY = {"torch", "lightning", "matplotlib", "numpy", "pydantic", "scipy", "sklearn"}
-OTHERS = {"Network", "Ensemble", "LitSequenceModel", "load_suite", "run_suite", "read_records"}
+HEAVY = {"torch", "lightning", "matplotlib", "numpy", "pandas", "pydantic", "scipy", "sklearn"}
+OTHERS = {"Network", "Ensemble", "LitSequenceModel", "load_suite", "run_suite", "load_records", "read_records"}
 OTHERS |= {"use_backend", "current_backend", "lyapunov_spectrum", "hessian_spectrum", "memory_capacity"}
 
 
@@ -29,6 +29,7 @@ def loaded(code: str) -> set[str]:
         ("import rnnbench; rnnbench.load_suite('quick')", {"pydantic"}),
         ("import rnnbench.lit_models.presets", set()),
         ("import rnnbench.leaderboard.board_page", {"pydantic", "numpy", "scipy"}),
+        ("import rnnbench; rnnbench.load_records('rnnbench')", HEAVY - {"torch", "lightning", "pandas"}),
         ("import rnnbench; rnnbench.read_records('rnnbench')", HEAVY - {"torch", "lightning"}),
         ("import rnnbench; assert rnnbench.LSTM(1, 2).state_size == 4", HEAVY - {"lightning", "matplotlib"}),
     ],

@@ -14,7 +14,7 @@ from rnnbench.benchmark.launchers.plan import make_plan
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.leaderboard.record import comparable, read_record, write_record
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.store import read_records
+from rnnbench.leaderboard.store import load_records
 from tests.benchmark.small_jobs import adding_experiment, rnnbench, train
 
 SUITE = """
@@ -57,7 +57,7 @@ def train_all(experiment: Experiment, runs_dir: Path) -> list[Record]:
             train(job)
     for path, record in plan.restated.items():
         write_record(path, record)
-    return sorted(read_records(runs_dir), key=lambda record: (record.point[RATE], record.instance))
+    return sorted(load_records(runs_dir), key=lambda record: (record.point[RATE], record.instance))
 
 
 def test_joint_points_are_one_grid_and_its_pilots_are_short_runs(suite: Path) -> None:
@@ -160,7 +160,7 @@ def test_the_command_tries_trains_and_counts_pilots_apart_from_records(suite: Pa
     run("run", str(suite), "--workers", "2")
     assert "6 of 6 records are there, 12 of 12 pilots" in run("status", str(suite))
     run("publish")
-    published = read_records(tmp_path / "leaderboard" / "records")
+    published = load_records(tmp_path / "leaderboard" / "records")
     assert sorted((record.task, record.instance) for record in published) == [
         (task, instance) for task in ("ADD6", "ADD8") for instance in range(3)
     ]

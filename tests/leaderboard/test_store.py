@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import LARGEST_RECORD, read_record
-from rnnbench.leaderboard.store import Problem, find_records, path_of, read_records, safe_name
+from rnnbench.leaderboard.store import Problem, find_records, load_records, path_of, safe_name
 from tests.leaderboard.factory import make_record, put
 
 names = st.text() | st.text("aA.:_@ ", max_size=4) | st.integers(60, 70).map(lambda n: "n" * n)
@@ -68,7 +68,7 @@ def test_what_is_damaged_or_misplaced_is_named_and_the_rest_read(tmp_path):
     assert "cut short" in problems[1].reason
     assert damaged.read_bytes() == b'{"schema_version": 1'
     with pytest.warns(UserWarning, match=r"(copy|a)\.json: ") as warned:
-        assert read_records(tmp_path) == [record]
+        assert load_records(tmp_path) == [record]
     assert len(warned) == 2
 
 
@@ -137,7 +137,7 @@ def test_what_is_printed_of_a_problem_is_harmless():
 
 def test_reading_records_of_no_folder_is_refused(tmp_path):
     with pytest.raises(NotADirectoryError, match="no such folder"):
-        read_records(tmp_path / "none")
+        load_records(tmp_path / "none")
     assert find_records(tmp_path / "none") == ([], [])
 
 

@@ -14,7 +14,7 @@ from rnnbench.leaderboard.claims.claim import ClaimError, load_claim, load_claim
 from rnnbench.leaderboard.claims.decide import decide_all
 from rnnbench.leaderboard.claims.report import as_json, as_terminal
 from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
-from rnnbench.leaderboard.store import read_records
+from rnnbench.leaderboard.store import load_records
 from tests.leaderboard.claims.test_claims import bounds, claim, put, verdict
 
 ROOT = Path(__file__).parents[3]
@@ -62,7 +62,7 @@ def test_the_same_experiment_in_two_suites_is_no_duplicate(root, tmp_path):
 def test_records_of_another_version_of_the_suite_decide_nothing(root, tmp_path):
     put(root, "A", (0.1, 0.2, 0.3), family_id="old", finished_at="2026-01-01T00:00:00Z")
     put(root, "A", (0.6, 0.7, 0.8), family_id="new")
-    ids = {r.family_id: r.experiment_id for r in read_records(root)}
+    ids = {r.family_id: r.experiment_id for r in load_records(root)}
     for family, expected in (("new", "holds"), ("old", "fails"), ("none", "open")):
         cell = PlannedCell(frozenset([ids.get(family, "f" * 12)]))
         plan = SuitePlan("quick", "cpu", 3, {("Digits", "A"): cell})

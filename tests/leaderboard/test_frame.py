@@ -1,0 +1,65 @@
+"""Records as tables: every documented column holds what the records say."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rnnbench.leaderboard.frame import COLUMNS, CURVE_COLUMNS, KEY, read_records
+from rnnbench.leaderboard.store import load_records, shipped_records
+from tests.leaderboard.factory import CROSS_ENTROPY, make_measure, make_record, put
+
+DOCS = (Path(__file__).parents[2] / "docs" / "records.md").read_text(encoding="utf-8")
+
+
+def test_table_of_the_published_records_is_what_they_say() -> None:
+    records, table = load_records(shipped_records()), read_records()
+    assert len(table) == len(records) == len(table.drop_duplicates([*KEY]))
+    assert {name: str(kind) for name, kind in table.dtypes.items() if name in COLUMNS} == {
+        name: kind for name, (kind, _) in COLUMNS.items()
+    }
+    for record, (_, row) in zip(records, table.iterrows(), strict=True):
+        ranked = record.ranked.name
+        assert [row[name] for name in KEY] == [getattr(record, name) for name in KEY]
+        score = record.scores.test.get(ranked)
+        assert row["test"] == row[f"test/{ranked}"] == score or (score is None and math.isnan(row["test"]))
+        assert json.loads(row["config"])["training"].get("learning_rate") == row["learning_rate"]
+        assert row["finished_at"] == pd.Timestamp(record.finished_at)
+
+
+def test_missing_values_measures_and_names_of_others(tmp_path: Path) -> None:
+    measures = {"lyapunov": {"end": make_measure("lyapunov", "end", summary={"largest": -0.5, "note": "x"})}}
+    hostile = make_record(network="../<b>\u202e", val=(float("nan"),), test=(0.1,))
+    put(tmp_path, make_record(measures=measures), hostile, make_record(instance=1, metrics=(CROSS_ENTROPY,)))
+    table = read_records(tmp_path).set_index(["network", "instance"])
+    first, other, strange = table.loc[("LSTM", 0)], table.loc[("LSTM", 1)], table.loc[("../<b>\u202e", 0)]
+    assert (first["lyapunov/end/largest"], first["lyapunov/end/note"]) == (-0.5, "x")
+    assert (first["test/accuracy"], other["metric"]) == (0.88, "cross_entropy")
+    assert other[["test/accuracy", "lyapunov/end/largest", "lyapunov/end/note"]].isna().all()
+    assert strange[["test", "best_step", "diverged_at"]].isna().all()
+
+
+def test_curves_have_one_row_a_value(tmp_path: Path) -> None:
+    put(tmp_path, make_record(val=(0.2, float("nan"))[:1], test=(0.3,)))
+    table = read_records(tmp_path, curves=True)
+    assert list(table.columns) == list(CURVE_COLUMNS)
+    assert table[["step", "split", "metric", "value"]].values.tolist() == [
+        [100, "train", "loss", 1.0],
+        [100, "val", "accuracy", 0.2],
+        [100, "test", "accuracy", 0.3],
+    ]
+
+
+@pytest.mark.parametrize("curves", [False, True])
+def test_a_folder_without_records_gives_the_columns(tmp_path: Path, curves: bool) -> None:
+    table = read_records(tmp_path, curves)
+    assert list(table.columns) == list(CURVE_COLUMNS if curves else COLUMNS)
+    assert table.empty
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, CURVE_COLUMNS], ids=["instances", "curves"])
+def test_columns_are_documented(columns: dict[str, tuple[str, str]]) -> None:
+    rows = [f"| `{name}` | {what} |" for name, (_, what) in columns.items() if columns is COLUMNS or name not in KEY]
+    assert [row for row in rows if row not in DOCS] == []
