@@ -131,6 +131,10 @@ publish: $(STAMP) ## Copy finished records from RUNS_DIR to leaderboard/records,
 leaderboard: $(STAMP) ## Rewrite leaderboard/LEADERBOARD.md from the committed records
 	$(BIN)/rnnbench leaderboard
 
+.PHONY: page
+page: $(STAMP) ## Write leaderboard/page.html, one file to explore the committed records in
+	$(BIN)/rnnbench page
+
 .PHONY: claims
 claims: $(STAMP) ## Decide the papers' statements from the committed records, without training
 	$(BIN)/rnnbench claims

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -59,9 +59,15 @@ class StateTracking(SignalDataModule):
         length: int = 24,
         window: int | None = None,
         width: int = 1,
-        **drawn: Any,
+        train_size: int = 12800,
+        val_size: int = 2000,
+        test_size: int = 2000,
+        fresh: bool = True,
+        batch_size: int = 128,
+        eval_batch_size: int = 500,
+        seed: int = 0,
     ) -> None:
-        super().__init__(**drawn)
+        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
         check_choice("kind", kind, KINDS)
         check_at_least(2 if kind == "parity" else 1, length=length)
         check_at_least(1, width=width)

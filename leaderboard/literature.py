@@ -11,6 +11,14 @@ from rnnbench.leaderboard.schema import Published
 
 RESULTS = Path(__file__).parent / "published" / "results.csv"
 ITERATIONS = "iterations_to_MP"
+#: Papers by their keys in sources and claims.
+PAPERS = {
+    "lizaire2024": "Lizaire et al. 2024",
+    "lizaire2026": "Lizaire et al. 2026",
+    "dubinin2024": "Dubinin & Effenberger 2024",
+    "miller2019": "Miller & Hardt 2019",
+    "pascanu2014": "Pascanu et al. 2014",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,11 @@ def find_published(published: Published | None) -> list[PublishedNumber]:
         return []
     named = published.model, split_task(published.task)[0]
     return [number for number in _by_source().get(published.source, []) if (number.model, number.task) == named]
+
+
+def every_number() -> list[PublishedNumber]:
+    """Return every verified number, scores and iterations, in the order of the file."""
+    return [number for numbers in _by_source().values() for number in numbers]
 
 
 def scores_of(sources: Sequence[str]) -> list[PublishedNumber]:

@@ -25,12 +25,14 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A suite, as it is now, under one budget: its instances and its cells by (task, network)."""
+    """A suite, as it is now, under one budget: its instances and its cells by (task, network), its title and source."""
 
     suite: str
     budget: Budget
     instances: int
     cells: Mapping[tuple[str, str], PlannedCell]
+    title: str = ""
+    source: str = ""
 
     def command(self, cells: Sequence[tuple[str, str]] = ()) -> str:
         """Return the command that makes what is missing: of all cells, or of a few."""

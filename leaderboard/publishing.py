@@ -6,12 +6,11 @@ from pathlib import Path
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.senders import read_senders, write_senders
 from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
 from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, read_side_arrays
 
 #: A record and the content of the file of arrays beside it; None where there is none, or none that can be read.
-Pair = tuple[Record | None, bytes | None]
+_Pair = tuple[Record | None, bytes | None]
 
 
 @dataclass
@@ -30,7 +29,6 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
     ``replace``, else it stays and the report says so. Arrays that are missing or damaged are put back in any case.
 
     Raises:
-        FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; what is published already is untouched.
     """
     records, problems = find_records(runs_root)
@@ -41,38 +39,26 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
         if record.status == "interrupted":
             report.problems.append(Problem(place, "interrupted: run it again to finish it", damaged=False))
             continue
-        ours, reason = with_arrays(source, record)
+        arrays, reason = read_side_arrays(source, record)
         if reason:
             report.problems.append(Problem(place, reason))
             continue
-        theirs = published_pair(target)
+        ours = record, _content(side_path(source)) if arrays else None
+        theirs = _published(target)
         if theirs == ours:
             report.identical.append(place)
         elif not target.exists():
-            put_pair(target, *ours)
+            _put(target, *ours)
             report.published.append(place)
         elif replace or (theirs[0] == record and read_side_arrays(target, record)[1]):
-            put_pair(target, *ours)
+            _put(target, *ours)
             report.replaced.append(place)
         else:
             report.problems.append(Problem(place, "the published record differs and was kept", damaged=False))
-    # What is ours now was sent in by nobody.
-    ours_now = {place.as_posix() for place in (*report.published, *report.replaced)}
-    write_senders(records_root, {at: sent for at, sent in read_senders(records_root).items() if at not in ours_now})
     return report
 
 
-def with_arrays(source: Path, record: Record) -> tuple[tuple[Record, bytes | None], str]:
-    """Return a record with the content of the file of arrays beside it, and what is wrong with that file, if anything.
-
-    The content is None where the record names no arrays.
-    """
-    arrays, reason = read_side_arrays(source, record)
-    return (record, _content(side_path(source)) if arrays else None), reason
-
-
-def published_pair(target: Path) -> Pair:
-    """Return the record that lies at a place and the content beside it; None for what is missing or damaged."""
+def _published(target: Path) -> _Pair:
     try:
         return read_record(target), _content(side_path(target))
     except (FileError, FileNotFoundError):
@@ -86,8 +72,7 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def put_pair(target: Path, record: Record, content: bytes | None) -> None:
-    """Write a record, and the content of the file beside it if there is any."""
+def _put(target: Path, record: Record, content: bytes | None) -> None:
     arrays = side_path(target)
     # The record last: what it names is there when it is.
     if content is not None:

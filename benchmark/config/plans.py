@@ -13,7 +13,7 @@ def plan_of(suite: Suite) -> SuitePlan:
         (e.task, e.network): PlannedCell(frozenset(point.id for point in e.points()), e.reason)
         for e in suite.experiments
     }
-    return SuitePlan(suite.name, cast(Budget, suite.budget), suite.instances, cells)
+    return SuitePlan(suite.name, cast(Budget, suite.budget), suite.instances, cells, suite.title, suite.source)
 
 
 def shipped_plans() -> Plans:

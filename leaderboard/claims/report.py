@@ -77,10 +77,13 @@ def as_terminal(decisions: Sequence[Decision], every: bool = False) -> str:
 
 def as_json(decisions: Sequence[Decision]) -> str:
     """Return the decisions as JSON: the same records give the same bytes."""
-    return json.dumps([_plain(decision) for decision in decisions], indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return (
+        json.dumps([as_plain(decision) for decision in decisions], indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    )
 
 
-def _plain(decision: Decision) -> dict[str, Any]:
+def as_plain(decision: Decision) -> dict[str, Any]:
+    """Return a decision as plain values, with None for infinite ends of intervals."""
     claim = decision.claim
     return {
         "id": claim.id,

@@ -22,10 +22,10 @@ Dashes = Literal["solid", "dashed", "dashdot", "dotted"]
 # Stands in every figure we write, by which outdated ones differ from files of others.
 CREATOR = "rnnbench leaderboard"
 # Okabe and Ito's colours, which the colour-blind tell apart; without yellow, which paper swallows.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # Four, so that with seven colours 28 networks differ, and neighbours differ without colour.
-_DASHES: tuple[Dashes, ...] = ("solid", "dashed", "dashdot", "dotted")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+DASHES: tuple[Dashes, ...] = ("solid", "dashed", "dashdot", "dotted")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 REFERENCE = "#666666"
 #: Lines of one panel at most; more are split.
 MOST_LINES = 8
@@ -61,7 +61,7 @@ class Look:
 
 def look(index: int) -> Look:
     """Return the look of the network in a row of the board."""
-    return Look(_COLOURS[index % len(_COLOURS)], _DASHES[index % len(_DASHES)], _MARKERS[index % len(_MARKERS)])
+    return Look(COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)], MARKERS[index % len(MARKERS)])
 
 
 def as_svg(draw: Callable[_Of, Figure]) -> Callable[_Of, bytes]:

@@ -21,7 +21,7 @@ from rnnbench.leaderboard.drawing.figure_style import (
     plain_text,
 )
 from rnnbench.leaderboard.drawing.learning_curves import draw_chance
-from rnnbench.leaderboard.literature import find_published
+from rnnbench.leaderboard.literature import PublishedNumber, find_published
 from rnnbench.leaderboard.metric import display
 from rnnbench.leaderboard.statistics import Cell
 from rnnbench.leaderboard.sweeps import NUMBER, WIDTH, Line, Sweep, find_sweeps, settings
@@ -112,6 +112,15 @@ def marks(sweep: Sweep) -> dict[float, str]:
     return {}
 
 
+def numbers_published(cell: Cell) -> list[tuple[PublishedNumber, float]]:
+    """Return the published scores by the ranked metric of a cell that are numbers, not ``fail``."""
+    return [
+        (number, float(number.value))
+        for number in find_published(cell.first.published)
+        if number.metric_name == cell.metric.name and number.value.replace(".", "").replace("e-", "").isdigit()
+    ]
+
+
 def _mean(values: Sequence[float], whole: bool) -> Mean | None:
     values = [value for value in values if abs(value) < LARGEST_DRAWN]
     return Mean(math.fsum(values) / len(values), min(values), max(values), whole) if values else None
@@ -196,14 +205,10 @@ def _draw_published(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:
     label = "published"
     for line in lines:
         for x, cell in line.points:
-            for number in find_published(cell.first.published):
-                if (
-                    number.metric_name == sweep.metric.name
-                    and number.value.replace(".", "").replace("e-", "").isdigit()
-                ):
-                    style: dict[str, Any] = {"color": look(line.index).colour, "markersize": 9, "linestyle": "none"}
-                    axes.plot([x], [float(number.value)], marker="*", label=label, **style)
-                    label = "_published"
+            for _, value in numbers_published(cell):
+                style: dict[str, Any] = {"color": look(line.index).colour, "markersize": 9, "linestyle": "none"}
+                axes.plot([x], [value], marker="*", label=label, **style)
+                label = "_published"
 
 
 def _iterations_panel(axes: Axes, sweep: Sweep, lines: Sequence[Line], heading: str) -> None:

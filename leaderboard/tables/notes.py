@@ -26,16 +26,7 @@ class Notes:
 
     def mark(self, number: PublishedNumber) -> str:
         """Return the marks of a published number's footnotes, making those that are new."""
-        texts = []
-        if number.metric == "test_RMS":
-            texts.append(_ROOT_MEAN_SQUARE.format(source=escape(number.source)))
-        if "colour" in number.remark:
-            texts.append(
-                f"Printed under {escape(number.task)}, but the number cited there was measured on colour images."
-            )
-        elif number.remark:
-            texts.append(f"Published for {escape(number.task)} ({escape(number.remark)}).")
-        return "".join(f" [{self._number(text)}]" for text in texts)
+        return "".join(f" [{self._number(escape(text))}]" for text in cautions(number))
 
     def lines(self) -> list[str]:
         """Return the footnotes as lines of text."""
@@ -45,6 +36,18 @@ class Notes:
         if text not in self._texts:
             self._texts.append(text)
         return self._texts.index(text) + 1
+
+
+def cautions(number: PublishedNumber) -> list[str]:
+    """Return what a reader must know to compare a published number, a sentence or two each."""
+    texts = []
+    if number.metric == "test_RMS":
+        texts.append(_ROOT_MEAN_SQUARE.format(source=number.source))
+    if "colour" in number.remark:
+        texts.append(f"Printed under {number.task}, but the number cited there was measured on colour images.")
+    elif number.remark:
+        texts.append(f"Published for {number.task} ({number.remark}).")
+    return texts
 
 
 def remarks(board: Board) -> Iterator[str]:

@@ -108,8 +108,8 @@ def iterations(board: Board, notes: Notes) -> Table:
         if not reached:
             return NOTHING
         lines = [
-            f"val {_censored_mean([(mp.val_iterations, mp.val_censored) for mp in reached])}",
-            f"test {_censored_mean([(mp.test_iterations, mp.test_censored) for mp in reached])}",
+            f"val {censored_mean([(mp.val_iterations, mp.val_censored) for mp in reached])}",
+            f"test {censored_mean([(mp.test_iterations, mp.test_censored) for mp in reached])}",
         ]
         numbers = [number for number in find_published(cell.first.published) if number.metric == ITERATIONS]
         if numbers:
@@ -169,7 +169,7 @@ def _sizes(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def _best(column: Column) -> set[str]:
+def best_networks(column: Column) -> set[str]:
     """Return the networks that beat chance and that the paired 95 % interval cannot tell from the best of them.
 
     One with diverged instances or of other steps is never among them; one without a pair of instances counts by its
@@ -228,7 +228,7 @@ def _spread(cell: Cell, metric: MetricInfo) -> list[str]:
 
 
 def _score(column: Column, cell: Cell) -> str:
-    best = cell.first.network in _best(column)
+    best = cell.first.network in best_networks(column)
     return LINE.join([*_values(cell, _at_best(column.metric), column.metric, best), *_spread(cell, column.metric)])
 
 
@@ -285,7 +285,8 @@ def _threshold_heading(column: Column) -> str:
     return LINE.join([escape(column.task), *sorted(thresholds)])
 
 
-def _censored_mean(values: Sequence[tuple[int, bool]]) -> str:
+def censored_mean(values: Sequence[tuple[int, bool]]) -> str:
+    """Write the mean of iterations, with ``≥`` where some never reached the threshold, ``>`` where none did."""
     summary = statistic(value for value, _ in values)
     if summary is None:
         raise ValueError("values must hold at least one instance")

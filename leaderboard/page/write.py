@@ -1,0 +1,51 @@
+"""Writing the page from a folder of records."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnbench.leaderboard.claims.claim import load_claims
+from rnnbench.leaderboard.claims.decide import decide
+from rnnbench.leaderboard.claims.evidence import Evidence
+from rnnbench.leaderboard.dynamics import SideFiles
+from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.page.gather import page_data
+from rnnbench.leaderboard.page.html import render
+from rnnbench.leaderboard.page.numbers import short_text
+from rnnbench.leaderboard.plan import Plans
+from rnnbench.leaderboard.statistics import select_cells
+from rnnbench.leaderboard.store import Report, find_records
+
+
+@dataclass(kw_only=True)
+class PageReport(Report):
+    """The page that ``write_page`` wrote, the records and cells on it, and its size in bytes."""
+
+    page: Path
+    records: int
+    cells: int
+    size: int
+
+
+def write_page(records_root: Path, output: Path, plans: Plans | None = None) -> PageReport:
+    """Write the page as one file of HTML that needs no other, no server and no network.
+
+    Args:
+        records_root: the folder of records.
+        output: the file to write.
+        plans: what suites ask for, as for the leaderboard: records of other versions of them are not shown.
+
+    Raises:
+        OSError: the disk is full or the folder unwritable; the file is either the old one or the new one.
+    """
+    records, unreadable = find_records(records_root)
+    cells, unplaced = select_cells(records, plans)
+    side_files = SideFiles(records_root)
+    evidence = Evidence(cells, side_files)
+    decisions = [decide(claim, evidence) for claim in load_claims()]
+    data = page_data(cells, decisions, side_files, plans or {}, len(records))
+    # After the data: only then is it known which arrays could not be read.
+    problems = [*unreadable, *side_files.problems, *unplaced]
+    problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
+    page = render({**data, "problems": [list(map(short_text, (one.path.as_posix(), one.reason))) for one in problems]})
+    write_atomically(output, page)
+    return PageReport(page=output, records=len(records), cells=len(cells), size=len(page), problems=problems)
