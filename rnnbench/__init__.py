@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.benchmark.config.suite import load_suite as load_suite
     from rnnbench.benchmark.errors import UserError as UserError
     from rnnbench.benchmark.launchers.suite_run import run_suite as run_suite
+    from rnnbench.benchmark.run.trained import load_network as load_network
     from rnnbench.datamodules.adding import Adding as Adding
     from rnnbench.datamodules.copying import CopyMemory as CopyMemory, DelayedCopy as DelayedCopy
     from rnnbench.datamodules.images import (

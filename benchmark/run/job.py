@@ -12,6 +12,7 @@ from rnnbench.benchmark.config.experiment import Experiment, Point
 from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.store import record_path
+from rnnbench.leaderboard.weights_file import weights_path
 
 JOB_FILE = "job.yaml"
 #: Where pilots go, inside the folder of records: hidden, so that nothing takes them for results.
@@ -57,7 +58,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """The folder of checkpoint, weights and progress; the same for the same members."""
+        """The folder of checkpoint and progress; the same for the same members."""
         text = json.dumps([[member.experiment_id, member.instance] for member in self.members])
         cell = self.record_path(self.members[0]).parent
         return cell / f"run-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -86,8 +87,8 @@ class Job:
         return record_path(self.root, self.experiment.cell.values(), member.experiment_id, member.instance)
 
     def weights_path(self, member: Member) -> Path:
-        """Return where the weights of a member at its best validation go."""
-        return self.folder / f"weights-{member.experiment_id}-{member.instance}.pt"
+        """Return where the weights that a member's scores belong to go: beside its record."""
+        return weights_path(self.record_path(member))
 
     def save(self) -> None:
         """Write the job into its folder."""

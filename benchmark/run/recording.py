@@ -10,10 +10,11 @@ import lightning as L
 
 from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.config.options import TrainOptions
-from rnnbench.benchmark.run.callbacks.resume_checkpoint import AtomicCheckpointIO, TrainingClock
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.provenance import code_version, hardware, own_code, peak_memory, versions
+from rnnbench.benchmark.run.weights import best_weights, write_weights
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.metric import MetricInfo
@@ -53,10 +54,9 @@ def write_records(
         if is_finished(job.record_path(member)):
             # Another run of overlapping instances was first; what is measured stays.
             continue
-        if not interrupted and model.best_weights:
-            weights = {name: stack[index].cpu() for name, stack in model.best_weights.items()}
-            content = {"state_dict": weights, "config": record.config}
-            AtomicCheckpointIO().save_checkpoint(content, job.weights_path(member))
+        # Without an evaluation there is no score for weights to belong to.
+        if not interrupted and record.best_step is not None:
+            write_weights(job.weights_path(member), best_weights(model, index), record, index)
         if arrays := measured(facts.measures, index)[1]:
             # Before the record, which names them.
             write_arrays(side_path(job.record_path(member)), arrays)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers import local
 from rnnbench.leaderboard.record import comparable, read_record
 from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.leaderboard.weights_file import weights_path
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from tests.contracts.builders import INPUTS, variants
@@ -128,8 +130,7 @@ def test_the_same_records_and_weights_to_rounding(runs):
         torch.testing.assert_close(scores(shared), scores(alone), rtol=0, atol=1e-6, equal_nan=True)
         assert measured(shared, two / name) == measured(alone, one / name)
         if alone.status == "finished":
-            (file,) = relative(one, f"weights-{name.stem}.pt")
-            weights = [torch.load(folder / file, weights_only=True)["state_dict"] for folder in (two, one)]
+            weights = [load_file(weights_path(folder / name)) for folder in (two, one)]
             torch.testing.assert_close(*weights, rtol=0, atol=1e-6)
     assert sorted(statuses) == 2 * ["diverged"] + 4 * ["finished"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rnnbench.benchmark.config.experiment import Config, Experiment
 from rnnbench.benchmark.config.options import TrainOptions
@@ -162,5 +163,5 @@ def test_records_that_training_writes(tmp_path: Path) -> None:
     together, alone = ([read_record(job.record_path(member)) for member in job.members] for job in jobs)
     assert_only_the_last_diverged(together)
     assert_same(alone[0], together[INSTANCE], TOLERANCE["32-true"])
-    weights = [torch.load(job.weights_path(jobs[1].members[0]), weights_only=True)["state_dict"] for job in jobs]
+    weights = [load_file(job.weights_path(jobs[1].members[0])) for job in jobs]
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-3)

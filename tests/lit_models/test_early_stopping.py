@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
@@ -27,7 +28,8 @@ def job(runs_dir: Path, instances: tuple[int, ...] = (0, 1, 2), steps: int = 400
 
 
 def weights(of: Job) -> list[dict]:
-    return [torch.load(of.weights_path(member), weights_only=True)["state_dict"] for member in of.members]
+    """Those of the members that did not diverge before any evaluation."""
+    return [load_file(path) for path in map(of.weights_path, of.members) if path.exists()]
 
 
 def assert_equal(found: tuple[list[Record], list[dict]], expected: tuple[list[Record], list[dict]]) -> None:
@@ -64,7 +66,7 @@ def test_an_instance_of_an_ensemble_is_as_it_is_alone(settings: dict, tmp_path: 
         assert [point.step for point in ours.curve] == [point.step for point in theirs.curve]
         scores = [{name: value or 0.0 for name, value in record.scores.val.items()} for record in (ours, theirs)]
         assert scores[0] == pytest.approx(scores[1], rel=1e-4)
-    torch.testing.assert_close(weights(together)[2], weights(alone)[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weights(together)[1], weights(alone)[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kill_at", [17, 60, "end"])
