@@ -123,6 +123,10 @@ evidence: $(STAMP) ## The same of all papers
 list: $(STAMP) ## List the tasks, recurrences, measures and suites
 	@$(BIN)/rnnbench list
 
+.PHONY: status
+status: $(STAMP) ## Show what of all suites is in RUNS_DIR, and the hours that are left
+	@$(BIN)/rnnbench status --all --runs-dir '$(RUNS_DIR)'
+
 .PHONY: publish
 publish: $(STAMP) ## Copy finished records from RUNS_DIR to leaderboard/records, to be committed
 	$(BIN)/rnnbench publish --runs-dir '$(RUNS_DIR)'

@@ -26,11 +26,11 @@ def add_list(parser: Parser, option: str, metavar: str, text: str, **settings: A
     parser.add_argument(option, nargs="+", action="extend", default=[], metavar=metavar, help=text, **settings)
 
 
-def add_suites(parser: Parser) -> None:
-    """Add what chooses suites, and what of them."""
+def add_suites(parser: Parser, nargs: str = "+", budget: str | None = "cpu") -> None:
+    """Add what chooses suites, and what of them; ``budget`` is the one where none is given."""
     text = "name of a suite (see list suites) or a YAML file"
-    parser.add_argument("suite", metavar="SUITE", nargs="+", help=text)
-    parser.add_argument("--budget", type=one_of("budget", BUDGETS), default="cpu", help=" | ".join(BUDGETS))
+    parser.add_argument("suite", metavar="SUITE", nargs=nargs, help=text)
+    parser.add_argument("--budget", type=one_of("budget", BUDGETS), default=budget, help=" | ".join(BUDGETS))
     add_list(parser, "--only", "PATTERN", "task, network or task/network, with * and ? as wildcards")
     parser.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
     text = "where records are (default: runs)"

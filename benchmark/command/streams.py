@@ -3,11 +3,15 @@
 import contextlib
 import io
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 
 from rnnbench.benchmark.errors import UserError
 
 _closed: set[str] = set()
+#: What stands for signs of tables where a terminal's encoding lacks them.
+_ASCII = {"±": "+-", "×": "x", "–": "-", "−": "-", "≥": ">=", "…": "...", "↓": "(min)", "↑": "(max)"}
 
 
 def open_closed_streams() -> None:
@@ -52,3 +56,50 @@ def print_error(message: str) -> None:
     """Print an error, where there is any place for it; what is not printable in it as Python writes it."""
     with contextlib.suppress(OSError):
         print(f"error: {UserError(message)}", file=sys.stderr, flush=True)
+
+
+def print_table(rows: Sequence[Sequence[str]], text_columns: int = 1) -> None:
+    """Print rows of as many cells each, aligned: the first columns on the left, the others on the right.
+
+    What a terminal is too narrow for stands below, beside the first column again; signs that its encoding lacks are
+    written in others.
+    """
+    for line in aligned([[_encodable(cell) for cell in row] for row in rows], _width(), text_columns):
+        print(line)
+
+
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None, text_columns: int = 1) -> list[str]:
+    r"""Return the lines of a table, in several parts where it is wider than ``width``.
+
+    >>> print("\n".join(aligned([["", "ADD", "Digits"], ["LSTM", "0.1", "98"]])))
+          ADD  Digits
+    LSTM  0.1      98
+    >>> len(aligned([["", "ADD", "Digits"], ["LSTM", "0.1", "98"]], width=10))
+    5
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    parts: list[list[int]] = [[]]
+    for index in range(1, len(widths)):
+        used = widths[0] + sum(widths[i] + 2 for i in (*parts[-1], index))
+        if parts[-1] and width is not None and used > width:
+            parts.append([])
+        parts[-1].append(index)
+    lines: list[str] = []
+    for part in parts:
+        lines += [""] if lines else []
+        for row in rows:
+            texts = [row[i].ljust(widths[i]) if i < text_columns else row[i].rjust(widths[i]) for i in (0, *part)]
+            lines.append("  ".join(texts).rstrip())
+    return lines
+
+
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "".join(_ASCII.get(char, char) for char in text)
+    return text

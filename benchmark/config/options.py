@@ -52,6 +52,7 @@ class RunOptions(TrainOptions):
         runs_dir: where runs and their records are written.
         dry_run: print the plan and train nothing.
         time_limit: seconds after which everything is ended in order, to be gone on with; None for none.
+        quiet: whether to print errors alone.
 
     >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name
     'runs'
@@ -64,3 +65,4 @@ class RunOptions(TrainOptions):
     runs_dir: Path = Path("runs")
     dry_run: bool = False
     time_limit: float | None = None
+    quiet: bool = False

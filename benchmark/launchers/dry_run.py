@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import BUDGETS, RunOptions
-from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.errors import UserError, message_of
 from rnnbench.benchmark.launchers.machine import default_workers
 from rnnbench.benchmark.launchers.plan import Plan
+from rnnbench.benchmark.launchers.time_left import Kind, remember
 from rnnbench.benchmark.run.job import Job
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSize
 
     print("timing a few short steps of each kind of run (a minute or two) ...", file=sys.stderr, flush=True)
     estimator = Estimator(options.scan, options.checkpoint_every)
+    paces: dict[Kind, float] = {}
     lines, workers = [], options.workers or default_workers()
     for budget, plan in sorted(plans.items(), key=lambda item: BUDGETS.index(item[0])):
         steps, seconds = 0, []
@@ -95,13 +97,15 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSize
             module = build_data_module(job.experiment.config, options.data_dir)
             try:
                 of_job = sizes.steps_of(job, module)
-                seconds.append(estimator.seconds(job, module, of_job, sizes.of(module)) / options.devices)
+                whole = estimator.seconds(job, module, of_job, sizes.of(module))
+                seconds.append(whole / options.devices)
+                paces[Kind.of(job.experiment.config)] = whole / max(1, of_job) / len(job.members)
                 steps += of_job
             except ValueError as error:
                 raise UserError(f"suite {job.experiment.suite} ({budget}), {job.experiment.name}: {error}") from error
         hours = makespan(seconds, workers if options.devices == 1 else 1) / 3600
         records = sum(len(job.members) for job in plan.runs if not job.experiment.is_pilot)
-        lines.append(f"{budget:<8} {len(plan.runs):>6} {records:>8} {steps:>12,} {_hours(hours):>10}")
+        lines.append(f"{budget:<8} {len(plan.runs):>6} {records:>8} {steps:>12,} {hours_text(hours):>10}")
     where = f"{options.devices} devices a run" if options.devices > 1 else f"{workers} at a time"
     print(f"\nStill to be done on this machine, {where}:")
     print(f"{'budget':<8} {'runs':>6} {'records':>8} {'steps':>12} {'hours':>10}")
@@ -110,7 +114,16 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSize
         f"Hours are estimated for free cores: a few short steps of each of {estimator.kinds} kinds of runs were timed "
         "now and scaled to their lengths. Starting up, loading data and measures of dynamics come on top."
     )
+    try:
+        remember(options.runs_dir, paces)
+    except OSError as error:
+        print(f"note: status will not know what was timed: {message_of(error)}", file=sys.stderr)
 
 
-def _hours(hours: float) -> str:
+def hours_text(hours: float) -> str:
+    """Write a number of hours.
+
+    >>> hours_text(0.0), hours_text(0.004), hours_text(1.234), hours_text(1234.5)
+    ('0.00', 'under 0.01', '1.23', '1,234')
+    """
     return "under 0.01" if 0 < hours < 0.01 else f"{hours:.2f}" if hours < 10 else f"{hours:,.0f}"

@@ -35,6 +35,8 @@ class Plan:
         pilots: finished and wanted pilots of each experiment that has any, by its name.
         later: runs that wait for pilots, at the first point of their grid as long as none is chosen.
         restated: finished records that were trained at the chosen point, but by another choice, with today's; by path.
+        records: the wanted records that are there of each experiment, by its name.
+        piloted: the records of its pilots likewise.
     """
 
     jobs: tuple[Job, ...]
@@ -46,6 +48,8 @@ class Plan:
     pilots: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     later: tuple[Job, ...] = ()
     restated: Mapping[Path, Record] = field(default_factory=dict)
+    records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
+    piloted: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[Job, ...]:
@@ -109,6 +113,7 @@ def make_plan(
     problems: list[str] = []
     unmeasured: list[str] = []
     cells: dict[str, tuple[int, int]] = {}
+    records: dict[str, tuple[Record, ...]] = {}
     restated: dict[Path, Record] = {}
     for experiment in (e for e in ready if e.name in names):
         if experiment.pilot and not experiment.tried:
@@ -123,13 +128,17 @@ def make_plan(
         of_cell = _look(experiment, instances, found, runs_dir)
         problems.extend(of_cell.problems)
         cells[experiment.name] = len(of_cell.records), of_cell.wanted
+        records[experiment.name] = tuple(of_cell.records)
         jobs.extend(_jobs(experiment, of_cell.missing, runs_dir, problems, largest))
         unmeasured.extend(_unmeasured(experiment, of_cell.records))
         restated |= _restated(experiment, of_cell.records, runs_dir)
     finished, wanted = (sum(counts) for counts in zip(*cells.values(), strict=True)) if cells else (0, 0)
     notes = (*unmeasured, *found.passed_over())
     pilots = {name: (len(tries[name].records), tries[name].wanted) for name in names if name in tries}
-    return Plan(tuple(jobs), finished, wanted, tuple(problems), notes, cells, pilots, tuple(later), restated)
+    piloted = {name: tuple(tries[name].records) for name in pilots}
+    return Plan(
+        tuple(jobs), finished, wanted, tuple(problems), notes, cells, pilots, tuple(later), restated, records, piloted
+    )  # fmt: skip
 
 
 class _Looked(NamedTuple):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tqdm import tqdm
 
 from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.metric import display
 
 #: Seconds of training that must have been seen before an end is named.
 _SECONDS_TO_JUDGE = 5.0
@@ -16,11 +17,21 @@ _SECONDS_TO_JUDGE = 5.0
 
 def steps_done(job: Job) -> int:
     """Return the optimiser steps that a running or interrupted job has done, as it last said."""
+    return _said(job)[0]
+
+
+def _said(job: Job) -> tuple[int, str]:
+    """Return the steps that a job has done, and its latest validation score in words, empty if there is none."""
     try:
-        return int(job.progress.read_text(encoding="utf-8") or 0)
+        steps, *score = job.progress.read_text(encoding="utf-8").split()
+        done, text = (
+            int(steps),
+            f"{display(score[0]).heading} {display(score[0]).text(float(score[1]))}" if score else "",
+        )
     except (OSError, ValueError):
         # Not begun, or being written at this moment; if it cannot be read at all, the run itself will say so.
-        return 0
+        return 0, ""
+    return done, text
 
 
 def makespan(durations: Sequence[float], workers: int) -> float:
@@ -41,9 +52,10 @@ class SuiteBar:
     Args:
         work: the total work of each job, in units of one instance through one time step of one batch.
         steps: the optimiser steps of each job.
+        quiet: whether only errors are shown.
     """
 
-    def __init__(self, work: Mapping[Job, float], steps: Mapping[Job, int]) -> None:
+    def __init__(self, work: Mapping[Job, float], steps: Mapping[Job, int], quiet: bool = False) -> None:
         """Show an empty bar."""
         self._work = dict(work)
         self._steps = dict(steps)
@@ -60,6 +72,7 @@ class SuiteBar:
             mininterval=interval,
             file=sys.stderr,
             dynamic_ncols=True,
+            disable=quiet,
         )
         self.update()
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
-from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings
 from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
-from rnnbench.benchmark.launchers.plan import Plan, joined, largest_ensemble, make_plan
+from rnnbench.benchmark.launchers.plan import Plan, joined
+from rnnbench.benchmark.launchers.status import print_scores
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
 from rnnbench.benchmark.run.job import Job
@@ -60,6 +62,7 @@ def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
     names = [suite.name for suite in suites]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UserError(f"suite {twice[0]}: must be given once, got {names.count(twice[0])} suites of this name")
+    check_patterns(suites, options.only)
     built = _Built(options)
     if options.dry_run:
         return _first_code({_print_plan(suite, options, built) for suite in suites})
@@ -68,6 +71,9 @@ def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
     except _TimeIsUpError:
         exit_code = 0
     plans = {suite.name: plan_of(suite, options) for suite in suites}
+    if not options.quiet:
+        for suite in suites:
+            print_scores(suite, plans[suite.name])
     left = {name: plan for name, plan in plans.items() if plan.finished < plan.wanted}
     if exit_code == 0 and left:
         reason = "the time limit came first: " if built.is_late else ""
@@ -81,8 +87,9 @@ def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
     plans = {}
     for suite in suites:
         plan = plans[suite.name] = plan_of(suite, options, built.members_that_fit)
-        _report(plan)
-        print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
+        print_findings(plan)
+        if not options.quiet:
+            print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
     whole = joined(plans.values())
     if whole.jobs:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
@@ -98,7 +105,7 @@ def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
 
 def _print_plan(suite: Suite, options: RunOptions, built: _Built) -> int:
     plan = plan_of(suite, options, built.members_that_fit)
-    _report(plan)
+    print_findings(plan)
     print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
     if plan.jobs:
         sizes = KnownSizes()
@@ -109,27 +116,6 @@ def _print_plan(suite: Suite, options: RunOptions, built: _Built) -> int:
 
 def _first_code(codes: set[int]) -> int:
     return next((code for code in _EXIT_CODES.values() if code in codes), 0)
-
-
-def suite_status(suite: Suite, options: RunOptions) -> int:
-    """Print how far each experiment of a suite is."""
-    plan = plan_of(suite, options)
-    _report(plan)
-    print(f"{suite.name} ({suite.budget}): {plan.counts}")
-    for name, (finished, wanted) in plan.cells.items():
-        jobs = [job for job in plan.jobs if job.experiment.name == name]
-        if jobs:
-            left = "; ".join(f"{len(job.members)} {_how_far(job)}" for job in jobs)
-            tried = plan.pilots.get(name, (0, 0))
-            pilots = f"{tried[0]} of {tried[1]} pilots, " if tried[0] < tried[1] else ""
-            print(f"  {name}: {pilots}{finished} of {wanted} finished; {left}")
-    return 2 if plan.problems else 0
-
-
-def _how_far(job: Job) -> str:
-    from rnnbench.benchmark.launchers.progress import steps_done
-
-    return f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
 
 
 def _restate(plan: Plan) -> None:
@@ -145,32 +131,6 @@ def _after(job: Job, suite: Suite, options: RunOptions, built: _Built) -> Plan |
         return None
     _restate(plan)
     return plan
-
-
-def _report(plan: Plan) -> None:
-    for problem in plan.problems:
-        print(f"error: {problem}", file=sys.stderr)
-    for note in plan.notes:
-        print(f"note: {note}", file=sys.stderr)
-
-
-def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], int] = largest_ensemble) -> Plan:
-    """Return what is missing of the experiments and instances that the options choose.
-
-    Raises:
-        UserError: an ``--only`` pattern matches nothing.
-    """
-    chosen = []
-    for pattern in options.only:
-        matching = [e for e in suite.experiments if fnmatch.filter((e.name, e.task, e.network), pattern)]
-        if not matching:
-            names = {name for e in suite.experiments for name in (e.name, e.task, e.network)}
-            hint = nearest(pattern, sorted(names))
-            raise UserError(f"--only {pattern} matches nothing in suite {suite.name}: {hint}")
-        chosen.extend(matching)
-    experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
-    instances = options.instances if options.instances is not None else tuple(range(suite.instances))
-    return make_plan(experiments, instances, options.runs_dir, largest, suite.experiments)
 
 
 def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, Plan]:
@@ -257,7 +217,7 @@ def _train(
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     waiting = deque(sorted(plan.jobs, key=lambda job: -work[job]))
     kinds = {"refused"} if plan.problems else set()
-    with contextlib.closing(SuiteBar(work, steps)) as bar:
+    with contextlib.closing(SuiteBar(work, steps, options.quiet)) as bar:
         for job, outcome in run_jobs(waiting, options, options.workers, bar.update, built.deadline):
             bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
             kinds.add(outcome.kind)

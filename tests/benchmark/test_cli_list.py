@@ -18,7 +18,9 @@ from rnnbench.lit_models.recurrences import registered_recurrences
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("words", ["list", "list suites --json", "--help", "run --help", "speed --help"])
+@pytest.mark.parametrize(
+    "words", ["list", "list suites --json", "--help", "run --help", "speed --help", "status --all"]
+)
 def test_torch_is_not_imported(words: str, tmp_path: Path) -> None:
     code = f"""
 import sys

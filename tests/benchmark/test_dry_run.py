@@ -10,9 +10,11 @@ from rnnbench.benchmark.config.construct import build_data_module
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers import estimate, progress
+from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.launchers.estimate import Estimator
 from rnnbench.benchmark.launchers.progress import SuiteBar, makespan
-from rnnbench.benchmark.launchers.suite_run import plan_of, run_suite
+from rnnbench.benchmark.launchers.suite_run import run_suite
+from rnnbench.benchmark.launchers.time_left import TIMED
 
 SUITE = """
 title: Tiny
@@ -39,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 def dry_run(path: Path, budget: str, **options: object) -> RunOptions:
     chosen = RunOptions(budget=budget, dry_run=True, runs_dir=path.parent / "runs", workers=2, **options)
     assert run_suite(load_suite(path, budget), chosen) == 0
-    assert not (path.parent / "runs").exists()
+    assert [found.name for found in (path.parent / "runs").rglob("*")] == [TIMED]
     return chosen
 
 

@@ -16,7 +16,7 @@ import pytest
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
-from rnnbench.benchmark.launchers.suite_run import plan_of
+from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.leaderboard.record import read_record
 from tests.benchmark.small_jobs import ROOT, rnnbench
 
@@ -82,10 +82,16 @@ def test_running_again_goes_on_and_then_does_nothing(folder, first_run):
     second = rnnbench(folder, "run", "tiny.yaml", "--workers", "1")
     assert second.returncode == 0, second.stderr
     assert "3 of 6 records are there" in second.stdout
+    headings, *rows = second.stdout.split("mean ± sd (instances)\n")[1].splitlines()[1:]
+    assert (headings.split(), [row.split()[0] for row in rows]) == (["RMSE", "↓"], ["LSTM", "GRU", "Elman", "chance"])
+    assert all(re.fullmatch(r"\w+ +\S+ ± \S+ \(2\)", row) for row in rows[:3])
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     third = rnnbench(folder, "run", "tiny.yaml")
     assert third.returncode == 0
     assert "6 of 6 records are there" in third.stdout
+    assert third.stdout.splitlines()[-6:] == second.stdout.splitlines()[-6:]
+    silent = rnnbench(folder, "run", "tiny.yaml", "--quiet", "--runs-dir", "silent", "--only", "LSTM")
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
     records = [read_record(path) for path in sorted((folder / "runs").rglob("*.json"))]
     assert [(r.network, r.instance, r.status) for r in records] == [
         (network, instance, "finished") for network in ("Elman", "GRU", "LSTM") for instance in (0, 1)

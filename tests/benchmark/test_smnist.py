@@ -6,7 +6,7 @@ import pytest
 
 from rnnbench.benchmark.config.options import RunOptions, TrainOptions
 from rnnbench.benchmark.config.suite import load_suite
-from rnnbench.benchmark.launchers.suite_run import plan_of
+from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.run.train import train
 from rnnbench.leaderboard.record import read_record
 

@@ -1,11 +1,14 @@
 """Where output goes: narrow terminals, full disks, pipes whose reader has gone, closed streams; never a traceback."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from rnnbench.benchmark.command.streams import print_table
 
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 
@@ -30,6 +33,26 @@ def test_what_a_terminal_cannot_show_is_replaced(encoding: str, tmp_path: Path) 
         done = run(words, PYTHONIOENCODING=encoding)
         assert (done.returncode, done.stderr) == (0, "")
         assert "?" in done.stdout
+
+
+def test_tables_are_aligned_in_ascii_too_and_split_where_a_terminal_is_narrow(monkeypatch) -> None:
+    rows = [["γ", "RMSE ↓", "accuracy % ↑"], ["LSTM", "0.1 ± 0.2", "98 – 99"]]
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
+    monkeypatch.setattr(sys, "stdout", stream)
+    print_table(rows)
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "20")
+    print_table(rows)
+    stream.flush()
+    assert stream.buffer.getvalue().decode().splitlines() == [
+        "?     RMSE (min)  accuracy % (max)",
+        "LSTM  0.1 +- 0.2           98 - 99",
+        "?     RMSE (min)",
+        "LSTM  0.1 +- 0.2",
+        "",
+        "?     accuracy % (max)",
+        "LSTM           98 - 99",
+    ]
 
 
 @full_disk

@@ -21,6 +21,7 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
     text = "keep the activations of K steps at a time (auto: the root of their number): less memory, more time"
     parser.add_argument("--checkpoint-every", type=segment, metavar="K|auto", help=text)
+    parser.add_argument("--quiet", action="store_true", help="print errors alone: no bar, no table of scores")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
 
 

@@ -5,17 +5,24 @@ import argparse
 from rnnbench.benchmark.command.arguments import add_suites, suites_and_options
 from rnnbench.benchmark.command.parsing import Parser
 from rnnbench.benchmark.command.verb import Verb
+from rnnbench.benchmark.errors import UserError
 
 
 def _add_arguments(parser: Parser) -> None:
-    add_suites(parser)
+    add_suites(parser, nargs="*", budget=None)
+    parser.add_argument("--all", action="store_true", help="all shipped suites, in a line each")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.launchers.suite_run import suite_status
+    from rnnbench.benchmark.launchers.status import all_status, suites_status
 
+    if options.all == bool(options.suite):
+        raise UserError("status needs exactly one of SUITE and --all")
+    budget, options.budget = options.budget, options.budget or "cpu"
     suites, chosen = suites_and_options(options, options.suite)
-    return max(suite_status(suite, chosen) for suite in suites)
+    return all_status(chosen, budget) if options.all else suites_status(suites, chosen)
 
 
-VERB = Verb("status", "show what of suites is finished", _add_arguments, _run)
+VERB = Verb(
+    "status", "show what of suites is finished, scores so far, and the hours that are left", _add_arguments, _run
+)
