@@ -1,7 +1,9 @@
 """Writing the page from a folder of records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rnnbench.leaderboard.claims.claim import load_claims
 from rnnbench.leaderboard.claims.decide import decide
@@ -12,8 +14,9 @@ from rnnbench.leaderboard.page.gather import page_data
 from rnnbench.leaderboard.page.html import render
 from rnnbench.leaderboard.page.numbers import short_text
 from rnnbench.leaderboard.plan import Plans
+from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Report, find_records
+from rnnbench.leaderboard.store import Problem, Report, find_records
 
 
 @dataclass(kw_only=True)
@@ -38,14 +41,22 @@ def write_page(records_root: Path, output: Path, plans: Plans | None = None) -> 
         OSError: the disk is full or the folder unwritable; the file is either the old one or the new one.
     """
     records, unreadable = find_records(records_root)
+    data, problems = gather(records, unreadable, SideFiles(records_root), plans or {})
+    page = render(data)
+    write_atomically(output, page)
+    return PageReport(page=output, records=len(records), cells=len(data["cells"]), size=len(page), problems=problems)
+
+
+def gather(
+    records: Sequence[Record], unreadable: Sequence[Problem], side_files: SideFiles, plans: Plans
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return what the page draws from, with the verdicts on all claims, and what found no place on it."""
     cells, unplaced = select_cells(records, plans)
-    side_files = SideFiles(records_root)
     evidence = Evidence(cells, side_files)
     decisions = [decide(claim, evidence) for claim in load_claims()]
-    data = page_data(cells, decisions, side_files, plans or {}, len(records))
+    data = page_data(cells, decisions, side_files, plans, len(records))
     # After the data: only then is it known which arrays could not be read.
     problems = [*unreadable, *side_files.problems, *unplaced]
     problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
-    page = render({**data, "problems": [list(map(short_text, (one.path.as_posix(), one.reason))) for one in problems]})
-    write_atomically(output, page)
-    return PageReport(page=output, records=len(records), cells=len(cells), size=len(page), problems=problems)
+    shown = [[short_text(one.path.as_posix()), short_text(one.reason)] for one in problems]
+    return {**data, "problems": shown}, problems

@@ -21,7 +21,7 @@ function chart(spec) {
   const frame = h("div", { class: "frame" });
   const lines = spec.lines.filter((line) => line.points.length);
   figure.append(toolbar(spec), frame, legend(lines, spec, off), valuesTable(spec, lines));
-  requestAnimationFrame(() => frame.append(draw(spec, lines.filter((line) => !off.has(line.name)), frame)));
+  drawings.push(() => frame.append(draw(spec, lines.filter((line) => !off.has(line.name)), frame)));
   return figure;
 }
 
@@ -41,6 +41,8 @@ const swapped = (name, log) => [...state.axes.matchAll(/([xy])([ln])/g)].map((on
 const logarithmic = (name, otherwise) => ({ l: true, n: false })[new RegExp(`${name}([ln])`).exec(state.axes)?.[1]] ?? otherwise;
 
 let current = null;
+// What is drawn once its frame is on the page and has a width.
+const drawings = [];
 
 function zoomBy(factor) {
   if (!current) return;

@@ -53,6 +53,7 @@ function render() {
   byId("filters").hidden = view === "about";
   byId("filters").className = view;
   byId("view").replaceChildren(h("h1", { class: "unseen" }, VIEWS[view]), ...{ overview, plots: plotsView, claims: claimsView, published: publishedView, about }[view]().flat().filter(Boolean));
+  for (const draw of drawings.splice(0)) draw();
   if (name && !focused.isConnected) document.querySelector(`#view [name="${CSS.escape(name)}"]`)?.focus();
   byId("exports").hidden = !exported.length;
   const cell = CELLS.get(state.cell), dialog = byId("cell");
