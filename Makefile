@@ -43,6 +43,9 @@ RUN_FLAGS = $(call RUN_FLAGS_OF,$(BUDGET))
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
+# `make oldest` writes another, of the oldest versions that pyproject.toml allows: `make venv CONSTRAINTS=oldest.txt`.
+CONSTRAINTS = constraints.txt
+
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -162,7 +165,7 @@ venv: $(STAMP) ## Make or update the virtual environment in .venv (TORCH=cpu: wi
 $(STAMP): pyproject.toml constraints.txt setup.py $(wildcard lit_models/scan/native/*.[ch])
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing rnnbench and what it needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX) -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX) -c $(CONSTRAINTS) -e '.[dev]'
 	@touch $@
 
 .PHONY: lint
@@ -171,6 +174,18 @@ lint: $(STAMP) ## Check the code with ruff and mypy
 	@mkdir -p build/typing && rm -rf build/typing/rnnbench && cp -R rnnbench build/typing/ \
 	    && ln -s $(foreach room,benchmark datamodules leaderboard lit_models,'$(CURDIR)/$(room)') build/typing/rnnbench/
 	$(BIN)/mypy
+
+.PHONY: docs
+docs: $(STAMP) ## Build the documentation into build/docs, with its links checked
+	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees docs build/docs
+
+.PHONY: docs-links
+docs-links: $(STAMP) ## Check the links of the documentation to other sites
+	$(BIN)/python -m sphinx -q -E -b linkcheck docs build/links
+
+.PHONY: oldest
+oldest: ## Write oldest.txt, the oldest versions with wheels that pyproject.toml allows (needs uv: pip cannot look for them)
+	uv pip compile --quiet --resolution lowest-direct --only-binary :all: -o oldest.txt pyproject.toml
 
 # Data for tests: DATA_DIR if given, otherwise what the environment says.
 TEST_DATA = $(if $(DATA_DIR),RNNBENCH_DATA='$(DATA_DIR)')

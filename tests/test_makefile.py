@@ -110,7 +110,9 @@ def test_torch_may_come_from_the_index_for_cpus(copy: Path) -> None:
     assert "TORCH must be cpu or left out, got gpu" in make("venv", "TORCH=gpu").stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/measures.md", "docs/speed.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/measures.md", "docs/speed.md", "docs/tutorial.md"]
+)
 def test_targets_that_pages_name_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", text, flags=re.MULTILINE))

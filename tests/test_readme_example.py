@@ -22,7 +22,7 @@ from rnnbench.lit_models.recurrence import Recurrence
 
 README = Path(__file__).parents[1] / "README.md"
 MEASURES_PAGE = README.parent / "docs" / "measures.md"
-DOCS = sorted(MEASURES_PAGE.parent.glob("*.md"))
+DOCS = sorted(MEASURES_PAGE.parent.rglob("*.md"))
 LONGEST_EXAMPLE = 30
 MOST_WORDS = 1500
 
@@ -174,7 +174,9 @@ def test_quick_table_is_the_leaderboards() -> None:
     assert table(shown) == table(scores)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in DOCS)])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(page.relative_to(README.parent).as_posix() for page in DOCS)]
+)
 def test_links_and_paths_lead_to_files(page: str) -> None:
     path = README.parent / page
     text = path.read_text(encoding="utf-8")
