@@ -83,11 +83,11 @@ def _increases(array: NDArray[Any], least: int) -> bool:
 
 
 def moments(column: Column) -> list[str]:
-    """Return the moments at which anything was measured or failed: start, after epochs, end."""
+    """Return the moments at which anything was measured or failed: start, after epochs, best, end."""
 
     def order(moment: str) -> tuple[int, int, str]:
         name, _, number = moment.partition("-")
-        place = {"start": 0, "epoch": 1, "end": 2}.get(name, 3)
+        place = {"start": 0, "epoch": 1, "best": 2, "end": 3}.get(name, 4)
         return place, int(number) if number.isdecimal() else 0, moment
 
     taken = [by_moment for cell in column.cells.values() for r in cell.records for by_moment in r.measures.values()]
@@ -103,7 +103,8 @@ def moment_text(moment: str) -> str:
     name, _, number = moment.partition("-")
     if name == "epoch":
         return f"after {number} epoch{'' if number == '1' else 's'}"
-    return {"start": "before training", "end": "after training"}.get(moment, moment)
+    named = {"start": "before training", "best": "at the best step", "end": "after training"}
+    return named.get(moment, moment)
 
 
 def measurements(column: Column, measure: str, moment: str) -> list[tuple[str, Record, Measure]]:

@@ -8,6 +8,10 @@ from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
 from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, read_side_arrays
+from rnnbench.leaderboard.weights_file import read_weights, weights_path
+
+#: Largest file of weights that is published, in bytes.
+LARGEST_PUBLISHED = 200_000
 
 #: A record and the content of the file of arrays beside it; None where there is none, or none that can be read.
 _Pair = tuple[Record | None, bytes | None]
@@ -20,13 +24,16 @@ class PublishReport(Report):
     published: list[Path] = field(default_factory=list)
     replaced: list[Path] = field(default_factory=list)
     identical: list[Path] = field(default_factory=list)
+    weights: list[Path] = field(default_factory=list)
+    large: list[Path] = field(default_factory=list)
 
 
-def publish(runs_root: Path, records_root: Path, replace: bool = False) -> PublishReport:
+def publish(runs_root: Path, records_root: Path, replace: bool = False, weights: bool = False) -> PublishReport:
     """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
 
     A published record of the same experiment and instance that differs, or whose arrays do, is overwritten if
     ``replace``, else it stays and the report says so. Arrays that are missing or damaged are put back in any case.
+    With ``weights``, those of at most ``LARGEST_PUBLISHED`` bytes are copied too.
 
     Raises:
         OSError: the disk is full or the folder unwritable; what is published already is untouched.
@@ -55,7 +62,27 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False) -> Publi
             report.replaced.append(place)
         else:
             report.problems.append(Problem(place, "the published record differs and was kept", damaged=False))
+            continue
+        if weights and weights_path(source).exists():
+            _publish_weights(record, weights_path(source), weights_path(target), records_root, report)
     return report
+
+
+def _publish_weights(record: Record, source: Path, target: Path, root: Path, report: PublishReport) -> None:
+    place = target.relative_to(root)
+    if source.stat().st_size > LARGEST_PUBLISHED:
+        report.large.append(place)
+        return
+    try:
+        described, content = read_weights(source)
+        if reason := described.difference(record):
+            raise FileError(source, reason)
+    except FileError as error:
+        report.problems.append(Problem(place, error.reason))
+        return
+    if _content(target) != content:
+        write_atomically(target, content)
+        report.weights.append(place)
 
 
 def _published(target: Path) -> _Pair:
@@ -80,3 +107,13 @@ def _put(target: Path, record: Record, content: bytes | None) -> None:
     write_record(target, record)
     if content is None:
         arrays.unlink(missing_ok=True)
+    weights = weights_path(target)
+    if weights.exists() and not _is_of(weights, record):
+        weights.unlink()
+
+
+def _is_of(weights: Path, record: Record) -> bool:
+    try:
+        return not read_weights(weights)[0].difference(record)
+    except FileError:
+        return False

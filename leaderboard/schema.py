@@ -9,7 +9,16 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from rnnbench.leaderboard.metric import MetricInfo
 
@@ -136,6 +145,7 @@ class Measure(_Model):
         settings: how it was taken, defaults filled in.
         summary: numbers for tables; None where one is not finite or does not exist.
         arrays: names of what lies in the file beside the record (``leaderboard.side_file``).
+        later: the code that took it from the finished network; None if it was taken in training.
     """
 
     status: Literal["finished", "failed"]
@@ -144,6 +154,12 @@ class Measure(_Model):
     settings: Json
     summary: Annotated[dict[str, float | int | str | None], BeforeValidator(plain)]
     arrays: list[Text]
+    later: CodeVersion | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What is taken in training is written as before there was this field.
+        return {key: value for key, value in write(self).items() if key != "later" or value is not None}
 
     @model_validator(mode="after")
     def _reason_agrees(self) -> Measure:
@@ -216,7 +232,8 @@ class Record(_Model):
         steps: optimiser steps of the whole training; until it stopped for an instance whose patience ran out.
         seconds_per_step: wall time of one optimiser step, in seconds; its share where several are trained together.
         peak_memory_bytes: largest memory in use, in bytes; measures of dynamics are part of it.
-        measures: measures of dynamics, by name and by moment: ``start``, ``end``, or ``epoch-3`` after three epochs.
+        measures: measures of dynamics, by name and by moment: ``start``, ``end``, ``epoch-3`` after three epochs,
+            or ``best`` with the weights of ``best_step``.
         own_code: the modules of a user's own that task and network come from; none of them in older records.
         pilot: the short runs that chose the point of the grid; None where every point was trained in full.
         stopped_at: the step at which patience ran out or, where there is a patience, a divergence was found; None if

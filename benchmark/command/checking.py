@@ -13,6 +13,7 @@ from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
+from rnnbench.leaderboard.weights_file import read_weights, weights_path
 
 
 def check_all(things: Sequence[str], init_args: Mapping[str, Any]) -> int:
@@ -38,12 +39,12 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         records, problems = find_records(path)
         yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
-            yield from _arrays_problem(path_of(path, record), record)
+            yield from _problems_beside(path_of(path, record), record)
         if not records and not problems:
             yield f"{path}: holds no records (suites are checked by name, or each by its file)"
     elif path.suffix == ".json":
         try:
-            yield from _arrays_problem(path, read_record(path))
+            yield from _problems_beside(path, read_record(path))
         except FileError as error:
             yield str(error)
         except FileNotFoundError:
@@ -58,10 +59,16 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         yield f"{path}: neither a suite, a record (.json), a folder of records, nor a recurrence or task (module.Class)"
 
 
-def _arrays_problem(path: Path, record: Record) -> Iterator[str]:
+def _problems_beside(path: Path, record: Record) -> Iterator[str]:
     _, reason = read_side_arrays(path, record)
     if reason:
         yield f"{path}: {reason}"
+    weights = weights_path(path)
+    try:
+        if weights.exists() and (reason := read_weights(weights)[0].difference(record)):
+            yield f"{weights}: {reason}"
+    except FileError as error:
+        yield str(error)
 
 
 def _suite_problems(given: str) -> Iterator[str]:

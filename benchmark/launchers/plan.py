@@ -218,8 +218,8 @@ def _unmeasured(experiment: Experiment, records: list[Record]) -> Iterator[str]:
         if not all(held):
             yield (
                 f"{experiment.name}: finished records without {name}, or with other settings of it: "
-                f"{held.count(False)}. It is not taken afterwards: move the records away, or give another --runs-dir, "
-                "to train and measure again"
+                f"{held.count(False)}. 'rnnbench measure' takes it afterwards (docs/networks.md); to train and measure "
+                "again, move the records away or give another --runs-dir"
             )
 
 

@@ -21,9 +21,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint.
 
     Raises:
-        UserError: the file is damaged, or is not a checkpoint of ours.
+        UserError: the file is damaged, or is not a checkpoint of ours; of weights alone, says what reads them.
         FileNotFoundError: there is no such file.
     """
+    if path.suffix == ".safetensors" and path.exists():
+        raise UserError(_trained(path, str(path.with_suffix(".json"))))
     try:
         # torch.load does not look at the checksums that torch.save wrote.
         with zipfile.ZipFile(path) as archive:
@@ -33,9 +35,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"checkpoint {path} is damaged or not one of rnnbench's; {_REMEDY}") from error
     if damaged:
         raise UserError(f"checkpoint {path} is damaged: its checksums do not agree; {_REMEDY}")
+    if isinstance(checkpoint, dict) and checkpoint.keys() == {"state_dict", "config"}:
+        raise UserError(_trained(path, "RECORD.json"))
     if not isinstance(checkpoint, dict) or any(not isinstance(checkpoint.get(k), kind) for k, kind in _PARTS.items()):
         raise UserError(f"checkpoint {path} is not one of rnnbench's; {_REMEDY}")
     return checkpoint
+
+
+def _trained(path: Path, record: str) -> str:
+    return f"{path} holds the weights of a trained network, no training state: 'rnnbench evaluate {record}' scores it"
 
 
 def check_checkpoint(path: Path, model: LitSequenceModel) -> None:

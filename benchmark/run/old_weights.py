@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.job import JOB_FILE, Member, load_job
+from rnnbench.benchmark.run.weights import write_weights
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.store import find_records, path_of
+from rnnbench.leaderboard.weights_file import weights_path
 
 # What zipfile, torch.load and a content of another kind raise.
 _DAMAGED = (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, EOFError)
@@ -44,3 +48,20 @@ def read_old_weights(path: Path, record: Record) -> tuple[dict[str, Tensor], int
     if config != record.config:
         raise FileError(path, "belongs to another record: its config differs")
     return {name.removeprefix("network."): tensor for name, tensor in state.items()}, place
+
+
+def rewrite_old_weights(root: Path) -> None:
+    """Write the weights of older runs in a folder again, as runs write them today.
+
+    Raises:
+        UserError: a file of them is damaged, or of another record.
+    """
+    for record in find_records(root)[0]:
+        path = path_of(root, record)
+        old = find_old_weights(path, record)
+        if old is not None and record.best_step is not None and not weights_path(path).exists():
+            try:
+                tensors, place = read_old_weights(old, record)
+            except FileError as error:
+                raise UserError(str(error)) from error
+            write_weights(weights_path(path), tensors, record, place)

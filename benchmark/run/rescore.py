@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning as L
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnnbench.benchmark.run.train import quiet_lightning
-from rnnbench.benchmark.run.trained import Trained, available_data
+from rnnbench.benchmark.run.trained import Trained, available_data, recorded_backend
 from rnnbench.lit_models.lit_sequence_model import SPLITS
-from rnnbench.lit_models.scan.policy import use_backend
 
-#: By split and metric.
-Scores = dict[str, dict[str, float]]
+#: Scores that differ by less are the same, trained on another machine or by another backend.
+TOLERANCE = 1e-6
 
 
-def rescore(trained: Trained, length: int | None = None, data_dir: Path | None = None) -> Scores:
+class Rescored(NamedTuple):
+    """What a network scores, and what its record has, by split and metric; ``remark`` where the two differ."""
+
+    scores: dict[str, dict[str, float | None]]
+    recorded: dict[str, dict[str, float | None]]
+    remark: str
+
+
+def rescore(trained: Trained, length: int | None = None, data_dir: Path | None = None) -> Rescored:
     """Score an instance on the validation and the test split.
 
     It is scored as one of as many copies as were trained together, in its own place: on the machine that trained it
@@ -28,16 +37,15 @@ def rescore(trained: Trained, length: int | None = None, data_dir: Path | None =
         data_dir: folder of the real data sets, if not that of RNNBENCH_DATA.
 
     Raises:
-        UserError: there are no weights or data, or the task has no length.
+        UserError: there is no record or there are no data, or the task has no length.
     """
     record = trained.needed_record
     data = available_data(trained, data_dir, length)
-    copies = max(trained.place + 1, record.hardware.get("instances_trained_together", 1))
-    model = trained.model(data, copies)
-    gpu = record.hardware.get("accelerator", "cpu") != "cpu"
-    with quiet_lightning(), use_backend(record.hardware.get("scan", "auto")):
+    hardware = record.hardware
+    model = trained.model(data, max(trained.place + 1, hardware.get("instances_trained_together", 1)))
+    with quiet_lightning(), recorded_backend(record):
         trainer = L.Trainer(
-            accelerator="auto" if gpu else "cpu",
+            accelerator="cpu" if hardware.get("accelerator", "cpu") == "cpu" else "auto",
             devices=1,
             plugins=[LightningEnvironment()],
             logger=False,
@@ -47,4 +55,16 @@ def rescore(trained: Trained, length: int | None = None, data_dir: Path | None =
         )
         trainer.validate(model, datamodule=data, verbose=False)
     point = model.curve[-1]
-    return {split: {name: values[trained.place] for name, values in point[split].items()} for split in SPLITS}
+    values = {split: {name: each[trained.place] for name, each in point[split].items()} for split in SPLITS}
+    scores = {split: {k: v if math.isfinite(v) else None for k, v in values[split].items()} for split in SPLITS}
+    recorded = record.scores.model_dump()
+    same = all(_same(value, recorded[split].get(name)) for split in SPLITS for name, value in scores[split].items())
+    is_data = data.fingerprint() == record.data_fingerprint
+    remark = "" if same else f"differs from the record{'' if is_data else ': the data are not those of its run'}"
+    return Rescored(scores, recorded, remark)
+
+
+def _same(value: float | None, recorded: float | None) -> bool:
+    if value is None or recorded is None:
+        return value is recorded
+    return math.isclose(value, recorded, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
+import torch
 from torch import Tensor
 
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
@@ -22,6 +24,9 @@ from rnnbench.leaderboard.store import path_of, shipped_records
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.scan.native.availability import why_no_native
+from rnnbench.lit_models.scan.policy import use_backend
+from rnnbench.lit_models.scan.triton.availability import why_no_triton
 
 #: Where a record lies that is given as an object, which does not know its place.
 FOLDERS = (Path("runs"), Path("leaderboard/records"), shipped_records())
@@ -131,21 +136,32 @@ def available_data(trained: Trained, data_dir: str | Path | None, length: int | 
     return data
 
 
-def find_trained(given: Record | str | Path) -> Trained:
-    """Return an instance with its weights.
+@contextlib.contextmanager
+def recorded_backend(record: Record) -> Iterator[None]:
+    """Scan as in training within a block, where that can be done here; else by what suits the device."""
+    name = record.hardware.get("scan", "auto")
+    reasons = {"native": why_no_native, "triton": lambda: why_no_triton(torch.cuda.is_available())}
+    if name in reasons and reasons[name]():
+        name = "auto"
+    with use_backend(name, record.hardware.get("checkpoint_every")):
+        yield
+
+
+def find_trained(given: Record | str | Path, needs_weights: bool = True) -> Trained:
+    """Return an instance with its weights, or without them where none are needed.
 
     Raises:
         UserError: as ``load_network``.
     """
     try:
         if isinstance(given, Record):
-            return _beside(_place(given), given)
+            return _beside(_place(given), given, needs_weights)
         path = Path(given)
         if path.suffix == ".safetensors" and not path.with_suffix(".json").exists():
             return _read(path, None)
         if path.suffix not in (".json", ".safetensors"):
             raise UserError(f"{path}: must be a record (.json) or the weights beside one (.safetensors)")
-        return _beside(path.with_suffix(".json"), read_record(path.with_suffix(".json")))
+        return _beside(path.with_suffix(".json"), read_record(path.with_suffix(".json")), needs_weights)
     except FileError as error:
         raise UserError(str(error)) from error
     except FileNotFoundError as error:
@@ -157,26 +173,29 @@ def _place(record: Record) -> Path:
     return next((place for place in places if weights_path(place).exists()), places[0])
 
 
-def _beside(path: Path, record: Record) -> Trained:
+def _beside(path: Path, record: Record, needs_weights: bool) -> Trained:
     """Return an instance with the weights that lie beside its record."""
+    if not needs_weights or not record.steps:
+        return Trained(path, record, record.config, record.instance, 0, None)
     if weights_path(path).exists():
         return _read(weights_path(path), record)
     if record.status == "interrupted":
         raise UserError(f"{path}: its run is interrupted; run it again to finish it")
-    old, tensors, place = find_old_weights(path, record), None, 0
-    if record.best_step is None and record.steps:
+    if record.best_step is None:
         raise UserError(f"{path}: no weights belong to it: it diverged at step {record.diverged_at}, before any score")
-    if record.best_step is not None:
-        if old is None:
-            kept = "a run writes them, and 'rnnbench publish --weights' keeps those of small networks"
-            raise UserError(f"{path}: no weights lie beside it: {kept}")
-        tensors, place = read_old_weights(old, record)
+    old = find_old_weights(path, record)
+    if old is None:
+        remedy = "a run writes them, and 'rnnbench publish --weights' keeps those of small networks"
+        raise UserError(f"{path}: its weights, {weights_path(path).name}, do not lie beside it: {remedy}")
+    tensors, place = read_old_weights(old, record)
     return Trained(path, record, record.config, record.instance, place, tensors)
 
 
 def _read(file: Path, record: Record | None) -> Trained:
+    from safetensors.torch import load
+
     described, content = read_weights(file)
     if record is not None and (reason := described.difference(record)):
         raise FileError(file, reason)
-    tensors = safetensors.torch.load(content)
+    tensors = load(content)
     return Trained(file.with_suffix(".json"), record, described.config, described.instance, described.place, tensors)

@@ -31,7 +31,8 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], record: Record, pla
         ValueError: a tensor is of a type that such files do not hold.
         OSError: the disk is full or the folder unwritable.
     """
-    header: dict[str, object] = {"__metadata__": {KEY: Description.of(record, place).model_dump_json()}}
+    description = json.dumps(Description.of(record, place).model_dump(), sort_keys=True, allow_nan=False)
+    header: dict[str, object] = {"__metadata__": {KEY: description}}
     parts, end = [], 0
     # Wide numbers first: each then lies at a multiple of its size.
     for name, tensor in sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0])):
@@ -59,10 +60,10 @@ def load_weights(ensemble: Ensemble[Network], tensors: Mapping[str, Tensor]) -> 
     Raises:
         ValueError: they are of another architecture.
     """
-    stacks = _stored(ensemble.network)
-    own = {name: (list(stack.shape[1:]), stack.dtype) for name, stack in stacks.items()}
+    state = ensemble.network.state_dict()
+    own = {name: (list(stack.shape[1:]), stack.dtype) for name, stack in state.items()}
     given = {name: (list(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    if unlike := [name for name in {**own, **given} if own.get(name) != given.get(name)]:
+    if unlike := [name for name in {**_stored(ensemble.network), **given} if own.get(name) != given.get(name)]:
         name = unlike[0]
         needed, got = ("{} of {}".format(*held[name]) if name in held else "none" for held in (own, given))
         raise ValueError(f"holds weights of another architecture: {name} must be {needed}, got {got}")

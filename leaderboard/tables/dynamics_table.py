@@ -40,7 +40,7 @@ def dynamics(board: Board) -> Table:
         for column in board.columns
         # Epochs between are for figures: a column for each would make the table unreadable.
         for moment in moments(column)
-        if moment in ("start", "end")
+        if moment in ("start", "best", "end")
         for number in numbers
         if any(number.key in one.summary for _, _, one in measurements(column, number.measure, moment))
     ]

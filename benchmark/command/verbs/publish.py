@@ -12,17 +12,25 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR")
     parser.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
     parser.add_argument("--replace", action="store_true", help="overwrite published records that differ")
+    parser.add_argument("--weights", action="store_true", help="also the weights of networks of at most 200 kB")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.leaderboard.publishing import publish
+    from rnnbench.leaderboard.publishing import LARGEST_PUBLISHED, publish
 
     check_folder("--runs-dir", options.runs_dir)
-    report = publish(options.runs_dir, options.records_dir, options.replace)
+    if options.weights:
+        from rnnbench.benchmark.run.old_weights import rewrite_old_weights
+
+        rewrite_old_weights(options.runs_dir)
+    report = publish(options.runs_dir, options.records_dir, options.replace, options.weights)
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
     code = print_problems("not published", report)
     print(f"{len(report.published)} published, {len(report.replaced)} replaced, {len(report.identical)} already there")
+    if options.weights:
+        large = f", those of {len(report.large)} are larger than {LARGEST_PUBLISHED // 1000} kB" if report.large else ""
+        print(f"weights of {len(report.weights)} networks published{large}")
     return code
 
 

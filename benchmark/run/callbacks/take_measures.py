@@ -91,14 +91,12 @@ class TakeMeasures(L.Callback):
             reason = f"the instance diverged at step {int(model.get_buffer('diverged_at')[index])}"
             return Taken(step, reason, settings, {}, {})
         try:
-            # Evaluation runs in inference mode, whose tensors know no gradients.
-            with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-                measured = options.take(_subject(trainer, model, index, options))
-                arrays = {key: torch.from_numpy(array) for key, array in measured.arrays.items()}
+            data: SequenceDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            summary, arrays = measure_instance(model, index, data, options)
         except Exception as error:
             # Out of memory, not finite, not converged, a user's recurrence: the scores are worth having all the same.
             return Taken(step, f"{type(error).__name__}: {' '.join(str(error).split())}", settings, {}, {})
-        return Taken(step, None, settings, plain(dict(measured.summary)), arrays)
+        return Taken(step, None, settings, summary, arrays)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was taken, as plain data and tensors."""
@@ -112,14 +110,20 @@ class TakeMeasures(L.Callback):
         ]
 
 
-def _subject(trainer: L.Trainer, model: LitSequenceModel, index: int, options: MeasureOptions) -> Subject:
-    data: SequenceDataModule = trainer.datamodule  # type: ignore[attr-defined]
-    network = model.ensemble.instance(index).eval()
-    batch = data.samples(options.split, options.samples if options.uses_sequences else 1)
-    device = next(network.readout.parameters()).device
-    lengths = None if batch.lengths is None else batch.lengths.to(device)
-    on_device = Batch(batch.inputs.to(device), batch.targets.to(device), lengths)
-    return Subject(network, model.task, on_device, data.training_batches, model.project)
+def measure_instance(
+    model: LitSequenceModel, index: int, data: SequenceDataModule, options: MeasureOptions
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return summary and arrays of a measure of one instance, alone; whatever goes wrong is raised."""
+    # Evaluation runs in inference mode, whose tensors know no gradients.
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        network = model.ensemble.instance(index).eval()
+        batch = data.samples(options.split, options.samples if options.uses_sequences else 1)
+        device = next(network.readout.parameters()).device
+        lengths = None if batch.lengths is None else batch.lengths.to(device)
+        on_device = Batch(batch.inputs.to(device), batch.targets.to(device), lengths)
+        measured = options.take(Subject(network, model.task, on_device, data.training_batches, model.project))
+        arrays = {key: torch.from_numpy(array) for key, array in measured.arrays.items()}
+    return plain(dict(measured.summary)), arrays
 
 
 def _log(trainer: L.Trainer, name: str, index: int, taken: Taken) -> None:

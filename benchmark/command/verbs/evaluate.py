@@ -1,0 +1,55 @@
+"""``rnnbench evaluate``: the scores of trained networks, computed again."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rnnbench.benchmark.command.parsing import Parser, one_of, positive
+from rnnbench.benchmark.command.streams import print_error
+from rnnbench.benchmark.command.verb import Verb
+from rnnbench.benchmark.errors import UserError
+
+_SPLITS = ("val", "test")
+
+
+def _add_arguments(parser: Parser) -> None:
+    text = "record (.json), or the weights beside one (.safetensors)"
+    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help=text)
+    parser.add_argument("--split", type=one_of("split", _SPLITS), help=f"{' | '.join(_SPLITS)} (default: both)")
+    text = "steps of a sequence, for tasks with this setting (default: those of training)"
+    parser.add_argument("--length", type=positive, metavar="T", help=text)
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.launchers.worker import set_up_torch
+    from rnnbench.benchmark.run.rescore import rescore
+    from rnnbench.benchmark.run.trained import find_trained
+
+    set_up_torch()  # as in training, to the last bit
+    splits = [options.split] if options.split else _SPLITS
+    found, code = [], 0
+    for path in options.records:
+        try:
+            rescored = rescore(find_trained(path), options.length, options.data_dir)
+        except UserError as error:
+            print_error(str(error))
+            code = 2
+            continue
+        scores = {split: rescored.scores[split] for split in splits}
+        found.append({"record": str(path), "length": options.length, "scores": scores, "recorded": rescored.recorded})
+        if not options.json:
+            print(path)
+            for split, by_metric in scores.items():
+                recorded = rescored.recorded[split]
+                shown = (f"{name} {value!r} (recorded {recorded[name]!r})" for name, value in by_metric.items())
+                print(f"  {split}: {', '.join(shown)}")
+            if options.length is None and rescored.remark:
+                print(f"  {rescored.remark}")
+    if options.json:
+        print(json.dumps(found, indent=1))
+    return code
+
+
+VERB = Verb("evaluate", "score trained networks again, also on sequences of another length", _add_arguments, _run)
