@@ -1,7 +1,7 @@
 """The adding problem: add the two marked numbers of a long sequence (Hochreiter & Schmidhuber 1997)."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -36,18 +36,9 @@ class Adding(SyntheticDataModule):
     """
 
     def __init__(
-        self,
-        length: int = 100,
-        loss: Literal["rmse", "mse"] = "rmse",
-        train_size: int = 350000,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        self, length: int = 100, loss: Literal["rmse", "mse"] = "rmse", train_size: int = 350000, **drawn: Any
     ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+        super().__init__(train_size, **drawn)
         check_at_least(2, length=length)
         check_choice("loss", loss, ("rmse", "mse"))
         self.length = length

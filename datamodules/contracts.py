@@ -1,6 +1,5 @@
 """What every task keeps, ours or a user's: ``rnnbench check`` and the tests call the same functions."""
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.source_scan import constructor_parameters
 from rnnbench.datamodules.synthetic import SyntheticDataModule
 from rnnbench.datamodules.task import Batch, Metric, Task
 
@@ -55,7 +55,7 @@ class TaskCase:
 
     def build(self, **settings: Any) -> SequenceDataModule:
         """Return the data module with its data, small where it can be, and with those settings that it takes."""
-        accepted = inspect.signature(self.cls).parameters
+        accepted = constructor_parameters(self.cls)
         small = {name: value for name, value in {**SMALL, **settings}.items() if name in accepted}
         data = self.cls(**{**small, **self.arguments})
         data.check_available()
@@ -112,7 +112,7 @@ def _check_tensor(tensor: Tensor, shape: tuple[int, ...], below: int | None, wha
 def takes_the_loading_settings(case: TaskCase) -> None:
     """The constructor takes ``batch_size``, ``eval_batch_size`` and ``seed``, which every run sets."""
     for name in ("batch_size", "eval_batch_size", "seed"):
-        expect(name in inspect.signature(case.cls).parameters, f"the constructor must take {name}")
+        expect(name in constructor_parameters(case.cls), f"the constructor must take {name}")
 
 
 def task_is_consistent(case: TaskCase) -> None:

@@ -1,6 +1,7 @@
 """Copy tasks: recall ten symbols after a delay, and repeat an input signal some steps later."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,18 +41,8 @@ class CopyMemory(SyntheticDataModule):
     True
     """
 
-    def __init__(
-        self,
-        delay: int = 100,
-        train_size: int = 12800,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+    def __init__(self, delay: int = 100, **drawn: Any) -> None:
+        super().__init__(**drawn)
         check_at_least(1, delay=delay)
         self.delay = delay
         self.check_sequences_fit((delay + 2 * SYMBOLS) * (ALPHABET + 2))
@@ -97,20 +88,9 @@ class TokenCopy(SyntheticDataModule):
     """
 
     def __init__(
-        self,
-        delay: int = 8,
-        symbols: int = 10,
-        length: int = 16,
-        embedding_size: int | None = 5,
-        train_size: int = 12800,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        self, delay: int = 8, symbols: int = 10, length: int = 16, embedding_size: int | None = 5, **drawn: Any
     ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+        super().__init__(**drawn)
         check_at_least(0, delay=delay)
         check_at_least(1, length=length)
         check_below(delay, length)
@@ -162,20 +142,8 @@ class DelayedCopy(SignalDataModule):
     (True, (2, 5))
     """
 
-    def __init__(
-        self,
-        delay: int = 8,
-        width: int = 5,
-        length: int = 16,
-        train_size: int = 12800,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+    def __init__(self, delay: int = 8, width: int = 5, length: int = 16, **drawn: Any) -> None:
+        super().__init__(**drawn)
         check_at_least(0, delay=delay)
         check_at_least(1, width=width, length=length)
         check_below(delay, length)

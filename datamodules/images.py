@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -84,8 +84,8 @@ class _ImageSequences(_Classes):
     origin: ClassVar[Origin]
     image_shape: ClassVar[tuple[int, ...]]
 
-    def __init__(self, data_dir: str | None, val_size: int, batch_size: int, eval_batch_size: int, seed: int) -> None:
-        super().__init__(batch_size, eval_batch_size, seed)
+    def __init__(self, data_dir: str | None = None, val_size: int = 5000, **loading: int) -> None:
+        super().__init__(**loading)
         check_at_least(1, val_size=val_size)
         self.data_dir = data_dir
         self.val_size = val_size
@@ -151,15 +151,9 @@ class SequentialMNIST(_ImageSequences):
     image_shape = (28, 28)
 
     def __init__(
-        self,
-        permutation: Literal["numpy_92916", "torch_12008", "bit_reversal"] | None = None,
-        data_dir: str | None = None,
-        val_size: int = 5000,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        self, permutation: Literal["numpy_92916", "torch_12008", "bit_reversal"] | None = None, **images: Any
     ) -> None:
-        super().__init__(data_dir, val_size, batch_size, eval_batch_size, seed)
+        super().__init__(**images)
         check_choice("permutation", permutation, (None, *PERMUTATIONS))
         self.permutation = permutation
 
@@ -197,16 +191,8 @@ class SequentialCIFAR10(_ImageSequences):
     origin = Origin("cifar10", "uoft-cs/cifar10", {"img": "image", "label": "class"}, {"train": 50000, "test": 10000})
     image_shape = (32, 32, 3)
 
-    def __init__(
-        self,
-        color: bool = False,
-        data_dir: str | None = None,
-        val_size: int = 5000,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(data_dir, val_size, batch_size, eval_batch_size, seed)
+    def __init__(self, color: bool = False, **images: Any) -> None:
+        super().__init__(**images)
         check_flags(color=color)
         self.color = color
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from torch import Tensor
 
@@ -35,17 +35,17 @@ class _LanguageModelling(SequenceDataModule):
     def __init__(
         self,
         text: _Text,
-        bptt: int,
-        embedding_size: int | None,
-        tied: bool,
-        vocabulary_size: int | None,
-        eval_streams: int,
-        data_dir: str | None,
-        batch_size: int,
-        eval_batch_size: int,
-        seed: int,
+        /,
+        bptt: int = 35,
+        embedding_size: int | None = 200,
+        tied: bool = False,
+        vocabulary_size: int | None = None,
+        eval_streams: int = 20,
+        data_dir: str | None = None,
+        batch_size: int = 20,
+        **loading: int,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, seed)
+        super().__init__(batch_size, **loading)
         check_at_least(1, bptt=bptt, eval_streams=eval_streams)
         check_embedding(embedding_size, vocabulary_size, text.entries)
         check_flags(tied=tied)
@@ -158,24 +158,9 @@ class WikiText2(_LanguageModelling):
         "char": _Text("WikiText2-char", "characters", 284, (10_754_535, 1_117_594, 1_252_084)),
     }
 
-    def __init__(
-        self,
-        level: Literal["word", "char"] = "word",
-        bptt: int = 35,
-        embedding_size: int | None = 200,
-        tied: bool = False,
-        vocabulary_size: int | None = None,
-        eval_streams: int = 20,
-        data_dir: str | None = None,
-        batch_size: int = 20,
-        eval_batch_size: int = 500,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, level: Literal["word", "char"] = "word", **settings: Any) -> None:
         check_choice("level", level, self.levels)
-        text = self.levels[level]
-        super().__init__(
-            text, bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
-        )
+        super().__init__(self.levels[level], **settings)
 
 
 class Shakespeare(_LanguageModelling):
@@ -203,18 +188,12 @@ class Shakespeare(_LanguageModelling):
         self,
         bptt: int = 64,
         embedding_size: int | None = None,
-        tied: bool = False,
-        vocabulary_size: int | None = None,
-        eval_streams: int = 20,
-        data_dir: str | None = None,
         batch_size: int = 64,
         eval_batch_size: int = 2000,
-        seed: int = 0,
+        **settings: Any,
     ) -> None:
         text = _Text("Shakespeare", "characters", 66, (1_003_788, 55_756, 55_850))
-        super().__init__(
-            text, bptt, embedding_size, tied, vocabulary_size, eval_streams, data_dir, batch_size, eval_batch_size, seed
-        )
+        super().__init__(text, bptt, embedding_size, batch_size=batch_size, eval_batch_size=eval_batch_size, **settings)
 
 
 def text_tokens(rows: list[str], unit: str) -> list[str] | str:

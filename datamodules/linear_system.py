@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,20 +41,9 @@ class LinearSystem(SignalDataModule):
     """
 
     def __init__(
-        self,
-        spectral_radius: float = 0.9,
-        order: int = 8,
-        width: int = 1,
-        length: int = 100,
-        train_size: int = 12800,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        self, spectral_radius: float = 0.9, order: int = 8, width: int = 1, length: int = 100, **drawn: Any
     ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+        super().__init__(**drawn)
         check_at_least(1, order=order, width=width, length=length)
         check_number("spectral_radius", spectral_radius, above=0)
         self.spectral_radius = float(spectral_radius)

@@ -1,7 +1,7 @@
 """Polynomials of a random signal: how high a degree, over how many steps, can a network compute?"""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -53,15 +53,9 @@ class Polynomial(SignalDataModule):
         delay: int = 2,
         length: int = 24,
         width: int = 1,
-        train_size: int = 12800,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        **drawn: Any,
     ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+        super().__init__(**drawn)
         check_choice("kind", kind, KINDS)
         check_at_least(1, degree=degree, length=length, width=width)
         check_at_least(0, delay=delay)

@@ -27,7 +27,7 @@ class SequenceDataModule(L.LightningDataModule):
     """A task and its train, validation and test sequences.
 
     Subclasses give ``task`` (which must not need the data) and ``make_sources``. A subclass's constructor takes its own
-    settings first, then ``batch_size``, ``eval_batch_size`` and ``seed``, which it passes to this one.
+    settings, and hands ``batch_size``, ``eval_batch_size`` and ``seed`` on to this one, as ``**loading`` for example.
 
     Args:
         batch_size: sequences of one training batch, over all devices; at most those of the training split.

@@ -2,8 +2,12 @@
 
 import ast
 import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -53,25 +57,64 @@ def find_classes(folder: Path, package: str, base: str) -> dict[str, FoundClass]
         abstract = any("abstractmethod" in ast.unparse(d) for f in methods.values() for d in f.decorator_list)
         if "__init__" in methods and not abstract and not name.startswith("_") and _derives(name, base, nodes):
             summary = (ast.get_docstring(node) or "").split("\n")[0]
-            found[name] = FoundClass(name, module, summary, _arguments(methods["__init__"].args))
+            found[name] = FoundClass(name, module, summary, tuple(_arguments(name, nodes).values()))
     return found
 
 
 def _derives(name: str, base: str, nodes: dict[str, tuple[str, ast.ClassDef]]) -> bool:
     if name not in nodes:
         return False
-    parents = [ast.unparse(parent).split("[")[0].split(".")[-1] for parent in nodes[name][1].bases]
-    return any(parent == base or _derives(parent, base, nodes) for parent in parents)
+    return any(parent == base or _derives(parent, base, nodes) for parent in _bases(nodes[name][1]))
 
 
-def _arguments(spec: ast.arguments) -> tuple[Argument, ...]:
-    plain = [*spec.posonlyargs, *spec.args][1:]
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(parent).split("[")[0].split(".")[-1] for parent in node.bases]
+
+
+def _arguments(name: str, nodes: dict[str, tuple[str, ast.ClassDef]]) -> dict[str, Argument]:
+    """Return a constructor's arguments by name, and those of a base's that it hands ``**settings`` on to."""
+    node = nodes[name][1]
+    inherited = next((_arguments(base, nodes) for base in _bases(node) if base in nodes), {})
+    spec = next((f.args for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    if spec is None:
+        return inherited
+    # What has a place alone is not given by a user, nor is self.
+    plain = spec.args if spec.posonlyargs else spec.args[1:]
     defaults = [*[None] * (len(plain) - len(spec.defaults)), *spec.defaults, *spec.kw_defaults]
-    return tuple(
-        Argument(
-            argument.arg,
-            ast.unparse(argument.annotation) if argument.annotation else "",
+    own = {
+        one.arg: Argument(
+            one.arg,
+            ast.unparse(one.annotation) if one.annotation else "",
             None if default is None else ast.unparse(default),
         )
-        for argument, default in zip([*plain, *spec.kwonlyargs], defaults, strict=True)
-    )
+        for one, default in zip([*plain, *spec.kwonlyargs], defaults, strict=True)
+    }
+    new = {name: one for name, one in own.items() if name not in inherited}
+    return own if spec.kwarg is None else {**new, **inherited, **own}
+
+
+def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """Return what a class's constructor takes by name, and what its bases' take that it hands ``**settings`` on to."""
+    found: dict[str, inspect.Parameter] = {}
+    for constructor in _constructors(cls):
+        _, *own = inspect.signature(constructor).parameters.values()
+        named = {one.name: one for one in own if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+        found |= {name: one for name, one in named.items() if name not in found}
+    return found
+
+
+def constructor_hints(cls: type) -> dict[str, Any]:
+    """Return the types of ``constructor_parameters``; none of a class whose annotations mean nothing when it runs."""
+    try:
+        found = [typing.get_type_hints(constructor) for constructor in _constructors(cls)]
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        # A user's class may import the names of its annotations for type checkers alone, or write what is no type.
+        return {}
+    return {name: hint for hints in reversed(found) for name, hint in hints.items()}
+
+
+def _constructors(cls: type) -> Iterator[Callable[..., None]]:
+    for constructor in (vars(each)["__init__"] for each in cls.__mro__ if "__init__" in vars(each)):
+        yield constructor
+        if all(one.kind != one.VAR_KEYWORD for one in inspect.signature(constructor).parameters.values()):
+            return

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -59,15 +59,9 @@ class StateTracking(SignalDataModule):
         length: int = 24,
         window: int | None = None,
         width: int = 1,
-        train_size: int = 12800,
-        val_size: int = 2000,
-        test_size: int = 2000,
-        fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        **drawn: Any,
     ) -> None:
-        super().__init__(train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed)
+        super().__init__(**drawn)
         check_choice("kind", kind, KINDS)
         check_at_least(2 if kind == "parity" else 1, length=length)
         check_at_least(1, width=width)

@@ -42,11 +42,9 @@ class SyntheticDataModule(SequenceDataModule):
         val_size: int = 2000,
         test_size: int = 2000,
         fresh: bool = True,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        seed: int = 0,
+        **loading: int,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, seed)
+        super().__init__(**loading)
         check_at_least(1, train_size=train_size, val_size=val_size, test_size=test_size)
         check_flags(fresh=fresh)
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}

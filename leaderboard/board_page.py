@@ -17,6 +17,7 @@ from rnnbench.leaderboard.dynamics import SideFiles, failures, has_measures, tra
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.not_run import not_run
 from rnnbench.leaderboard.plan import Plans
+from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report, find_records
 from rnnbench.leaderboard.tables.claims_table import claims_of, claims_table
@@ -24,6 +25,7 @@ from rnnbench.leaderboard.tables.dynamics_table import dynamics
 from rnnbench.leaderboard.tables.markdown import escape, render_table
 from rnnbench.leaderboard.tables.missing import missing_line, unrecorded_suites
 from rnnbench.leaderboard.tables.notes import Notes, remarks
+from rnnbench.leaderboard.tables.origin import origin_lines
 from rnnbench.leaderboard.tables.scores import tables
 from rnnbench.leaderboard.tables.training import differences, protocol_line
 from rnnbench.leaderboard.text import printable
@@ -74,13 +76,17 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
     is listed.
 
     Raises:
+        FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
     records, unreadable = find_records(records_root)
     plans = plans or {}
+    senders = read_senders(records_root)
     cells, unplaced = select_cells(records, plans)
     side_files = SideFiles(records_root)
-    claims, evidence = load_claims(), Evidence(cells, side_files)
+    # No claim is decided by what was not seen here.
+    seen, _ = select_cells(measured_here(records, senders), plans)
+    claims, evidence = load_claims(), Evidence(seen, side_files)
     decisions = [decide(claim, evidence) for claim in claims]
     laid_out = boards(cells)
     sections: list[str] = []
@@ -103,6 +109,7 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
         said = [claims_of(board, decisions)]
         if plan := plans.get((board.suite, board.budget)):
             said.append(missing_line(board, plan))
+        said += origin_lines(board, senders)
         text, made = _section(board, learned, list(curves), sweeps, drawn, [line for line in said if line])
         sections.append(text)
         count += made

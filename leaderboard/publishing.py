@@ -6,6 +6,7 @@ from pathlib import Path
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.senders import read_senders, write_senders
 from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
 from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, read_side_arrays
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
@@ -14,7 +15,7 @@ from rnnbench.leaderboard.weights_file import read_weights, weights_path
 LARGEST_PUBLISHED = 200_000
 
 #: A record and the content of the file of arrays beside it; None where there is none, or none that can be read.
-_Pair = tuple[Record | None, bytes | None]
+Pair = tuple[Record | None, bytes | None]
 
 
 @dataclass
@@ -36,6 +37,7 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False, weights:
     With ``weights``, those of at most ``LARGEST_PUBLISHED`` bytes are copied too.
 
     Raises:
+        FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; what is published already is untouched.
     """
     records, problems = find_records(runs_root)
@@ -46,25 +48,27 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False, weights:
         if record.status == "interrupted":
             report.problems.append(Problem(place, "interrupted: run it again to finish it", damaged=False))
             continue
-        arrays, reason = read_side_arrays(source, record)
+        ours, reason = with_arrays(source, record)
         if reason:
             report.problems.append(Problem(place, reason))
             continue
-        ours = record, _content(side_path(source)) if arrays else None
-        theirs = _published(target)
+        theirs = published_pair(target)
         if theirs == ours:
             report.identical.append(place)
         elif not target.exists():
-            _put(target, *ours)
+            put_pair(target, *ours)
             report.published.append(place)
         elif replace or (theirs[0] == record and read_side_arrays(target, record)[1]):
-            _put(target, *ours)
+            put_pair(target, *ours)
             report.replaced.append(place)
         else:
             report.problems.append(Problem(place, "the published record differs and was kept", damaged=False))
             continue
         if weights and weights_path(source).exists():
             _publish_weights(record, weights_path(source), weights_path(target), records_root, report)
+    # What is ours now was sent in by nobody.
+    ours_now = {place.as_posix() for place in (*report.published, *report.replaced)}
+    write_senders(records_root, {at: sent for at, sent in read_senders(records_root).items() if at not in ours_now})
     return report
 
 
@@ -85,7 +89,17 @@ def _publish_weights(record: Record, source: Path, target: Path, root: Path, rep
         report.weights.append(place)
 
 
-def _published(target: Path) -> _Pair:
+def with_arrays(source: Path, record: Record) -> tuple[tuple[Record, bytes | None], str]:
+    """Return a record with the content of the file of arrays beside it, and what is wrong with that file, if anything.
+
+    The content is None where the record names no arrays.
+    """
+    arrays, reason = read_side_arrays(source, record)
+    return (record, _content(side_path(source)) if arrays else None), reason
+
+
+def published_pair(target: Path) -> Pair:
+    """Return the record that lies at a place and the content beside it; None for what is missing or damaged."""
     try:
         return read_record(target), _content(side_path(target))
     except (FileError, FileNotFoundError):
@@ -99,7 +113,8 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _put(target: Path, record: Record, content: bytes | None) -> None:
+def put_pair(target: Path, record: Record, content: bytes | None) -> None:
+    """Write a record, and the content of the file beside it if there is any."""
     arrays = side_path(target)
     # The record last: what it names is there when it is.
     if content is not None:

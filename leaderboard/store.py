@@ -78,6 +78,11 @@ def path_of(root: Path, record: Record) -> Path:
     return record_path(root, record.cell, record.experiment_id, record.instance)
 
 
+def place_of(record: Record) -> str:
+    """Return where a record lies below any folder of records, as text with ``/``."""
+    return path_of(Path(), record).as_posix()
+
+
 def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[Problem]]:
     """Read every record below a folder, in the order of their paths; links are followed, hidden names passed over.
 

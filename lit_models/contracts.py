@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import inspect
 import re
 import types
 import typing
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.func import functional_call, jacfwd, jacrev, stack_module_state, vmap
 
 from rnnbench.datamodules.contracts import BrokenContract, expect
+from rnnbench.datamodules.source_scan import constructor_hints, constructor_parameters
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
@@ -53,20 +53,12 @@ def visited_state(recurrence: Recurrence) -> Tensor:
     return recurrence(normal(2, BATCH, recurrence.input_size, seed=2))[1].detach()
 
 
-def required_arguments(cls: Callable[..., Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def required_arguments(cls: type, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the given arguments, and small values for those without a default; ValueError where none is known."""
-    given, hints = given or {}, _hints(cls)
-    named = [p for p in inspect.signature(cls).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    missing = [p.name for p in named if p.default is p.empty and p.name not in given]
+    given, hints = given or {}, constructor_hints(cls)
+    named = constructor_parameters(cls).values()
+    missing = [one.name for one in named if one.default is one.empty and one.name not in given]
     return {**{name: _small_value(name, hints.get(name, int)) for name in missing}, **given}
-
-
-def _hints(cls: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls.__init__)
-    except (NameError, AttributeError, TypeError, SyntaxError):
-        # A user's class may import the names of its annotations for type checkers alone.
-        return {}
 
 
 def _small_value(name: str, annotation: Any) -> Any:
@@ -79,12 +71,12 @@ def _small_value(name: str, annotation: Any) -> Any:
     raise ValueError(f"no value is known for the required argument {name}: give one in the constructor's arguments")
 
 
-def variants(cls: Callable[..., Any], given: Mapping[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+def variants(cls: type, given: Mapping[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield ``required_arguments``, and those beside each other value that an annotation names, by a label."""
-    parameters, required = inspect.signature(cls).parameters, required_arguments(cls, given)
+    hints, required = constructor_hints(cls), required_arguments(cls, given)
     yield "", required
-    for name, annotation in _hints(cls).items():
-        default = parameters[name].default if name in parameters else None
+    for name, parameter in constructor_parameters(cls).items():
+        annotation, default = hints.get(name), parameter.default
         values: tuple[Any, ...] = ()
         if typing.get_origin(annotation) is typing.Literal:
             values = typing.get_args(annotation)
@@ -114,7 +106,7 @@ def _shape(found: Tensor, expected: tuple[int, ...], what: str) -> None:
 
 def shapes(case: RecurrenceCase) -> None:
     """States are [B, S] and outputs [B, N], of a step as of a whole sequence; input_size is the first argument."""
-    expect(next(iter(inspect.signature(case.cls).parameters)) == "input_size", "input_size must be the first argument")
+    expect(next(iter(constructor_parameters(case.cls))) == "input_size", "input_size must be the first argument")
     recurrence = case.build()
     units, size = recurrence.hidden_size, recurrence.state_size
     state = recurrence.initial_state(BATCH)

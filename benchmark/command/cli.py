@@ -9,6 +9,7 @@ from rnnbench.benchmark.command.streams import output_problem, prepare_streams, 
 from rnnbench.benchmark.command.verb import all_verbs
 from rnnbench.benchmark.errors import UserError, message_of, nearest
 from rnnbench.benchmark.interruption import EXIT_CODE, MESSAGE
+from rnnbench.leaderboard.files import FileError
 
 _LIGHTNING = {
     "fit": "train one network with any Trainer option (LightningCLI; see fit --help)",
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         writes_files = {"fit", *(name for name, verb in all_verbs().items() if verb.writes_files)}
         prepare_streams(needs_output=not given or given[0] not in writes_files)
         code = _run_command(given)
-    except UserError as error:
+    except (UserError, FileError) as error:
         message = str(error)
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from rnnbench.benchmark.config.specs import Kind, find_class
 from rnnbench.benchmark.config.validation import fitted
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
+from rnnbench.datamodules.source_scan import constructor_hints
 
 if TYPE_CHECKING:
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule
@@ -173,12 +173,7 @@ def _factory(kind: Kind, class_path: str, given: Mapping[str, Any], what: str) -
     """Return a class with constructor arguments of the types that its annotations ask for."""
     found = find_class(kind, class_path, kind)
     cls = getattr(importlib.import_module(found.module), found.name.rpartition(".")[2])
-    try:
-        hints = typing.get_type_hints(cls.__init__)
-    except (NameError, AttributeError, TypeError, SyntaxError):
-        # A user's class may import the names of its annotations for type checkers alone, or write what is no type; it
-        # then checks for itself.
-        hints = {}
+    hints = constructor_hints(cls)  # of a user's class maybe none: it then checks for itself
     arguments = {}
     for name, value in given.items():
         hint = hints.get(name, tuple if isinstance(value, list) else Any)

@@ -14,7 +14,7 @@ from rnnbench.benchmark.config.section import Section, as_sections
 from rnnbench.benchmark.config.validation import Mapped, Model, validated
 from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules import registered_tasks
-from rnnbench.datamodules.source_scan import Argument, FoundClass
+from rnnbench.datamodules.source_scan import Argument, FoundClass, constructor_parameters
 from rnnbench.lit_models.presets import PRESETS, Preset
 from rnnbench.lit_models.recurrences import registered_recurrences
 
@@ -94,10 +94,9 @@ def _users_class(kind: Kind, path: str, where: str) -> FoundClass:
     if missing:
         raise UserError(f"{where}: '{path}' is abstract: it must define {', '.join(missing)}")
     arguments = []
-    for one in inspect.signature(found).parameters.values():
-        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-            default = None if one.default is one.empty else repr(one.default)
-            arguments.append(Argument(one.name, inspect.formatannotation(one.annotation), default))
+    for one in constructor_parameters(found).values():
+        default = None if one.default is one.empty else repr(one.default)
+        arguments.append(Argument(one.name, inspect.formatannotation(one.annotation), default))
     return FoundClass(path, path.rpartition(".")[0], (found.__doc__ or "").split("\n")[0], tuple(arguments))
 
 

@@ -10,6 +10,7 @@ from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, combined
 from rnnbench.leaderboard.dynamics import SideFiles
 from rnnbench.leaderboard.plan import Plans, run_command
 from rnnbench.leaderboard.schema import Budget
+from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, find_records
 
@@ -56,10 +57,12 @@ def decide(claim: Claim, evidence: Evidence) -> Decision:
 def decide_all(claims: Sequence[Claim], root: Path, plans: Plans | None = None) -> tuple[list[Decision], list[Problem]]:
     """Decide claims from the records of a folder, those of suites with a plan only as these suites are now.
 
+    What others sent in counts once it was reproduced here.
+
     Returns:
         The decisions, and the files of the folder that are no records or do not lie where they belong.
     """
     records, problems = find_records(root)
-    cells, _ = select_cells(records, plans)
+    cells, _ = select_cells(measured_here(records, read_senders(root)), plans)
     evidence = Evidence(cells, SideFiles(root))
     return [decide(claim, evidence) for claim in claims], problems

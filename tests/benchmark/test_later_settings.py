@@ -19,11 +19,11 @@ SHIPPED = {
     **{"dynamics": "9a440345173a", "language": "9fcc96ef385b", "music": "53b5efb9bc86", "polynomial": "011e2aa01738"},
     **{"psmnist": "4386a5ba2e97", "quick": "ec53d694f385", "scifar10": "e773745d047c", "slots": "f61c06b18933"},
     **{"depth-copy": "563506f4e16d", "depth-degree": "0a24afa26fe5", "depth-limit": "281a019e50ce"},
-    **{"depth-tracking": "7e9023d3bb1a", "heterogeneity": "efc49b8770ea", "residual-strength": "aeab9e6e5851"},
-    **{"rotation": "5ad2179efca8", "stable-system": "983a650cbadd", "transitions": "355b74abc57b"},
+    **{"depth-tracking": "7e9023d3bb1a", "heterogeneity": "5a52daf2ae57", "residual-strength": "aeab9e6e5851"},
+    **{"rotation": "cbd0955e05a9", "stable-system": "983a650cbadd", "transitions": "355b74abc57b"},
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
     **{"depth-targets": "ab672018655e", "residual-types": "30298ff81203", "depth-shakespeare": "b94bd58202eb"},
-    **{"smnist": "adc02133980e", "table1": "df845c40f49f", "table2": "a3515802fccb"},
+    **{"smnist": "adc02133980e", "table1": "c6e9db4c6299", "table2": "a3515802fccb"},
     **{"truncated-training": "c2a2c37defb2", "truncation": "6cc8935a1243"},
 }
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"

@@ -180,8 +180,8 @@ from rnnbench.lit_models.recurrences.gated import GRU
 class MyCell(GRU):
     """Mine."""
 
-    def __init__(self, input_size: int, hidden_size: int, leak: float = 0.5) -> None:
-        super().__init__(input_size, hidden_size)
+    def __init__(self, input_size: int, leak: float = 0.5, **others: int) -> None:
+        super().__init__(input_size, **others)
         self.leak = leak
 
 class Chosen(GRU):

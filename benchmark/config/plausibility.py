@@ -1,0 +1,118 @@
+"""Whether a record can be what it says: what is checked of one that others sent in, beyond its schema."""
+
+import functools
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
+
+from rnnbench.benchmark.config.experiment import Config, config_id, get_setting
+from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
+from rnnbench.benchmark.errors import shown
+from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.record import summarise
+from rnnbench.leaderboard.schema import Record, parse_time
+
+#: Letters of any script, digits, and marks that mean nothing in markup, paths or formulas of spreadsheets.
+_NAME = re.compile(r"[\w(][\w .,+=()\[\]*:^%~-]*")
+#: Largest text within a record, in characters: some ten times the longest that a run writes.
+_LONGEST_TEXT = 2_000
+
+
+def implausible(record: Record) -> Iterator[str]:
+    """Yield what cannot be true of a record that its schema allows, or is not to be shown, in one line each.
+
+    A record of a shipped suite must be of its present version.
+    """
+    names = {name: getattr(record, name) for name in ("suite", "task", "network")}
+    names |= {f"metrics.{number}.name": metric.name for number, metric in enumerate(record.metrics)}
+    for where, name in names.items():
+        if not _NAME.fullmatch(name) or ".." in name:
+            yield f"{where} must be of letters, digits, spaces and . , + = ( ) [ ] * : ^ % ~ - _, got {shown(name)}"
+    if text := next((text for text in _texts(record.model_dump()) if len(text) > _LONGEST_TEXT), ""):
+        yield f"texts must have at most {_LONGEST_TEXT} characters, got {len(text)}: {shown(text, 40)}"
+    if record.status == "interrupted":
+        yield "status must be finished or diverged, got interrupted: run it again to finish it"
+    for name in ("parameters", "state_size"):
+        if getattr(record, name) < 1:
+            yield f"{name} must be at least 1, got {getattr(record, name)}"
+    yield from _of_configuration(record)
+    yield from _of_curve(record)
+    yield from _of_times(record)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _of_configuration(record: Record) -> Iterator[str]:
+    hashes = {"experiment_id": config_id(record.config), "family_id": config_id(record.config, tuple(record.grid))}
+    for name, expected in hashes.items():
+        if getattr(record, name) != expected:
+            yield f"{name} must be the hash of its configuration, {expected}, got {shown(getattr(record, name))}"
+    for path, value in record.point.items():
+        if _setting(record.config, path) != value:
+            yield f"point: {shown(path)} must be the configuration's {shown(_setting(record.config, path))}"
+    if record.suite in suite_files():
+        ids = _planned(record.suite, record.budget).get((record.task, record.network))
+        if ids is None:
+            where = f"suite {record.suite} has no {record.task}/{record.network} under budget {record.budget}"
+            yield f"{where}: give a suite of your own another name"
+        elif record.experiment_id not in ids:
+            yield f"settings must be those of suite {record.suite} as it is now: update rnnbench and run it again"
+
+
+@functools.cache
+def _planned(suite: str, budget: str) -> dict[tuple[str, str], set[str]]:
+    """Return the ids of a shipped suite's points by task and network; none where it has no such budget."""
+    if budget not in suite_budgets(suite):
+        return {}
+    return {(e.task, e.network): {point.id for point in e.points()} for e in load_suite(suite, budget).experiments}
+
+
+def _setting(config: Config, path: str) -> Any:
+    try:
+        return get_setting(config, path)
+    except (KeyError, TypeError):
+        return None
+
+
+def _of_curve(record: Record) -> Iterator[str]:
+    for metric in record.metrics:
+        values = [values.get(metric.name) for point in record.curve for values in (point.val, point.test)]
+        if wrong := [value for value in values if value is not None and not _in_range(value, metric)]:
+            yield f"{metric.name} must lie within its range, up to {metric.best:g} at best, got {wrong[0]:g}"
+    last = record.curve[-1].step if record.curve else 0
+    if last > record.steps or (not record.curve and record.steps and record.status == "finished"):
+        yield f"the curve must end within the {record.steps} steps of the training, got {last}"
+    training = record.config.get("training")
+    minimal = record.minimal_performance
+    interval = minimal.interval if minimal else 1
+    at: Literal["best", "last"] = "last" if isinstance(training, dict) and training.get("test_at") == "last" else "best"
+    found = summarise(record.curve, record.metrics, record.steps, interval, record.diverged_at, at)
+    for name, value in found._asdict().items():
+        if getattr(record, name) != value:
+            yield f"{name} does not follow from the curve"
+
+
+def _in_range(value: float, metric: MetricInfo) -> bool:
+    if metric.display.unit == "%":
+        return 0 <= value <= 1
+    return not metric.better(value, metric.best - 1e-9 if metric.direction == "min" else metric.best + 1e-9)
+
+
+def _of_times(record: Record) -> Iterator[str]:
+    started, finished = parse_time(record.started_at), parse_time(record.finished_at)
+    if started > finished:
+        yield f"finished_at must not lie before started_at, got {record.started_at} and {record.finished_at}"
+    # A clock may be set to another zone.
+    if finished > datetime.now(timezone.utc) + timedelta(days=1):
+        yield f"finished_at must not lie in the future, got {record.finished_at}"

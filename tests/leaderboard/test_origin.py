@@ -1,0 +1,40 @@
+"""What a board says of records that others sent in, and of code that is a user's own."""
+
+from rnnbench.leaderboard.board_page import write_leaderboard
+from rnnbench.leaderboard.claims.decide import decide_all
+from rnnbench.leaderboard.schema import OwnCode
+from rnnbench.leaderboard.senders import Sent, measured_here, write_senders
+from rnnbench.leaderboard.store import place_of
+from tests.leaderboard.factory import make_record, put
+
+
+def test_senders_tiers_and_code_stand_under_the_board(tmp_path):
+    own = OwnCode(module="mylab.cells", version="0.3", source="ab" * 8, commit="c" * 40, dirty=True)
+    loose = OwnCode(module="cells_of_<b>", version=None, source="cd" * 8, commit=None, dirty=None)
+    ours = make_record(network="MyNet", own_code=[own, loose])
+    theirs = [make_record(network="GRU", instance=i) for i in range(2)]
+    reproduced = make_record(network="GRU", task="Digits")
+    put(tmp_path, ours, *theirs, reproduced)
+    senders = {
+        place_of(theirs[1]): Sent("Lab <X>", "self-reported"),
+        place_of(reproduced): Sent("Y", "reproduced here"),
+    }
+    write_senders(tmp_path, senders)
+    assert measured_here([ours, *theirs, reproduced], senders) == [ours, theirs[0], reproduced]
+
+    report = write_leaderboard(tmp_path, tmp_path / "board")
+    lines = report.page.read_text(encoding="utf-8").splitlines()
+    assert "- Sent in by Lab &lt;X>, self-reported: GRU on sMNIST (1 of 2)." in lines
+    assert "- Sent in by Y, reproduced here: GRU on Digits." in lines
+    code = f"mylab.cells 0.3, commit {'c' * 12} with changes; cells_of_&lt;b> of hash {'cd' * 8}"
+    assert f"- MyNet is made by code outside of rnnbench: {code}." in lines
+
+
+def test_claims_are_decided_by_what_was_seen_here(tmp_path, monkeypatch):
+    records = [make_record(instance=i) for i in range(3)]
+    put(tmp_path, *records)
+    write_senders(tmp_path, {place_of(record): Sent("Lab X") for record in records[1:]})
+    seen = []
+    monkeypatch.setattr("rnnbench.leaderboard.claims.decide.Evidence", lambda cells, _: seen.extend(cells))
+    decide_all([], tmp_path)
+    assert [cell.records for cell in seen] == [tuple(records[:1])]
