@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.leaderboard.board import Board, Column
+from rnnbench.leaderboard.files import Arrays
 from rnnbench.leaderboard.schema import Measure, Record
-from rnnbench.leaderboard.side_file import Arrays
 from rnnbench.leaderboard.store import Problem, path_of, read_side_arrays
 
 if TYPE_CHECKING:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnbench.leaderboard.files import FileError, read_file, write_atomically
+from rnnbench.leaderboard.files import LARGEST_SIDE_FILE, FileError, read_file, side_path, write_atomically
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.senders import read_senders, write_senders
-from rnnbench.leaderboard.side_file import LARGEST_SIDE_FILE, side_path
 from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, read_side_arrays
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
 

@@ -17,11 +17,6 @@ _READERS: dict[int, Callable[[dict[str, Any]], Record]] = {1: Record.model_valid
 #: Largest file of a record, in bytes: some hundred times what a run writes.
 LARGEST_RECORD = 16 * 2**20
 
-# What may differ between two runs of the same experiment on the same code.
-_PROVENANCE = frozenset(
-    {"seconds_per_step", "peak_memory_bytes", "code", "own_code", "versions", "hardware", "started_at", "finished_at"}
-)
-
 
 class Summary(NamedTuple):
     """The fields of a record that follow from its curve; ``Record(..., **summary._asdict())``."""
@@ -97,11 +92,6 @@ def _minimal_performance(
 
 def _first_step(values: Sequence[tuple[int, float | None]], metric: MetricInfo, threshold: float) -> int | None:
     return next((step for step, value in values if value is not None and not metric.better(threshold, value)), None)
-
-
-def comparable(record: Record) -> dict[str, Any]:
-    """Return the record without time, memory and provenance: what two runs of one experiment must share."""
-    return record.model_dump(exclude=set(_PROVENANCE))
 
 
 def write_record(path: Path, record: Record) -> None:

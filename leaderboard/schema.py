@@ -144,7 +144,7 @@ class Measure(_Model):
         step: optimiser steps done by then.
         settings: how it was taken, defaults filled in.
         summary: numbers for tables; None where one is not finite or does not exist.
-        arrays: names of what lies in the file beside the record (``leaderboard.side_file``).
+        arrays: names of what lies in the file beside the record (``leaderboard.files``).
         later: the code that took it from the finished network; None if it was taken in training.
     """
 

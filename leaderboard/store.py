@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.files import Arrays, FileError, read_arrays, side_path
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.side_file import Arrays, read_arrays, side_path
 from rnnbench.leaderboard.text import printable
 
 # Records lie four folders deep.

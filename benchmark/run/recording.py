@@ -16,11 +16,10 @@ from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.provenance import code_version, hardware, own_code, peak_memory, versions
 from rnnbench.benchmark.run.weights import best_weights, write_weights
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.files import Arrays, FileError, side_path, write_arrays
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import read_record, summarise, write_record
 from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Record
-from rnnbench.leaderboard.side_file import Arrays, side_path, write_arrays
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 

@@ -11,9 +11,9 @@ from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.run.callbacks.take_measures import measure_instance
 from rnnbench.benchmark.run.provenance import code_version
 from rnnbench.benchmark.run.trained import available_data, find_trained, recorded_backend
+from rnnbench.leaderboard.files import side_path, write_arrays
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import CodeVersion, Measure, Record, plain
-from rnnbench.leaderboard.side_file import side_path, write_arrays
 from rnnbench.leaderboard.store import read_side_arrays
 
 #: What says when a suite's measures are taken.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.drawing.figure_style import LARGEST_DRAWN, Look, look, plain_text
 from rnnbench.leaderboard.dynamics import Series
-from rnnbench.leaderboard.side_file import Arrays
+from rnnbench.leaderboard.files import Arrays
 
 Floats = NDArray[np.float64]
 

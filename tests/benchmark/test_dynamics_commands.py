@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.files import read_arrays, side_path
 from rnnbench.leaderboard.record import read_record
-from rnnbench.leaderboard.side_file import read_arrays, side_path
 from tests.benchmark.small_jobs import rnnbench
 
 SUITE = """

@@ -14,9 +14,10 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.measures import resolve_measures
 from rnnbench.benchmark.run.job import Job, Member
-from rnnbench.leaderboard.record import comparable, read_record
-from rnnbench.leaderboard.side_file import side_path
+from rnnbench.leaderboard.files import side_path
+from rnnbench.leaderboard.record import read_record
 from tests.datamodules.small_texts import write_texts
+from tests.leaderboard.factory import comparable
 
 #: Where a process kills itself: a place and n, for the n-th time that it comes by there.
 Kill = tuple[str, int]

@@ -12,10 +12,11 @@ from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers.pilots import pilots_of
 from rnnbench.benchmark.launchers.plan import make_plan
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
-from rnnbench.leaderboard.record import comparable, read_record, write_record
+from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import load_records
 from tests.benchmark.small_jobs import adding_experiment, rnnbench, train
+from tests.leaderboard.factory import comparable
 
 SUITE = """
 instances: 3

@@ -14,10 +14,10 @@ from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.measures import MEASURES
 from rnnbench.benchmark.measures.base import Measured, MeasureOptions, Moments
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
-from rnnbench.leaderboard.record import comparable
-from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.leaderboard.files import read_arrays, side_path
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from tests.benchmark.small_jobs import adding_experiment, interrupt, job_of, train
+from tests.leaderboard.factory import comparable
 from tests.lit_models import small_runs
 
 RECIPE = Recipe(optimizer="adam", learning_rate=0.01, batch_size=32, max_steps=6, validate_every=2)

@@ -7,8 +7,9 @@ import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.command.parsing import duration
-from rnnbench.leaderboard.record import comparable, read_record
+from rnnbench.leaderboard.record import read_record
 from tests.benchmark.small_jobs import rnnbench
+from tests.leaderboard.factory import comparable
 
 SUITE = """
 instances: 1

@@ -21,9 +21,9 @@ from rnnbench.benchmark.run import train as training
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.rescore import rescore
 from rnnbench.benchmark.run.trained import find_trained, load_network
+from rnnbench.leaderboard.files import read_arrays, side_path
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.leaderboard.weights_file import weights_path
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence

@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers import local
-from rnnbench.leaderboard.record import comparable, read_record
-from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.leaderboard.files import read_arrays, side_path
+from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.weights_file import weights_path
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from tests.contracts.builders import INPUTS, variants
+from tests.leaderboard.factory import comparable
 
 ROOT = Path(__file__).parents[2]
 # Adding: the last batch of an epoch and the last evaluation batch hold one sequence, and so does the validation split:

@@ -17,13 +17,14 @@ from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import RunFacts, make_record
 from rnnbench.benchmark.run.train import build, train
-from rnnbench.leaderboard.record import comparable, read_record
+from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.presets import PRESETS
 from rnnbench.lit_models.recurrence import Recurrence
 from tests.contracts.builders import variants
 from tests.datamodules.small_texts import write_texts
+from tests.leaderboard.factory import comparable
 from tests.lit_models.small_runs import fit
 
 STEPS, EVERY, INSTANCE, DIVERGING = 50, 25, 3, 4

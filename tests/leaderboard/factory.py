@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from rnnbench.leaderboard.files import side_path, write_arrays
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import summarise, write_record
 from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
-from rnnbench.leaderboard.side_file import side_path, write_arrays
 from rnnbench.leaderboard.store import path_of
 
 ACCURACY = {"name": "accuracy", "direction": "max", "chance": 0.1, "best": 1.0, "minimal_performance": 0.5}
@@ -13,6 +13,15 @@ CROSS_ENTROPY = {"name": "cross_entropy", "direction": "min", "chance": 2.302585
 RMSE = {"name": "rmse", "direction": "min", "chance": 0.408, "best": 0.0, "minimal_performance": 0.05}
 MSE = {"name": "mse", "direction": "min", "chance": 0.1667, "best": 0.0}
 TABLE2 = "dubinin2024:Table2"
+
+
+#: What may differ between two runs of the same experiment on the same code.
+PROVENANCE = {"seconds_per_step", "peak_memory_bytes", "code", "own_code", "versions", "hardware"}
+
+
+def comparable(record):
+    """A record without time, memory and provenance: what two runs of one experiment share."""
+    return record.model_dump(exclude={*PROVENANCE, "started_at", "finished_at"})
 
 
 def metrics_of(*infos):

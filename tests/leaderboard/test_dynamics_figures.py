@@ -9,7 +9,7 @@ from rnnbench.leaderboard.board import boards
 from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
 from rnnbench.leaderboard.drawing.dynamics_panels import curvature
 from rnnbench.leaderboard.drawing.panel_parts import Legend, Sheet
-from rnnbench.leaderboard.side_file import side_path
+from rnnbench.leaderboard.files import side_path
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import find_records, path_of
 from tests.leaderboard.factory import make_record, put, put_dynamics, synthetic_dynamics, untrained

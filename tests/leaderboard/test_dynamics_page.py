@@ -3,9 +3,9 @@ import re
 import pytest
 
 from rnnbench.leaderboard.board_page import write_leaderboard
+from rnnbench.leaderboard.files import read_arrays, side_path
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import write_record
-from rnnbench.leaderboard.side_file import read_arrays, side_path
 from rnnbench.leaderboard.store import path_of
 from tests.leaderboard.factory import full_disk, make_record, put, put_dynamics, untrained
 from tests.leaderboard.factory import synthetic_dynamics as everything

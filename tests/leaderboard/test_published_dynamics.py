@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnbench.leaderboard.side_file import read_arrays, side_path
+from rnnbench.leaderboard.files import read_arrays, side_path
 from rnnbench.leaderboard.store import find_records, path_of
 
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"

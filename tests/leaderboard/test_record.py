@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rnnbench.leaderboard.files import FileError
-from rnnbench.leaderboard.record import comparable, read_record, summarise, write_record
+from rnnbench.leaderboard.record import read_record, summarise, write_record
 from rnnbench.leaderboard.schema import Measure, Record
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, full_disk, make_record, metrics_of
 
@@ -96,22 +96,6 @@ def test_minimal_performance(metric, val, test, steps, diverged_at, reached_on_v
     assert (reached.val_iterations, reached.val_censored) == reached_on_val
     assert (reached.test_iterations, reached.test_censored) == reached_on_test
     assert summarise(curve, metrics_of(MSE), steps, interval=100).minimal_performance is None
-
-
-def test_comparable_leaves_out_time_memory_and_provenance():
-    record = make_record()
-    elsewhere = make_record(
-        seconds_per_step=9.0,
-        peak_memory_bytes=1,
-        hardware={},
-        versions={},
-        code={"commit": None, "dirty": None},
-        started_at="2026-01-01T00:00:00Z",
-        finished_at="2026-01-01T01:00:00Z",
-    )
-    assert record != elsewhere
-    assert comparable(record) == comparable(elsewhere)
-    assert comparable(record) != comparable(make_record(val=(0.2, 0.6, 0.91)))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from rnnbench.leaderboard.files import FileError
-from rnnbench.leaderboard.side_file import read_arrays, side_path, write_arrays
+from rnnbench.leaderboard.files import FileError, read_arrays, side_path, write_arrays
 
 
 def test_what_is_written_is_read_back_with_infinities(tmp_path):

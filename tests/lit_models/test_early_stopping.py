@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.benchmark.run.job import Job
-from rnnbench.leaderboard.record import comparable
 from rnnbench.leaderboard.schema import Record
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from tests.benchmark.small_jobs import adding_experiment, job_of, train
+from tests.leaderboard.factory import comparable
 from tests.lit_models.small_runs import ELMAN, adding, fit
 
 RATE = "training.learning_rate"
