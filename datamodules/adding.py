@@ -1,12 +1,13 @@
 """The adding problem: add the two marked numbers of a long sequence (Hochreiter & Schmidhuber 1997)."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.objective import named_objective
 from rnnbench.datamodules.synthetic import SyntheticDataModule
 from rnnbench.datamodules.task import Metric, Task
 
@@ -20,7 +21,7 @@ class Adding(SyntheticDataModule):
 
     Args:
         length: steps T, at least 2.
-        loss: what is minimised: ``rmse`` as in the paper above, or ``mse``.
+        loss: what is minimised: ``rmse`` as in the paper above, ``mse``, or the import path of an ``Objective``.
         train_size: training sequences of one epoch. The default is the least that the paper's iteration counts for
             length 800 imply.
         val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
@@ -35,12 +36,13 @@ class Adding(SyntheticDataModule):
     True
     """
 
-    def __init__(
-        self, length: int = 100, loss: Literal["rmse", "mse"] = "rmse", train_size: int = 350000, **drawn: Any
-    ) -> None:
+    def __init__(self, length: int = 100, loss: str = "rmse", train_size: int = 350000, **drawn: Any) -> None:
         super().__init__(train_size, **drawn)
         check_at_least(2, length=length)
-        check_choice("loss", loss, ("rmse", "mse"))
+        if isinstance(loss, str) and "." in loss:
+            named_objective(loss, "loss")
+        else:
+            check_choice("loss", loss, ("rmse", "mse"))
         self.length = length
         self.loss = loss
         self.check_sequences_fit(2 * length)

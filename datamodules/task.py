@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from rnnbench.datamodules.objective import Objective, named_objective
+
 LossName = Literal["mse", "rmse", "cross_entropy", "frame_nll"]
 MetricName = Literal[LossName, "normalized_mse", "accuracy", "perplexity", "bits_per_character", "slot_f1"]
 
@@ -40,17 +42,24 @@ class Metric:
         best: the best possible value.
         minimal_performance: the threshold of "iterations to minimal performance", where a paper names one.
         steps: half-open range of steps that are measured (readout at every step); None for all.
+        score: of a metric of one's own, what it is the mean of, or the import path of that; None for the known ones.
 
     >>> Metric("accuracy", "max", chance=0.1, best=1.0).minimal_performance is None
     True
     """
 
-    name: MetricName
+    name: MetricName | str
     direction: Literal["min", "max"]
     chance: float
     best: float
     minimal_performance: float | None = None
     steps: tuple[int, int] | None = None
+    score: Objective | str | None = None
+
+    def __post_init__(self) -> None:
+        """Build what an import path names."""
+        if isinstance(self.score, str):
+            object.__setattr__(self, "score", named_objective(self.score, f"score of metric {self.name}"))
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,8 @@ class Task:
         output_size: K, outputs of the readout (number of classes under cross-entropy).
         steps: T, length of a sequence; of sequences of unequal lengths, the largest that is allowed.
         readout: whether the network answers at the ``last`` step or at ``every`` step.
-        loss: what is minimised, averaged over sequences, scored steps and outputs (``frame_nll`` sums over outputs).
+        loss: what is minimised, averaged over sequences, scored steps and outputs (``frame_nll`` sums over outputs); an
+            ``Objective`` of one's own, or its import path.
         metrics: what is measured; the first one ranks.
         loss_steps: half-open range of steps that the loss scores (readout at every step); None for all.
         target_variance: variance of a target over the scored steps, the denominator of ``normalized_mse``.
@@ -106,13 +116,29 @@ class Task:
     output_size: int
     steps: int
     readout: Literal["last", "every"]
-    loss: LossName
+    loss: LossName | str | Objective
     metrics: tuple[Metric, ...]
     loss_steps: tuple[int, int] | None = None
     target_variance: float = 1.0
     tokens: Tokens | None = None
     carries_state: bool = False
     labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Build what an import path names."""
+        if isinstance(self.loss, str) and "." in self.loss:
+            object.__setattr__(self, "loss", named_objective(self.loss, "loss"))
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The loss and metrics that are of one's own."""
+        named = (self.loss, *(metric.score for metric in self.metrics))
+        return tuple(one for one in named if isinstance(one, Objective))
+
+    @property
+    def targets_are_classes(self) -> bool:
+        """Whether targets are classes, by the loss, instead of values."""
+        return self.loss.classes if isinstance(self.loss, Objective) else self.loss == "cross_entropy"
 
     @property
     def ranked(self) -> Metric:

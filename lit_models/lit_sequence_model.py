@@ -221,7 +221,9 @@ class LitSequenceModel(L.LightningModule):
     @property
     def _reads_in_parts(self) -> bool:
         task = self.task
-        return task.carries_state and task.loss == "cross_entropy" and task.output_size >= LARGE_VOCABULARY
+        large = task.carries_state and task.loss == "cross_entropy" and task.output_size >= LARGE_VOCABULARY
+        # A metric of one's own reads the scores of all words.
+        return large and not task.objectives
 
     def _sum_in_parts(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
         """Return the summed cross-entropy per instance [M] and its number of terms, before the readout."""

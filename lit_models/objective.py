@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric as TorchMetric
 
 from rnnbench.datamodules.checks import check_choice
+from rnnbench.datamodules.objective import Objective
 from rnnbench.datamodules.task import Batch, LossName, Metric, MetricName, Task
 from rnnbench.lit_models.span_f1 import SpanF1
 
@@ -23,13 +24,17 @@ QUANTITIES = {
 
 
 def scored_sum(
-    quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None, lengths: Tensor | None = None
+    quantity: str | Objective,
+    outputs: Tensor,
+    targets: Tensor,
+    steps: tuple[int, int] | None,
+    lengths: Tensor | None = None,
 ) -> tuple[Tensor, int | Tensor]:
     """Return a quantity's sum per instance [M] and the number of terms, the same for every instance.
 
     Args:
         quantity: ``squared_error``, ``cross_entropy`` (nats), ``correct``, or ``frame_nll`` (nats, of K independent
-            keys that are 0 or 1; one term a step).
+            keys that are 0 or 1; one term a step), or an objective of one's own.
         outputs: [M, B, K], or [M, B, T, K] for a readout at every step.
         targets: [B] or [B, T] classes, or [B, K] or [B, T, K] values.
         steps: half-open range of the steps that count, or None for all; for a readout at every step only.
@@ -45,7 +50,12 @@ def scored_sum(
     _check_shapes(quantity, outputs, targets, steps)
     if steps is not None:
         outputs, targets = outputs[:, :, steps[0] : steps[1]], targets[:, steps[0] : steps[1]]
-    if quantity == "squared_error":
+    if isinstance(quantity, Objective):
+        terms = quantity.terms(outputs, targets)
+        if terms.shape != outputs.shape[:-1]:
+            expected = f"must have the shape {list(outputs.shape[:-1])}, got {list(terms.shape)}"
+            raise ValueError(f"terms of {type(quantity).__name__} {expected}")
+    elif quantity == "squared_error":
         terms = (outputs - targets).square()
     elif quantity == "cross_entropy":
         classes = targets.expand(outputs.shape[:-1])
@@ -62,15 +72,20 @@ def scored_sum(
     return torch.where(valid, terms, 0.0).flatten(1).sum(1), valid.sum()
 
 
-def _check_shapes(quantity: str, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None) -> None:
+def _check_shapes(quantity: str | Objective, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None) -> None:
     """Raise ValueError for shapes that would be broadcast, or steps that are not there."""
-    classes = quantity in ("cross_entropy", "correct")
+    classes = quantity.classes if isinstance(quantity, Objective) else quantity in ("cross_entropy", "correct")
     needed = outputs.shape[1:-1] if classes else outputs.shape[1:]
     if targets.shape != needed:
         found = f"got {list(targets.shape)} for outputs {list(outputs.shape)}"
         raise ValueError(f"targets must have the shape {'[B, (T)]' if classes else '[B, (T,) K]'}, {found}")
     if steps is not None and (outputs.dim() != 4 or not 0 <= steps[0] < steps[1] <= outputs.shape[2]):
         raise ValueError(f"steps must be a range within a readout at every step, got {steps} for {list(outputs.shape)}")
+
+
+def quantity_of(metric: Metric) -> str | Objective:
+    """Return which quantity a metric sums (``scored_sum``)."""
+    return metric.score if isinstance(metric.score, Objective) else QUANTITIES[metric.name]
 
 
 def valid_steps(lengths: Tensor, steps: int, first: int = 0) -> Tensor:
@@ -82,8 +97,10 @@ def valid_steps(lengths: Tensor, steps: int, first: int = 0) -> Tensor:
     return torch.arange(first, first + steps, device=lengths.device) < lengths.unsqueeze(-1)
 
 
-def loss_quantity(task: Task) -> str:
+def loss_quantity(task: Task) -> str | Objective:
     """Return which quantity a task's loss sums (``scored_sum``); raise ValueError for an unknown loss."""
+    if isinstance(task.loss, Objective):
+        return task.loss
     check_choice("loss", task.loss, get_args(LossName))
     return QUANTITIES[task.loss]
 
@@ -142,6 +159,7 @@ class InstanceMetric(TorchMetric):
     def __init__(self, metric: Metric, instances: int, target_variance: float, over_devices: bool = True) -> None:
         super().__init__(sync_on_compute=over_devices)
         self.metric = metric
+        self.quantity = quantity_of(metric)
         self.target_variance = target_variance
         # Sums over a whole split in single precision would lose digits that comparisons between runs look at.
         self.add_state("total", torch.zeros(instances, dtype=torch.float64), dist_reduce_fx="sum")
@@ -159,13 +177,15 @@ class InstanceMetric(TorchMetric):
         Where ``sums`` holds the metric's quantity per instance [M] and its number of terms, they are taken instead.
         """
         if sums is None:
-            sums = scored_sum(QUANTITIES[self.metric.name], outputs, targets, self.metric.steps, lengths)
+            sums = scored_sum(self.quantity, outputs, targets, self.metric.steps, lengths)
         self.total += sums[0]
         self.count += sums[1]
 
     def compute(self) -> Tensor:
         """Return the metric of every instance [M]."""
         mean = self.total / self.count
+        if isinstance(self.quantity, Objective):
+            return self.quantity.value(mean)
         if self.metric.name == "rmse":
             return mean.sqrt()
         if self.metric.name == "perplexity":
@@ -178,10 +198,11 @@ class InstanceMetric(TorchMetric):
 def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric | SpanF1]:
     """Return fresh metrics of a task, in its order; raise ValueError for unknown ones."""
     for metric in task.metrics:
-        check_choice("metric", metric.name, get_args(MetricName))
+        if metric.score is None:
+            check_choice("metric", metric.name, get_args(MetricName))
     return [
         SpanF1(metric, instances, task.labels, over_devices)
-        if metric.name == "slot_f1"
+        if metric.name == "slot_f1" and metric.score is None
         else InstanceMetric(metric, instances, task.target_variance, over_devices)
         for metric in task.metrics
     ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.datamodules.language import Shakespeare as Shakespeare, WikiText2 as WikiText2
     from rnnbench.datamodules.linear_system import LinearSystem as LinearSystem
     from rnnbench.datamodules.music import Music as Music
+    from rnnbench.datamodules.objective import Objective as Objective
     from rnnbench.datamodules.polynomial import Polynomial as Polynomial
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule as SequenceDataModule
     from rnnbench.datamodules.slot_filling import ATIS as ATIS

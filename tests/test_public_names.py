@@ -12,7 +12,16 @@ from rnnbench.datamodules import registered_tasks
 from rnnbench.lit_models.recurrences import registered_recurrences
 
 HEAVY = {"torch", "lightning", "matplotlib", "numpy", "pandas", "pydantic", "scipy", "sklearn"}
-OTHERS = {"Network", "Ensemble", "LitSequenceModel", "load_suite", "run_suite", "load_records", "read_records"}
+OTHERS = {
+    "Network",
+    "Ensemble",
+    "LitSequenceModel",
+    "load_suite",
+    "run_suite",
+    "load_records",
+    "read_records",
+    "Objective",
+}
 OTHERS |= {"use_backend", "current_backend", "lyapunov_spectrum", "hessian_spectrum", "memory_capacity"}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench.benchmark.config.experiment import Config, Experiment, Point
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.config.specs import Kind, find_class
+from rnnbench.benchmark.config.specs import Kind, find_class, search_current_folder
 from rnnbench.benchmark.config.validation import fitted
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
@@ -35,6 +35,8 @@ def build_data_module(config: Config, data_dir: str | Path | None = None) -> Seq
     Raises:
         UserError: a value is of the wrong type or impossible.
     """
+    # An argument may name a class of the user's own.
+    search_current_folder()
     class_path, what = config["task"]["class_path"], f"task {config['task']['class_path']}"
     given = {**config["task"]["init_args"], "batch_size": config["training"]["batch_size"], "seed": config["seed"]}
     accepted = find_class("task", class_path, "task").arguments

@@ -56,10 +56,14 @@ def repository_state(tracked: Path, folders: Iterable[Path]) -> tuple[str | None
         return None, None
 
 
-def own_code(config: Mapping[str, Any]) -> list[OwnCode]:
-    """Return the code of an experiment's classes, and of their bases, that is neither rnnbench's nor torch's."""
-    classes = [path.rpartition(".") for path in _class_paths(config) if "." in path]
-    bases = [base for module, _, name in classes for base in getattr(importlib.import_module(module), name).__mro__]
+def own_code(config: Mapping[str, Any], others: Iterable[object] = ()) -> list[OwnCode]:
+    """Return the code of an experiment's classes, and of their bases, that is neither rnnbench's nor torch's.
+
+    ``others`` are objects that the configuration need not name, such as the objectives of its task.
+    """
+    paths = [path.rpartition(".") for path in _class_paths(config) if "." in path]
+    classes = [*(getattr(importlib.import_module(module), name) for module, _, name in paths), *map(type, others)]
+    bases = [base for one in classes for base in one.__mro__]
     modules = sorted({base.__module__ for base in bases if base.__module__.partition(".")[0] not in _KNOWN})
     return [_code_of(module) for module in modules]
 

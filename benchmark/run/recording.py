@@ -138,7 +138,7 @@ def make_record(
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         published=experiment.published,
         measures=measured(facts.measures, index)[0],
-        own_code=own_code(point.config),
+        own_code=own_code(point.config, data.task.objectives),
         pilot=experiment.tried,
         stopped_at=model.stopping.stopped(index),
     )
