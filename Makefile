@@ -56,7 +56,7 @@ SHELL := /bin/bash
 benchmark: $(STAMP) ## Run the quick suite and print the leaderboard it gives
 	$(BIN)/rnnbench run quick $(strip $(RUN_FLAGS))
 	$(BIN)/rnnbench leaderboard --records-dir '$(RUNS_DIR)' --output '$(RUNS_DIR)/LEADERBOARD.md'
-	@sed -n '/^### Scores/,/^### The/{/^###/!p;}' '$(RUNS_DIR)/LEADERBOARD.md'
+	@sed -n '/^### Scores/,/^[#<]/{/^[#<]/!p;}' '$(RUNS_DIR)/LEADERBOARD.md'
 	@echo "The whole leaderboard, with figures, is in $(RUNS_DIR)/LEADERBOARD.md"
 
 .PHONY: help

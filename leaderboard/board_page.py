@@ -5,38 +5,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.leaderboard.board import Board, boards
-from rnnbench.leaderboard.captions import stands_for
+from rnnbench.leaderboard.board_section import DYNAMICS, FIGURES, board_section
 from rnnbench.leaderboard.claims.claim import load_claims
 from rnnbench.leaderboard.claims.decide import decide
 from rnnbench.leaderboard.claims.evidence import Evidence
-from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure, dynamics_figures
+from rnnbench.leaderboard.drawing.dynamics_figures import dynamics_figures
 from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
 from rnnbench.leaderboard.drawing.learning_curves import learning_curves
-from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, SweepFigure, sweep_figures
-from rnnbench.leaderboard.dynamics import SideFiles, failures, has_measures, trained
+from rnnbench.leaderboard.drawing.sweep_figures import sweep_figures
+from rnnbench.leaderboard.dynamics import SideFiles, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.not_run import not_run
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report, find_records
-from rnnbench.leaderboard.tables.claims_table import claims_of, claims_table
-from rnnbench.leaderboard.tables.dynamics_table import dynamics
-from rnnbench.leaderboard.tables.markdown import escape, render_table
-from rnnbench.leaderboard.tables.missing import missing_line, unrecorded_suites
-from rnnbench.leaderboard.tables.notes import Notes, remarks
+from rnnbench.leaderboard.tables.claims_table import CLAIMS, claims_of, claims_table
+from rnnbench.leaderboard.tables.markdown import board_heading, escape, folded, link, render_table
+from rnnbench.leaderboard.tables.missing import missing_line
 from rnnbench.leaderboard.tables.origin import origin_lines
-from rnnbench.leaderboard.tables.scores import tables
-from rnnbench.leaderboard.tables.training import differences, protocol_line
 from rnnbench.leaderboard.text import printable
 
 PAGE = "LEADERBOARD.md"
-FIGURES = "figures"
-DYNAMICS = f"{FIGURES}/dynamics"
-_HOW_TO_READ = """# Leaderboard
+_HEADING = """# Leaderboard
 
 Made from records by `rnnbench leaderboard`; not written by hand.
-
+"""
+_HOW_TO_READ = """\
 - A score is the test value at the best validation value of the ranked metric; ↓ smaller is better, ↑ larger is better.
 - `mean ± sd (n)`: mean and sample standard deviation over the n instances that did not diverge. Diverged runs are
   marked: with `diverged n/m`, n of m instances diverged, and the row is never the best. Missing cells: `–`, no record.
@@ -53,10 +48,6 @@ Made from records by `rnnbench leaderboard`; not written by hand.
   columns of their own, and no published number of another text stands in them.
 """
 _LARGEST_FIGURE = 64 * 2**20
-_HOW_DRAWN = (
-    "Lines are means over instances (of exponents also over sequences), bands their range; finite-time exponents are "
-    "those of one sequence of the first instance."
-)
 
 
 @dataclass
@@ -110,18 +101,22 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
         if plan := plans.get((board.suite, board.budget)):
             said.append(missing_line(board, plan))
         said += origin_lines(board, senders)
-        text, made = _section(board, learned, list(curves), sweeps, drawn, [line for line in said if line])
+        text, made = board_section(board, learned, list(curves), sweeps, drawn, [line for line in said if line])
         sections.append(text)
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
     problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
+    tail = [*not_run(laid_out, plans, claims), *_not_placed(problems)]
     if sections:
         sections.insert(0, render_table(claims_table(decisions, laid_out)).replace("### ", "## ", 1))
-    unrecorded = unrecorded_suites(laid_out, plans, claims)
-    if unrecorded:
-        sections.append("\n".join(["## Suites without records", "", *unrecorded, ""]))
     page = "\n".join(
-        [_HOW_TO_READ, *(sections or ["There are no records yet.\n"]), *not_run(laid_out), *_not_placed(problems)]
+        [
+            _HEADING,
+            *_contents(laid_out, [line.partition("\n")[0] for line in tail if line.startswith("## ")]),
+            *folded("How to read the tables", [_HOW_TO_READ]),
+            *(sections or ["There are no records yet.\n"]),
+            *tail,
+        ]
     )
 
     # Figures first, outdated ones last, so that the page never links to one that is missing.
@@ -136,59 +131,11 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
     return LeaderboardReport(output / PAGE, len(records), count, len(figures), problems=problems)
 
 
-def _section(
-    board: Board,
-    learned: Board | None,
-    curve_files: Sequence[str],
-    sweeps: Sequence[SweepFigure],
-    dynamics_files: Sequence[DynamicsFigure],
-    remarks_first: Sequence[str],
-) -> tuple[str, int]:
-    notes = Notes()
-    made = tables(learned, notes) if learned else []
-    if has_measures(board):
-        made.append(dynamics(board))
-    parts = [f"## {escape(board.suite)}, budget `{board.budget}`", ""]
-    if learned and (line := protocol_line(learned)):
-        parts += [line, ""]
-    parts += [render_table(table) for table in made]
-    differ = differences(learned) if learned else ()
-    remarked = (*remarks_first, *differ, *remarks(board), *map(escape, failures(board)))
-    said = [*notes.lines(), *(f"- {line}" for line in remarked)]
-    if said:
-        # A blank line between footnotes keeps them apart in Markdown.
-        parts += ["### Notes", "", *(line if line.startswith("- ") else f"{line}\n" for line in said), ""]
-    if sweeps:
-        parts += ["### Along one setting", "", f"{HOW_DRAWN} {stands_for(board.cells)}".strip(), ""]
-        for figure in sweeps:
-            parts += [f"![{escape(figure.title)}]({FIGURES}/{figure.name})", "", escape(figure.caption), ""]
-    if learned:
-        caption = "Validation value of the ranked metric: mean and range over finished instances."
-        parts += ["### Learning curves", "", caption, ""]
-        swept = {task for figure in sweeps for task in figure.tasks}
-        links = []
-        for name, column in zip(curve_files, learned.columns, strict=True):
-            task = escape(column.task)
-            if column.task in swept:
-                links.append(f"[{task}]({name})")
-            else:
-                parts += [f"![Learning curves of {task}]({name})", ""]
-        parts += [f"Of what is drawn along a setting: {', '.join(links)}.", ""] if links else []
-    return "\n".join([*parts, *_figures_of_dynamics(dynamics_files)]), len(made)
-
-
-def _figures_of_dynamics(figures: Sequence[DynamicsFigure]) -> list[str]:
-    """Show the figure beside the scores of each task and link the others; show all where a task has no such figure."""
-    parts = ["### Figures of dynamics", "", _HOW_DRAWN, ""] if figures else []
-    for task in dict.fromkeys(figure.task for figure in figures):
-        of_task = [figure for figure in figures if figure.task == task]
-        shown = [figure for figure in of_task if figure.combined] or of_task
-        for figure in shown:
-            parts += [f"![{escape(figure.caption)}, {escape(task)}]({DYNAMICS}/{figure.name})", ""]
-        links = [f"[{escape(figure.caption)}]({DYNAMICS}/{figure.name})" for figure in of_task if figure not in shown]
-        if links:
-            parts += [f"{escape(task)} in single figures: {', '.join(links)}.", ""]
-    return parts
+def _contents(shown: Sequence[Board], last: Sequence[str]) -> list[str]:
+    """Return the table of contents: claims, boards, and the last headings."""
+    links = [f"{link(board.suite, board_heading(board.suite, board.budget))} `{board.budget}`" for board in shown]
+    parts = [f"- {link(CLAIMS, CLAIMS)}", f"- Boards: {', '.join(links)}"] if links else []
+    return [*parts, *(f"- {link(name, name)}" for name in (line.removeprefix("## ") for line in last)), ""]
 
 
 def _not_placed(problems: Sequence[Problem]) -> list[str]:
@@ -196,7 +143,7 @@ def _not_placed(problems: Sequence[Problem]) -> list[str]:
         return []
     paths = [printable(problem.path.as_posix()).replace("`", "'") for problem in problems]
     lines = [f"- `{path}`: {escape(problem.reason)}" for path, problem in zip(paths, problems, strict=True)]
-    return ["## Not placed", "", *lines, ""]
+    return ["## Not placed", "", *folded(f"{len(lines)} records, or groups of them, with the reason", lines)]
 
 
 def _is_ours(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rnnbench.leaderboard.claims.decide import Decision
@@ -47,8 +47,8 @@ def outcome_text(outcome: Outcome) -> str:
     return "".join(parts) + f": {outcome.verdict}" + (f" ({outcome.remark})" if outcome.remark else "")
 
 
-def telling(decision: Decision) -> str:
-    """Return in one line what decides the claim, or what is missing."""
+def telling(decision: Decision, code: Callable[[str], str] = str) -> str:
+    """Return in one line what decides the claim, or what is missing, its commands written by ``code``."""
     if decision.outcomes:
         chosen = min(decision.outcomes, key=lambda outcome: _FIRST[outcome.verdict])
         count = len(decision.outcomes)
@@ -58,7 +58,7 @@ def telling(decision: Decision) -> str:
         cells = len(decision.missing)
         hours = decision.claim.hours
         cost = f"about {hours:g} core-hour{'s' * (hours != 1)}" if hours else "the hours are those of another claim"
-        return f"{cells} cell{'s' if cells > 1 else ''} missing: {'; '.join(decision.commands)} ({cost})"
+        return f"{cells} cell{'s' if cells > 1 else ''} missing: {'; '.join(map(code, decision.commands))} ({cost})"
     return decision.reason
 
 

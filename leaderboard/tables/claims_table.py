@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.claims.decide import Decision
 from rnnbench.leaderboard.claims.report import summary, telling
-from rnnbench.leaderboard.tables.markdown import Table, escape
+from rnnbench.leaderboard.tables.markdown import Table, board_heading, escape, link
+
+CLAIMS = "Claims of the papers"
 
 
 def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Table:
@@ -15,8 +17,7 @@ def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Tabl
     for decision in decisions:
         places = dict.fromkeys((cells.suite, cells.budget) for cells in decision.claim.records)
         links = [
-            f"[{suite}](#{suite.casefold()}-budget-{budget})" if (suite, budget) in shown else suite
-            for suite, budget in places
+            link(suite, board_heading(suite, budget)) if (suite, budget) in shown else suite for suite, budget in places
         ]
         verdict = decision.verdict if decision.verdict == "open" else f"**{decision.verdict}**"
         rows.append(
@@ -24,12 +25,12 @@ def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Tabl
                 decision.claim.id,
                 escape(decision.claim.statement),
                 verdict,
-                escape(telling(decision)),
+                telling(decision, "`{}`".format) if decision.missing else escape(telling(decision)),
                 ", ".join(links),
             ]
         )
     return Table(
-        "Claims of the papers",
+        CLAIMS,
         f"Decided from these records by `rnnbench claims`: {summary(decisions)}. `undecided`: the 95 % interval covers "
         "the threshold; `open`: records are missing.",
         ["claim", "statement", "verdict", "by", "board"],

@@ -37,6 +37,27 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
+def board_heading(suite: str, budget: str) -> str:
+    """Return the heading of a board's section."""
+    return f"{escape(suite)}, budget `{budget}`"
+
+
+def link(text: str, heading: str) -> str:
+    """Return a link to a heading of the same page.
+
+    >>> link("quick", board_heading("quick", "cpu"))
+    '[quick](#quick-budget-cpu)'
+    """
+    return f"[{escape(text)}](#{re.sub(r'[^-_ 0-9a-z]', '', heading.casefold()).replace(' ', '-')})"
+
+
+def folded(summary: str, lines: Iterable[str]) -> list[str]:
+    """Return lines that are hidden until their summary is clicked; nothing if all are empty."""
+    inside = list(lines)
+    # Markdown inside HTML needs the blank line.
+    return [f"<details><summary>{summary}</summary>", "", *inside, "</details>", ""] if any(inside) else []
+
+
 def setting_name(path: str) -> str:
     """Write the name of a swept setting in words.
 

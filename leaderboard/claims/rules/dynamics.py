@@ -95,7 +95,7 @@ class Degree(Rule):
                 for step, degree in zip(arrays["steps"].tolist(), arrays[key].tolist(), strict=True):
                     off = abs(degree - math.comb(int(step) + layers - 1, layers))
                     largest = math.inf if math.isnan(off) else max(largest, off)
-            what = f"{sample.network} on {sample.task}: largest deviation from C(t + {layers - 1}, {layers})"
+            what = f"{sample.network} on {sample.task}: degree against C(t + {layers - 1}, {layers}), largest deviation"
             verdict = below(largest, largest, largest, self.tolerance, strict=False)
             n = len(sample.records)
             outcomes.append(Outcome(what, verdict, largest, None, None, f"≤ {self.tolerance:g}", n, remark(sample)))
