@@ -12,6 +12,8 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR")
     parser.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
     parser.add_argument("--replace", action="store_true", help="overwrite published records that differ")
+    text = "add records and weights to data set and models REPO of the Hugging Face Hub instead"
+    parser.add_argument("--hub", metavar="REPO", help=text)
     parser.add_argument("--weights", action="store_true", help="also the weights of networks of at most 200 kB")
 
 
@@ -19,6 +21,8 @@ def _run(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.publishing import LARGEST_PUBLISHED, publish
 
     check_folder("--runs-dir", options.runs_dir)
+    if options.hub is not None:
+        return _publish_to_hub(options)
     if options.weights:
         from rnnbench.benchmark.run.old_weights import rewrite_old_weights
 
@@ -31,6 +35,16 @@ def _run(options: argparse.Namespace) -> int:
     if options.weights:
         large = f", those of {len(report.large)} are larger than {LARGEST_PUBLISHED // 1000} kB" if report.large else ""
         print(f"weights of {len(report.weights)} networks published{large}")
+    return code
+
+
+def _publish_to_hub(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.command.hub import publish_to_hub
+
+    report = publish_to_hub(options.runs_dir, options.hub, options.replace)
+    code = print_problems("not published", report)
+    counts = f"{len(report.added)} published, {len(report.replaced)} replaced, {len(report.identical)} already there"
+    print(f"{options.hub}: {counts}; weights of {len(report.weights)} networks")
     return code
 
 
