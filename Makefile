@@ -176,8 +176,9 @@ lint: $(STAMP) ## Check the code with ruff and mypy
 	$(BIN)/mypy
 
 .PHONY: docs
-docs: $(STAMP) ## Build the documentation into build/docs, with its links checked
+docs: $(STAMP) ## Build documentation and results page into build/docs, with the links between pages checked
 	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees docs build/docs
+	$(BIN)/rnnbench page --output build/docs/results.html
 
 .PHONY: docs-links
 docs-links: $(STAMP) ## Check the links of the documentation to other sites
