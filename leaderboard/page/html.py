@@ -14,8 +14,9 @@ _ASSETS = Path(__file__).parent / "assets"
 _STYLES = ("base.css", "tables.css", "charts.css", "media.css")
 # In the order in which they run: each uses what stands before it.
 _SCRIPTS = (
-    "dom.js", "format.js", "state.js", "data.js", "tip.js", "axis.js", "chart.js", "follow.js", "export.js",
-    "matrix.js", "grid.js", "plots.js", "cell.js", "claims.js", "published.js", "main.js",
+    "dom.js", "format.js", "state.js", "data.js", "tip.js", "axis.js", "draw.js", "follow.js", "chart.js", "export.js",
+    "filters.js", "matrix.js", "grid.js", "overview.js", "plots.js", "scatter.js", "along.js", "cell.js", "claims.js",
+    "published.js", "about.js", "main.js",
 )  # fmt: skip
 # On dark paper the figures' black would vanish, and their darkest blue nearly so.
 _ON_DARK = {"#000000": "#dfe3e8", "#0072B2": "#3d9ad6"}

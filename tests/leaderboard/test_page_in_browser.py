@@ -200,7 +200,7 @@ def test_every_plot_draws_points_and_tells_their_values(opened):
 def test_claims_and_published_values_are_all_there(opened):
     page = opened("view=claims&verdict=fails")
     shown = json.loads(exported(page, "json"))
-    assert {row["claim"] for row in shown} == set(page.locator(".claim h3 span").all_text_contents())
+    assert {row["claim"] for row in shown} == set(page.locator(".claim h2 span").all_text_contents())
     assert page.locator(".claim .outcome circle").count() == sum(row["value"] is not None for row in shown)
     page.locator("nav a", has_text="Published").click()
     assert page.locator("table.published tbody tr").count() > 200

@@ -1,6 +1,9 @@
 // Axes: from values to places, and where the ticks stand.
+// Beyond it, differences overflow.
+const MOST_DRAWN = 1e200;
+
 function extent(values, log) {
-  const usable = values.filter((value) => Number.isFinite(value) && Math.abs(value) < 1e200 && (!log || value > 0));
+  const usable = values.filter((value) => Math.abs(value) < MOST_DRAWN && (!log || value > 0));
   if (!usable.length) return log ? [1, 10] : [0, 1];
   let low = usable.reduce((a, b) => Math.min(a, b)), high = usable.reduce((a, b) => Math.max(a, b));
   if (log) {
@@ -40,5 +43,6 @@ function axis(range, log, from, to) {
 
 const tickText = (value) => {
   const power = Math.log10(Math.abs(value));
-  return value && (power >= 5 || power <= -4) ? value.toExponential().replace("e+", "e").replace("-", "−") : short(value);
+  return value && (power >= 5 || power <= -4) ? value.toExponential().replace("e+", "e").replace("-", "−")
+    : short(value);
 };

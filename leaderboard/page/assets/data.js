@@ -16,7 +16,6 @@ for (const cell of DATA.cells) {
 const CELLS = new Map(DATA.cells.map((cell) => [cell.key, cell]));
 
 const distinct = (values) => [...new Set(values)].filter(Boolean);
-const shown = (cell) => (cell.mean === null ? null : cell.at.scale * cell.mean);
 
 function selectedCells() {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);

@@ -1,34 +1,33 @@
-// The overview as a table. Columns of fixed width spare the browser a look at every cell, and the rows of a large table
+// The matrix as a table. Columns of fixed width spare the browser a look at every cell, and the rows of a large table
 // come in parts, so that the first screen is there at once.
-const WIDTHS = { name: [210, 120], size: [100, 0], mean: [68, 56], rank: [80, 80], share: [39, 39], score: [122, 122] };
+const WIDTHS = {
+  name: [210, 120], size: [100, 100], mean: [68, 56], rank: [80, 80], share: [39, 39], score: [122, 122],
+};
 const CELLS_AT_ONCE = 1200;
+// Pixels across a page of A4 in landscape.
+const PRINTED_WIDTH = 1000;
 let waiting = null;
 let finishRows = () => {};
 
-const level = (share) => (share === null ? "none" : Math.round(10 * clamped(share)));
-
-function cellText(cell) {
-  const text = state.show === "score" ? cell.text.replace(/ \(.*/, "") : percent(cell.share);
-  return cell.diverged ? `${cell.mean === null ? "" : text}†` : text;
+function grid(cells) {
+  const { rows, groups, columns } = matrixOf(cells), narrow = innerWidth <= 700;
+  const kinds = leading(narrow).map(([kind]) => kind);
+  kinds.push(...columns.map((column) => (column.metric ? state.show : "rank")));
+  const widths = kinds.map((kind) => (WIDTHS[kind] || WIDTHS.share)[Number(narrow)]);
+  const body = h("tbody");
+  const whole = h("table", { class: "matrix", role: "grid", "aria-label": "Architectures by tasks",
+    "aria-rowcount": rows.length + 2, onclick: onGridClick, onkeydown: onGridKey, onfocusin: onGridFocus,
+    onpointerover: onGridFocus, onpointerleave: hideTip, onfocusout: hideTip },
+  h("colgroup", {}, widths.map((pixels) => sized(h("col"), pixels))), headOf(groups, columns, narrow), body);
+  fillRows(body, rows, (row) => rowOf(row, columns, narrow), Math.ceil(CELLS_AT_ONCE / widths.length));
+  body.querySelector("[data-cell]")?.setAttribute("tabindex", 0);
+  return sized(whole, widths.reduce((sum, pixels) => sum + pixels + 1, 1));
 }
 
-function grid(cells) {
-  const { rows, groups, columns } = matrixOf(cells), narrow = Number(innerWidth <= 700);
-  const width = (kind) => WIDTHS[kind][narrow], kindOf = (column) => (column.ranks && !column.metric ? "rank" : state.show === "score" ? "score" : "share");
-  const widths = ["name", ...(narrow ? [] : ["size"]), "mean", ...columns.map(kindOf)].map(width);
-  const heads = [heading("network", "network", { class: "name" }), narrow ? null : heading("parameters", "parameters", { class: "number" }),
-    heading("mean %", "share", { class: "number", title: "mean share over the tasks shown, each from 0 to 100 %; tasks weigh equally" })].filter(Boolean);
-  const head = h("thead", {},
-    h("tr", { class: "groups" }, heads.map(() => h("td")), groups.map(groupHeading)),
-    h("tr", {}, heads, columns.map((column) => heading(column.task, column.key, { class: column.starts ? "task start" : "task", title: column.metric
-      ? `${column.task}, ${column.heading} (${column.suite}, ${column.budget})` : "Rank on this board; rows whose 95 % intervals overlap share it" }))));
-  const body = h("tbody");
-  const whole = h("table", { class: "matrix", role: "grid", "aria-label": "Architectures by tasks", "aria-rowcount": rows.length + 2, onclick: onGridClick, onkeydown: onGridKey,
-    onfocusin: onGridFocus, onpointerover: onGridFocus, onpointerleave: hideTip, onfocusout: hideTip }, h("colgroup", {}, widths.map((pixels) => sized(h("col"), pixels))), head, body);
-  fillRows(body, rows, (row) => rowOf(row, columns, narrow), Math.ceil(CELLS_AT_ONCE / widths.length));
-  const first = body.querySelector("[data-cell]");
-  if (first) first.tabIndex = 0;
-  return sized(whole, widths.reduce((sum, pixels) => sum + pixels + 1, 1));
+// Kind of column, heading, name in the address.
+function leading(narrow) {
+  const found = [["name", "network", "network"], ["size", "parameters", "parameters"], ["mean", "mean %", "share"]];
+  return narrow ? found.filter(([kind]) => kind !== "size") : found;
 }
 
 function sized(node, pixels) {
@@ -51,38 +50,60 @@ function fillRows(body, rows, make, size) {
   more(size);
 }
 
-function groupHeading(group) {
-  return h("th", { colspan: group.columns.length, scope: "colgroup", class: 5 * group.columns.length <= group.suite.length ? "group narrow" : "group" },
-    h("a", { href: link({ suite: group.suite, budget: group.budget }), title: `${group.suite}, budget ${group.budget}` }, group.suite, h("small", {}, group.budget)));
+function headOf(groups, columns, narrow) {
+  const first = leading(narrow);
+  const titleOf = (column) => (column.metric ? `${column.task}, ${column.heading} (${column.suite}, ${column.budget})`
+    : "Rank on this board, with the 95 % interval of the mean rank over its tasks");
+  return h("thead", {},
+    h("tr", { class: "groups" }, first.map(() => h("td")), groups.map(groupHeading)),
+    h("tr", {}, first.map(([kind, text, name]) => heading(text, name, { class: kind === "name" ? "name" : "number" })),
+      columns.map((column) => heading(column.task, column.key,
+        { class: column.starts ? "task start" : "task", title: titleOf(column) }))));
 }
 
-function heading(text, key, attributes) {
-  const on = state.sort.replace(/^-/, "") === key, down = state.sort.startsWith("-");
-  return h("th", { scope: "col", "aria-sort": on ? (down ? "descending" : "ascending") : null, ...attributes },
-    h("button", { type: "button", "data-sort": key }, h("span", {}, text), on ? h("i", { "aria-hidden": "true" }, down ? "▾" : "▴") : null));
+function groupHeading({ suite, budget, columns }) {
+  const narrow = 5 * columns.length <= suite.length;
+  return h("th", { colspan: columns.length, scope: "colgroup", class: narrow ? "group narrow" : "group" },
+    h("a", { href: link({ suite, budget }), title: `${suite}, budget ${budget}` }, suite, h("small", {}, budget)));
+}
+
+function heading(text, name, attributes) {
+  const on = state.sort.replace(/^-/, "") === name, down = state.sort.startsWith("-");
+  const order = on ? (down ? "descending" : "ascending") : null;
+  return h("th", { scope: "col", "aria-sort": order, ...attributes }, h("button", { type: "button", "data-sort": name },
+    h("span", {}, text), on ? h("i", { "aria-hidden": "true" }, down ? "▾" : "▴") : null));
 }
 
 function rowOf(row, columns, narrow) {
+  const number = (text) => h("td", { class: "number" }, text);
   return h("tr", {}, h("th", { scope: "row", class: "name", title: row.name }, row.name),
-    narrow ? null : h("td", { class: "number" }, span(row.all.map((cell) => cell.parameters), count)), h("td", { class: "number" }, percent(row.share)),
-    columns.map((column) => {
-      const cell = row.cells.get(column), start = column.starts ? "start" : "";
-      if (!column.metric) return rankCell(column.ranks[row.index]);
-      if (!cell) return h("td", start ? { class: start } : null);
-      return h("td", { class: `heat l${level(cell.share)} ${cell.best ? "best" : ""} ${start}`, "data-cell": cell.key, tabindex: -1 }, cellText(cell));
-    }));
+    narrow ? null : number(span(row.all.map((cell) => cell.parameters), count)), number(percent(row.share)),
+    columns.map((column) => (column.metric ? cellOf(row.cells.get(column), column) : rankOf(column.ranks[row.index]))));
 }
 
-function rankCell(rank) {
-  return h("td", { class: "rank start" }, rank ? [h("b", {}, String(rank[0])), h("small", {}, ` ${rank[2].toFixed(1)}–${rank[3].toFixed(1)}`)] : null);
+function cellOf(cell, column) {
+  const start = column.starts ? "start" : "";
+  if (!cell) return h("td", start ? { class: start } : {});
+  const level = cell.share === null ? "none" : Math.round(10 * clamped(cell.share));
+  const classes = `heat l${level} ${cell.best ? "best" : ""} ${start}`;
+  const text = state.show === "score" ? cell.text.replace(/ \(.*/, "") : percent(cell.share);
+  const marked = cell.diverged ? `${cell.mean === null ? "" : text}†` : text;
+  return h("td", { class: classes, "data-cell": cell.key, tabindex: -1 }, marked);
+}
+
+function rankOf(rank) {
+  if (!rank) return h("td", { class: "rank start" });
+  const [place, , low, high] = rank;
+  return h("td", { class: "rank start" }, h("b", {}, String(place)),
+    h("small", {}, ` ${low.toFixed(1)}–${high.toFixed(1)}`));
 }
 
 function onGridClick(event) {
-  const sort = event.target.closest("[data-sort]"), cell = event.target.closest("[data-cell]");
-  if (sort) {
-    const key = sort.dataset.sort;
-    set({ sort: state.sort === key ? `-${key}` : state.sort === `-${key}` ? "" : key });
-    document.querySelector(`[data-sort="${CSS.escape(key)}"]`)?.focus();
+  const heading = event.target.closest("[data-sort]"), cell = event.target.closest("[data-cell]");
+  if (heading) {
+    const name = heading.dataset.sort;
+    set({ sort: state.sort === name ? `-${name}` : state.sort === `-${name}` ? "" : name });
+    document.querySelector(`[data-sort="${CSS.escape(name)}"]`)?.focus();
   } else if (cell) set({ cell: cell.dataset.cell }, true);
 }
 
@@ -90,32 +111,30 @@ function onGridClick(event) {
 function onGridKey(event) {
   const here = event.target.closest("[data-cell]");
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-  if (here && (event.key === "Enter" || event.key === " ")) {
-    event.preventDefault();
-    set({ cell: here.dataset.cell }, true);
-  } else if (here && step) {
-    event.preventDefault();
-    const rows = [...here.closest("tbody").rows];
-    let row = rows.indexOf(here.parentNode), column = here.cellIndex, next = null;
-    do {
-      row += step[0];
-      column += step[1];
-      next = rows[row]?.cells[column];
-    } while (next && next.tagName !== "TH" && !next.dataset.cell);
-    if (next?.dataset.cell) {
-      here.tabIndex = -1;
-      next.tabIndex = 0;
-      next.focus();
-    }
-  }
+  if (!here || !(step || event.key === "Enter" || event.key === " ")) return;
+  event.preventDefault();
+  if (!step) return set({ cell: here.dataset.cell }, true);
+  const rows = [...here.closest("tbody").rows];
+  let row = rows.indexOf(here.parentNode), column = here.cellIndex, next = null;
+  do {
+    row += step[0];
+    column += step[1];
+    next = rows[row]?.cells[column];
+  } while (next && next.tagName !== "TH" && !next.dataset.cell);
+  if (!next?.dataset.cell) return;
+  here.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
 }
 
 function onGridFocus(event) {
   const place = event.target.closest("[data-cell]");
   if (!place) return hideTip();
   const cell = CELLS.get(place.dataset.cell);
+  const texts = [`${cell.at.suite}, budget ${cell.at.budget}`, `${cell.at.heading} ${cell.text}`,
+    `${percent(cell.share)} % of the gap from chance to best`,
+    ...(cell.diverged ? [`† ${cell.diverged} of ${cell.instances.instance.length} diverged`] : [])];
   place.setAttribute("aria-describedby", "tip");
-  showTip(place.getBoundingClientRect(), [h("strong", {}, `${cell.name} on ${cell.at.task}`), h("span", {}, `${cell.at.suite}, budget ${cell.at.budget}`),
-    h("span", {}, `${cell.at.heading} ${cell.text}`), h("span", {}, `${percent(cell.share)} % of the gap from chance to best`),
-    cell.diverged ? h("span", {}, `† ${cell.diverged} of ${cell.instances.instance.length} diverged`) : null]);
+  showTip(place.getBoundingClientRect(),
+    [h("strong", {}, `${cell.name} on ${cell.at.task}`), ...texts.map((text) => h("span", {}, text))]);
 }

@@ -17,8 +17,8 @@ function matrixOf(cells) {
     row.share = meanShare(row.all);
     row.parameters = Math.max(...row.all.map((cell) => cell.parameters));
   }
-  const used = new Set(cells.map((cell) => cell.at)), columns = DATA.columns.filter((column) => used.has(column));
-  const groups = groupsOf(columns);
+  const used = new Set(cells.map((cell) => cell.at));
+  const groups = groupsOf(DATA.columns.filter((column) => used.has(column)));
   return { rows: sorted([...rows.values()]), groups, columns: groups.flatMap((group) => group.columns) };
 }
 
@@ -31,8 +31,9 @@ function groupsOf(columns) {
       groups.set(column.board, { suite, budget, columns: Object.keys(ranks).length > 1 ? [rank] : [] });
     }
     groups.get(column.board).columns.push(column);
+    column.starts = false;
   }
-  for (const group of groups.values()) group.columns[0].starts = group;
+  for (const group of groups.values()) group.columns[0].starts = true;
   return [...groups.values()];
 }
 
@@ -46,7 +47,8 @@ function sorted(rows) {
 }
 
 function valueOf(key) {
-  const column = DATA.columns.find((one) => one.key === key), board = DATA.boards.find((one) => keyOf("rank", one.suite, one.budget) === key);
+  const column = DATA.columns.find((one) => one.key === key);
+  const board = DATA.boards.find((one) => keyOf("rank", one.suite, one.budget) === key);
   if (column) {
     const sign = column.direction === "min" ? 1 : -1;
     return (row) => (typeof row.cells.get(column)?.mean === "number" ? sign * row.cells.get(column).mean : null);

@@ -1,23 +1,35 @@
 // Published values beside ours, each with its source and what is known of its protocol.
 function publishedView() {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-  const rows = DATA.published.filter((one) => words.every((word) => `${one.model} ${one.task} ${one.source}`.toLowerCase().includes(word)) &&
-    (!state.suite || one.ours.some((ours) => DATA.cells[ours.cell].at.suite === state.suite)) && (!state.paper || one.paper === state.paper));
-  exported = rows.flatMap((one) => (one.ours.length ? one.ours : [null]).map((ours) => ({ model: one.model, task: one.task, metric: one.metric, published: one.value, epochs: one.epochs,
-    source: one.source, note: one.notes.join(" "), ours: ours?.mean ?? null, ours_sd: ours?.sd ?? null, ours_n: ours?.n ?? null, ...placeOf(ours) })));
+  const rows = DATA.published.filter((one) =>
+    words.every((word) => `${one.model} ${one.task} ${one.source}`.toLowerCase().includes(word)) &&
+    (!state.suite || one.ours.some((ours) => DATA.cells[ours.cell].at.suite === state.suite)) &&
+    (!state.paper || one.paper === state.paper));
   const notes = distinct(rows.flatMap((one) => one.notes));
-  return [h("p", { class: "remark" }, "As printed in the source, under its protocol. The budgets smoke and cpu train far shorter than the papers did: a gap to a published value is then no failed reproduction."),
-    table("Published values beside ours", ["model", "task", "metric", "published", "epochs", "source", "ours", "note"],
-      rows.map((one) => [one.model, one.task, one.metric, one.value, one.epochs || "not stated", one.source, one.ours.length ? one.ours.map(oursBeside) : null, one.notes.map((note) => h("sup", {}, `[${notes.indexOf(note) + 1}] `))]), { numbers: 8, classes: "published" }),
-    h("ol", { class: "notes" }, notes.map((note) => h("li", {}, note)))];
+  const marks = (one) => one.notes.map((note) => h("sup", {}, `[${notes.indexOf(note) + 1}] `));
+  const header = ["model", "task", "metric", "published", "epochs", "source", "ours", "note"];
+  const texts = rows.map((one) => [one.model, one.task, one.metric, one.value, one.epochs || "not stated", one.source,
+    one.ours.length ? one.ours.map(oursBeside) : null, marks(one)]);
+  exported = rows.flatMap((one) => (one.ours.length ? one.ours : [null]).map((ours) => publishedRow(one, ours)));
+  return [
+    h("p", { class: "remark" }, "As printed in the source, under its protocol. The budgets smoke and cpu train far " +
+      "shorter than the papers did: a gap to a published value is then no failed reproduction."),
+    table("Published values beside ours", header, texts, { numbers: header.length, classes: "published" }),
+    h("ol", { class: "notes" }, notes.map((note) => h("li", {}, note))),
+  ];
 }
 
-function placeOf(ours) {
+function publishedRow(one, ours) {
   const cell = ours && DATA.cells[ours.cell];
-  return { suite: cell?.at.suite ?? "", budget: cell?.at.budget ?? "", network: cell?.name ?? "" };
+  return {
+    model: one.model, task: one.task, metric: one.metric, published: one.value, epochs: one.epochs, source: one.source,
+    note: one.notes.join(" "), ours: ours?.mean ?? null, ours_sd: ours?.sd ?? null, ours_n: ours?.n ?? null,
+    suite: cell?.at.suite ?? "", budget: cell?.at.budget ?? "", network: cell?.name ?? "",
+  };
 }
 
 function oursBeside(ours) {
   const cell = DATA.cells[ours.cell];
-  return h("div", {}, h("a", { href: link({ cell: cell.key }) }, ours.text), h("small", {}, ` ${cell.at.suite}, ${cell.at.budget}, ${cell.trained}`));
+  return h("div", {}, h("a", { href: link({ cell: cell.key }) }, ours.text),
+    h("small", {}, ` ${cell.at.suite}, ${cell.at.budget}, ${cell.trained}`));
 }

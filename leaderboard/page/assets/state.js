@@ -25,5 +25,7 @@ function set(changes, push = false) {
   render();
 }
 
-const listOf = (text) => text.split("|").filter(Boolean).map(decodeURIComponent);
-const textOf = (names) => names.map(encodeURIComponent).join("|");
+// Names in one text, with a bar between them.
+const textOf = (names) => names.map((name) => name.replaceAll("~", "~0").replaceAll("|", "~1")).join("|");
+const listOf = (text) =>
+  text.split("|").filter(Boolean).map((name) => name.replaceAll("~1", "|").replaceAll("~0", "~"));

@@ -1,4 +1,4 @@
-// One box for what is under the pointer or has the focus; screen readers hear it through aria-describedby or the status.
+// One box for what is under the pointer or has the focus; screen readers hear of it by aria-describedby or the status.
 function showTip(box, lines) {
   const tip = byId("tip");
   tip.replaceChildren(...lines.filter(Boolean));

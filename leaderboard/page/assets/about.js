@@ -1,0 +1,26 @@
+// How to read the page, and the records that are not on it.
+const HOW_TO_READ = [
+  "A score is the test value at the best validation value of the ranked metric: mean ± sample standard deviation " +
+    "(instances that did not diverge).",
+  "The share of the gap is (score − chance) / (best possible − chance): 0 % is what the best constant reaches, 100 % " +
+    "the best possible value. Means over tasks take each share from 0 to 100 %, and tasks weigh equally.",
+  "Bold and underlined: the best mean that beats chance, and what the paired 95 % interval cannot tell from it.",
+  "A rank has beside it the 95 % interval of the row's mean rank over the tasks of its board, by a bootstrap over " +
+    "tasks and seeds. Rows whose intervals overlap share a rank; a row that lacks a task, or has " +
+    "one instance, has none.",
+  "Every view is in the address: copy it to share what you see. Arrow keys move through the matrix and along the " +
+    "lines of a chart; Enter opens a cell, Back closes it.",
+  "CSV and JSON hold what is shown, means and deviations unrounded. In CSV, a text that a spreadsheet would take for " +
+    "a formula has an apostrophe in front.",
+];
+
+function about() {
+  exported = DATA.problems.map(([path, reason]) => ({ path, reason }));
+  const problems = DATA.problems.length
+    ? table("Records that found no place", ["path", "reason"], DATA.problems, { numbers: 2 })
+    : h("p", {}, "Every record found its place.");
+  return [h("div", { class: "prose" },
+    h("h2", {}, "How to read this page"), HOW_TO_READ.map((text) => h("p", {}, text)),
+    h("p", {}, `Made from ${plural(DATA.records, "record")} by rnnbench ${DATA.version}.`),
+    h("h2", {}, "Not placed"), problems)];
+}
