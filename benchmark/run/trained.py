@@ -140,10 +140,9 @@ def available_data(trained: Trained, data_dir: str | Path | None, length: int | 
 def recorded_backend(record: Record) -> Iterator[None]:
     """Scan as in training within a block, where that can be done here; else by what suits the device."""
     name = record.hardware.get("scan", "auto")
-    reasons = {"native": why_no_native, "triton": lambda: why_no_triton(torch.cuda.is_available())}
-    if name in reasons and reasons[name]():
-        name = "auto"
-    with use_backend(name, record.hardware.get("checkpoint_every")):
+    on_gpu = torch.cuda.is_available()
+    missing = why_no_native() if name == "native" else why_no_triton(on_gpu) if name == "triton" else None
+    with use_backend("auto" if missing else name, record.hardware.get("checkpoint_every")):
         yield
 
 

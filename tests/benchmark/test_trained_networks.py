@@ -1,7 +1,10 @@
 """Trained networks are loaded, scored and measured again, to the numbers of their records."""
 
 import dataclasses
+import io
 import json
+import pickle
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,25 +16,29 @@ import torch
 from lightning.pytorch.callbacks import LambdaCallback
 
 from rnnbench.benchmark.command.cli import main
-from rnnbench.benchmark.config.experiment import Config
+from rnnbench.benchmark.config.experiment import Config, Experiment
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run import train as training
-from rnnbench.benchmark.run.job import Job
+from rnnbench.benchmark.run.checkpoint import read_checkpoint
+from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.rescore import rescore
 from rnnbench.benchmark.run.trained import find_trained, load_network
-from rnnbench.leaderboard.files import read_arrays, side_path
-from rnnbench.leaderboard.record import read_record
-from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.weights_file import weights_path
+from rnnbench.leaderboard import publishing
+from rnnbench.leaderboard.files import FileError, read_arrays, side_path
+from rnnbench.leaderboard.publishing import publish
+from rnnbench.leaderboard.record import read_record, write_record
+from rnnbench.leaderboard.schema import Measure, Record
+from rnnbench.leaderboard.weights_file import read_weights, weights_path
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
 from tests.benchmark.small_jobs import adding_experiment, job_of, train
 from tests.contracts.builders import variants
-from tests.contracts.test_instance_alone import COPY, LSTM, OPTIMIZERS, TASKS, make_experiment, make_jobs
+from tests.contracts.test_instance_alone import COPY, LSTM, TASKS
 from tests.datamodules.small_texts import write_texts
 
+SLOW = pytest.mark.slow
 RATE = "training.learning_rate"
 ADDING_RECIPE = {"optimizer": "sgd", "batch_size": 8, "max_steps": 60, "validate_every": 5}
 
@@ -44,8 +51,12 @@ def _denormal_numbers() -> Iterator[None]:
 
 
 def trained(task: Config, recurrence: Config, folder: Path) -> Job:
-    """Five instances of an experiment, of which the last diverges before its first evaluation."""
-    job, _ = make_jobs(make_experiment(task, recurrence, OPTIMIZERS["adamw clipped"]), folder)
+    """Three instances of an experiment, of which the last diverges before its first evaluation."""
+    recipe = Recipe(optimizer="adamw", weight_decay=0.1, batch_size=8, max_steps=6, validate_every=2)
+    config = {"task": task, "recurrence": recurrence, "training": recipe.model_dump(), "seed": 1}
+    experiment = Experiment("tiny", "smoke", "task", "network", config, {RATE: (0.02, 1e200)})
+    first, last = (point.id for point in experiment.points())
+    job = Job(experiment, (Member(first, 0), Member(first, 1), Member(last, 2)), folder)
     training.train(job, TrainOptions(accelerator="cpu"))
     return job
 
@@ -72,8 +83,8 @@ def assert_scores_again(path: Path) -> Record:
         with pytest.raises(UserError, match="diverged at step"):
             load_network(path)
         return record
-    scores = rescore(find_trained(path))
-    assert (scores["val"], scores["test"]) == (record.scores.val, record.scores.test)
+    again = rescore(find_trained(path))
+    assert again.scores == again.recorded == record.scores.model_dump()
     assert alone(path) == pytest.approx(record.scores.test[record.ranked.name], rel=1e-6, abs=1e-6)
     return record
 
@@ -82,11 +93,17 @@ def assert_scores_again(path: Path) -> Record:
 def test_tasks(task: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNBENCH_DATA", str(write_texts(tmp_path / "data")))
     job = trained(task, LSTM, tmp_path)
-    records = [assert_scores_again(job.record_path(member)) for member in (job.members[1], job.members[4])]
+    records = [assert_scores_again(job.record_path(member)) for member in job.members[1:]]
     assert [record.status for record in records] == ["finished", "diverged"]
 
 
-@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
+RECURRENCES = [
+    pytest.param(*each.values, id=each.id, marks=() if each.id in ("FeedForwardTruncation", "OrthogonalRNN") else SLOW)
+    for each in variants()
+]
+
+
+@pytest.mark.parametrize(("cls", "arguments"), RECURRENCES)
 def test_every_recurrence(cls: type[Recurrence], arguments: dict[str, object], tmp_path: Path) -> None:
     given = {
         name: {"class_path": value.func.__name__, "init_args": value.keywords} if hasattr(value, "func") else value
@@ -94,7 +111,7 @@ def test_every_recurrence(cls: type[Recurrence], arguments: dict[str, object], t
         if name != "input_size"
     }
     job = trained(COPY, {"class_path": cls.__name__, "init_args": given}, tmp_path)
-    assert_scores_again(job.record_path(job.members[2]))
+    assert_scores_again(job.record_path(job.members[1]))
 
 
 def one_diverges_midway(patch: pytest.MonkeyPatch) -> None:
@@ -229,3 +246,154 @@ def test_weights_of_older_runs_are_read_and_published(copy: Path, capsys) -> Non
     assert main(["publish", *folders, "--weights"]) == 0
     assert "weights of 2 networks published" in capsys.readouterr().out
     assert weights_path(copy).read_bytes() == new
+
+
+@pytest.fixture(scope="module")
+def content(runs: Path) -> bytes:
+    """Weights of one of the records."""
+    job = lstm_job(runs, [])
+    return job.weights_path(job.members[1]).read_bytes()
+
+
+def test_weights_that_are_cut_at_any_byte_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "cut.safetensors"
+    assert len(content) < 4000
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(FileError, match="is damaged or no safetensors file") as error:
+            read_weights(path)
+        assert "\n" not in str(error.value)
+
+
+class Program:
+    """What a pickle may do when it is opened."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path("executed").touch, ()
+
+
+def described(content: bytes, old: str, new: str) -> bytes:
+    """Weights with something else in their header."""
+    size = 8 + int.from_bytes(content[:8], "little")
+    header = content[8:size].decode()
+    assert old in header
+    changed = header.replace(old, new, 1).encode()
+    return len(changed).to_bytes(8, "little") + changed + content[size:]
+
+
+def zipped() -> bytes:
+    torch.save(Program(), buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+BAD = {
+    "a pickle": (lambda _: pickle.dumps(Program()), "is a pickle, which may hold a program"),
+    "a pickle of PyTorch": (lambda _: zipped(), "is a pickle, which may hold a program"),
+    "nothing": (lambda _: b"", "is damaged or no safetensors file"),
+    "a header of 2 EiB": (lambda _: b"\xff" * 200, "is damaged or no safetensors file"),
+    "a newer version": (lambda c: described(c, 'format\\": 1', 'format\\": 2'), "is of format 2: update to read"),
+    "an older version": (lambda c: described(c, 'format\\": 1', 'format\\": 0'), "format: Input should be 1"),
+    "another instance": (lambda c: described(c, 'instance\\": 1', 'instance\\": 0'), "another record: its instance"),
+    "other scores": (lambda c: described(c, 'test\\": {', 'test\\": {\\"f1\\": 1, '), "another record: its scores"),
+    "another architecture": (lambda c: described(c, "[12, 3]", "[3, 12]"), "of another architecture: recurrence."),
+    "other names": (lambda c: described(c, "readout.bias", "readout.bios"), "another architecture: readout.bi"),
+    "no description": (lambda c: described(c, '"rnnbench"', '"someone"'), "holds no description of rnnbench's"),
+    "a description of no JSON": (lambda c: described(c, '"rnnbench": "{', '"rnnbench": "'), "cannot be read"),
+    "a list for one": (lambda c: described(c, '"rnnbench": "{', '"rnnbench": "[1, 2, {'), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("make", "reason"), BAD.values(), ids=BAD)
+def test_bad_weights_end_in_one_message(make, reason: str, content: bytes, copy: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(copy.parent)
+    weights_path(copy).write_bytes(make(content))
+    before = copy.read_bytes()
+    for words in (["evaluate", copy.name], ["measure", copy.name, "--measure", "lyapunov"]):
+        assert main(words) == 2
+        printed = capsys.readouterr()
+        (line,) = printed.err.splitlines()
+        assert line.startswith(f"error: {weights_path(copy).name}: ")
+        assert reason in line
+        assert not printed.out
+    with pytest.raises(UserError, match=r"\.safetensors: "):
+        load_network(copy.name)
+    # The header does not say of what shapes the numbers must be.
+    assert main(["check", copy.name]) == (0 if "architecture" in reason else 2)
+    assert copy.read_bytes() == before
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("evaluate none.json", "none.json: no such file"),
+        ("evaluate none.safetensors", "none.safetensors: no such file"),
+        ("evaluate last.ckpt", "last.ckpt: must be a record (.json) or the weights beside one (.safetensors)"),
+        ("evaluate lost.json", "lost.json: its weights, lost.safetensors, do not lie beside it: a run writes them"),
+        ("evaluate alone.safetensors", "alone.safetensors: its record, alone.json, must lie beside it"),
+        ("evaluate untrained.json --length 0", "must be a whole number from 1"),
+        ("evaluate digits.json --length 9", "length must be a setting of the task, but SequentialDigits has none"),
+        ("evaluate open.json", "open.json: its run is interrupted; run it again to finish it"),
+        ("measure lost.json", "--measure must name at least 1 measure of lyapunov, "),
+        ("measure lost.json --measure lyapnov", "unknown measure 'lyapnov': did you mean lyapunov?"),
+        ("measure lost.json --measure {lyapunov:", "not valid YAML"),
+        ("measure untrained.json --measure lyapunov", "was trained for no steps: measure it with --at start"),
+        ("measure early.json --measure lyapunov --at end", "are those of step 2, the best, and not of the last, 6"),
+        (
+            "measure lost.json --measure {lyapunov: {count: 7}} --at start",
+            "count must be at most the size of the state",
+        ),
+        ("measure measured.json --measure lyapunov --at start", "what was taken in training stays"),
+        ("measure later.json --measure lyapunov --at start", "--replace takes it again"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(words: str, reason: str, copy: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(copy.parent)
+    record, first = read_record(copy), min(point.step for point in read_record(copy).curve)
+    digits = {**record.config, "task": {"class_path": "SequentialDigits", "init_args": {}}}
+    code = record.code
+    one = Measure(status="failed", reason="so", step=0, settings={}, summary={}, arrays=[])
+    for name, changes in {
+        "lost": {},
+        "digits": {"config": digits, "steps": 0},
+        "open": {"status": "interrupted"},
+        "untrained": {"steps": 0, "best_step": None},
+        "early": {"best_step": first},
+        "measured": {"measures": {"lyapunov": {"start": one}}},
+        "later": {"measures": {"lyapunov": {"start": one.model_copy(update={"later": code})}}},
+    }.items():
+        write_record(Path(f"{name}.json"), record.model_copy(update=changes))
+    shutil.copy(weights_path(copy), "alone.safetensors")
+    weights = weights_path(copy).read_bytes()
+    Path("early.safetensors").write_bytes(described(weights, 'best_step\\": 6', f'best_step\\": {first}'))
+    verb, *rest = words.split(maxsplit=2)
+    given = re.findall(r"\{.*\}|\S+", " ".join(rest))
+    assert main([verb, *given]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_lightnings_verbs_say_what_reads_weights(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"no training state: 'rnnbench evaluate {copy}' scores it"):
+        read_checkpoint(weights_path(copy))
+    torch.save({"state_dict": {}, "config": {}}, old := tmp_path / "weights-0.pt")
+    with pytest.raises(UserError, match=r"'rnnbench evaluate RECORD\.json' scores it"):
+        read_checkpoint(old)
+
+
+def test_publishing_keeps_weights_of_small_networks(copy: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    runs, published = copy.parents[4], tmp_path / "published"
+    target = published / copy.relative_to(runs)
+    assert publish(runs, published).weights == []
+    assert not weights_path(target).exists()
+    monkeypatch.setattr(publishing, "LARGEST_PUBLISHED", weights_path(copy).stat().st_size - 1)
+    assert len(publish(runs, published, weights=True).large) == 2
+    monkeypatch.undo()
+    assert len(publish(runs, published, weights=True).weights) == 2
+    assert publish(runs, published, weights=True).weights == []
+    assert load_network(target)[0].recurrence.state_size == 6
+    # Weights of what is replaced by another result go with it.
+    write_record(copy, read_record(copy).model_copy(update={"best_step": 2}))
+    assert len(publish(runs, published, replace=True).replaced) == 1
+    assert not weights_path(target).exists()
+    (problem,) = publish(runs, published, weights=True).damaged
+    assert "belongs to another record: its best_step differs, 6 and not 2" in str(problem)
