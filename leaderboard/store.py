@@ -157,11 +157,7 @@ def _json_files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Pat
 
 
 def read_side_arrays(path: Path, record: Record) -> tuple[Arrays, str]:
-    """Read the arrays that a record names from the file beside it.
-
-    Returns:
-        The arrays, and what is wrong with the file: empty if nothing is, or if the record names none.
-    """
+    """Return the arrays that a record names, and what is wrong with the file beside it: empty if nothing is."""
     named = {name for by_moment in record.measures.values() for one in by_moment.values() for name in one.arrays}
     if not named:
         return {}, ""

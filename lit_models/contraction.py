@@ -82,14 +82,9 @@ def contraction_norm(recurrence: Recurrence) -> Norm | None:
 
 
 def contraction(recurrence: Recurrence, input_bound: float) -> Contraction | None:
-    """Return the contraction constant of a recurrence, computed in double precision.
+    """Return the contraction constant of a recurrence, not an ensemble's, computed in double precision.
 
-    Args:
-        recurrence: a single one, not an ensemble's.
-        input_bound: B_x, bound of ‖x‖₂ for ElmanRNN and of ‖x‖∞ for LSTM.
-
-    Returns:
-        The contraction, or None where no constant is known (all but ElmanRNN and LSTM).
+    ``input_bound`` is B_x, bound of ‖x‖₂ for ElmanRNN and of ‖x‖∞ for LSTM; of all others no constant is known: None.
 
     Raises:
         ValueError: the bound is negative or not finite, or a weight is not finite.

@@ -68,15 +68,9 @@ class Patience(nn.Module):
         return self._patience is not None and bool((self.stopped_at >= 0).all())
 
     def after(self, step: int, better: Tensor, alive: Tensor) -> Tensor:
-        """Take account of an evaluation.
+        """Take account of an evaluation after so many steps, and return the factors [M] of the learning rates then.
 
-        Args:
-            step: optimiser steps done.
-            better: instances [M] whose validation value is their best so far.
-            alive: instances [M] that have not diverged.
-
-        Returns:
-            The factors [M] of the learning rates from now on.
+        Instances [M] that are ``better`` have their best validation value so far; those ``alive`` have not diverged.
         """
         self.improved_at.masked_fill_(better, step)
         if self._patience is not None:

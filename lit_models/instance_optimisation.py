@@ -93,11 +93,7 @@ def gradient_norms(parameters: Iterable[Tensor]) -> Tensor:
 def clip_and_mask(parameters: Iterable[Tensor], norms: Tensor, alive: Tensor, largest: float | None) -> None:
     """Scale every instance's gradient to a norm of at most ``largest``, and set those of frozen instances to zero.
 
-    Args:
-        parameters: stacks [M, ...] with gradients.
-        norms: gradient norms [M].
-        alive: instances that go on learning [M].
-        largest: None for no clipping.
+    Parameters are stacks [M, ...] with gradients, of norms [M]; ``alive`` [M] are those that go on learning.
 
     >>> weights = torch.zeros(2, 2, requires_grad=True)
     >>> weights.grad = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
@@ -180,8 +176,7 @@ class InstanceStep:
     def finish(self, rates: Tensor, alive: Tensor) -> Tensor:
         """Apply learning rates [M] to instances that are ``alive`` [M], and restore the others.
 
-        Returns:
-            The instances [M] that took the step: alive, and with finite weights after it.
+        It returns the instances [M] that took the step: alive, and with finite weights after it.
         """
         along: dict[tuple[torch.dtype, int], Tensor] = {}
         for p, before in zip(self._weights, self._weights_before, strict=True):

@@ -11,7 +11,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from rnnbench.datamodules.checks import check_at_least, check_choice, check_number
-from rnnbench.datamodules.seeds import derive_seed
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.carried_state import CarriedStates
 from rnnbench.lit_models.early_stopping import Patience
@@ -30,13 +29,11 @@ from rnnbench.lit_models.instance_optimisation import (
     schedule_factor,
     unit_rate_optimizer,
 )
-from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.network import Network, RecurrenceFactory, make_network
 from rnnbench.lit_models.objective import instance_metrics, loss_of_sums, training_loss, valid_steps
-from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.stability import CONTRACTION, forget_bound_for, project_stable, stable_cells
 from rnnbench.lit_models.token_loss import LARGE_VOCABULARY, summed_cross_entropy
 
-RecurrenceFactory = Callable[[int], Recurrence]
 SPLITS = ("val", "test")
 
 
@@ -55,7 +52,8 @@ class LitSequenceModel(L.LightningModule):
         weight_decay: added to the gradient (``sgd``, ``adam``) or decoupled (``adamw``).
         betas: decay rates of Adam's moments.
         schedule: ``constant``, ``cosine`` to 0 at the last step, or ``plateau``: an instance's rate falls by
-            ``plateau_factor`` after ``plateau_patience`` steps without improvement of its validation value.
+            ``plateau_factor`` after ``plateau_patience`` steps without improvement of its validation value (of the
+            ranked metric), or since the last time.
         warmup_steps: steps of linear warm-up.
         gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         stability_input_bound: the largest absolute input for which an LSTM is to be stable (an ElmanRNN is so for
@@ -384,19 +382,3 @@ class LitSequenceModel(L.LightningModule):
     def state_size(self) -> int:
         """S, everything that one instance carries in time."""
         return self.ensemble.network.recurrence.state_size
-
-
-def make_network(factory: RecurrenceFactory, task: Task, instance: int) -> Network:
-    """Return the network of one instance, its weights drawn from the random stream of that instance alone.
-
-    >>> import functools
-    >>> from rnnbench.datamodules.adding import Adding
-    >>> from rnnbench.lit_models.recurrences.gated import LSTM
-    >>> networks = [make_network(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, 3) for _ in range(2)]
-    >>> torch.equal(networks[0].readout.weight, networks[1].readout.weight)
-    True
-    """
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which seeds the generators of all devices.
-        torch.default_generator.manual_seed(derive_seed("weights", instance))
-        return Network.of(factory(task.input_size), task)

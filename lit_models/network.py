@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
+from rnnbench.datamodules.seeds import derive_seed
 from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.encoder import Embedding, make_encoder
 from rnnbench.lit_models.recurrence import Recurrence
+
+RecurrenceFactory = Callable[[int], Recurrence]
 
 
 class Network(nn.Module):
@@ -98,3 +102,19 @@ class Network(nn.Module):
         outputs, final = self.recurrence(encoded, state)
         outputs = readout(outputs).transpose(0, 1)
         return (outputs, final) if carry else outputs
+
+
+def make_network(factory: RecurrenceFactory, task: Task, instance: int) -> Network:
+    """Return the network of one instance, its weights drawn from the random stream of that instance alone.
+
+    >>> import functools
+    >>> from rnnbench.datamodules.adding import Adding
+    >>> from rnnbench.lit_models.recurrences.gated import LSTM
+    >>> networks = [make_network(functools.partial(LSTM, hidden_size=8), Adding(length=20).task, 3) for _ in range(2)]
+    >>> torch.equal(networks[0].readout.weight, networks[1].readout.weight)
+    True
+    """
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which seeds the generators of all devices.
+        torch.default_generator.manual_seed(derive_seed("weights", instance))
+        return Network.of(factory(task.input_size), task)

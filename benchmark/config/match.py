@@ -29,11 +29,7 @@ class MatchSettings(Model):
 def with_matched_size(spec: Section, match: MatchSettings, config: Config, where: str) -> Section:
     """Return the recurrence of a network, as written, with the hidden size that the parameters allow on a task.
 
-    Args:
-        spec: the recurrence.
-        match: what to meet.
-        config: the experiment's task, training settings and seed, resolved.
-        where: file, line and whose it is, for messages.
+    The task's configuration is resolved, with training settings and seed; ``where`` begins messages.
 
     Raises:
         UserError: the network has no hidden size, or none that meets the number.

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-BudgetName = Literal["smoke", "cpu", "paper"]
+from rnnbench.leaderboard.schema import Budget
+from rnnbench.lit_models.scan.policy import BackendName, CheckpointEvery
+
 WandbMode = Literal["off", "online", "offline"]
-ScanName = Literal["auto", "loop", "eager", "native", "triton"]
-BUDGETS: tuple[BudgetName, ...] = get_args(BudgetName)
+BUDGETS: tuple[Budget, ...] = get_args(Budget)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
-#: Steps whose activations are kept at a time, or ``auto``; None keeps all.
-CheckpointEvery = int | Literal["auto"] | None
-SCANS: tuple[ScanName, ...] = get_args(ScanName)
+SCANS: tuple[BackendName, ...] = get_args(BackendName)
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class TrainOptions:
     device_index: int | None = None
     wandb: WandbMode = "off"
     checkpoint_seconds: float = 30.0
-    scan: ScanName = "auto"
+    scan: BackendName = "auto"
     checkpoint_every: CheckpointEvery = None
 
 
@@ -58,7 +57,7 @@ class RunOptions(TrainOptions):
     'runs'
     """
 
-    budget: BudgetName = "cpu"
+    budget: Budget = "cpu"
     only: tuple[str, ...] = ()
     instances: tuple[int, ...] | None = None
     workers: int | None = None

@@ -17,29 +17,14 @@ class Recipe(Model):
     """The training settings of an experiment; all of them can change its result and so enter its id.
 
     Attributes:
-        optimizer: ``sgd``, ``adam`` or ``adamw``.
         learning_rate: step size; the peak of the schedule.
-        momentum: of SGD.
-        weight_decay: of all three (added to the gradient by ``sgd`` and ``adam``, decoupled in ``adamw``).
-        betas: decay rates of Adam's moments.
-        schedule: ``constant``; ``cosine`` from the peak to 0 at the last step; or ``plateau``, which multiplies the
-            rate of an instance by ``plateau_factor`` after ``plateau_patience`` steps without improvement of its
-            validation value, or since the last time.
-        warmup_steps: steps of linear warm-up from 0.
-        gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         batch_size: sequences of one step, over all devices.
         max_epochs: epochs to train; give this or ``max_steps``.
         max_steps: optimiser steps to train; 0 trains nothing, for measures of networks as they are drawn.
         validate_every: steps between evaluations; None for the end of each epoch.
-        stability_input_bound: the largest absolute input for which an LSTM is kept stable (an ElmanRNN for all) by a
-            projection after each optimiser step (``lit_models.stability``); None for no projection.
-        stability_contraction: λ*, below which the contraction constant is kept.
-        stability_forget_bound: how far the forget gate of an LSTM may open then; None for 0.64 λ*.
-        patience: steps without improvement of the validation value (of the ranked metric) after which an instance
-            stops: its weights stay as they are, and the run ends when all have stopped. None for the whole length.
-        plateau_factor: of schedule ``plateau``.
-        plateau_patience: of schedule ``plateau``.
         test_at: whether the test value that counts is that at the ``best`` validation value or at the ``last`` one.
+
+    The others are as in ``LitSequenceModel``.
 
     Raises:
         ValidationError: a ``ValueError``; a setting is unknown, of the wrong type, or outside of what is allowed.

@@ -1,8 +1,6 @@
 """From an experiment as written to its whole configuration, checked, and the grid of a sweep."""
 
-from typing import NamedTuple
-
-from rnnbench.benchmark.config.experiment import Config, set_setting
+from rnnbench.benchmark.config.experiment import Config, Experiment, set_setting
 from rnnbench.benchmark.config.match import with_matched_size
 from rnnbench.benchmark.config.overrides import Draft
 from rnnbench.benchmark.config.pilot import PilotSettings
@@ -10,31 +8,22 @@ from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.specs import resolve_spec
 from rnnbench.benchmark.config.suite_file import SuiteFile
-from rnnbench.benchmark.config.sweep import Grid, grid_of
+from rnnbench.benchmark.config.sweep import grid_of
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import Spec, measure_class
 
 
-class Resolved(NamedTuple):
-    """What of an ``Experiment`` a cell's settings give."""
-
-    config: Config
-    grid: Grid
-    listed: tuple[Config, ...]
-    pilot: PilotSettings | None
-
-
-def resolved(draft: Draft, file: SuiteFile) -> Resolved:
-    """Return the configuration of what is written in a file, swept settings at their first values, grid and pilot.
+def resolved(draft: Draft, file: SuiteFile, suite: str, budget: str) -> Experiment:
+    """Return the experiment of what is written in a file, swept settings at their first values.
 
     Raises:
         UserError: anything that is unknown, missing, of the wrong type, or outside of what is allowed.
     """
-    cell = f"{draft.task_name}/{draft.network_name}"
-    of_network = f"{file.networks.at(draft.network_name)}: network {draft.network_name}"
+    task, network = draft.task_name, draft.network_name
+    cell, of_network = f"{task}/{network}", f"{file.networks.at(network)}: network {network}"
     config: Config = {
-        "task": resolve_spec("task", draft.task, f"{file.tasks.at(draft.task_name)}: task {draft.task_name}"),
+        "task": resolve_spec("task", draft.task, f"{file.tasks.at(task)}: task {task}"),
         "recurrence": {},
         "training": _training(draft.training, cell),
         "seed": file.seed,
@@ -63,7 +52,11 @@ def resolved(draft: Draft, file: SuiteFile) -> Resolved:
             pilot.shortened(config["training"])
         except ValueError as error:
             raise UserError(f"{draft.pilot.at('share')}: {cell}: {error}") from error
-    return Resolved(config, grid, listed, pilot)
+    published = file.published.of(task, network) if file.published else None
+    reason = "; ".join(draft.reasons)
+    return Experiment(
+        suite, budget, task, network, config, grid, published, draft.measures, listed, pilot, reason=reason
+    )
 
 
 def _training(written: Section, cell: str) -> Config:

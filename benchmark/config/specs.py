@@ -121,9 +121,7 @@ class _PresetSpec(Model):
 def network_spec(value: object, where: str) -> tuple[Section, Section]:
     """Return the recurrence of a network as written in a suite, and the training settings its preset asks for.
 
-    Args:
-        value: the name of a preset, ``{preset: NAME, init_args: {...}}`` or ``{class_path: ..., init_args: {...}}``.
-        where: file and line, for messages.
+    Written is a preset's name, ``{preset: NAME, init_args: {...}}`` or ``{class_path: ..., init_args: {...}}``.
     """
     if isinstance(value, str):
         value = Section({"preset": value})
@@ -143,11 +141,6 @@ def with_arguments(spec: Section, init_args: Section) -> Section:
 
 def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
     """Return ``class_path`` and ``init_args`` with all defaults filled in, also of recurrences inside recurrences.
-
-    Args:
-        kind: of the class.
-        spec: the section as written.
-        where: file, line, and whose it is, for messages.
 
     Raises:
         UserError: an unknown class or argument (the nearest known one is named), or a required argument is missing.

@@ -98,17 +98,11 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
         raise UserError(f"{path}: a suite must have at most {MOST_EXPERIMENTS:,} experiments, got {len(cells):,}")
     experiments, points = [], 0
     for task, network in cells:
-        draft = drafted(file, chosen, task, network)
-        config, grid, listed, pilot = resolved(draft, file)
-        points += len(listed) or math.prod(map(len, grid.values()))
+        experiment = resolved(drafted(file, chosen, task, network), file, path.stem, budget)
+        points += len(experiment.listed) or math.prod(map(len, experiment.grid.values()))
         if points > MOST_POINTS:
             most = f"{MOST_POINTS:,} points together"
             raise UserError(f"{path}: the sweeps of a suite must have at most {most}, got more")
-        published = file.published.of(task, network) if file.published else None
-        cell = Experiment(
-            path.stem, budget, task, network, config, grid, published, draft.measures, listed, pilot,
-            reason="; ".join(draft.reasons),
-        )  # fmt: skip
-        experiments.append(cell)
+        experiments.append(experiment)
     title, instances = file.title or path.stem, chosen.instances or file.instances
     return Suite(path.stem, title, file.description, file.source, budget, instances, tuple(experiments), path)

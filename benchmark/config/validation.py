@@ -78,17 +78,11 @@ def wrong(reason: str, *path: object) -> PydanticCustomError:
 def validated(
     model: type[ModelT], written: object, whose: str = "", name: str = "", context: dict[str, list[str]] | None = None
 ) -> ModelT:
-    """Return a mapping as a model.
-
-    Args:
-        model: the model.
-        written: what was written; a section knows its lines.
-        whose: what it belongs to, for messages.
-        name: put before the names of settings in messages.
-        context: what the model's validators need.
+    """Return a mapping as a model, whose validators need the context.
 
     Raises:
-        UserError: it does not fit; the message names line, setting, what it must be, and its value.
+        UserError: it does not fit; the message names the line, if a section was written, whose mapping it is, the
+            setting, with ``name`` before it, what it must be, and its value.
     """
     try:
         return model.model_validate(written, context=context)
@@ -99,16 +93,9 @@ def validated(
 
 
 def fitted(value: Any, hint: Any, name: str, built: Callable[..., Any] | None = None) -> Any:
-    """Return a value as YAML gives it (list for tuple, text for a path) as an annotation wants it.
+    """Return a value as YAML gives it (list for tuple, text for a path) as an annotation wants it; else ValueError.
 
-    Args:
-        value: the value as written.
-        hint: the annotation; what cannot be one fits everything.
-        name: of the argument, for messages.
-        built: what was made of a value that is a spec.
-
-    Raises:
-        ValueError: it does not fit.
+    What cannot be an annotation fits everything; ``built`` is what was made of a value that is a spec.
 
     >>> fitted([1, 2], tuple[float, float], "betas")
     (1.0, 2.0)

@@ -76,13 +76,7 @@ def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule], sizes: Kno
 
 
 def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSizes) -> None:
-    """Print what is still to be done under each budget: runs, records, optimiser steps and estimated hours.
-
-    Args:
-        plans: of every budget, by its name.
-        options: of the command; workers, devices and the backend of the scans are used.
-        sizes: of the data, or of those that are published.
-    """
+    """Print what is still to be done under each budget: runs, records, optimiser steps and estimated hours."""
     from rnnbench.benchmark.config.construct import build_data_module
     from rnnbench.benchmark.launchers.estimate import Estimator
     from rnnbench.benchmark.launchers.progress import makespan

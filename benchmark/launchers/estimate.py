@@ -10,15 +10,14 @@ from dataclasses import dataclass
 import torch
 
 from rnnbench.benchmark.config.construct import recurrence_factory
-from rnnbench.benchmark.config.options import CheckpointEvery, ScanName
 from rnnbench.benchmark.run.job import Job
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.instance_optimisation import unit_rate_optimizer
-from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import make_network
 from rnnbench.lit_models.parameter_budget import count_parameters
-from rnnbench.lit_models.scan.policy import use_backend
+from rnnbench.lit_models.scan.policy import BackendName, CheckpointEvery, use_backend
 
 #: Weights x sequences x steps of a timed step at most: about a second's work of one core.
 _WORK = 5e8
@@ -56,7 +55,7 @@ class Estimator:
         checkpoint_every: steps whose activations are kept at a time; None for all.
     """
 
-    def __init__(self, scan: ScanName, checkpoint_every: CheckpointEvery = None) -> None:
+    def __init__(self, scan: BackendName, checkpoint_every: CheckpointEvery = None) -> None:
         """Start with nothing timed."""
         self._scan, self._checkpoint_every = scan, checkpoint_every
         self._rates: dict[str, _Rates] = {}

@@ -8,18 +8,17 @@ from torch import Tensor, nn
 
 from rnnbench.benchmark.config.construct import recurrence_factory
 from rnnbench.benchmark.config.experiment import Experiment
-from rnnbench.benchmark.config.options import RunOptions, ScanName
+from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.launchers.estimate import random_inputs
 from rnnbench.benchmark.launchers.machine import default_workers, machine_memory
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Task
-from rnnbench.lit_models.lit_sequence_model import make_network
-from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.network import Network, make_network
 from rnnbench.lit_models.parameter_budget import count_parameters
 from rnnbench.lit_models.scan.native.library import padded_length
-from rnnbench.lit_models.scan.policy import use_backend
+from rnnbench.lit_models.scan.policy import BackendName, use_backend
 from rnnbench.lit_models.scan.segments import segment_length
 from rnnbench.lit_models.token_loss import LARGE_VOCABULARY
 
@@ -77,7 +76,7 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
     return weights + _TWICE * max(learning, scoring)
 
 
-def _backend_that_counts(options: RunOptions) -> ScanName:
+def _backend_that_counts(options: RunOptions) -> BackendName:
     """Return the scan that keeps on the CPU what a run's keeps; kernels on a GPU keep what those in PyTorch do."""
     if options.scan == "loop":
         return "loop"

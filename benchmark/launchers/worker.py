@@ -90,11 +90,7 @@ def set_up_torch() -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process soon after its parent is gone.
-
-    Args:
-        parent: id of the process that started this one. Asking the system instead could come too late.
-    """
+    """End this process soon after its parent is gone, whose id is given: to ask the system could come too late."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -7,15 +7,7 @@ from rnnbench.benchmark.errors import UserError
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Make a folder and see that files can be written there.
-
-    Args:
-        folder: which.
-        option: what the message names.
-
-    Raises:
-        UserError: it cannot be made, or nothing can be written there.
-    """
+    """Make a folder and see that files can be written there; else a ``UserError`` that names the option."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):

@@ -21,8 +21,7 @@ _RUNS: list[Callable[[], Sample]] = []
 def prepare(place: str, report_index: int, contender_index: int, case: dict[str, Any]) -> tuple[dict[str, Any], Result]:
     """Build a case for a contender of the reports at a place, by their indices, and run it once.
 
-    Returns:
-        What is known then, and the result that is to be compared: that of the case for agreement, if there is one.
+    It returns what is known then, and the result that is to be compared: of the case for agreement, if there is one.
     """
     cores = _pin()
     # Only now: torch's threads are pinned with the process that starts them.

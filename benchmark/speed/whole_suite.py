@@ -30,7 +30,7 @@ from rnnbench.benchmark.speed.contender import Contender, Report, Result
 from rnnbench.benchmark.speed.overhead import LARGEST_NORM, LEARNING_RATE, adding, write_suite
 from rnnbench.datamodules.task import Batch
 from rnnbench.leaderboard.record import read_record
-from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import make_network
 from rnnbench.lit_models.scan.policy import use_backend
 
 #: ``rnnbench`` itself, which ends with the process that started it, and its workers with it.

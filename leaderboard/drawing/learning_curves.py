@@ -78,11 +78,7 @@ def learning_curves(board: Board, column: Column) -> Figure:
 
 
 def draw_chance(axes: Axes, metric: MetricInfo, values: list[float]) -> bool:
-    """Draw the chance level beside some values, on a logarithmic axis if errors are all positive.
-
-    Returns:
-        Whether it is small enough to be drawn.
-    """
+    """Draw chance beside some values, on a logarithmic axis if errors are all positive; return whether it is drawn."""
     chance = metric.display.scale * metric.chance
     if metric.direction == "min" and values and all(value > 0 for value in [*values, chance]):
         axes.set_yscale("log")

@@ -40,8 +40,7 @@ class Bar:
 def bars(comparisons: Sequence[dict[str, Any]]) -> dict[str, list[Bar]]:
     """Return the ratios that have a target, by report; exponents of growth and memory are no ratios of times.
 
-    Args:
-        comparisons: what the JSON of ``rnnbench speed`` lists. Quick ones have no targets, and so no bars.
+    Of what the JSON of ``rnnbench speed`` lists, quick comparisons have no targets, and so no bars.
 
     >>> timing = {"name": "fast", "ratio": 0.2, "largest_ratio": 0.25}
     >>> found = bars([{"report": "scan", "title": "a GRU", "timings": [timing], "outcomes": []}])

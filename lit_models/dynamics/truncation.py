@@ -146,13 +146,10 @@ def truncation_error(
 
 @torch.no_grad()
 def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[int]) -> TruncatedScores:
-    """Return a task's metrics of a trained network whose recurrence is replaced by its truncations.
+    """Return a task's metrics of a trained network whose recurrence is replaced by its truncations to ``ks`` inputs.
 
-    Args:
-        network: stays as it is; copies of it are scored, in its own precision and mode.
-        task: gives the metrics.
-        batch: sequences [B, T, D] on the network's device.
-        ks: numbers of inputs, each at least 1; from T on, a truncation is the whole recurrence.
+    Copies of the network are scored, in its own precision and mode, on sequences [B, T, D] on its device; with k from T
+    on, a truncation is the whole recurrence.
 
     Raises:
         ValueError: a k is impossible, or there is no sequence.

@@ -28,6 +28,13 @@ class StackedRNN(Recurrence):
 
     The activation that the code can put on the readout is the identity in all of its configurations, and is left out.
 
+    Args:
+        layer: builds one layer from its input size.
+        num_layers: L.
+        depth_activation: act.
+        depth_form: which outputs it acts on.
+        depth_residual: whether a layer's output is added to that of the next one; they must be of one size.
+
     >>> import functools
     >>> from rnnbench.lit_models.recurrences.gated import LSTM
     >>> deep = StackedRNN(3, functools.partial(LSTM, hidden_size=8), num_layers=2)
@@ -44,19 +51,6 @@ class StackedRNN(Recurrence):
         depth_form: Literal["between", "every"] = "between",
         depth_residual: bool = False,
     ) -> None:
-        """Build the layers, from the lowest to the highest.
-
-        Args:
-            input_size: D.
-            layer: builds one layer from its input size.
-            num_layers: L.
-            depth_activation: act.
-            depth_form: which outputs it acts on.
-            depth_residual: whether a layer's output is added to that of the next one; they must be of one size.
-
-        Raises:
-            ValueError: a size is not positive, an option is unknown, or outputs that are added differ in size.
-        """
         check_at_least(1, input_size=input_size, num_layers=num_layers)
         check_choice("depth_activation", depth_activation, ACTIVATIONS)
         check_choice("depth_form", depth_form, ("between", "every"))

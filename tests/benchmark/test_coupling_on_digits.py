@@ -8,7 +8,7 @@ from rnnbench.benchmark.config.construct import build_data_module, recurrence_fa
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.measures.base import Subject
-from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import make_network
 
 EXPERIMENTS = {
     (settings["r"], settings["gamma"]): experiment

@@ -16,7 +16,7 @@ from rnnbench.benchmark.launchers.memory import kept_for_backward, member_bytes,
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.lit_models.ensemble import Ensemble
-from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import make_network
 
 GIGABYTE = 10**9
 

@@ -13,9 +13,9 @@ import torch
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.speed import REPORTS
 from rnnbench.benchmark.speed.cases import SequenceCase, class_losses
+from rnnbench.benchmark.speed.command import render
 from rnnbench.benchmark.speed.contender import Comparison, Outcome, Sample, Target, Timing
 from rnnbench.benchmark.speed.driver import evaluate_targets, largest_difference
-from rnnbench.benchmark.speed.render import render
 
 #: Contenders of known cost: 0.2 s of the processor for four instances against 0.1 s for one, and 64 MB against 16 MB.
 TOY_REPORTS = """

@@ -9,7 +9,8 @@ from rnnbench.benchmark.measures.base import Subject
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.datamodules.adding import Adding
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.lit_models.lit_sequence_model import LitSequenceModel, make_network
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.network import make_network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 
 ELMAN = functools.partial(ElmanRNN, hidden_size=4)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnbench.lit_models.contraction import contraction
 from rnnbench.lit_models.ensemble import Ensemble
-from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import make_network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM

@@ -11,7 +11,8 @@ from torch import Tensor
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.lit_models.ensemble import Ensemble
-from rnnbench.lit_models.lit_sequence_model import LitSequenceModel, make_network
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.network import make_network
 from tests.lit_models.small_runs import adding, fit, trainer
 from tests.lit_models.stable_checks import BOUND, FACTORIES, LONG, assert_contractive, inequalities, same, weights
 

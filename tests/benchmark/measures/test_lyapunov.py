@@ -11,8 +11,7 @@ from rnnbench.benchmark.measures.base import Measured, Subject
 from rnnbench.benchmark.measures.lyapunov import Lyapunov
 from rnnbench.datamodules.task import Batch, Task
 from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
-from rnnbench.lit_models.lit_sequence_model import make_network
-from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.network import Network, make_network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation

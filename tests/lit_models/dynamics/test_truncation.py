@@ -12,7 +12,7 @@ from rnnbench.datamodules.copying import CopyMemory
 from rnnbench.datamodules.task import Batch
 from rnnbench.lit_models.dynamics import truncation
 from rnnbench.lit_models.dynamics.truncation import truncated_scores, truncation_error
-from rnnbench.lit_models.lit_sequence_model import make_network
+from rnnbench.lit_models.network import make_network
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
