@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,16 +96,20 @@ class Sweep:
 
 
 def find_sweeps(board: Board) -> list[Sweep]:
-    """Return the sweeps of a board, the one with the most values first.
+    """Return the sweeps of a board: over its columns, then over its rows, those with the most values first.
 
-    A cell is shown along one axis: others are only added for cells that are on none so far.
+    A cell is shown along one axis of each kind: others are only added for cells that are on none so far.
     """
-    candidates = [*_over_columns(board), *_over_rows(board)]
-    # Sorting is stable: columns before rows where they have as many values.
-    candidates.sort(key=lambda found: -max(len(line.points) for line in found[1]))
+    sweeps = _chosen(_over_columns(board)) + _chosen(_over_rows(board))
+    covered = {place for sweep in sweeps for line in sweep.lines for place in _places(line)}
+    return [_with_rows_beside(board, sweep, covered) for sweep in sweeps]
+
+
+def _chosen(candidates: Iterable[tuple[str, list[Line]]]) -> list[Sweep]:
+    """Return the axes with the most values, by metric, and of others the lines with cells that are on none so far."""
     covered: set[tuple[str, str]] = set()
     sweeps: list[Sweep] = []
-    for setting, lines in candidates:
+    for setting, lines in sorted(candidates, key=lambda found: -max(len(line.points) for line in found[1])):
         new = [line for line in lines if not _places(line) <= covered]
         covered |= {place for line in new for place in _places(line)}
         by_metric: dict[tuple[str, str], list[Line]] = defaultdict(list)
@@ -114,7 +118,7 @@ def find_sweeps(board: Board) -> list[Sweep]:
             by_metric[metric.name, metric.direction].append(line)
         for group in by_metric.values():
             sweeps.append(Sweep(setting, group[0].points[0][1].metric, tuple(group)))
-    return [_with_rows_beside(board, sweep, covered) for sweep in sweeps]
+    return sweeps
 
 
 def settings(record: Record, part: str) -> dict[str, Any]:
@@ -248,20 +252,29 @@ def _names(groups: Sequence[Sequence[tuple[float, str]]]) -> list[str]:
     ['A', 'B']
     >>> _names([[(2, "Power2"), (3, "Power3")], [(2, "Product2"), (3, "Product3")]])
     ['Power', 'Product']
+    >>> _names([[(25, "L-1x25"), (33, "L-1x33")], [(20, "L-2x20"), (35, "L-2x35")]])
+    ['L-1x …', 'L-2x …']
     """
     names = [_shared([name for _, name in group]) for group in groups]
     if len(names) == 1:
         # In small letters it is that of the axis.
         return ["" if names[0].islower() else names[0]]
-    alike = Counter(names)
-    return [
-        name if name and alike[name] == 1 else f"{group[0][1]} …" for name, group in zip(names, groups, strict=True)
-    ]
+    for fallback in (_prefix, lambda members: members[0]):
+        alike = Counter(names)
+        names = [
+            name if name and alike[name] == 1 else f"{fallback([member for _, member in group])} …"
+            for name, group in zip(names, groups, strict=True)
+        ]
+    return names
+
+
+def _prefix(names: Sequence[str]) -> str:
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in alike)
 
 
 def _shared(names: Sequence[str]) -> str:
-    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    prefix = "".join(letters[0] for letters in alike)
+    prefix = _prefix(names)
     # Up to the last separator: the name of the axis, and first digits of its numbers, say nothing here.
     head = re.match(r"(.*[^-_ ])[-_ ]+[^-_ ]*$", prefix)
     return head[1] if head else re.sub(r"[-_ .0-9]+$", "", prefix)

@@ -80,18 +80,21 @@ class DynamicsFigure:
 def dynamics_figures(board: Board, side_files: SideFiles, taken: set[str]) -> list[DynamicsFigure]:
     """Draw all figures of a board's dynamics; their names differ from those taken, and are noted as taken."""
     figures = []
-    for column in itertools.chain.from_iterable(_parts(board, whole) for whole in board.columns):
+    for column in board.columns:
         for drawing in (*_combined(column, side_files), *_training(column, side_files), *_single(column, side_files)):
             name = new_name(taken, board.suite, board.budget, column.task, drawing.suffix)
-            title = f"{column.task} ({board.suite}): {protocol(list(column.cells.values()))}, {drawing.title}"
-            image = _draw(board, column, title, drawing.panels)
+            parts = _parts(board, column, drawing)
+            cells = [cell for part in parts for cell in part.cells.values()]
+            title = f"{column.task} ({board.suite}): {protocol(cells)}, {drawing.title}"
+            image = _draw(board, parts, title, drawing.panels)
             figures.append(DynamicsFigure(name, column.task, drawing.caption, drawing.shown, image))
     return figures
 
 
-def _parts(board: Board, column: Column) -> list[Column]:
-    """Cut a column of more networks than one figure shows."""
-    networks = [network for network in board.networks if network in column.cells]
+def _parts(board: Board, column: Column, drawing: _Drawing) -> list[Column]:
+    """Return the networks that have the data of a figure, cut to as many as one row of panels shows."""
+    measured = set().union(*(data for _, data, _ in drawing.panels))
+    networks = [network for network in board.networks if network in measured]
     return [
         Column(column.task, column.metric, {network: column.cells[network] for network in part})
         for part in even_parts(networks, MOST_LINES)
@@ -153,25 +156,26 @@ def _combined(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
 
 
 @as_svg
-def _draw(board: Board, column: Column, title: str, panels: Sequence[tuple[str, Series, str]]) -> Figure:
-    """Draw panels under one legend: in a row, four of them in a square."""
+def _draw(board: Board, parts: Sequence[Column], title: str, panels: Sequence[tuple[str, Series, str]]) -> Figure:
+    """Draw panels under one legend: a row for each part of the networks, four panels of one part in a square."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from rnnbench.leaderboard.drawing import dynamics_panels
     from rnnbench.leaderboard.drawing.panel_parts import Legend, Sheet
 
-    rows = 2 if len(panels) == 4 else 1
-    columns = len(panels) // rows
+    rows = 2 if len(panels) == 4 and len(parts) == 1 else len(parts)
+    columns = len(panels) * len(parts) // rows
     legend = Legend()
     figure = Figure(layout=ConstrainedLayoutEngine(wspace=0.06))
     alike: dict[str, list[Axes]] = defaultdict(list)
-    for index, (panel, found, heading) in enumerate(panels):
+    for index, (part, (panel, found, heading)) in enumerate(itertools.product(parts, panels)):
         axes = figure.add_subplot(rows, columns, index + 1)
-        getattr(dynamics_panels, panel)(axes, Sheet(board, column, legend), found)
+        of_part = {network: arrays for network, arrays in found.items() if network in part.cells}
+        getattr(dynamics_panels, panel)(axes, Sheet(board, part, legend), of_part)
         axes.margins(x=0.02)
         alike[panel].append(axes)
-        if heading:
+        if heading and index < len(panels):
             axes.set_title(heading, loc="left", fontsize=9, fontweight="bold")
     for group in alike.values():
         if len(group) > 1:

@@ -127,15 +127,21 @@ def _mean(values: Sequence[float], whole: bool) -> Mean | None:
 
 
 def facets(sweep: Sweep) -> list[tuple[str, list[Line]]]:
-    """Return the lines of each row of panels with its heading: all in one if they are few, else by task, else cut."""
+    """Return the lines of each row of panels with its heading.
+
+    All in one if they are few; else by task or by name, whichever gives fewer rows, cut where they are still many.
+    """
     if len(sweep.lines) <= MOST_LINES:
         return [("", list(sweep.lines))]
-    by_task: dict[str, list[Line]] = {}
-    for line in sweep.lines:
-        by_task.setdefault(line.task, []).append(line)
-    if max(map(len, by_task.values())) == 1:
-        by_task = {"": list(sweep.lines)}
-    return [(task, part) for task, lines in by_task.items() for part in even_parts(lines, MOST_LINES)]
+    ways = []
+    for key in (lambda line: line.task, lambda line: line.name):
+        groups: dict[str, list[Line]] = {}
+        for line in sweep.lines:
+            groups.setdefault(key(line), []).append(line)
+        if max(map(len, groups.values())) == 1:
+            groups = {"": list(sweep.lines)}
+        ways.append([(head, part) for head, lines in groups.items() for part in even_parts(lines, MOST_LINES)])
+    return min(ways, key=len)
 
 
 @as_svg
@@ -160,14 +166,15 @@ def _draw(board: Board, sweep: Sweep, caption: str) -> Figure:
         row[0].set_title(plain_text(heading), loc="left", fontsize=9, fontweight="bold")
         handles, names = row[0].get_legend_handles_labels()
         row[-1].legend(handles, names, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8)
-    title = plain_text(f"{task_names(sweep.tasks)} ({board.suite}): {caption}")
+    title = plain_text(f"{task_names(sweep.tasks)} over {sweep.label} ({board.suite}): {caption}")
     figure.suptitle(title, x=0.01, ha="left", fontsize=9, wrap=True)
     return figure
 
 
 def _label(sweep: Sweep, line: Line, heading: str = "") -> str:
     several = len({other.task for other in sweep.lines}) > 1 and line.task != heading
-    return ", ".join(part for part in (line.task if several or not line.name else "", line.name) if part)
+    name = line.name if line.name != heading else ""
+    return ", ".join(part for part in (line.task if several or not line.name else "", name) if part)
 
 
 def _panel(

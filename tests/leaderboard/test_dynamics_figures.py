@@ -97,13 +97,17 @@ def test_training_is_shown_by_panels_before_and_after_it_with_one_axis(tmp_path)
     assert drawn == [([0, 100, 200], list(largest)) for _, largest in rows]
 
 
-def test_more_networks_than_one_figure_holds_are_split(tmp_path):
+def test_more_networks_than_one_panel_holds_have_panels_of_one_figure_and_only_those_measured(tmp_path):
     for index in range(9):
         arrays = synthetic_dynamics(0.95, only=("gradient_flow",))[1]
         put_dynamics(tmp_path / "records", wcrnn(0.9 + index / 100), {}, arrays)
-    report = write_figures(tmp_path / "records", tmp_path / "out")
-    texts = [path.read_text(encoding="utf-8") for path in report.written]
-    assert [len(re.findall(r">WCRNN_r[0-9.]+</text>", text)) for text in texts] == [5, 4]
+    put(tmp_path / "records", *(make_record(network=f"unmeasured{index}") for index in range(9)))
+    (figure,) = write_figures(tmp_path / "records", tmp_path / "out").written
+    assert figure.name == "quick-cpu-sMNIST-start-gradient-norms.svg"
+    svg = figure.read_text(encoding="utf-8")
+    assert len(re.findall(r">WCRNN_r[0-9.]+</text>", svg)) == 9
+    assert svg.count(">time step</text>") == 2
+    assert "unmeasured" not in svg
 
 
 def test_what_was_not_trained_has_no_panel_of_scores(tmp_path):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.leaderboard.board import boards
 from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.drawing.sweep_figures import facets, iterations, marks, score, sweep_figures
@@ -140,10 +141,43 @@ def test_theory_marks_the_axis(settings, place):
     assert [pytest.approx(x) for x in marks(sweep)] == ([] if place is None else [place])
 
 
+AXES = {
+    "depth-copy:paper": ["delay", "hidden_size", "num_layers"],
+    "depth-degree:paper": ["degree", "rank", "num_layers"],
+    "depth-limit:paper": ["delay"],
+    "depth-targets:paper": ["degree", "num_layers"],
+    "depth-shakespeare:cpu": ["num_layers"],
+    "stable-system:cpu": ["k"],
+    "transitions:cpu": ["transition_layers#"],
+    "residual-strength:cpu": ["length", "r"],
+    "rotation:cpu": ["phi"],
+    "heterogeneity:cpu": ["r±"],
+    "residual-types:cpu": ["r", "phi"],
+    "learning-rates:cpu": ["gamma"],
+    "exponents:paper": ["length", "r"],
+    "curvature:cpu": ["r"],
+    "table2:cpu": ["length"],
+}
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_the_figures_of_a_shipped_suite_have_the_axes_that_its_rows_and_columns_differ_in(name):
+    records = [
+        make_record(task=e.task, network=e.network, config=e.config).model_copy(update={"grid": e.grid})
+        for e in load_suite(*name.split(":")).experiments
+    ]
+    (board,) = boards(select_cells(records)[0])
+    assert [sweep.setting for sweep in find_sweeps(board)] == AXES[name]
+
+
 def test_more_than_eight_lines_are_split():
     rows = [row(f"form{f}_r{r}", wcrnn(r=r, form=f)) for f in "ABCDEFGHI" for r in R]
     (sweep,) = sweeps_of(*rows)[1]
     assert [len(lines) for _, lines in facets(sweep)] == [5, 4]
+    tasks = [(f"Copy{p}", {**COPY, "init_args": {**COPY["init_args"], "delay": p}}) for p in range(5)]
+    widths = [row(f"L{f}x{n}", {**linear(n), "form": f}, *task) for f in "AB" for n in (2, 3, 4) for task in tasks]
+    _, sweep = sweeps_of(*widths)[1]
+    assert [(heading, len(lines)) for heading, lines in facets(sweep)] == [("LAx", 5), ("LBx", 5)]
 
 
 def test_the_page_shows_the_sweep_and_links_its_learning_curves(tmp_path):
