@@ -7,10 +7,13 @@ from typing import Any
 
 from rnnbench.leaderboard.drawing.learning_curves import curve
 from rnnbench.leaderboard.drawing.sweep_figures import Mean, iterations, score
+from rnnbench.leaderboard.dynamics import moment_text
 from rnnbench.leaderboard.page.numbers import Shared, drawn, short_text
 from rnnbench.leaderboard.plan import run_command
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.senders import Senders
 from rnnbench.leaderboard.statistics import Cell, statistic
+from rnnbench.leaderboard.store import place_of
 from rnnbench.leaderboard.tables.markdown import mean_and_sd
 from rnnbench.leaderboard.tables.training import count_of_epochs, epochs
 
@@ -25,13 +28,14 @@ DYNAMICS = {
     "capacity": ("memory_capacity", "total", "memory capacity"),
     "curvature": ("hessian", "largest_magnitude", "largest |Hessian eigenvalue|"),
 }
-_MOMENTS = {"start": "before training", "end": "after training"}
+_MOMENTS = ("start", "best", "end")
 
 
 @dataclass
 class Pool:
-    """What the cells of a page share: settings, machines with versions, and commits."""
+    """What the cells of a page share: who sent records in, settings, machines with versions, and commits."""
 
+    senders: Senders
     settings: Shared[tuple[str, str]] = field(default_factory=Shared)
     hardware: Shared[str] = field(default_factory=Shared)
     commits: Shared[str] = field(default_factory=Shared)
@@ -60,6 +64,7 @@ def cell_data(cell: Cell, pool: Pool) -> dict[str, Any]:
         "trained": f"{first.steps:,} steps" + (f" ({count_of_epochs(length)})" if length else ""),
         "grid": _grid(cell),
         "reason": short_text(cell.reason),
+        "sent": "; ".join(_sent(cell, pool.senders)),
         "dynamics": _dynamics(cell),
         "recipe": pool.settings.indices(_settings(first.config)),
         "hardware": pool.hardware.indices(dict.fromkeys(line for record in cell.records for line in _machine(record))),
@@ -147,10 +152,19 @@ def _dynamics(cell: Cell) -> dict[str, float]:
 def dynamics_labels() -> dict[str, str]:
     """Return the label of every number of dynamics that a cell may hold."""
     return {
-        f"{key}/{moment}": f"{label}, {when}"
+        f"{key}/{moment}": f"{label}, {moment_text(moment)}"
         for key, (*_, label) in DYNAMICS.items()
-        for moment, when in _MOMENTS.items()
+        for moment in _MOMENTS
     }
+
+
+def _sent(cell: Cell, senders: Senders) -> list[str]:
+    """Return who sent the records of a cell in, and whether they were reproduced here; empty if they are ours."""
+    found = [senders[place] for record in cell.records if (place := place_of(record)) in senders]
+    return [
+        short_text(f"{found.count(one)} of {len(cell.records)} by {one.sender}, {one.tier}")
+        for one in dict.fromkeys(found)
+    ]
 
 
 def _settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:

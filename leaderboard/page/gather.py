@@ -19,6 +19,7 @@ from rnnbench.leaderboard.page.numbers import drawn, short_text
 from rnnbench.leaderboard.page.published import published_data
 from rnnbench.leaderboard.page.series import series_data
 from rnnbench.leaderboard.plan import Plans
+from rnnbench.leaderboard.senders import Senders
 from rnnbench.leaderboard.statistics import Cell
 from rnnbench.leaderboard.sweeps import Sweep, find_sweeps
 from rnnbench.leaderboard.tables.scores import best_networks
@@ -28,11 +29,12 @@ def page_data(
     cells: Sequence[Cell],
     decisions: Sequence[Decision],
     side_files: SideFiles,
+    senders: Senders,
     plans: Plans,
     records: int,
 ) -> dict[str, Any]:
     """Return all that the page's script draws from."""
-    laid_out, pool = boards(cells), Pool()
+    laid_out, pool = boards(cells), Pool(senders)
     columns = [(board, column) for board in laid_out for column in board.columns]
     networks = list(dict.fromkeys(network for board in laid_out for network in board.networks))
     rows = {network: index for index, network in enumerate(networks)}

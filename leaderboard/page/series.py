@@ -45,7 +45,7 @@ def series_data(board: Board, column: Column, side_files: SideFiles, numbers: di
     """
     found = []
     for moment in moments(column):
-        for kind in _KINDS if moment in ("start", "end") else ():
+        for kind in _KINDS if not moment.startswith("epoch-") else ():
             needed = [kind.values, *([kind.along] if kind.along else [])]
             by_network = series(column, side_files, moment, kind.measure, needed)
             lines = [_line(kind, numbers[network], arrays) for network, arrays in by_network.items()]

@@ -15,6 +15,7 @@ from rnnbench.leaderboard.page.html import render
 from rnnbench.leaderboard.page.numbers import short_text
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.senders import Senders, measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report, find_records
 
@@ -38,23 +39,29 @@ def write_page(records_root: Path, output: Path, plans: Plans | None = None) -> 
         plans: what suites ask for, as for the leaderboard: records of other versions of them are not shown.
 
     Raises:
+        FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; the file is either the old one or the new one.
     """
     records, unreadable = find_records(records_root)
-    data, problems = gather(records, unreadable, SideFiles(records_root), plans or {})
+    data, problems = gather(records, unreadable, SideFiles(records_root), read_senders(records_root), plans or {})
     page = render(data)
     write_atomically(output, page)
     return PageReport(page=output, records=len(records), cells=len(data["cells"]), size=len(page), problems=problems)
 
 
 def gather(
-    records: Sequence[Record], unreadable: Sequence[Problem], side_files: SideFiles, plans: Plans
+    records: Sequence[Record],
+    unreadable: Sequence[Problem],
+    side_files: SideFiles,
+    senders: Senders,
+    plans: Plans,
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return what the page draws from, with the verdicts on all claims, and what found no place on it."""
     cells, unplaced = select_cells(records, plans)
-    evidence = Evidence(cells, side_files)
+    # No claim is decided by what was not seen here.
+    evidence = Evidence(select_cells(measured_here(records, senders), plans)[0], side_files)
     decisions = [decide(claim, evidence) for claim in load_claims()]
-    data = page_data(cells, decisions, side_files, plans, len(records))
+    data = page_data(cells, decisions, side_files, senders, plans, len(records))
     # After the data: only then is it known which arrays could not be read.
     problems = [*unreadable, *side_files.problems, *unplaced]
     problems.sort(key=lambda problem: (problem.path.parts, problem.reason))

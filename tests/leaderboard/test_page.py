@@ -9,7 +9,9 @@ import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.leaderboard.page.write import write_page
+from rnnbench.leaderboard.senders import Sent, write_senders
 from rnnbench.leaderboard.statistics import select_cells
+from rnnbench.leaderboard.store import place_of
 from tests.leaderboard.factory import MSE, RMSE, TABLE2, full_disk, make_record, put, put_dynamics, synthetic_dynamics
 from tests.leaderboard.test_board_page import instances, many
 
@@ -71,6 +73,13 @@ def test_measures_sweeps_and_ranks_are_there(tmp_path):
     }
     assert data["cells"][0]["dynamics"]["slope/start"] == pytest.approx(-0.10536, abs=1e-5)
     assert [row[0] for row in data["boards"][0]["ranks"].values()] == [1, 1, 1, 1]
+
+
+def test_records_of_others_are_marked_and_decide_nothing(tmp_path):
+    put(tmp_path / "records", *instances(0.9, 0.8))
+    write_senders(tmp_path / "records", {place_of(make_record()): Sent(SCRIPT)})
+    (cell,) = data_of(page_of(tmp_path))["cells"]
+    assert cell["sent"] == f"1 of 2 by {SCRIPT}, self-reported"
 
 
 def test_texts_of_records_are_data_and_bounded(tmp_path):

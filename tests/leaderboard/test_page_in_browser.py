@@ -60,7 +60,7 @@ def cells(records):
 @pytest.fixture(scope="module")
 def committed(records, tmp_path_factory):
     page = tmp_path_factory.mktemp("page") / "page.html"
-    page.write_bytes(render(gather(*records, SideFiles(shipped_records()), shipped_plans())[0]))
+    page.write_bytes(render(gather(*records, SideFiles(shipped_records()), {}, shipped_plans())[0]))
     return page
 
 
@@ -254,7 +254,7 @@ def test_ten_thousand_records_open_and_filter_at_once(opened, tmp_path):
     ]
     synthetic = [base.model_copy(update={**name, "instance": i}) for name in names for i in range(5)]
     cells, _ = select_cells(synthetic)
-    data = page_data(cells, [], SideFiles(tmp_path), {}, len(synthetic))
+    data = page_data(cells, [], SideFiles(tmp_path), {}, {}, len(synthetic))
     (tmp_path / "many.html").write_bytes(render({**data, "problems": []}))
     # Until the browser has laid out what is left.
     filtering = """text => {

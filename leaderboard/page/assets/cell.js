@@ -28,6 +28,7 @@ function facts(cell) {
     ["chance, best possible", `${short(at.scale * cell.chance)}, ${short(at.scale * at.best_possible)}`],
     ["rank on the board", rank && `${rank[0]} (mean ${short(rank[1])}, ${short(rank[2])} to ${short(rank[3])})`],
     ["published", published.map((one) => `${one.value} (${one.source}, ${one.epochs || "?"} epochs)`).join("; ")],
+    ["sent in", cell.sent],
     ["parameters", cell.parameters.toLocaleString("en")],
     ["state size", String(cell.state)],
     ["trained for", cell.trained],

@@ -133,6 +133,7 @@ function onGridFocus(event) {
   const cell = CELLS.get(place.dataset.cell);
   const texts = [`${cell.at.suite}, budget ${cell.at.budget}`, `${cell.at.heading} ${cell.text}`,
     `${percent(cell.share)} % of the gap from chance to best`,
+    ...(cell.sent ? [`sent in: ${cell.sent}`] : []),
     ...(cell.diverged ? [`† ${cell.diverged} of ${cell.instances.instance.length} diverged`] : [])];
   place.setAttribute("aria-describedby", "tip");
   showTip(place.getBoundingClientRect(),

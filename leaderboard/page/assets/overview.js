@@ -32,7 +32,7 @@ function cellRows(cells) {
       mean: cell.mean, sd: cell.sd, n: cell.n, diverged: cell.diverged, share_of_gap: cell.share, chance: cell.chance,
       best_possible: at.best_possible, board_rank: rank, board_mean_rank: mean, rank_low: low, rank_high: high,
       parameters: cell.parameters, state_size: cell.state, seconds_per_step: cell.seconds,
-      peak_memory_bytes: cell.memory, paper: at.paper, command: cell.command,
+      peak_memory_bytes: cell.memory, paper: at.paper, sent_in: cell.sent, command: cell.command,
     };
   });
 }
