@@ -8,8 +8,10 @@ from rnnbench.leaderboard.schema import Budget
 from rnnbench.lit_models.scan.policy import BackendName, CheckpointEvery
 
 WandbMode = Literal["off", "online", "offline"]
+LoggerName = Literal["csv", "tensorboard"]
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
+LOGGERS: tuple[LoggerName, ...] = get_args(LoggerName)
 SCANS: tuple[BackendName, ...] = get_args(BackendName)
 
 
@@ -23,6 +25,7 @@ class TrainOptions:
         accelerator: Lightning's name of the kind of device.
         device_index: which GPU a single-device run uses; None for the first.
         wandb: whether Weights & Biases mirrors the records.
+        loggers: which of Lightning's loggers mirror the learning curves, into the folder of runs.
         checkpoint_seconds: least time between two checkpoints inside an epoch.
         scan: the backend that scans recurrences: ``loop`` is the definition, ``eager``, ``native`` and ``triton`` are
             faster, and ``auto`` takes what suits the device.
@@ -34,6 +37,7 @@ class TrainOptions:
     accelerator: str = "auto"
     device_index: int | None = None
     wandb: WandbMode = "off"
+    loggers: tuple[LoggerName, ...] = ()
     checkpoint_seconds: float = 30.0
     scan: BackendName = "auto"
     checkpoint_every: CheckpointEvery = None

@@ -6,10 +6,10 @@ import itertools
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import lightning as L
 from filelock import FileLock, Timeout
@@ -19,6 +19,7 @@ from rnnbench.benchmark.config.construct import build_data_module, recurrence_fa
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
+from rnnbench.benchmark.run.callbacks.logger_mirror import LoggerMirror
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import (
     AtomicCheckpointIO,
     ProgressFile,
@@ -36,6 +37,8 @@ from rnnbench.leaderboard.files import torn_files
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.scan.policy import use_backend
 
+Mirror: TypeAlias = WandbMirror | LoggerMirror
+
 
 class BusyError(UserError):
     """Another process trains the same job."""
@@ -50,13 +53,18 @@ def train(job: Job, options: TrainOptions) -> None:
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     if job.experiment.is_pilot:
-        options = dataclasses.replace(options, wandb="off")
+        options = dataclasses.replace(options, wandb="off", loggers=())
     try:
         # One process of each run holds the lock; with several devices the others share what it holds.
         lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
         backend = use_backend(options.scan, options.checkpoint_every)
-        with lock, quiet_lightning(), backend, WandbMirror(job, options.wandb) as mirror:
-            _train(job, options, mirror)
+        mirrors: list[Mirror] = [LoggerMirror(job, kind) for kind in options.loggers]
+        if options.wandb != "off":
+            mirrors.append(WandbMirror(job, options.wandb))
+        with lock, quiet_lightning(), backend, contextlib.ExitStack() as stack:
+            for mirror in mirrors:
+                stack.enter_context(mirror)
+            _train(job, options, mirrors)
     except Timeout as error:
         raise BusyError(f"another process is training it ({job.folder})") from error
 
@@ -67,7 +75,7 @@ def is_first_process(options: TrainOptions) -> bool:
     return options.devices == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
+def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror]) -> None:
     started_at = datetime.now(timezone.utc)
     if is_first_process(options):
         job.save()
@@ -82,7 +90,7 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    trainer = make_trainer(job, options, measures, facts.clock, *([mirror] if options.wandb != "off" else []))
+    trainer = make_trainer(job, options, measures, facts.clock, *mirrors)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):
@@ -92,10 +100,14 @@ def _train(job: Job, options: TrainOptions, mirror: WandbMirror) -> None:
         measures.on_train_end(trainer, model)
     except (KeyboardInterrupt, SystemExit):
         if model.curve and trainer.is_global_zero:
-            mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=True))
+            records = write_records(job, model, data, trainer, facts, interrupted=True)
+            for mirror in mirrors:
+                mirror.summarise(records)
         raise
     if trainer.is_global_zero:
-        mirror.summarise(write_records(job, model, data, trainer, facts, interrupted=False))
+        records = write_records(job, model, data, trainer, facts, interrupted=False)
+        for mirror in mirrors:
+            mirror.summarise(records)
         job.checkpoint.unlink(missing_ok=True)
         job.progress.unlink(missing_ok=True)
 

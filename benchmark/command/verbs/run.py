@@ -1,12 +1,13 @@
 """``rnnbench run``: training what is missing of suites."""
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
-from rnnbench.benchmark.command.arguments import add_suites, suites_and_options
+from rnnbench.benchmark.command.arguments import add_list, add_suites, suites_and_options
 from rnnbench.benchmark.command.parsing import Parser, duration, one_of, positive, segment
 from rnnbench.benchmark.command.verb import Verb
-from rnnbench.benchmark.config.options import SCANS, WANDB_MODES
+from rnnbench.benchmark.config.options import LOGGERS, SCANS, WANDB_MODES
 from rnnbench.benchmark.errors import UserError
 
 
@@ -18,6 +19,8 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
     parser.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
+    text = f"{' | '.join(LOGGERS)}: also write learning curves below runs/csv or runs/tensorboard"
+    add_list(parser, "--logger", "NAME", text, type=one_of("logger", LOGGERS), dest="loggers")
     parser.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
     text = "keep the activations of K steps at a time (auto: the root of their number): less memory, more time"
     parser.add_argument("--checkpoint-every", type=segment, metavar="K|auto", help=text)
@@ -28,6 +31,9 @@ def _add_arguments(parser: Parser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.launchers.suite_run import run_suites
 
+    options.loggers = tuple(dict.fromkeys(options.loggers))
+    if "tensorboard" in options.loggers and not find_spec("tensorboard") and not find_spec("tensorboardX"):
+        raise UserError("--logger tensorboard: it is not installed: pip install 'rnnbench[tensorboard]'")
     if options.scan in ("native", "triton"):
         _check_scan(options.scan)
     return run_suites(*suites_and_options(options, options.suite))
