@@ -38,6 +38,14 @@ class Display:
         """Label and unit for an axis."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
+    def sentence(self, value: float) -> str:
+        """Write a value behind its name.
+
+        >>> display("accuracy").sentence(0.98224), display("rmse").sentence(0.5)
+        ('accuracy 98.22 %', 'RMSE 5.00e-1')
+        """
+        return f"{self.label} {self.text(value)}{' %' if self.unit == '%' else ''}"
+
     def text(self, value: float, digits: int = 2) -> str:
         """Write a value: with two decimals, or in short scientific form where sizes differ by magnitudes.
 

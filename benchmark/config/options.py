@@ -1,5 +1,6 @@
 """The options of a run and of ``rnnbench run`` and ``status``: what to train, how and where, not what comes out."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -30,6 +31,7 @@ class TrainOptions:
         scan: the backend that scans recurrences: ``loop`` is the definition, ``eager``, ``native`` and ``triton`` are
             faster, and ``auto`` takes what suits the device.
         checkpoint_every: steps of a segment, of which only the first state is kept for the backward pass; None: all.
+        deadline: the monotonic time of this machine at which the launcher will end the run.
     """
 
     data_dir: Path | None = None
@@ -41,6 +43,7 @@ class TrainOptions:
     checkpoint_seconds: float = 30.0
     scan: BackendName = "auto"
     checkpoint_every: CheckpointEvery = None
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,9 @@ def run_jobs(
 
     def call(job: Job, index: int) -> Call:
         device = index % gpus if gpus and options.devices == 1 else None
-        return train_job, (job, dataclasses.replace(options, device_index=device))
+        return train_job, (job, dataclasses.replace(options, device_index=device, deadline=deadline))
 
-    for job, outcome in run_in_processes(jobs, call, groups, tick, deadline):
-        message = outcome.message and f"{job.name}: {outcome.message}"
-        yield job, dataclasses.replace(outcome, message=message)
+    yield from run_in_processes(jobs, call, groups, tick, deadline)
 
 
 def worker_environment() -> dict[str, str]:

@@ -17,21 +17,17 @@ _SECONDS_TO_JUDGE = 5.0
 
 def steps_done(job: Job) -> int:
     """Return the optimiser steps that a running or interrupted job has done, as it last said."""
-    return _said(job)[0]
+    return reported(job)[0]
 
 
-def _said(job: Job) -> tuple[int, str]:
-    """Return the steps that a job has done, and its latest validation score in words, empty if there is none."""
+def reported(job: Job) -> tuple[int, str]:
+    """Return the steps that a job has done, and its latest validation score in words; empty if there is none yet."""
     try:
-        steps, *score = job.progress.read_text(encoding="utf-8").split()
-        done, text = (
-            int(steps),
-            f"{display(score[0]).heading} {display(score[0]).text(float(score[1]))}" if score else "",
-        )
-    except (OSError, ValueError):
+        steps, *score = job.progress.read_text(encoding="utf-8").split(" ", 2)
+        return int(steps), display(score[1]).sentence(float(score[0])) if score else ""
+    except (OSError, ValueError, IndexError):
         # Not begun, or being written at this moment; if it cannot be read at all, the run itself will say so.
         return 0, ""
-    return done, text
 
 
 def makespan(durations: Sequence[float], workers: int) -> float:
@@ -64,8 +60,10 @@ class SuiteBar:
         self._before = {job: steps_done(job) for job in work}
         self._first: dict[Job, tuple[float, int]] = {}
         self._latest: dict[Job, tuple[float, int]] = {}
+        self._scores: dict[Job, str] = {}
         self._together = 1
-        interval = 0.5 if sys.stderr.isatty() else 30.0
+        on_terminal = sys.stderr.isatty()
+        interval = 0.5 if on_terminal else 30.0
         self._bar = tqdm(
             total=sum(work.values()),
             bar_format="{l_bar}{bar}| {elapsed} elapsed{postfix}",
@@ -74,10 +72,15 @@ class SuiteBar:
             dynamic_ncols=True,
             disable=quiet,
         )
+        # What is training stands below on a terminal, and behind the bar elsewhere, where no line can be gone back to.
+        below = {"position": 1, "bar_format": "{desc}", "leave": False, "file": sys.stderr, "dynamic_ncols": True}
+        self._training = tqdm(total=0, disable=quiet, **below) if on_terminal else None
         self.update()
 
     def close(self) -> None:
         """Leave the bar as it is."""
+        if self._training is not None:
+            self._training.close()
         self._bar.close()
 
     def finish(self, job: Job, message: str) -> None:
@@ -105,15 +108,30 @@ class SuiteBar:
         """Show how far the running jobs are."""
         done = sum(self._work[job] for job in self._work if job not in self._left)
         for job in self._left:
-            steps = min(steps_done(job), self._steps[job])
+            said, self._scores[job] = reported(job)
+            steps = min(said, self._steps[job])
             done += self._work[job] * steps / self._steps[job]
             if steps > self._before[job]:
                 self._latest[job] = time.monotonic(), steps
                 self._first.setdefault(job, self._latest[job])
         self._together = max(self._together, len(self._left & self._first.keys()))
-        self._bar.set_postfix_str(f"{len(self._left)} of {len(self._work)} runs left, {self._end()}", refresh=False)
+        left, training = f"{len(self._left)} of {len(self._work)} runs left, {self._end()}", self._running()
+        if self._training is not None:
+            self._training.set_description_str(training)
+        elif training:
+            left = f"{left}; {training}"
+        self._bar.set_postfix_str(left, refresh=False)
         self._bar.n = min(done, self._bar.total)
         self._bar.update(0)
+
+    def _running(self) -> str:
+        """Say what is training, how far it is, and its latest validation score."""
+        names = []
+        for job in self._left & self._latest.keys():
+            share = f"{job.experiment.name} {100 * self._latest[job][1] / self._steps[job]:.0f} %"
+            best = f" (best of {len(job.members)})" if len(job.members) > 1 else ""
+            names.append(f"{share}, {self._scores[job]}{best}" if self._scores[job] else share)
+        return f"training {'; '.join(sorted(names))}" if names else ""
 
     def seconds_left(self) -> float | None:
         """Return the estimated seconds until the last job ends; None if too little of any was seen."""

@@ -21,6 +21,7 @@ from rnnbench.benchmark.launchers.status import print_scores
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
 from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.plan import MOST_NAMED
 from rnnbench.leaderboard.record import write_record
 
 if TYPE_CHECKING:
@@ -217,9 +218,13 @@ def _train(
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     waiting = deque(sorted(plan.jobs, key=lambda job: -work[job]))
     kinds = {"refused"} if plan.problems else set()
+    ended: dict[str, list[Job]] = {}
     with contextlib.closing(SuiteBar(work, steps, options.quiet)) as bar:
         for job, outcome in run_jobs(waiting, options, options.workers, bar.update, built.deadline):
-            bar.finish(job, f"error: {outcome.message}" if outcome.message else "")
+            alike = ended.setdefault(outcome.message, [])
+            alike.append(job)
+            is_new = outcome.message and len(alike) == 1
+            bar.finish(job, f"error: {job.name}: {outcome.message}{outcome.log}" if is_new else "")
             kinds.add(outcome.kind)
             expected = [one for one in later if _cell(one) == _cell(job)]
             chosen = after(job) if expected and outcome.kind == "trained" else None
@@ -228,6 +233,10 @@ def _train(
                 bar.replace(expected, work, steps)
                 waiting.extendleft(chosen.jobs)
                 later = [one for one in later if one not in expected]
+    for first, *others in (jobs for message, jobs in ended.items() if message):
+        if others:
+            names = ", ".join(job.name for job in others[:MOST_NAMED]) + ", …" * (len(others) > MOST_NAMED)
+            print(f"error: {len(others)} more ended by the same as {first.name}: {names}", file=sys.stderr)
     return _first_code({_EXIT_CODES[kind] for kind in kinds - {"trained"}})
 
 

@@ -33,10 +33,12 @@ class Outcome:
         kind: ``trained``; ``left`` for what the same command may finish, later or again; ``refused`` for what the user
             can fix; ``failed`` for what should not happen.
         message: what to report; empty if trained.
+        log: where more of it lies, in words; differs between tasks that ended by the same.
     """
 
     kind: Literal["trained", "left", "refused", "failed"]
     message: str = ""
+    log: str = ""
 
 
 def main(descriptor: int) -> int:
@@ -114,7 +116,7 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
         if isinstance(error, (UserError, OSError)):
             is_busy = isinstance(error, UserError) and isinstance(error, BusyError)
             return Outcome("left" if is_busy else "refused", message_of(error))
-        return Outcome("failed", f"{type(error).__name__}: {error}{_logged(job)}")
+        return Outcome("failed", f"{type(error).__name__}: {error}", _logged(job))
     return Outcome("trained")
 
 

@@ -129,7 +129,7 @@ def build(job: Job, data_dir: Path | None) -> tuple[SequenceDataModule, LitSeque
 def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.Trainer:
     """Return the Trainer of a job: its recipe's length and evaluations, the callbacks of a resumable run and others."""
     recipe = job.point(job.members[0]).recipe
-    resume = ResumeCheckpoint(job.checkpoint, options.checkpoint_seconds, recipe.validate_every)
+    resume = ResumeCheckpoint(job.checkpoint, options.checkpoint_seconds, recipe.validate_every, options.deadline)
     devices: Any = options.devices if options.device_index is None else [options.device_index]
     return L.Trainer(
         accelerator=options.accelerator,

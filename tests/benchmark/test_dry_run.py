@@ -114,7 +114,7 @@ def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(path
     jobs = plan_of(load_suite(path, "paper"), RunOptions(runs_dir=path.parent / "runs")).jobs
     now, steps = [0.0], {job: 0 for job in jobs}
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress, "steps_done", steps.__getitem__)
+    monkeypatch.setattr(progress, "reported", lambda job: (steps[job], "RMSE 5.00e-1" if steps[job] > 5 else ""))
     # The second one costs twice as much by its work, and in truth as much as the first.
     bar = SuiteBar({jobs[0]: 100.0, jobs[1]: 200.0}, dict.fromkeys(jobs, 100))
     for now[0], steps[jobs[0]] in ((60.0, 1), (62.0, 3)):
@@ -123,6 +123,7 @@ def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(path
     now[0], steps[jobs[0]] = 70.0, 11
     bar.update()
     assert bar.seconds_left() == pytest.approx(89 + 200)
+    assert bar._running() == "training ADD8/LSTM 11 %, RMSE 5.00e-1 (best of 3)"
     now[0] = 159.0
     bar.finish(jobs[0], "")
     for now[0], steps[jobs[1]] in ((200.0, 1), (210.0, 11)):

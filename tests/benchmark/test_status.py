@@ -1,6 +1,8 @@
 """``rnnbench status``: what is there, scores so far, and hours left, all from files."""
 
 import json
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +10,17 @@ import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite
-from rnnbench.benchmark.launchers import status, time_left
+from rnnbench.benchmark.launchers import local, status, time_left
 from rnnbench.benchmark.launchers.choice import plan_of
+from rnnbench.benchmark.launchers.progress import reported
 from rnnbench.benchmark.launchers.time_left import Kind, Speeds, remember
+from rnnbench.benchmark.launchers.worker import Outcome
+from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.metric import display
 from rnnbench.leaderboard.tables.terminal import score_rows
+from tests.benchmark.small_jobs import adding_experiment, interrupt, job_of
 from tests.leaderboard.factory import MSE, make_record, put
 
 SUITE = """
@@ -77,8 +85,28 @@ def test_what_an_interrupted_run_has_done_is_not_left(folder: Path) -> None:
     job = next(job for job in plan_of(load_suite(folder / "tiny.yaml"), RunOptions()).jobs if "LSTM" in job.name)
     job.save()
     job.checkpoint.write_bytes(b"")
-    job.progress.write_text("40 mse 0.5", encoding="utf-8")
+    job.progress.write_text("40 0.5 mse", encoding="utf-8")
     assert left(folder)["ADD8/LSTM"] == pytest.approx(2 * 60)
+
+
+def test_a_run_reports_its_steps_and_its_best_validation_score(tmp_path: Path) -> None:
+    job = job_of(adding_experiment(Recipe(batch_size=16, max_steps=8, validate_every=2), train_size=64), tmp_path)
+    first, second = interrupt(job, 4)
+    best = min(record.curve[-1].val["rmse"] for record in (first, second))
+    assert reported(job) == (3, f"RMSE {display('rmse').text(best)}")
+
+
+def test_the_same_error_of_several_runs_is_printed_once(folder: Path, monkeypatch, capsys) -> None:
+    def run_jobs(jobs: deque[Job], *_: object) -> Iterator[tuple[Job, Outcome]]:
+        while jobs:
+            job = jobs.popleft()
+            yield job, Outcome("failed", "no luck", f" (traceback in {job.experiment.network})")
+
+    monkeypatch.setattr(local, "run_jobs", run_jobs)
+    assert main(["run", "tiny.yaml"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("no luck") == error.count("traceback") == 1
+    assert error.count("error: 3 more ended by the same as ADD16/LSTM (2 instances): ADD16/GRU (2 inst") == 1
 
 
 @pytest.mark.parametrize("source", ["published", "timed"])

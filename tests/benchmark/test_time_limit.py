@@ -1,12 +1,16 @@
 """Several suites in one command, and a time limit: what was not finished goes on to the same records."""
 
+import math
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.command.parsing import duration
+from rnnbench.benchmark.run.callbacks import resume_checkpoint
+from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.leaderboard.record import read_record
 from tests.benchmark.small_jobs import rnnbench
 from tests.leaderboard.factory import comparable
@@ -50,6 +54,21 @@ def test_what_a_time_limit_ended_goes_on_to_the_same_records(folder):
     assert ended[0] == 3
     assert ended[-1] == 0
     assert records(folder / "runs") == records(folder / "whole")
+
+
+@pytest.mark.parametrize(("deadline", "saved"), [(math.inf, [30, 60]), (50, [30, 47]), (33, [30, 60]), (2, [1, 31, 61])])
+def test_shortly_before_the_limit_one_checkpoint_more_is_saved(deadline, saved, monkeypatch):
+    now, found = [0.0], []
+    monkeypatch.setattr(resume_checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    trainer = SimpleNamespace(world_size=1, num_training_batches=1000, strategy=strategy, global_step=0)
+    trainer.save_checkpoint = lambda path: found.append(trainer.global_step)
+    callback = ResumeCheckpoint(Path("last.ckpt"), every_seconds=30, validate_every=None, deadline=deadline)
+    # A step takes a second.
+    for trainer.global_step in range(1, 62):
+        now[0] += 1
+        callback.on_train_batch_end(trainer, None, None, None, trainer.global_step)
+    assert found == saved
 
 
 @pytest.mark.parametrize(

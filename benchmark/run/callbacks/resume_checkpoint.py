@@ -1,6 +1,7 @@
 """A checkpoint that an interrupted run goes on from, to the same result as if it had not been interrupted."""
 
 import io
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 
 from rnnbench.leaderboard.files import write_atomically
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 #: With several devices, steps after which they agree whether it is time for a checkpoint: to agree takes time itself.
 _STEPS_BETWEEN_QUESTIONS = 10
+#: Long enough for a step and for writing the checkpoint; what is done in it is done again later.
+_SECONDS_BEFORE_DEADLINE = 3.0
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -38,11 +42,15 @@ class ResumeCheckpoint(L.Callback):
         path: the file, replaced each time.
         every_seconds: least time between two checkpoints inside an epoch.
         validate_every: steps between evaluations, or None for the end of each epoch.
+        deadline: the monotonic time at which the run will be ended; one more checkpoint is saved shortly before.
     """
 
-    def __init__(self, path: Path, every_seconds: float, validate_every: int | None) -> None:
+    def __init__(
+        self, path: Path, every_seconds: float, validate_every: int | None, deadline: float = math.inf
+    ) -> None:
         self.path = path
         self.every_seconds = every_seconds
+        self._last_at = deadline - _SECONDS_BEFORE_DEADLINE
         self.validate_every = validate_every
         self._saved_at = time.monotonic()
 
@@ -64,13 +72,16 @@ class ResumeCheckpoint(L.Callback):
     def _is_time(self, trainer: L.Trainer) -> bool:
         if trainer.world_size > 1 and trainer.global_step % _STEPS_BETWEEN_QUESTIONS:
             return False
-        is_time = time.monotonic() - self._saved_at >= self.every_seconds
+        now = time.monotonic()
+        is_time = now - self._saved_at >= self.every_seconds or now >= self._last_at
         # Clocks differ between processes, and all must take part in saving.
         return trainer.strategy.reduce_boolean_decision(is_time, all=False)
 
     def _save(self, trainer: L.Trainer) -> None:
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()
+        if self._saved_at >= self._last_at:
+            self._last_at = math.inf
 
 
 class TrainingClock(L.Callback):
@@ -100,14 +111,37 @@ class TrainingClock(L.Callback):
 
 
 class ProgressFile(L.Callback):
-    """Tells the launching process how far the run is: once a second it writes the steps done into a small file."""
+    """Tells the launching process how far the run is: once a second it writes a small file.
+
+    It holds the steps done and, once there is one, the latest validation value of the ranked metric, of the instance
+    that is best in it, and the metric's name.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._written_at = 0.0
+        self._score = ""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the score of a run that goes on."""
+        self._note(pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the score."""
+        self._note(pl_module)
+
+    def _note(self, model: L.LightningModule) -> None:
+        if not isinstance(model, LitSequenceModel) or not model.curve:
+            return
+        metric = model.task.metrics[0]
+        values = [value for value in model.curve[-1]["val"][metric.name] if math.isfinite(value)]
+        if values:
+            # Written after the next step, not in the next second.
+            self._written_at = 0.0
+            self._score = f" {(min if metric.direction == 'min' else max)(values)} {metric.name}"
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any, **__: Any) -> None:
         """Write the number of steps."""
         if trainer.is_global_zero and time.monotonic() - self._written_at >= 1.0:
-            self.path.write_text(str(trainer.global_step), encoding="utf-8")
+            self.path.write_text(f"{trainer.global_step}{self._score}", encoding="utf-8")
             self._written_at = time.monotonic()
