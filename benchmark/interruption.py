@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 
 Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-MESSAGE = "interrupted: the same command goes on from here"
+MESSAGE = "interrupted"
+#: Of a command that continues what it began.
+GOES_ON = "interrupted: the same command goes on from here"
 EXIT_CODE = 130
 
 

@@ -78,6 +78,7 @@ def _suite_problems(given: str) -> Iterator[str]:
     except UserError as error:
         yield str(error)
         return
+    cells: dict[str, list[str]] = {}
     for budget in budgets:
         try:
             experiments = load_suite(given, budget).experiments
@@ -90,4 +91,10 @@ def _suite_problems(given: str) -> Iterator[str]:
             try:
                 check_experiment(experiment)
             except UserError as error:
-                yield str(error)
+                reason = str(error).removeprefix(f"suite {experiment.suite}, {experiment.name}: ")
+                cells.setdefault(reason, []).append(experiment.name)
+    for reason, found in cells.items():
+        # The same cell under other budgets is no other cell.
+        first, *others = dict.fromkeys(found)
+        more = f" and {len(others)} more cell{'s' * (len(others) > 1)}" if others else ""
+        yield f"suite {Path(given).stem}, {first}{more}: {reason}"

@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
         message = message_of(error)
-    except KeyboardInterrupt:
-        print(MESSAGE, file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(str(interruption) or MESSAGE, file=sys.stderr)
         code = EXIT_CODE
     except SystemExit as end:  # --help and --version
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

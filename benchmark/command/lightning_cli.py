@@ -8,12 +8,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
+import lightning as L
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from rnnbench.benchmark.config.specs import search_current_folder
 from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.interruption import MESSAGE
 from rnnbench.benchmark.run.checkpoint import check_checkpoint, read_checkpoint
 from rnnbench.benchmark.run.lean_trainer import LeanTrainer
 from rnnbench.datamodules import registered_tasks
@@ -49,6 +51,9 @@ class _Parser(LightningArgumentParser):
 
 class _SequenceCLI(LightningCLI):
     """LightningCLI whose model takes its sizes from the data module's task."""
+
+    #: What trains, once ``fit`` has begun.
+    fitting: ClassVar[L.Trainer | None] = None
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -86,6 +91,20 @@ class _SequenceCLI(LightningCLI):
                 check_checkpoint(self._checkpoint, self.model)
         except ValueError as error:
             raise UserError(_readable(str(error), self.parser)) from error
+
+    def before_fit(self) -> None:
+        """Keep the trainer: when it is interrupted, it knows where its checkpoints are."""
+        type(self).fitting = self.trainer
+
+
+def _interrupted(trainer: L.Trainer | None) -> str:
+    """Return how to go on after an interruption: ``fit`` does so from a checkpoint that it is given alone."""
+    if trainer is None:
+        return MESSAGE
+    path = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if not path:
+        return f"{MESSAGE}: no checkpoint was saved yet, so the same command trains from the start"
+    return f"{MESSAGE}: the same command trains from the start; with --ckpt_path {path} it goes on from there"
 
 
 def _check_options(config: Any) -> None:
@@ -160,6 +179,7 @@ def main(arguments: Sequence[str]) -> int:
         UserError: an option or value is wrong, data are missing, or a checkpoint is damaged.
     """
     search_current_folder()
+    _SequenceCLI.fitting = None
     # Classes go by their short names on the command line once they are imported.
     for found in [*registered_tasks().values(), *registered_recurrences().values()]:
         importlib.import_module(found.module)
@@ -178,7 +198,7 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         # Lightning answers Ctrl-C with exit code 1.
         if isinstance(end.__context__, KeyboardInterrupt):
-            raise end.__context__ from None
+            raise KeyboardInterrupt(_interrupted(_SequenceCLI.fitting)) from None
         raise
     except (UserError, OSError):
         raise

@@ -140,7 +140,8 @@ def _explained(error: ValidationError, written: Any, name: str) -> tuple[tuple[A
     allowed = dict.fromkeys(_must_be(detail) for other, detail in found if other == path)
     for key in path:
         written = written[key]
-    return path, f"{setting} must be {' or '.join(allowed)}, got {shown(written)}".lstrip()
+    hint = ": YAML writes None as null" if written == "None" else ""
+    return path, f"{setting} must be {' or '.join(allowed)}, got {shown(written)}{hint}".lstrip()
 
 
 def _must_be(detail: ErrorDetails) -> str:

@@ -23,6 +23,8 @@ _TABLE = r"""
 suite_key: training: -> trainin: -> line 7 | unknown key of a suite 'trainin' | did you mean training?
 budget_key: {instances: 2} -> {instanes: 2} -> line 9 | 'instanes' | did you mean instances?
 budget_name:   cpu: ->   cpuu: -> line 9 | unknown budget 'cpuu' | did you mean cpu?
+clip_none: max_steps: 4 -> max_steps: 4, gradient_clip_norm: None -> ADD/LSTM | gradient_clip_norm must be a number,
+    got 'None': YAML writes None as null
 training_key: max_steps: 4 -> max_step: 4 -> line 7 | 'max_step' | did you mean max_steps?
 task_class: Adding -> Ading -> line 3 | unknown task 'Ading' | did you mean Adding?
 recurrence_class: class_path: LSTM -> class_path: LTSM -> line 5 | 'LTSM' | did you mean LSTM?
@@ -300,3 +302,12 @@ def test_run_says_the_same_before_it_trains(name, folder, monkeypatch, capsys) -
     assert all(fragment in message for fragment in BAD[name][2])
     assert message.startswith("error: ")
     assert not list((folder / f"runs-{name}").rglob("*.json"))
+
+
+def test_check_says_what_is_wrong_with_several_cells_once(tmp_path: Path, capsys) -> None:
+    text = GOOD.replace("tasks:\n", "tasks:\n  B: {class_path: Adding, init_args: {length: 5}}\n")
+    (tmp_path / "both.yaml").write_text(text.replace("hidden_size: 3", "hidden_size: 0"), encoding="utf-8")
+    assert main(["check", str(tmp_path / "both.yaml")]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: suite both, B/LSTM and 1 more cell: ")
+    assert "hidden_size must be at least 1, got 0" in error

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 # Our loaders hold tensors and need no workers; the loggers and devices that Lightning advertises are not ours.
 IGNORED = ("No seed found", "Starting from v1.9.0", ".*exists and is not empty", "The dirpath has changed")
@@ -174,10 +175,24 @@ def test_fit_without_logging(rnnbench, options: str) -> None:
     assert rnnbench(*words.split(), *options.split(), "--trainer.accelerator", "cpu") == 0
 
 
-def test_an_interruption_of_fit_is_told_by_its_exit_code(rnnbench, monkeypatch, capsys):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("step", [1, 3])
+def test_an_interrupted_fit_says_from_where_it_goes_on(step, rnnbench, monkeypatch, capsys, tmp_path):
+    def interrupted(model, batch, batch_idx):
+        if model.global_step == step:
+            raise KeyboardInterrupt
+        return training_step(model, batch, batch_idx)
 
-    monkeypatch.setattr("rnnbench.lit_models.lit_sequence_model.LitSequenceModel.training_step", interrupted)
+    training_step = LitSequenceModel.training_step
+    monkeypatch.setattr(LitSequenceModel, "training_step", interrupted)
     assert rnnbench(*FIT.split()) == 130
-    assert "interrupted" in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[-1]
+    if step == 1:
+        assert error == "interrupted: no checkpoint was saved yet, so the same command trains from the start"
+        return
+    (checkpoint,) = tmp_path.glob("**/*.ckpt")
+    assert error.endswith(f"from the start; with --ckpt_path {checkpoint} it goes on from there")
+    steps: list[int] = []
+    monkeypatch.setattr(LitSequenceModel, "on_train_batch_start", lambda model, *_: steps.append(model.global_step))
+    monkeypatch.setattr(LitSequenceModel, "training_step", training_step)
+    assert rnnbench(*FIT.split(), "--ckpt_path", str(checkpoint)) == 0
+    assert steps == [2, 3]

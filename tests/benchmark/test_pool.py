@@ -140,5 +140,5 @@ def test_a_command_that_is_interrupted_at_any_moment_says_so_once(seed, tmp_path
         process.send_signal(number)
         time.sleep(draw.choice([0.0, 0.001, 0.2]))
     error = process.communicate(timeout=60)[1]
-    assert set(error.splitlines()) == {"interrupted: the same command goes on from here"}
+    assert set(error.splitlines()) == {"interrupted"}
     assert process.returncode == 130

@@ -109,6 +109,15 @@ def test_the_same_error_of_several_runs_is_printed_once(folder: Path, monkeypatc
     assert error.count("error: 3 more ended by the same as ADD16/LSTM (2 instances): ADD16/GRU (2 inst") == 1
 
 
+def test_an_interrupted_run_says_that_the_same_command_goes_on(monkeypatch, capsys) -> None:
+    def run_jobs(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "run_jobs", run_jobs)
+    assert main(["run", "tiny.yaml", "--quiet"]) == 130
+    assert capsys.readouterr().err == "interrupted: the same command goes on from here\n"
+
+
 @pytest.mark.parametrize("source", ["published", "timed"])
 def test_what_others_or_a_dry_run_say_is_corrected_by_own_records(source: str, folder: Path) -> None:
     others = {"ADD8/LSTM": 1.0, "ADD8/GRU": 0.1}

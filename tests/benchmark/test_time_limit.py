@@ -56,7 +56,9 @@ def test_what_a_time_limit_ended_goes_on_to_the_same_records(folder):
     assert records(folder / "runs") == records(folder / "whole")
 
 
-@pytest.mark.parametrize(("deadline", "saved"), [(math.inf, [30, 60]), (50, [30, 47]), (33, [30, 60]), (2, [1, 31, 61])])
+@pytest.mark.parametrize(
+    ("deadline", "saved"), [(math.inf, [30, 60]), (50, [30, 47]), (33, [30, 60]), (2, [1, 31, 61])]
+)
 def test_shortly_before_the_limit_one_checkpoint_more_is_saved(deadline, saved, monkeypatch):
     now, found = [0.0], []
     monkeypatch.setattr(resume_checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))

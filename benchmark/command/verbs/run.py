@@ -9,6 +9,7 @@ from rnnbench.benchmark.command.parsing import Parser, duration, one_of, positiv
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.config.options import LOGGERS, SCANS, WANDB_MODES
 from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.interruption import GOES_ON
 
 
 def _add_arguments(parser: Parser) -> None:
@@ -36,7 +37,10 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError("--logger tensorboard: it is not installed: pip install 'rnnbench[tensorboard]'")
     if options.scan in ("native", "triton"):
         _check_scan(options.scan)
-    return run_suites(*suites_and_options(options, options.suite))
+    try:
+        return run_suites(*suites_and_options(options, options.suite))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(GOES_ON) from None
 
 
 def _check_scan(scan: str) -> None:
