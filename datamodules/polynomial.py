@@ -1,6 +1,7 @@
 """Polynomials of a random signal: how high a degree, over how many steps, can a network compute?"""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,14 @@ from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.synthetic import SignalDataModule
 from rnnbench.datamodules.task import Task
 
-KINDS = ("power", "product", "monomial", "sine")
+#: The targets of each kind, of inputs x [B, T, width] and the degree k.
+_TARGETS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "power": lambda x, k: orthonormal_hermite(x, k),
+    "product": lambda x, k: x.unfold(1, k, 1).prod(-1),
+    "monomial": lambda x, k: x**k,
+    "sine": lambda x, k: torch.sin(k * x),
+}
+KINDS = tuple(_TARGETS)
 LARGEST_DEGREE = 1000
 LARGEST_MONOMIAL = 28
 
@@ -92,17 +100,8 @@ class Polynomial(SignalDataModule):
 
     def target(self, inputs: Tensor) -> Tensor:
         """Return the targets [B, T, width] of inputs [B, T, width]; 0 where there is none."""
-        seen = inputs[:, : self.length - self.delay]
-        if self.kind == "product":
-            values = seen.unfold(1, self.degree, 1).prod(-1)
-        elif self.kind == "power":
-            values = orthonormal_hermite(seen, self.degree)
-        elif self.kind == "monomial":
-            values = seen**self.degree
-        else:
-            values = torch.sin(self.degree * seen)
         targets = torch.zeros_like(inputs)
-        targets[:, self.unscored :] = values
+        targets[:, self.unscored :] = _TARGETS[self.kind](inputs[:, : self.length - self.delay], self.degree)
         return targets
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -11,7 +12,19 @@ from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.synthetic import SignalDataModule
 from rnnbench.datamodules.task import Metric, Task
 
-KINDS = ("parity", "product", "product_raw", "sign_product", "sum", "mean", "temporal_product")
+#: Of the regressions over all inputs so far: the variance of a target after t of them, None where it is sampled, and
+#: the targets of inputs x [B, T, width], given t [T, 1].
+_REGRESSIONS: dict[str, tuple[Callable[[int], float] | None, Callable[[Tensor, Tensor], Tensor]]] = {
+    "product": (
+        lambda t: _root_product_variance(t),
+        lambda x, t: _signed_root(x.sign().cumprod(1), x.abs().log().cumsum(1) / t),
+    ),
+    "product_raw": (None, lambda x, _: x.cumprod(1)),
+    "sign_product": (lambda _: 1.0, lambda x, _: x.sign().cumprod(1)),
+    "sum": (float, lambda x, _: x.cumsum(1)),
+    "mean": (lambda t: 1 / t, lambda x, t: x.cumsum(1) / t),
+}
+KINDS = ("parity", *_REGRESSIONS, "temporal_product")
 
 
 class StateTracking(SignalDataModule):
@@ -96,37 +109,23 @@ class StateTracking(SignalDataModule):
 
     @functools.cached_property
     def _variance(self) -> float:
-        steps = range(1, self.length + 1)
-        if self.kind == "sum":
-            return sum(steps) / self.length
-        if self.kind == "mean":
-            return sum(1 / t for t in steps) / self.length
-        if self.kind == "sign_product":
-            return 1.0
-        if self.kind == "product":
-            return sum(_root_product_variance(t) for t in steps) / self.length
-        if self.kind == "temporal_product":
-            return _root_product_variance(self.window or 1)
-        return self.draw_split("test")[1].double().square().mean().item()
+        if self.window is not None:
+            return _root_product_variance(self.window)
+        variance_at = _REGRESSIONS[self.kind][0]
+        if variance_at is None:
+            return self.draw_split("test")[1].double().square().mean().item()
+        return sum(map(variance_at, range(1, self.length + 1))) / self.length
 
     def target(self, inputs: Tensor) -> Tensor:
         """Return the targets of inputs [B, T, width]: [B, T] classes for ``parity``, else [B, T, width]."""
         if self.kind == "parity":
             return (inputs[..., 0] < 0).long().cumsum(1) % 2
-        counts = torch.arange(1, self.length + 1, dtype=inputs.dtype)[:, None]
-        if self.kind == "sum":
-            return inputs.cumsum(1)
-        if self.kind == "mean":
-            return inputs.cumsum(1) / counts
-        if self.kind == "product_raw":
-            return inputs.cumprod(1)
-        if self.kind == "sign_product":
-            return inputs.sign().cumprod(1)
-        if self.kind == "product":
-            return _signed_root(inputs.sign().cumprod(1), inputs.abs().log().cumsum(1) / counts)
-        windows = inputs.unfold(1, self.window or 1, 1)
+        if self.window is None:
+            counts = torch.arange(1, self.length + 1, dtype=inputs.dtype)[:, None]
+            return _REGRESSIONS[self.kind][1](inputs, counts)
+        windows = inputs.unfold(1, self.window, 1)
         targets = torch.zeros_like(inputs)
-        targets[:, (self.window or 1) - 1 :] = _signed_root(windows.sign().prod(-1), windows.abs().log().mean(-1))
+        targets[:, self.window - 1 :] = _signed_root(windows.sign().prod(-1), windows.abs().log().mean(-1))
         return targets
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -165,8 +165,6 @@ class LitSequenceModel(L.LightningModule):
         """Return outputs [M, B, K] (readout at the last step) or [M, B, T, K] for inputs [B, T, D]."""
         return self.ensemble(inputs, lengths)
 
-    # --- training -----------------------------------------------------------------------------------------------
-
     def on_fit_start(self) -> None:
         """Make every instance stable if that is wanted; weights from a checkpoint are stable already."""
         self.project(self.ensemble.network)
@@ -290,8 +288,6 @@ class LitSequenceModel(L.LightningModule):
         # After the weights of frozen instances are restored, which an earlier step has projected.
         self.project(self.ensemble.network)
 
-    # --- evaluation ---------------------------------------------------------------------------------------------
-
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score a batch of the validation split (loader 0) or the test split (loader 1)."""
         self._score(SPLITS[dataloader_idx], batch, batch_idx)
@@ -356,8 +352,6 @@ class LitSequenceModel(L.LightningModule):
             before = self.best_weights.get(name, tensor).to(tensor.device)
             self.best_weights[name] = torch.where(along_instances(kept, tensor), tensor, before)
 
-    # --- checkpoints --------------------------------------------------------------------------------------------
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the learning curve, the best weights and, where batches continue each other, the state carried."""
         checkpoint["curve"] = self.curve
@@ -370,8 +364,6 @@ class LitSequenceModel(L.LightningModule):
         self.curve = checkpoint["curve"]
         self.best_weights = checkpoint["best_weights"]
         self._carried.restore(checkpoint.get("carried_state"), self.trainer.global_rank, self.trainer.world_size)
-
-    # --- sizes --------------------------------------------------------------------------------------------------
 
     @property
     def parameter_count(self) -> int:

@@ -82,15 +82,6 @@ def test_cifar_pixels_are_those_that_pillow_gives(image_dir, color):
     assert torch.equal((inputs * 255).round(), torch.from_numpy(expected).reshape(TEST, 1024, -1).float())
 
 
-def test_gray_is_bit_for_bit_that_of_pillow():
-    from rnnbench.datamodules.images import _luma
-
-    colors = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
-    colors[0, :256] = np.arange(256)[:, None]
-    expected = np.asarray(Image.fromarray(colors).convert("L"))
-    assert np.array_equal(_luma(torch.from_numpy(colors))[..., 0].numpy(), expected)
-
-
 def test_training_images_are_split_once(image_dir):
     data = small(SequentialMNIST, image_dir)
     train, val = (whole(data, split)[0] for split in ("train", "val"))

@@ -31,9 +31,6 @@ def make(data: SequenceDataModule, instances: Any = range(3), recurrence: Any = 
     return LitSequenceModel(recurrence, data.task, instances, **settings)
 
 
-# --- construction ---------------------------------------------------------------------------------------------------
-
-
 def test_weights_come_from_the_instance_alone() -> None:
     data = adding()
     torch.manual_seed(1)
@@ -89,9 +86,6 @@ def test_clipping_by_the_trainer_is_refused_before_training() -> None:
     with pytest.raises(ValueError, match="gradient_clip_val must be None: use gradient_clip_norm"):
         fit(model, data, 2, 1, gradient_clip_val=1.0)
     assert not model.curve
-
-
-# --- training -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -224,9 +218,6 @@ def test_the_best_weights_of_each_instance_score_its_best_value(kind: str) -> No
     assert scores(model, data, "test")[ranked.name] == pytest.approx(on_test, rel=1e-6)
 
 
-# --- sweeps ---------------------------------------------------------------------------------------------------------
-
-
 RATES = [{"recurrence": ELMAN, "learning_rate": rate} for rate in (0.001, 0.01, 0.1)]
 BUFFERS = [{"recurrence": functools.partial(WCRNN, hidden_size=4, gamma=g), "learning_rate": 0.01} for g in (0.01, 0.3)]
 
@@ -242,9 +233,6 @@ def test_members_of_a_sweep_are_as_alone(points: list[dict[str, Any]]) -> None:
         alone = make(data, (1,), **point)
         fit(alone, data, 16, 8)
         assert last[index] == pytest.approx(alone.curve[-1]["val"]["rmse"][0], rel=1e-4)
-
-
-# --- divergence -----------------------------------------------------------------------------------------------------
 
 
 class History(L.Callback):
@@ -327,9 +315,6 @@ def test_training_goes_on_when_all_have_diverged() -> None:
     assert not model.alive.any()
     assert used.global_step == 6
     assert [point["step"] for point in model.curve] == [3, 6]
-
-
-# --- checkpoints ----------------------------------------------------------------------------------------------------
 
 
 def test_a_checkpoint_holds_plain_data_and_brings_everything_back(tmp_path: Path) -> None:

@@ -30,8 +30,6 @@ from tests.lit_models.stable_checks import (
     wild,
 )
 
-# --- the projection -------------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("input_bound", [0.1, 1.0, 20.0])
@@ -182,9 +180,6 @@ def test_inputs_of_zero_leave_the_input_weights_alone() -> None:
     project_stable(recurrence, 0.0)
     assert all(inequalities(recurrence, 0.0))
     assert torch.equal(recurrence.weight_ih, inputs)
-
-
-# --- the constant ---------------------------------------------------------------------------------------------------
 
 
 def test_constants_of_an_lstm_worked_out_by_hand() -> None:

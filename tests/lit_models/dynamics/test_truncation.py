@@ -28,9 +28,6 @@ CASES = 1000
 KS = (1, 2, 4, 8)
 
 
-# --- the bound ------------------------------------------------------------------------------------------------------
-
-
 def stable_cases(cls: type[Recurrence]) -> Iterator[tuple[Recurrence, Tensor, float]]:
     """Random stable recurrences with biases, in double precision, with inputs and their bound."""
     generator = torch.Generator().manual_seed(1)
@@ -101,9 +98,6 @@ def test_an_unstable_linear_system_breaks_every_truncation() -> None:
     falling = stable.state_error.mean((1, 2)) / stable.state_norm.mean()
     assert (falling.diff() < 0).all()
     assert falling[-1] < 1e-4
-
-
-# --- the error ------------------------------------------------------------------------------------------------------
 
 
 def brute_force(recurrence: Recurrence, inputs: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -200,9 +194,6 @@ def test_states_that_overflow_are_an_error() -> None:
     system = linear_system(1e10)
     with pytest.raises(ValueError, match="states and outputs of ElmanRNN must be finite"):
         truncation_error(system, torch.ones(64, 1, 2), [64])
-
-
-# --- scores ---------------------------------------------------------------------------------------------------------
 
 
 def batch_of(data, size: int = 20) -> Batch:
