@@ -1,5 +1,6 @@
 """The shipped suites as the leaderboard needs them."""
 
+from collections.abc import Container
 from typing import cast
 
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets, suite_files
@@ -16,7 +17,8 @@ def plan_of(suite: Suite) -> SuitePlan:
     return SuitePlan(suite.name, cast(Budget, suite.budget), suite.instances, cells, suite.title, suite.source)
 
 
-def shipped_plans() -> Plans:
-    """Return the plan of every shipped suite under every budget, by both names; imports no torch."""
-    suites = (load_suite(name, budget) for name in suite_files() for budget in suite_budgets(name))
+def shipped_plans(names: Container[str] | None = None) -> Plans:
+    """Return the plans of all shipped suites, or of some, under every budget, by both names; imports no torch."""
+    chosen = [name for name in suite_files() if names is None or name in names]
+    suites = (load_suite(name, budget) for name in chosen for budget in suite_budgets(name))
     return {(suite.name, suite.budget): plan_of(suite) for suite in suites}

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from rnnbench.leaderboard.statistics import Cell
 
+#: Larger values count as this one: their squares and differences would overflow.
+LARGEST = 1e100
+
 
 def outcomes(cells: Sequence[Cell]) -> list[dict[int, float]]:
     """Return, for each of the cells of one task, the test value of every instance by its number.
@@ -13,7 +16,7 @@ def outcomes(cells: Sequence[Cell]) -> list[dict[int, float]]:
     """
     metric = cells[0].metric
     finished = [{record.instance: record.scores.test.get(metric.name) for record in cell.finished} for cell in cells]
-    values = [{instance: value for instance, value in row.items() if value is not None} for row in finished]
+    values = [{i: min(LARGEST, max(-LARGEST, v)) for i, v in row.items() if v is not None} for row in finished]
     measured = [metric.chance, *(value for row in values for value in row.values())]
     worst = max(measured) if metric.direction == "min" else min(measured)
     return [
