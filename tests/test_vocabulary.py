@@ -23,6 +23,16 @@ REPLACED = {
     r"\banew\b|\bwhose ends\b": "again",
     r"\bwhat diverged is\b|\bwhat is missing is told\b": "diverged runs are, missing cells are",
 }
+#: In pages, what the glossary has another word for.
+OTHER_WORDS = {
+    r"(?i)\bhyper-?parameters?\b": "setting",
+    r"(?i)\btime-?steps?\b": "step",
+    r"(?i)\bdataset\b|\bdatasets\b(?! library)(?!`)": "data set",
+    r"(?i)\bconfig(?:uration)? files?\b": "suite",
+    r"(?i)\bensemble members?\b|\breplicates?\b": "instance",
+    r"(?i)\b(?:test|validation) sets?\b": "split",
+    r"(?i)\brandom guess(?:ing)?\b|\bbaseline accuracy\b": "chance",
+}
 FOLDERS = ("benchmark", "datamodules", "leaderboard", "lit_models", "rnnbench", "tests", "docs")
 FILES = sorted(
     path
@@ -44,3 +54,15 @@ def test_replaced_words_stay_replaced(pattern: str) -> None:
     ]
     assert len(FILES) > 300
     assert found == [], f"write: {REPLACED[pattern]}"
+
+
+@pytest.mark.parametrize("pattern", OTHER_WORDS, ids=OTHER_WORDS.values())
+def test_pages_use_the_words_of_the_glossary(pattern: str) -> None:
+    pages = [path for path in FILES if path.suffix == ".md" and path.name != "CHANGELOG.md"]
+    # Code blocks hold names of libraries and their arguments.
+    texts = {
+        page.name: re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for page in pages
+    }
+    assert len(pages) > 20
+    assert [(name, found[0]) for name, text in texts.items() for found in re.finditer(pattern, text)] == []

@@ -1,6 +1,7 @@
 """How-tos and tutorial do what they say: as written, by this process, and as a reader's shell would (slow)."""
 
 import doctest
+import glob
 import os
 import runpy
 import shlex
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.launchers import local
@@ -65,12 +67,14 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def call(line: str) -> tuple[int, str]:
-        program, *words = shlex.split(line)
+        program, *words = (name for word in shlex.split(line) for name in sorted(glob.glob(word)) or [word])
         monkeypatch.setattr(sys, "argv", [program, *words])
         code = {"rnnbench": main, "python": lambda: runpy.run_path(words[0]) and 0}[program]()
         return code, "".join(capfd.readouterr())
 
     yield call
+    # Scoring again sets it as a process that trains does.
+    torch.set_flush_denormal(False)
     # Another page has other modules of the same names.
     for name in [name for name in sys.modules if name.split(".")[0] == "mylab"]:
         del sys.modules[name]
