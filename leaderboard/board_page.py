@@ -41,9 +41,9 @@ _HOW_TO_READ = """\
   mean, so that the spread is not symmetric.
 - Where a setting was swept, its point was chosen on the validation split; points with diverged instances come last. The
   notes say where short pilots chose it: then only that point was trained in full.
-- `published`: as printed in the source, under its protocol, with its epochs where it states them; ours stand in the
-  heading of the column before. Only numbers that were checked. The budgets `smoke` and `cpu` train far shorter than the
-  papers did: a gap to a published value is not a failed reproduction.
+- `published`: as printed in the source, under its protocol, with its epochs or iterations where it states them; ours
+  stand in the heading of the column before. Only numbers that were checked. The budgets `smoke` and `cpu` train far
+  shorter than the papers did: a gap to a published value is not a failed reproduction.
 - Penn Treebank, the papers' character task, is absent, because its text is not free. Shakespeare and WikiText-2 are
   columns of their own, and no published number of another text stands in them.
 """

@@ -29,7 +29,7 @@ class PublishedNumber:
         task: the task as the source calls it, for example ``psMNIST``.
         remark: what the file says about the task in brackets, for example ``bit-reversal in released code``.
         metric: the file's name of the metric, for example ``test_acc_pct``.
-        epochs: how many the source trained for; empty where it does not say.
+        trained: how long, in the source's unit, for example ``200 epochs``; empty where it does not say.
     """
 
     model: str
@@ -39,7 +39,7 @@ class PublishedNumber:
     value: str
     parameters: str
     source: str
-    epochs: str
+    trained: str
 
     @property
     def metric_name(self) -> str:
@@ -65,7 +65,7 @@ def _by_source() -> dict[str, list[PublishedNumber]]:
         for row in csv.DictReader(file):
             if row["verified"] == "yes" and not row["value"].startswith("NA"):
                 task = split_task(row["task"])
-                rest = (row[name] for name in ("metric", "value", "params", "source", "epochs"))
+                rest = (row[name] for name in ("metric", "value", "params", "source", "trained"))
                 number = PublishedNumber(row["model"], *task, *rest)
                 found.setdefault(number.source, []).append(number)
     return found

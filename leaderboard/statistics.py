@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnbench.leaderboard.chance import ranked_metric
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.schema import Record, parse_time
@@ -63,7 +64,7 @@ class Cell:
     @property
     def metric(self) -> MetricInfo:
         """The ranked metric."""
-        return self.first.ranked
+        return ranked_metric(self.first)
 
     @property
     def finished(self) -> tuple[Record, ...]:

@@ -134,7 +134,8 @@ def facets(sweep: Sweep) -> list[tuple[str, list[Line]]]:
     if len(sweep.lines) <= MOST_LINES:
         return [("", list(sweep.lines))]
     ways = []
-    for key in (lambda line: line.task, lambda line: line.name):
+    keys: tuple[Callable[[Line], str], ...] = (lambda line: line.task, lambda line: line.name)
+    for key in keys:
         groups: dict[str, list[Line]] = {}
         for line in sweep.lines:
             groups.setdefault(key(line), []).append(line)

@@ -22,7 +22,7 @@ from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.senders import Senders
 from rnnbench.leaderboard.statistics import Cell
 from rnnbench.leaderboard.sweeps import Sweep, find_sweeps
-from rnnbench.leaderboard.tables.scores import best_networks
+from rnnbench.leaderboard.tables.best import best_networks
 
 
 def page_data(

@@ -6,9 +6,9 @@ from typing import Any
 from rnnbench.leaderboard.literature import ITERATIONS, PAPERS, PublishedNumber, every_number, find_published
 from rnnbench.leaderboard.metric import display
 from rnnbench.leaderboard.statistics import Cell, Statistic, statistic
+from rnnbench.leaderboard.tables.iterations import censored_mean
 from rnnbench.leaderboard.tables.markdown import mean_and_sd
 from rnnbench.leaderboard.tables.notes import cautions
-from rnnbench.leaderboard.tables.scores import censored_mean
 
 
 def published_data(cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def published_data(cells: Sequence[Cell]) -> list[dict[str, Any]]:
             if number.metric == ITERATIONS
             else display(number.metric_name).heading,
             "value": number.value,
-            "epochs": number.epochs,
+            "trained": number.trained,
             "parameters": number.parameters,
             "source": number.source,
             "paper": PAPERS.get(number.source.partition(":")[0], ""),

@@ -63,6 +63,11 @@ def remarks(board: Board) -> Iterator[str]:
         if len(data_sets) > 1:
             differ = f"not all rows were measured on the same data ({len(data_sets)} data sets)"
             yield f"{escape(column.task)}: {differ}."
+        older = [cell.first.ranked.chance for cell in column.cells.values() if cell.metric != cell.first.ranked]
+        if older:
+            held, shown = (column.metric.display.text(chance) for chance in (older[0], column.metric.chance))
+            why = f"the share of the test split's most frequent class, {shown} %, where older records hold {held} %"
+            yield f"{escape(column.task)}: chance is {why}, as if classes were balanced."
     missing: dict[str, list[str]] = {}
     for cell in cells:
         if cell.first.published and not find_published(cell.first.published):

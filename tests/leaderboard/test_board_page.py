@@ -48,6 +48,7 @@ PRINTED, PRINTED_ADD = "sMNIST<br>published", "ADD100<br>published"
 PROTOCOL, COST = "The papers' protocol", "Time and memory"
 adding = functools.partial(instances, task="ADD100", metrics=(RMSE,))
 gru = functools.partial(instances, network="GRU")
+DIGITS = {"task": {"class_path": "rnnbench.SequentialDigits", "init_args": {}}}
 keller = {"source": "keller2024", "model": "iRNN", "task": "ADD100"}
 # What is measured: records, and cells of the page by network, table and column.
 CELLS = {
@@ -103,10 +104,18 @@ CELLS = {
     "chance and best possible": (
         [*instances(0.9), *adding(0.1), *adding(0.1, metrics=({**RMSE, "chance": 0.4},), network="GRU")],
         {
-            ("*chance*", "Scores", ACC): "10.00",
+            ("*chance*", "Scores", ACC): "11.35",
             ("*chance*", "Scores", ADD): "4.00e-1–4.08e-1",
             ("*best possible*", "Scores", ACC): "100.00",
             ("*best possible*", "Scores", ADD): "0",
+        },
+    ),
+    "the chance of the split where older records hold that of balanced classes": (
+        [*instances(0.11, config=DIGITS), *gru(0.13, config=DIGITS)],
+        {
+            ("*chance*", "Scores", ACC): "12.67",
+            ("LSTM", "Scores", ACC): "11.00 (1)",
+            ("GRU", "Scores", ACC): "**13.00** (1)",
         },
     ),
     "sizes as ranges": (
@@ -137,6 +146,14 @@ def test_cells_show(tmp_path, name):
     page = page_of(tmp_path, *records)
     assert "## quick, budget `cpu`" in page
     assert {place: row(page, place[0], place[1])[place[2]] for place in cells} == cells
+
+
+def test_the_length_of_published_training_is_in_the_unit_of_its_source(tmp_path):
+    iterations = {"source": "rusch2022lem:repo logs", "model": "LEM", "task": "ADD2000"}
+    page = page_of(tmp_path, *adding(0.1, task="ADD2000", published=iterations), *instances(0.1, config=DIGITS))
+    assert row(page, "LSTM")["ADD2000<br>published"] == "5.3e-5 (MSE, 30k iterations)"
+    held = "12.67 %, where older records hold 10.00 %"
+    assert f"- sMNIST: chance is the share of the test split's most frequent class, {held}" in page
 
 
 def test_tasks_come_in_natural_order_and_metrics_do_not_share_a_column(tmp_path):

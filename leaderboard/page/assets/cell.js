@@ -27,7 +27,7 @@ function facts(cell) {
     ["share of the gap", `${percent(cell.share)} %`],
     ["chance, best possible", `${short(at.scale * cell.chance)}, ${short(at.scale * at.best_possible)}`],
     ["rank on the board", rank && `${rank[0]} (mean ${short(rank[1])}, ${short(rank[2])} to ${short(rank[3])})`],
-    ["published", published.map((one) => `${one.value} (${one.source}, ${one.epochs || "?"} epochs)`).join("; ")],
+    ["published", published.map((one) => `${one.value} (${one.source}, ${one.trained || "length not stated"})`).join("; ")],
     ["sent in", cell.sent],
     ["parameters", cell.parameters.toLocaleString("en")],
     ["state size", String(cell.state)],
