@@ -19,7 +19,7 @@ from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.train import train
 from tests.docs.pages import DOCS, Command, File, steps
 
-PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
+PAGES = [DOCS / "tutorial.md", DOCS / "compare.md", *sorted((DOCS / "howto").glob("*.md"))]
 ROOT = DOCS.parent
 IGNORED = ("No seed found", "Starting from v1.9.0", ".*exists and is not empty", "The dirpath has changed")
 pytestmark = [

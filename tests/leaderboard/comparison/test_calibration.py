@@ -57,9 +57,9 @@ def reproduced(results):
 
 def test_a_few_suites():
     # Bounds that a rate of 5 % exceeds in one of a thousand cases.
-    assert false_finds(100, "normal") <= stats.binom.ppf(0.999, 100, 0.05)
-    hits, intervals = covered(100)
-    assert intervals > 250
+    assert false_finds(60, "normal") <= stats.binom.ppf(0.999, 60, 0.05)
+    hits, intervals = covered(60)
+    assert intervals > 150
     assert abs(stats.norm.ppf(stats.binom.cdf(hits, intervals, 0.95))) < 3.1
     assert abs(stats.norm.ppf(stats.binom.cdf(reproduced(300), 300, 0.95))) < 3.1
 
