@@ -5,20 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from rnnbench.leaderboard.drawing import panel_parts as parts
 from rnnbench.leaderboard.drawing.figure_style import REFERENCE, look
 from rnnbench.leaderboard.drawing.learning_curves import CHANCE, curve, draw_chance
-from rnnbench.leaderboard.drawing.panel_parts import (
-    Sheet,
-    draw_band,
-    draw_line,
-    floats,
-    log_axis,
-    log_lines,
-    mean_line,
-    rank_axis,
-    spread,
-    stack,
-)
+from rnnbench.leaderboard.drawing.panel_parts import Sheet
 from rnnbench.leaderboard.dynamics import Series, measurements, moments, scalar_residual, trained_cells
 
 _MOST_LINES = 20
@@ -35,8 +25,8 @@ def learning(axes: Axes, sheet: Sheet, series: Series) -> None:
         if network in cells:
             shown = curve(cells[network], "test")
             rows = np.array([shown.low, shown.mean, shown.high]).reshape(3, -1)
-            draw_line(axes, np.array(shown.steps), rows[1], look(index))
-            draw_band(axes, np.array(shown.steps), rows, look(index))
+            parts.draw_line(axes, np.array(shown.steps), rows[1], look(index))
+            parts.draw_band(axes, np.array(shown.steps), rows, look(index))
             sheet.legend.add(network)
             values += shown.low
     if draw_chance(axes, metric, values):
@@ -49,7 +39,7 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
     anything = False
     for network, drawn, instances in sheet.each(series):
         width = min(arrays["exponents"].shape[1] for arrays in instances)
-        every = np.concatenate([floats(arrays["exponents"])[:, :width] for arrays in instances])
+        every = np.concatenate([parts.floats(arrays["exponents"])[:, :width] for arrays in instances])
         rows = every[~(np.isnan(every) | np.isposinf(every)).any(axis=1)]
         ranks = np.arange(1, width + 1)
         finite = np.isfinite(rows).all(axis=0) if len(rows) else np.zeros(width, bool)
@@ -59,7 +49,7 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
         sheet.legend.count(network, lost, len(every), "sequences not finite")
         if finite.any():
             anything = True
-            mean_line(axes, ranks[finite], rows[:, finite], drawn)
+            parts.mean_line(axes, ranks[finite], rows[:, finite], drawn)
         if infinite:
             # One triangle for each would be a bar.
             shown = ranks[~finite][:: max(1, infinite // 25)]
@@ -67,15 +57,15 @@ def spectrum(axes: Axes, sheet: Sheet, series: Series) -> None:
             axes.plot(shown, 0 * shown, "v", color=drawn.colour, markersize=3.5, **at_axis)
     if not anything:
         axes.set_yticks([])
-    rank_axis(axes, "exponent (nats per step)")
+    parts.rank_axis(axes, "exponent (nats per step)")
 
 
 def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw finite-time exponents of one sequence of the first instance: at most 20, evenly spread over all of them."""
     for network, drawn, instances in sheet.each(series):
-        points = spread(len(instances[0]["curve_steps"]), most=50)
-        steps, every = instances[0]["curve_steps"][points], floats(instances[0]["curve"])[points]
-        chosen = spread(every.shape[1], most=_MOST_LINES)
+        points = parts.spread(len(instances[0]["curve_steps"]), most=50)
+        steps, every = instances[0]["curve_steps"][points], parts.floats(instances[0]["curve"])[points]
+        chosen = parts.spread(every.shape[1], most=_MOST_LINES)
         lines = every[:, chosen]
         infinite, lost = int(np.isneginf(lines[-1]).sum()), int((np.isnan(lines[-1]) | np.isposinf(lines[-1])).sum())
         sheet.legend.count(network, infinite, len(chosen), "lines end at −∞")
@@ -85,7 +75,7 @@ def finite_time(axes: Axes, sheet: Sheet, series: Series) -> None:
         axes.plot(steps, shown, color=drawn.colour, linewidth=0.6)
         if shown.shape[1]:
             # One line has markers, by which the bundle is known without colour.
-            draw_line(axes, steps, shown[:, shown.shape[1] // 2], drawn, linewidth=0.6, linestyle="solid")
+            parts.draw_line(axes, steps, shown[:, shown.shape[1] // 2], drawn, linewidth=0.6, linestyle="solid")
         r = scalar_residual(sheet.column.cells[network].first)
         if r is not None:
             axes.axhline(float(np.log(r)), color="black", linewidth=1.0, linestyle=_RESIDUAL)
@@ -113,8 +103,8 @@ def curvature(axes: Axes, sheet: Sheet, series: Series) -> None:
         steps = sorted(set.intersection(*({step for step, _ in curve} for curve in curves))) if curves else []
         if steps:
             rows = np.array([[dict(curve)[step] for step in steps] for curve in curves])
-            log_lines(axes, sheet.legend, network, np.array(steps), rows, look(index), "eigenvalues", every=True)
-    log_axis(axes)
+            parts.log_lines(axes, sheet.legend, network, np.array(steps), rows, look(index), "eigenvalues", every=True)
+    parts.log_axis(axes)
     axes.set(xlabel="optimiser steps", ylabel="largest |eigenvalue| of the Hessian (loss)")
 
 
@@ -126,30 +116,30 @@ def gauss_newton(axes: Axes, sheet: Sheet, series: Series) -> None:
 def gradient_norms(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the maximum norm of the loss' gradient by the state after each step."""
     for network, drawn, instances in sheet.each(series):
-        rows = stack(instances, "norm_inf")
-        points = spread(rows.shape[1])
-        log_lines(axes, sheet.legend, network, points + 1, rows[:, points], drawn, "gradients drawn")
-    log_axis(axes)
+        rows = parts.stack(instances, "norm_inf")
+        points = parts.spread(rows.shape[1])
+        parts.log_lines(axes, sheet.legend, network, points + 1, rows[:, points], drawn, "gradients drawn")
+    parts.log_axis(axes)
     axes.set(xlabel="time step", ylabel="‖∂L/∂hₜ‖∞ (loss per unit of state)")
 
 
 def truncation_error(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the error of the last state when only the last k steps are seen, and its bound where there is one."""
     for network, drawn, instances in sheet.each(series):
-        rows = stack(instances, "state_error")
-        log_lines(axes, sheet.legend, network, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
+        rows = parts.stack(instances, "state_error")
+        parts.log_lines(axes, sheet.legend, network, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
     # Bounds go on far below what float32 measures, and would press the errors together.
     least = min((np.nanmin(np.asarray(line.get_ydata())) for line in axes.get_lines()), default=None)
     for _, drawn, instances in sheet.each(series):
         if all("bound" in arrays for arrays in instances):
-            bounds = stack(instances, "bound")
+            bounds = parts.stack(instances, "bound")
             # None where an instance is not known to be contractive.
             known = np.flatnonzero((np.isfinite(bounds) & (bounds > 0)).all(axis=0))
             if len(known):
                 bound = bounds[:, known].mean(axis=0)
                 axes.plot(instances[0]["ks"][known], bound, color=drawn.colour, linewidth=0.9, linestyle=_BOUND)
                 sheet.legend.refer("bound", REFERENCE, _BOUND)
-    log_axis(axes)
+    parts.log_axis(axes)
     if least is not None:
         axes.set_ylim(least / 10, 3 * max(np.nanmax(np.asarray(line.get_ydata())) for line in axes.get_lines()))
     _inputs_seen(axes, "state error ‖hₜ − hₜᵏ‖ (units of state)")
@@ -159,11 +149,11 @@ def truncation_metric(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the ranked metric when only the last k steps are seen."""
     shown = sheet.column.metric.display
     for network, drawn, instances in sheet.each(series):
-        rows = shown.scale * stack(instances, "metric")
+        rows = shown.scale * parts.stack(instances, "metric")
         finite = bool(np.isfinite(rows).all())
         sheet.legend.add(network, "" if finite else "metric not finite")
         if finite:
-            mean_line(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
+            parts.mean_line(axes, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
     _inputs_seen(axes, shown.axis)
 
 
@@ -171,9 +161,9 @@ def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw how much of the variance of the input of each delay the state explains."""
     features = 1.0
     for network, drawn, instances in sheet.each(series):
-        rows = stack(instances, "capacity")
+        rows = parts.stack(instances, "capacity")
         features = max(features, float(rows.max()))
-        mean_line(axes, instances[0]["delays"][: rows.shape[1]], rows, drawn)
+        parts.mean_line(axes, instances[0]["delays"][: rows.shape[1]], rows, drawn)
         sheet.legend.add(network, f"sum {rows.sum(axis=1).mean():.4g}")
     over = ", sum over inputs" if features > 1.0001 else ""
     axes.set(xlabel="delay (time steps)", ylabel=f"explained variance (fraction{over})")
@@ -182,8 +172,8 @@ def memory_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
 def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the degree of the output as a polynomial of the inputs."""
     for network, drawn, instances in sheet.each(series):
-        rows = stack(instances, "degree")
-        mean_line(axes, instances[0]["steps"][: rows.shape[1]], rows, drawn, every=True)
+        rows = parts.stack(instances, "degree")
+        parts.mean_line(axes, instances[0]["steps"][: rows.shape[1]], rows, drawn, every=True)
         sheet.legend.add(network)
     axes.set(xlabel="time step", ylabel="degree of the output in the inputs")
 
@@ -191,9 +181,9 @@ def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
 def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw how far the weights of truncated training end from those of recurrent training."""
     for network, drawn, instances in sheet.each(series):
-        rows = stack(instances, "distance")[:, :, -1]
-        log_lines(axes, sheet.legend, network, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
-    log_axis(axes)
+        rows = parts.stack(instances, "distance")[:, :, -1]
+        parts.log_lines(axes, sheet.legend, network, instances[0]["ks"][: rows.shape[1]], rows, drawn, every=True)
+    parts.log_axis(axes)
     _inputs_seen(axes, "‖w − wᵏ‖₂ after the last step (units of weight)")
 
 
@@ -201,7 +191,7 @@ def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw the distance of the weights over training, for the smallest k (thin) and the largest that is not exact."""
     different = False
     for network, drawn, instances in sheet.each(series):
-        mean = stack(instances, "distance").mean(axis=0)
+        mean = parts.stack(instances, "distance").mean(axis=0)
         # A truncation longer than the sequences differs by rounding errors alone.
         moving = np.flatnonzero(np.nanmax(mean, axis=1, initial=0.0) > 1e-9 * np.nanmax(mean, initial=0.0))
         sheet.legend.add(network)
@@ -211,7 +201,7 @@ def distances(axes: Axes, sheet: Sheet, series: Series) -> None:
                 shown = np.where(np.isfinite(row) & (row > 0), row, np.nan)
                 steps = np.arange(1, len(row) + 1)
                 axes.plot(steps, shown, color=drawn.colour, linestyle=drawn.dashes, linewidth=linewidth)
-    log_axis(axes)
+    parts.log_axis(axes)
     axes.set_xlabel(f"optimiser steps{' (thin: smallest k, thick: largest k that differs)' if different else ''}")
     axes.set_ylabel("‖w − wᵏ‖₂ (units of weight)")
 
@@ -223,9 +213,9 @@ def _inputs_seen(axes: Axes, label: str) -> None:
 
 def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str, label: str) -> None:
     for network, drawn, instances in sheet.each(series):
-        rows = stack(instances, name)
+        rows = parts.stack(instances, name)
         ranks = np.arange(1, rows.shape[1] + 1)
-        log_lines(axes, sheet.legend, network, ranks, np.abs(rows), drawn, "eigenvalues", marker="")
+        parts.log_lines(axes, sheet.legend, network, ranks, np.abs(rows), drawn, "eigenvalues", marker="")
         height = np.abs(rows).mean(axis=0)
         # Of several instances, what most of them are.
         negative = (rows < 0).mean(axis=0) > 0.5
@@ -233,5 +223,5 @@ def _rank_plot(axes: Axes, sheet: Sheet, series: Series, name: str, label: str) 
             shown = which & np.isfinite(height) & (height > 0)
             markers: dict[str, Any] = {"marker": drawn.marker, "markersize": 3.5, "markerfacecolor": face}
             axes.plot(ranks[shown], height[shown], color=drawn.colour, linestyle="none", markeredgewidth=0.8, **markers)
-    log_axis(axes)
-    rank_axis(axes, label)
+    parts.log_axis(axes)
+    parts.rank_axis(axes, label)

@@ -48,22 +48,32 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("publish --runs-dir nowhere", ["nowhere", "no such folder"]),
         ("leaderboard --records-dir nowhere", ["nowhere", "no such folder"]),
         ("leaderboard --records-dir . --output board.md", ["board.md", "LEADERBOARD.md"]),
+        ("run quick --runs-dir file", ["error: --runs-dir file: is a file; a folder is needed\n"]),
+        ("status quick --runs-dir file", ["error: --runs-dir file: is a file; a folder is needed\n"]),
+        ("speed lyapunow", ["unknown report 'lyapunow'", "did you mean lyapunov?"]),
+        ("speed --repeats 0", ["--repeats", "'0'", "from 1"]),
+        ("speed --qick", ["unknown option '--qick'", "did you mean --quick?"]),
+        ("speed --json nowhere/out.json", ["--json nowhere/out.json", "a folder that exists"]),
+        ("speed --json .", ["--json .", "a file"]),
+        # Before anything is timed. Nobody, not even root, can make files there.
+        ("speed --json /proc/out.json", ["--json /proc/out.json", "cannot be written"]),
+        ("speed --output /proc/out", ["--output /proc/out", "cannot be written"]),
+        ("speed --output file", ["--output file", "must be a folder"]),
+        ("speed --output folder", ["--output folder", "other.json: not written by rnnbench speed"]),
+        ("speed scan --quick --full", ["--quick and --full"]),
     ],
 )
 def test_wrong_words(command: str, fragments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    contents = {"file": "kept", "folder/other.json": "{}"}
+    (tmp_path / "folder").mkdir()
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     assert main(command.split()) == 2
-    assert list(tmp_path.iterdir()) == []
+    left = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == contents
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert all(fragment in message for fragment in fragments), message
-
-
-@pytest.mark.parametrize("verb", ["run", "status"])
-def test_runs_dir_that_is_a_file(verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("kept", encoding="utf-8")
-    assert main([verb, "quick", "--runs-dir", "file"]) == 2
-    assert capsys.readouterr().err == "error: --runs-dir file: is a file; a folder is needed\n"
-    assert (tmp_path / "file").read_text(encoding="utf-8") == "kept"
 
 
 def test_status_counts_the_chosen_instances(capsys: pytest.CaptureFixture[str]) -> None:

@@ -196,33 +196,6 @@ def test_largest_difference(values, difference):
     assert largest_difference({"y": np.array(values)}, {"x": np.array([1.0, 2.0])}) == math.inf
 
 
-@pytest.mark.parametrize(
-    ("command", "fragments"),
-    [
-        ("speed lyapunow", ["unknown report 'lyapunow'", "did you mean lyapunov?"]),
-        ("speed --repeats 0", ["--repeats", "'0'", "from 1"]),
-        ("speed --qick", ["unknown option '--qick'", "did you mean --quick?"]),
-        ("speed --json nowhere/out.json", ["--json nowhere/out.json", "a folder that exists"]),
-        ("speed --json .", ["--json .", "a file"]),
-        # Before anything is timed. Nobody, not even root, can make files there.
-        ("speed --json /proc/out.json", ["--json /proc/out.json", "cannot be written"]),
-        ("speed --output /proc/out", ["--output /proc/out", "cannot be written"]),
-        ("speed --output file", ["--output file", "must be a folder"]),
-        ("speed --output folder", ["--output folder", "other.json: not written by rnnbench speed"]),
-        ("speed scan --quick --full", ["--quick and --full"]),
-    ],
-)
-def test_wrong_words(command, fragments, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Path("file").touch()
-    Path("folder").mkdir()
-    Path("folder/other.json").write_text("{}", encoding="utf-8")
-    assert main(command.split()) == 2
-    message = capsys.readouterr().err
-    assert message.startswith("error: ")
-    assert all(fragment in message for fragment in fragments), message
-
-
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_has_a_reference_and_a_small_case(name):
     reports = resolve_name(REPORTS[name])

@@ -65,10 +65,3 @@ def test_token_copy_by_hand(length, entries, drawn):
     task = data.task
     assert task.loss_steps == task.ranked.steps == task.metrics[1].steps == (delay, length)
     assert (task.ranked.chance, task.metrics[1].chance) == (1 / entries, math.log(entries))
-
-
-def test_fixed_token_copies_are_read_as_tokens():
-    data = TokenCopy(train_size=4, fresh=False, batch_size=4)
-    data.setup()
-    batches = [next(iter(data.train_dataloader())), next(iter(data.test_dataloader()))]
-    assert [batch.inputs.dtype for batch in batches] == [torch.int64] * 2
