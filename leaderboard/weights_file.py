@@ -69,11 +69,12 @@ def weights_path(record: Path) -> Path:
     return record.with_suffix(".safetensors")
 
 
-def read_weights(path: Path) -> tuple[Description, bytes]:
+def read_weights(path: Path, record: Record | None = None) -> tuple[Description, bytes]:
     """Return what a file of weights says of itself, and its whole content.
 
     Raises:
-        FileError: the file is damaged, no file of weights, of a newer rnnbench, too large, or cannot be read.
+        FileError: the file is damaged, no file of weights, of a newer rnnbench, too large, or cannot be read; or the
+            weights are of another record than the given one.
         FileNotFoundError: there is none.
     """
     import safetensors
@@ -92,7 +93,10 @@ def read_weights(path: Path) -> tuple[Description, bytes]:
         written: Any = json.loads(header["__metadata__"][KEY])
         if isinstance(written, dict) and isinstance(written.get("format"), int) and written["format"] > FORMAT:
             raise FileError(path, f"is of format {written['format']}: update to read what a newer rnnbench wrote")
-        return Description.model_validate(written), content
+        described = Description.model_validate(written)
+        if record is not None and (reason := described.difference(record)):
+            raise FileError(path, reason)
+        return described, content
     except FileError:
         raise
     except KeyError as error:

@@ -18,7 +18,7 @@ TOLERANCE = 1e-6
 
 
 class Rescored(NamedTuple):
-    """What a network scores, and what its record has, by split and metric; ``remark`` where the two differ."""
+    """What a network scores, and what its record has, by split and metric; ``remark`` says whether they agree."""
 
     scores: dict[str, dict[str, float | None]]
     recorded: dict[str, dict[str, float | None]]
@@ -58,9 +58,12 @@ def rescore(trained: Trained, length: int | None = None, data_dir: Path | None =
     values = {split: {name: each[trained.place] for name, each in point[split].items()} for split in SPLITS}
     scores = {split: {k: v if math.isfinite(v) else None for k, v in values[split].items()} for split in SPLITS}
     recorded = record.scores.model_dump()
-    same = all(_same(value, recorded[split].get(name)) for split in SPLITS for name, value in scores[split].items())
-    is_data = data.fingerprint() == record.data_fingerprint
-    remark = "" if same else f"differs from the record{'' if is_data else ': the data are not those of its run'}"
+    remark = "as recorded"
+    if not all(_same(value, recorded[split].get(k)) for split in SPLITS for k, value in scores[split].items()):
+        other_data = data.fingerprint() != record.data_fingerprint
+        remark = f"not as recorded{': the data are not those of its run' if other_data else ''}"
+    elif scores != recorded:
+        remark = f"as recorded, to {TOLERANCE:g}"
     return Rescored(scores, recorded, remark)
 
 

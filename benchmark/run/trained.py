@@ -193,8 +193,6 @@ def _beside(path: Path, record: Record, needs_weights: bool) -> Trained:
 def _read(file: Path, record: Record | None) -> Trained:
     from safetensors.torch import load
 
-    described, content = read_weights(file)
-    if record is not None and (reason := described.difference(record)):
-        raise FileError(file, reason)
+    described, content = read_weights(file, record)
     tensors = load(content)
     return Trained(file.with_suffix(".json"), record, described.config, described.instance, described.place, tensors)

@@ -29,7 +29,7 @@ from rnnbench.leaderboard import publishing
 from rnnbench.leaderboard.files import FileError, read_arrays, side_path
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import read_record, write_record
-from rnnbench.leaderboard.schema import Measure, Record
+from rnnbench.leaderboard.schema import Measure, Record, Scores
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
@@ -213,13 +213,28 @@ def test_evaluate_prints_scores_beside_those_of_the_record(copy: Path, capsys) -
     for found in json.loads(capsys.readouterr().out):
         assert found["scores"] == found["recorded"] == record.scores.model_dump()
     assert main(["evaluate", str(copy), "--split", "test"]) == 0
-    rmse = record.scores.test["rmse"]
-    shown = capsys.readouterr().out
-    assert f"  test: rmse {rmse!r} (recorded {rmse!r}), mse" in shown
-    assert "val:" not in shown
+    test = ", ".join(f"{name} {value}" for name, value in reversed(record.scores.test.items()))
+    assert capsys.readouterr().out == f"{copy}: test: {test}\n{copy}: as recorded\n"
     assert main(["evaluate", str(copy), "--length", "12", "--json"]) == 0
     (longer,) = json.loads(capsys.readouterr().out)
     assert longer["scores"]["test"]["mse"] != longer["recorded"]["test"]["mse"]
+    for changes, remark in (
+        ({"data_fingerprint": "other"}, "as recorded"),
+        ({"scores": of(record, 1 + 1e-8)}, "as recorded, to 1e-06"),
+        ({"scores": of(record, 1.1)}, "not as recorded"),
+        (
+            {"scores": of(record, 1.1), "data_fingerprint": "other"},
+            "not as recorded: the data are not those of its run",
+        ),
+    ):
+        found = dataclasses.replace(find_trained(copy), record=record.model_copy(update=changes))
+        assert rescore(found).remark == remark
+
+
+def of(record: Record, factor: float) -> Scores:
+    """A record's scores times a factor."""
+    scores = record.scores.model_dump()
+    return Scores(**{split: {k: value * factor for k, value in each.items()} for split, each in scores.items()})
 
 
 def test_a_loaded_network_is_that_of_its_record(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

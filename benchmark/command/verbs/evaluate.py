@@ -40,13 +40,11 @@ def _run(options: argparse.Namespace) -> int:
         scores = {split: rescored.scores[split] for split in splits}
         found.append({"record": str(path), "length": options.length, "scores": scores, "recorded": rescored.recorded})
         if not options.json:
-            print(path)
             for split, by_metric in scores.items():
-                recorded = rescored.recorded[split]
-                shown = (f"{name} {value!r} (recorded {recorded[name]!r})" for name, value in by_metric.items())
-                print(f"  {split}: {', '.join(shown)}")
-            if options.length is None and rescored.remark:
-                print(f"  {rescored.remark}")
+                shown = ", ".join(f"{name} {value}" for name, value in by_metric.items())
+                print(f"{path}: {split}: {shown}")
+            if options.length is None:
+                print(f"{path}: {rescored.remark}")
     if options.json:
         print(json.dumps(found, indent=1))
     return code

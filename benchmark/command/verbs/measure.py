@@ -54,7 +54,10 @@ def _run(options: argparse.Namespace) -> int:
                 print_error(str(error))
                 code = 2
                 continue
-            numbers = ", ".join(f"{key} {value}" for key, value in measure.summary.items())
+            shown = {
+                key: f"{value:.6g}" if isinstance(value, float) else value for key, value in measure.summary.items()
+            }
+            numbers = ", ".join(f"{key} {value}" for key, value in shown.items())
             print(f"{path}: {spec['measure']} at {options.at}: {numbers}")
     return code
 
