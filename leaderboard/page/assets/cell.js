@@ -78,7 +78,8 @@ function sketch(cell) {
     s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
       axes({ x: { label: "" }, y: { label: cell.at.axis } }, x, y, box),
       series.map(([, look, own]) => s("g", { class: lookOf(look) },
-        s("path", { class: "line", d: `M${own.map(place).join("L")}` })))),
+        s("path", { class: "line", d: `M${own.map(place).join("L")}` }),
+        own.length === 1 ? s("path", { class: "dot", d: MARKERS.o, transform: `translate(${place(own[0])})` }) : null))),
     h("figcaption", {}, series.map(([name, look]) => h("span", { class: lookOf(look) }, sample({ path: true }), name)),
       h("a", { href: beside }, "beside the other networks")));
 }

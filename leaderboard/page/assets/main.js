@@ -26,6 +26,8 @@ function render() {
   hideTip();
   header(view);
   announce("");
+  // Elsewhere it is for screen readers: it would push a chart down whenever a point is named.
+  byId("status").className = view === "overview" ? "" : "unseen";
   byId("filters").hidden = view === "about";
   byId("filters").className = view;
   byId("view").replaceChildren(h("h1", { class: "unseen" }, title), ...draw().filter(Boolean));
