@@ -130,6 +130,14 @@ class SequenceDataModule(L.LightningDataModule):
         order = torch.randperm(len(source), generator=named_generator("samples", split, self.seed))
         return Batch(*source.read(0, order[:count]))
 
+    def at_length(self, length: int, count: int) -> tuple[Task, Batch]:
+        """Return the task with sequences of another length, and the first ``count`` test sequences of it.
+
+        Raises:
+            ValueError: the task does not draw its sequences, or has no setting ``length``.
+        """
+        raise ValueError(f"task must draw its sequences and have a length, got {type(self).__name__}")
+
     def training_batches(self) -> Iterator[Batch]:
         """Return the training batches of an epoch from its start, apart from those that training goes through."""
         return iter(SequenceLoader(self._sources["train"], self.batch_size, self.seed))

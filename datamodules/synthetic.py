@@ -1,5 +1,6 @@
 """The base of the synthetic tasks: a rule that draws sequences, and splits drawn from named seeds."""
 
+import copy
 from abc import abstractmethod
 
 import torch
@@ -9,7 +10,7 @@ from rnnbench.datamodules.checks import check_at_least, check_flags, check_memor
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
 from rnnbench.datamodules.sources import BLOCK, FixedSource, FreshSource
-from rnnbench.datamodules.task import Metric, Task
+from rnnbench.datamodules.task import Batch, Metric, Task
 
 
 class SyntheticDataModule(SequenceDataModule):
@@ -70,6 +71,15 @@ class SyntheticDataModule(SequenceDataModule):
             split: self._drawn(split) if self.fresh and split == "train" else FixedSource(*self.draw_split(split))
             for split in self.sizes
         }
+
+    def at_length(self, length: int, count: int) -> tuple[Task, Batch]:
+        """Return the task with sequences of another length, and the first ``count`` test sequences of it."""
+        if not hasattr(self, "length"):
+            return super().at_length(length, count)
+        check_at_least(1, length=length)
+        other = copy.copy(self)
+        other.length = length
+        return other.task, Batch(*other._drawn("test").read(0, torch.arange(count)))
 
     def draw_split(self, split: str) -> tuple[Tensor, Tensor]:
         """Return all inputs [size, T, D] and targets of a split (of the first epoch, where each has its own)."""

@@ -27,9 +27,10 @@ _AXES: dict[str, dict[str, str]] = {
     "memory_capacity": {"delays": "p", "capacity": "p"},
     "polynomial_degree": {"steps": "t", "degree": "t"},
     "truncated_training": {"ks": "k", "distance": "kn"},
+    "length_generalisation": {"lengths": "l", "metric": "l"},
 }
 # Those of them that lie along a horizontal axis: delays and steps from 0 on, numbers of inputs from 1 on.
-_PLACES = {"curve_steps": 0, "delays": 0, "steps": 0, "ks": 1}
+_PLACES = {"curve_steps": 0, "delays": 0, "steps": 0, "ks": 1, "lengths": 1}
 
 
 class SideFiles:

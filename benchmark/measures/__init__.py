@@ -21,6 +21,7 @@ MEASURES = {
     "stability": "Stability",
     "memory_capacity": "MemoryCapacity",
     "polynomial_degree": "PolynomialDegree",
+    "length_generalisation": "LengthGeneralisation",
 }
 
 

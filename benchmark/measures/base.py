@@ -45,6 +45,8 @@ class Subject:
         task: what it learns.
         batch: the chosen sequences of the chosen split, on the network's device.
         train_batches: starts a pass over training batches in an order of its own.
+        at_length: draws test sequences of another length, so many, with the task as it is then; it raises a ValueError
+            where the task has no such setting.
         project: what training does to a network after each step, for stable weights; None for nothing.
     """
 
@@ -52,6 +54,7 @@ class Subject:
     task: Task
     batch: Batch
     train_batches: Callable[[], Iterator[Batch]]
+    at_length: Callable[[int, int], tuple[Task, Batch]]
     project: Callable[[Network], object] | None = None
 
     def encoded(self) -> Tensor:

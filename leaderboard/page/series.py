@@ -6,13 +6,16 @@ import numpy as np
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.dynamics import SideFiles, moment_text, moments, series
-from rnnbench.leaderboard.page.numbers import drawn
+from rnnbench.leaderboard.page.numbers import drawn, short_text
 
 _MOST_POINTS = 50
 
 
 class _Kind(NamedTuple):
-    """A measure's array along an axis: ``along`` names the array of the axis; without it, places count from one."""
+    """A measure's array along an axis.
+
+    ``along`` names the array of the axis; without it, places count from one. ``y`` is empty for the ranked metric.
+    """
 
     title: str
     measure: str
@@ -28,7 +31,8 @@ _KINDS = (
     _Kind("Lyapunov spectrum", "lyapunov", "exponents", "", "rank", "exponent (nats per step)"),
     _Kind("Gradient norms", "gradient_flow", "norm_inf", "", "time step", "‖∂L/∂hₜ‖∞", log_y=True),
     _Kind("Truncation error", "truncation", "state_error", "ks", "inputs seen, k", "‖hₜ − hₜᵏ‖", True, True),
-    _Kind("Truncated score", "truncation", "metric", "ks", "inputs seen, k", "ranked metric", log_x=True),
+    _Kind("Truncated score", "truncation", "metric", "ks", "inputs seen, k", "", log_x=True),
+    _Kind("Length generalisation", "length_generalisation", "metric", "lengths", "length T (time steps)", "", True),
     _Kind("Memory capacity", "memory_capacity", "capacity", "delays", "delay (time steps)", "explained variance"),
     _Kind("Polynomial degree", "polynomial_degree", "degree", "steps", "time step", "degree of the output"),
 )  # fmt: skip
@@ -48,7 +52,8 @@ def series_data(board: Board, column: Column, side_files: SideFiles, numbers: di
         for kind in _KINDS if not moment.startswith("epoch-") else ():
             needed = [kind.values, *([kind.along] if kind.along else [])]
             by_network = series(column, side_files, moment, kind.measure, needed)
-            lines = [_line(kind, numbers[network], arrays) for network, arrays in by_network.items()]
+            scale = 1.0 if kind.y else column.metric.display.scale
+            lines = [_line(kind, numbers[network], arrays, scale) for network, arrays in by_network.items()]
             if lines:
                 title = f"{kind.title} {moment_text(moment)}"
                 place = {
@@ -57,16 +62,17 @@ def series_data(board: Board, column: Column, side_files: SideFiles, numbers: di
                     "task": column.task,
                     "kind": f"{kind.title} {moment}",
                 }
-                axes = {"x": kind.x, "y": kind.y, "log_x": kind.log_x, "log_y": kind.log_y}
+                y = kind.y or f"test {column.metric.display.axis}"
+                axes = {"x": kind.x, "y": short_text(y), "log_x": kind.log_x, "log_y": kind.log_y}
                 found.append({**place, "title": title, **axes, "lines": lines})
     return found
 
 
-def _line(kind: _Kind, cell: int, instances: list[dict[str, Any]]) -> dict[str, Any]:
+def _line(kind: _Kind, cell: int, instances: list[dict[str, Any]], scale: float) -> dict[str, Any]:
     # Of exponents, every sequence counts.
     rows = [np.atleast_2d(np.asarray(arrays[kind.values], dtype=float)) for arrays in instances]
     width = min(row.shape[1] for row in rows)
-    values = np.concatenate([row[:, :width] for row in rows])
+    values = scale * np.concatenate([row[:, :width] for row in rows])
     kept = np.unique(np.linspace(0, width - 1, min(width, _MOST_POINTS)).round().astype(int))
     along = instances[0][kind.along] if kind.along else np.arange(1, width + 1)
     with np.errstate(all="ignore"):

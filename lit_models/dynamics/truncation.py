@@ -164,7 +164,7 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
     """
     ks = check_horizons(ks)
     steps = batch.inputs.shape[1]
-    full = _scores(copy.deepcopy(network), task, batch, max(1, len(batch.inputs)))
+    full = batch_scores(network, task, batch)
     rows = []
     # At every step that is read out a window of its own is run, at once for all steps.
     windows = steps if network.readout_at == "every" else 1
@@ -175,7 +175,7 @@ def truncated_scores(network: Network, task: Task, batch: Batch, ks: Sequence[in
             continue
         truncated = copy.deepcopy(network)
         truncated.recurrence = FeedForwardTruncation.of(truncated.recurrence, k)
-        rows.append(_scores(truncated, task, batch, sequences))
+        rows.append(batch_scores(truncated, task, batch, sequences))
     return TruncatedScores(ks, {name: torch.stack([row[name] for row in rows]) for name in full}, full)
 
 
@@ -255,11 +255,11 @@ def _restarted(
         yield start, state.unflatten(0, (count, batch_size))
 
 
-def _scores(network: Network, task: Task, batch: Batch, sequences: int) -> dict[str, Tensor]:
-    """Return every metric of a network on a batch, so many sequences at a time."""
+def batch_scores(network: Network, task: Task, batch: Batch, sequences: int | None = None) -> dict[str, Tensor]:
+    """Return every metric of a network on a batch, so many sequences at a time (None: all at once), by its name."""
     # Not over devices: one of them measures while the others wait.
     metrics = instance_metrics(task, 1, over_devices=False)
-    for inputs, targets, lengths in split_batch(batch, None, sequences):
+    for inputs, targets, lengths in split_batch(batch, None, sequences or max(1, len(batch.inputs))):
         outputs = network(inputs, lengths).unsqueeze(0)
         for metric in metrics:
             metric.to(outputs.device).update(outputs, targets, lengths)

@@ -33,7 +33,7 @@ def test_exponents_and_gradients_follow_the_residual(data, r, gamma, every, mean
     for spec in experiment.measures:
         options = build_measure(spec)
         batch = data.samples("val", 8)
-        measured = options.take(Subject(network, data.task, batch, data.training_batches))
+        measured = options.take(Subject(network, data.task, batch, data.training_batches, data.at_length))
         if spec["measure"] == "gradient_flow":
             assert measured.summary["slope"] == pytest.approx(math.log(r), abs=every)
         else:

@@ -130,6 +130,7 @@ def synthetic_dynamics(r, instance=0, units=8, steps=60, nilpotent=False, only=N
         },
         "memory_capacity": {"delays": np.arange(30), "capacity": r ** (2.0 * np.arange(30))},
         "polynomial_degree": {"steps": np.arange(1, 5), "degree": np.array([1.0, 3.0, 6.0, 10.0])},
+        "length_generalisation": {"lengths": np.array([60, 120, 240]), "metric": np.array([0.9, 0.5, 0.2])},
         "truncated_training": {"ks": ks[:4], "distance": r ** ks[:4, None] * 0.01 * np.arange(1, 51)},
     }  # fmt: skip
     largest = None if nilpotent else float(exponents.max())

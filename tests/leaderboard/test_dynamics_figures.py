@@ -197,7 +197,7 @@ def test_bounds_are_dashed_where_there_are_any(tmp_path):
 )
 def test_odd_values_are_drawn_without_a_warning(tmp_path, fill, alone):
     arrays = synthetic_dynamics(0.95)[1]
-    keep = {"curve_steps", "ks", "delays", "steps"}
+    keep = {"curve_steps", "ks", "delays", "steps", "lengths"}
     odd = {
         measure: {name: a if name in keep else np.full(a.shape, fill) for name, a in of_measure.items()}
         for measure, of_measure in arrays.items()

@@ -67,10 +67,10 @@ def test_measures_sweeps_and_ranks_are_there(tmp_path):
     data = data_of(page_of(tmp_path))
     (sweep,) = data["sweeps"]
     assert (sweep["values"], sweep["marks"]) == ([0.9, 0.95, 1.0, 1.05], [[1.0, "r = 1, log r = 0"]])
-    assert {one["title"] for one in data["series"]} >= {
-        "Lyapunov spectrum before training",
-        "Truncated score before training",
-    }
+    measured = {one["title"]: one for one in data["series"]}
+    longer = measured["Length generalisation before training"]
+    assert (longer["y"], longer["lines"][0]["x"]) == ("test accuracy (%)", [60, 120, 240])
+    assert longer["lines"][0]["mean"] == [90, 50, 20]
     assert data["cells"][0]["dynamics"]["slope/start"] == pytest.approx(-0.10536, abs=1e-5)
     assert [row[0] for row in data["boards"][0]["ranks"].values()] == [1, 1, 1, 1]
 

@@ -26,7 +26,7 @@ def subject_of(recurrence: Any = ELMAN, samples: int = 8, **settings: Any) -> Su
     data = adding(**settings)
     data.setup()
     network = make_network(recurrence, data.task, 0)
-    return Subject(network, data.task, data.samples("test", samples), data.training_batches)
+    return Subject(network, data.task, data.samples("test", samples), data.training_batches, data.at_length)
 
 
 def trainer(steps: int, validate_every: int, **options: Any) -> L.Trainer:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnbench.benchmark.measures.base import MeasureOptions, Moment, Subject
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.datamodules.task import Batch
+from rnnbench.datamodules.task import Batch, Task
 from rnnbench.leaderboard.schema import plain
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
@@ -119,11 +119,20 @@ def measure_instance(
         network = model.ensemble.instance(index).eval()
         batch = data.samples(options.split, options.samples if options.uses_sequences else 1)
         device = next(network.readout.parameters()).device
-        lengths = None if batch.lengths is None else batch.lengths.to(device)
-        on_device = Batch(batch.inputs.to(device), batch.targets.to(device), lengths)
-        measured = options.take(Subject(network, model.task, on_device, data.training_batches, model.project))
+
+        def at_length(length: int, count: int) -> tuple[Task, Batch]:
+            task, drawn = data.at_length(length, count)
+            return task, _moved(drawn, device)
+
+        subject = Subject(network, model.task, _moved(batch, device), data.training_batches, at_length, model.project)
+        measured = options.take(subject)
         arrays = {key: torch.from_numpy(array) for key, array in measured.arrays.items()}
     return plain(dict(measured.summary)), arrays
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    lengths = None if batch.lengths is None else batch.lengths.to(device)
+    return Batch(batch.inputs.to(device), batch.targets.to(device), lengths)
 
 
 def _log(trainer: L.Trainer, name: str, index: int, taken: Taken) -> None:

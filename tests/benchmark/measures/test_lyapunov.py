@@ -21,7 +21,8 @@ TASK = Task("made", input_size=2, output_size=3, steps=9, readout="last", loss="
 
 def subject(network: Network, steps: int = 9) -> Subject:
     inputs = torch.randn(4, steps, 2, generator=torch.Generator().manual_seed(1))
-    return Subject(network, TASK, Batch(inputs, torch.zeros(4, dtype=torch.int64), None), lambda: iter(()))
+    batch = Batch(inputs, torch.zeros(4, dtype=torch.int64), None)
+    return Subject(network, TASK, batch, lambda: iter(()), lambda length, count: (TASK, batch))
 
 
 def take(network: Network, steps: int = 9, **settings: object) -> Measured:

@@ -15,6 +15,7 @@ BAD = [
     ("lyapunov", {"state_transient": -1}, "state_transient must be at least 0, got -1"),
     ("lyapunov", {"tangent_transient": -1}, "tangent_transient must be at least 0, got -1"),
     ("lyapunov", {"qr_every": 0}, "qr_every must be at least 1 or 'auto', got 0"),
+    ("length_generalisation", {"lengths": [8, 4]}, "lengths must be increasing, got [8, 4]"),
     ("memory_capacity", {"delays": 0}, "delays must be at least 1, got 0"),
     ("memory_capacity", {"steps": 0}, "steps must be at least 1, got 0"),
     ("polynomial_degree", {"length": 0}, "length must be at least 1, got 0"),
