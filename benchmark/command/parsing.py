@@ -63,12 +63,17 @@ def duration(text: str) -> float:
     return float(seconds)
 
 
-def mapping(text: str) -> dict[str, Any]:
-    """Return a mapping written in YAML."""
+def yaml_value(text: str) -> Any:
+    """Return what is written in YAML."""
     try:
-        value = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def mapping(text: str) -> dict[str, Any]:
+    """Return a mapping written in YAML."""
+    value = yaml_value(text)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"must be a mapping such as {{hidden_size: 8}}, got '{text}'")
     return value

@@ -19,21 +19,21 @@ from typing import Any
 import torch
 
 import rnnbench
-from rnnbench.leaderboard.schema import OwnCode
+from rnnbench.leaderboard.schema import CodeVersion, OwnCode
 
 _PACKAGES = ("rnnbench", "torch", "lightning", "torchmetrics", "numpy", "datasets")
-
 
 #: What classes derive from without being a user's own; its versions are in a record anyway.
 _KNOWN = {"rnnbench", "torch", "lightning", *sys.stdlib_module_names}
 
 
 @functools.cache
-def code_version() -> tuple[str | None, bool | None]:
+def code_version() -> CodeVersion:
     """Return the commit of rnnbench's code and whether it was changed since; None for both outside a git checkout."""
     rooms = ("benchmark", "datamodules", "leaderboard", "lit_models")
     folders = [Path(str(importlib.import_module(f"rnnbench.{room}").__file__)).parent for room in rooms]
-    return repository_state(Path(__file__), (*folders, Path(str(rnnbench.__file__)).parent))
+    commit, dirty = repository_state(Path(__file__), (*folders, Path(str(rnnbench.__file__)).parent))
+    return CodeVersion(commit=commit, dirty=dirty)
 
 
 def repository_state(tracked: Path, folders: Iterable[Path]) -> tuple[str | None, bool | None]:

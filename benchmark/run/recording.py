@@ -19,44 +19,41 @@ from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import Arrays, FileError, side_path, write_arrays
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import read_record, summarise, write_record
-from rnnbench.leaderboard.schema import CodeVersion, CurvePoint, Measure, Record
+from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 
 @dataclass(frozen=True)
-class RunFacts:
-    """What is known around a run: time, when it was started (the last time, if resumed), dynamics, options."""
+class Run:
+    """A run as its records tell of it; ``started_at`` is the last time that it was started, if it was resumed."""
 
+    job: Job
+    model: LitSequenceModel
+    data: SequenceDataModule
+    trainer: L.Trainer
     clock: TrainingClock
     started_at: datetime
     measures: TakeMeasures
     options: TrainOptions
 
 
-def write_records(
-    job: Job,
-    model: LitSequenceModel,
-    data: SequenceDataModule,
-    trainer: L.Trainer,
-    facts: RunFacts,
-    interrupted: bool,
-) -> list[Record]:
+def write_records(run: Run, interrupted: bool) -> list[Record]:
     """Write the records of a job, the arrays beside them and, unless interrupted, each instance's weights at its best.
 
     Returns:
         The records, in the order of the members; those of instances that are finished already were not written.
     """
-    records = []
+    records, job = [], run.job
     for index, member in enumerate(job.members):
-        record = make_record(job, index, model, data, trainer, facts, interrupted)
+        record = make_record(run, index, interrupted)
         records.append(record)
         if is_finished(job.record_path(member)):
             # Another run of overlapping instances was first; what is measured stays.
             continue
         # Without an evaluation there is no score for weights to belong to.
         if not interrupted and record.best_step is not None:
-            write_weights(job.weights_path(member), best_weights(model, index), record, index)
-        if arrays := measured(facts.measures, index)[1]:
+            write_weights(job.weights_path(member), best_weights(run.model, index), record, index)
+        if arrays := measured(run.measures, index)[1]:
             # Before the record, which names them.
             write_arrays(side_path(job.record_path(member)), arrays)
         write_record(job.record_path(member), record)
@@ -86,27 +83,18 @@ def is_finished(path: Path) -> bool:
         return True
 
 
-def make_record(
-    job: Job,
-    index: int,
-    model: LitSequenceModel,
-    data: SequenceDataModule,
-    trainer: L.Trainer,
-    facts: RunFacts,
-    interrupted: bool,
-) -> Record:
+def make_record(run: Run, index: int, interrupted: bool) -> Record:
     """Return the record of one instance; ``index`` is its place on the instance axis."""
-    experiment, member = job.experiment, job.members[index]
-    point = job.point(member)
+    job, model = run.job, run.model
+    experiment, member, point = job.experiment, job.members[index], job.point(job.members[index])
     diverged_at = _diverged_at(model, index)
-    metrics = [MetricInfo.model_validate(metric, from_attributes=True) for metric in data.task.metrics]
+    metrics = [MetricInfo.model_validate(metric, from_attributes=True) for metric in run.data.task.metrics]
     curve = learning_curve(model, index)
     # A run of no steps has no training batches either.
-    interval = point.recipe.validate_every or int(trainer.num_training_batches if trainer.global_step else 1)
+    interval = point.recipe.validate_every or int(run.trainer.num_training_batches if run.trainer.global_step else 1)
     steps = model.last_step(index)
     summary = summarise(curve, metrics, steps, interval, diverged_at, point.recipe.test_at)
-    commit, dirty = code_version()
-    every = facts.options.checkpoint_every
+    every = run.options.checkpoint_every
     return Record(
         schema_version=1,
         **experiment.cell,
@@ -123,22 +111,22 @@ def make_record(
         parameters=model.parameter_count,
         state_size=model.state_size,
         steps=steps,
-        seconds_per_step=facts.clock.seconds / max(1, facts.clock.steps) / len(job.members),
+        seconds_per_step=run.clock.seconds / max(1, run.clock.steps) / len(job.members),
         peak_memory_bytes=peak_memory(model.device),
-        data_fingerprint=data.fingerprint(),
-        code=CodeVersion(commit=commit, dirty=dirty),
+        data_fingerprint=run.data.fingerprint(),
+        code=code_version(),
         versions=versions(),
         hardware={
-            **hardware(model.device, trainer.world_size),
+            **hardware(model.device, run.trainer.world_size),
             "instances_trained_together": len(job.members),
-            "scan": facts.options.scan,
+            "scan": run.options.scan,
             **({"checkpoint_every": every} if every is not None else {}),
         },
-        started_at=facts.started_at.isoformat(timespec="seconds"),
+        started_at=run.started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         published=experiment.published,
-        measures=measured(facts.measures, index)[0],
-        own_code=own_code(point.config, data.task.objectives),
+        measures=measured(run.measures, index)[0],
+        own_code=own_code(point.config, run.data.task.objectives),
         pilot=experiment.tried,
         stopped_at=model.stopping.stopped(index),
     )

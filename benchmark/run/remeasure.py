@@ -13,7 +13,7 @@ from rnnbench.benchmark.run.provenance import code_version
 from rnnbench.benchmark.run.trained import available_data, find_trained, recorded_backend
 from rnnbench.leaderboard.files import side_path, write_arrays
 from rnnbench.leaderboard.record import write_record
-from rnnbench.leaderboard.schema import CodeVersion, Measure, Record, plain
+from rnnbench.leaderboard.schema import Measure, Record, plain
 from rnnbench.leaderboard.store import read_side_arrays
 
 #: What says when a suite's measures are taken.
@@ -72,7 +72,6 @@ def measure_afterwards(
         text = " ".join(str(error).split())
         raise UserError(f"{trained.path}: {name} at {moment} failed: {type(error).__name__}: {text}") from error
     own = {f"{name}/{moment}/{key}": values.numpy() for key, values in taken.items()}
-    commit, dirty = code_version()
     measure = Measure(
         status="finished",
         reason=None,
@@ -80,7 +79,7 @@ def measure_afterwards(
         settings=settings,
         summary=summary,
         arrays=list(own),
-        later=CodeVersion(commit=commit, dirty=dirty),
+        later=code_version(),
     )
     kept = {key: values for key, values in arrays.items() if not key.startswith(f"{name}/{moment}/")}
     if kept | own:

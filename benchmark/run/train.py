@@ -31,7 +31,7 @@ from rnnbench.benchmark.run.callbacks.wandb_mirror import WandbMirror
 from rnnbench.benchmark.run.checkpoint import check_checkpoint
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.provenance import reset_peak_memory
-from rnnbench.benchmark.run.recording import RunFacts, write_records
+from rnnbench.benchmark.run.recording import Run, write_records
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import torn_files
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
@@ -86,11 +86,12 @@ def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror]) -> None:
     reset_peak_memory()
     data, model = build(job, options.data_dir)
     measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})
-    facts = RunFacts(TrainingClock(), started_at, measures, options)
+    clock = TrainingClock()
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    trainer = make_trainer(job, options, measures, facts.clock, *mirrors)
+    trainer = make_trainer(job, options, measures, clock, *mirrors)
+    run = Run(job, model, data, trainer, clock, started_at, measures, options)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):
@@ -100,12 +101,12 @@ def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror]) -> None:
         measures.on_train_end(trainer, model)
     except (KeyboardInterrupt, SystemExit):
         if model.curve and trainer.is_global_zero:
-            records = write_records(job, model, data, trainer, facts, interrupted=True)
+            records = write_records(run, interrupted=True)
             for mirror in mirrors:
                 mirror.summarise(records)
         raise
     if trainer.is_global_zero:
-        records = write_records(job, model, data, trainer, facts, interrupted=False)
+        records = write_records(run, interrupted=False)
         for mirror in mirrors:
             mirror.summarise(records)
         job.checkpoint.unlink(missing_ok=True)

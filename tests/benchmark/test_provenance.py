@@ -60,7 +60,7 @@ def test_the_commit_of_rnnbench_is_its_own() -> None:
         expected = git(root, "rev-parse", "HEAD")
     except subprocess.CalledProcessError:
         expected = None
-    assert code_version()[0] == expected
+    assert code_version().commit == expected
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-import yaml
-
 from rnnbench.benchmark.command.arguments import add_list
-from rnnbench.benchmark.command.parsing import Parser, one_of
+from rnnbench.benchmark.command.parsing import Parser, one_of, yaml_value
 from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
@@ -18,18 +16,11 @@ def _add_arguments(parser: Parser) -> None:
     text = "record (.json), to which the measures are added"
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help=text)
     text = "name, or as in a suite '{lyapunov: {samples: 4}}' (see list measures)"
-    add_list(parser, "--measure", "MEASURE", text, type=_written)
+    add_list(parser, "--measure", "MEASURE", text, type=yaml_value)
     text = f"{' | '.join(_MOMENTS)}: with the weights of the best step (default), before training, or after it"
     parser.add_argument("--at", type=one_of("moment", _MOMENTS), default="best", help=text)
     parser.add_argument("--replace", action="store_true", help="take again what was taken afterwards before")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
-
-
-def _written(text: str) -> object:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _run(options: argparse.Namespace) -> int:
