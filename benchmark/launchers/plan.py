@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,6 @@ def make_plan(
     jobs: list[Job] = []
     later: list[Job] = []
     problems: list[str] = []
-    unmeasured: list[str] = []
     cells: dict[str, tuple[int, int]] = {}
     records: dict[str, tuple[Record, ...]] = {}
     restated: dict[Path, Record] = {}
@@ -130,10 +130,9 @@ def make_plan(
         cells[experiment.name] = len(of_cell.records), of_cell.wanted
         records[experiment.name] = tuple(of_cell.records)
         jobs.extend(_jobs(experiment, of_cell.missing, runs_dir, problems, largest))
-        unmeasured.extend(_unmeasured(experiment, of_cell.records))
         restated |= _restated(experiment, of_cell.records, runs_dir)
     finished, wanted = (sum(counts) for counts in zip(*cells.values(), strict=True)) if cells else (0, 0)
-    notes = (*unmeasured, *found.passed_over())
+    notes = (*_unmeasured(ready, records), *found.passed_over())
     pilots = {name: (len(tries[name].records), tries[name].wanted) for name in names if name in tries}
     piloted = {name: tuple(tries[name].records) for name in pilots}
     return Plan(
@@ -210,17 +209,23 @@ class _Found:
         return [*others, *(f"passed over: {path}: {reason}" for path, reason in self._reasons.items())]
 
 
-def _unmeasured(experiment: Experiment, records: list[Record]) -> Iterator[str]:
-    """Yield a note for each of the wanted measures that finished records do not hold with the wanted settings."""
-    for spec in experiment.measures:
-        name = spec["measure"]
-        held = [any(one.settings == spec["settings"] for one in r.measures.get(name, {}).values()) for r in records]
-        if not all(held):
-            yield (
-                f"{experiment.name}: finished records without {name}, or with other settings of it: "
-                f"{held.count(False)}. 'rnnbench measure' takes it afterwards (docs/networks.md); to train and measure "
-                "again, move the records away or give another --runs-dir"
-            )
+def _unmeasured(experiments: Iterable[Experiment], records: Mapping[str, Collection[Record]]) -> Iterator[str]:
+    """Yield a note for each measure that finished records do not hold with the wanted settings."""
+    lacking: dict[str, dict[str, int]] = defaultdict(dict)
+    for experiment in experiments:
+        for spec in experiment.measures:
+            of_cell = records.get(experiment.name, ())
+            taken = (record.measures.get(spec["measure"], {}).values() for record in of_cell)
+            count = sum(all(one.settings != spec["settings"] for one in moments) for moments in taken)
+            if count:
+                lacking[spec["measure"]][experiment.name] = count
+    for name, cells in lacking.items():
+        others = f" and {len(cells) - 1} more cell{'s' * (len(cells) > 2)}" if len(cells) > 1 else ""
+        yield (
+            f"{next(iter(cells))}{others}: finished records without {name}, or with other settings of it: "
+            f"{sum(cells.values())}. 'rnnbench measure' takes it afterwards (docs/networks.md); to train and measure "
+            "again, move the records away or give another --runs-dir"
+        )
 
 
 def _jobs(
