@@ -64,7 +64,7 @@ def print_table(rows: Sequence[Sequence[str]], text_columns: int = 1) -> None:
     What a terminal is too narrow for stands below, beside the first column again; signs that its encoding lacks are
     written in others.
     """
-    for line in aligned([[_encodable(cell) for cell in row] for row in rows], _width(), text_columns):
+    for line in aligned([[encodable(cell) for cell in row] for row in rows], _width(), text_columns):
         print(line)
 
 
@@ -97,7 +97,8 @@ def _width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """Return text for standard output, with signs of tables written in others where its encoding lacks them."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rnnbench.benchmark.command.streams import print_table
+from rnnbench.benchmark.command.streams import encodable, print_table
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.launchers.choice import check_patterns, matching, plan_of, print_findings
@@ -78,7 +78,8 @@ def print_scores(suite: Suite, plan: Plan, best: bool = False) -> None:
     planned = [(e.task, e.network) for e in suite.experiments if e.name in plan.cells]
     rows = score_rows([record for records in plan.records.values() for record in records], planned, best)
     if rows:
-        print(f"\n{suite.name} ({suite.budget}): test value at the best validation value, mean ± sd (instances)")
+        what = "test value at the best validation value, mean ± sd (instances)"
+        print(f"\n{suite.name} ({suite.budget}): {encodable(what)}")
         print_table(rows)
 
 
