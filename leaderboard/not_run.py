@@ -35,8 +35,9 @@ def not_run(shown: Collection[Board], plans: Plans, claims: Sequence[Claim]) -> 
     lines = []
     for suite in dict.fromkeys([*listed, *(suite for suite, _ in plans)]):
         commands = [] if suite in there or not any(suite == name for name, _ in plans) else _short(suite, plans, claims)
-        if suite in listed and "`paper`" not in there.get(suite, []):
-            commands.append(f"`rnnbench run {suite} --budget paper` ({published[suite]['hours']} hours)")
+        paper = f"`rnnbench run {suite} --budget paper`"
+        if suite in listed and "`paper`" not in there.get(suite, []) and not any(paper in one for one in commands):
+            commands.append(f"{paper} ({published[suite]['hours']} hours)")
         if commands:
             place, here = (
                 published.get(suite, {}).get("place", NOTHING),

@@ -85,7 +85,7 @@ def dynamics_figures(board: Board, side_files: SideFiles, taken: set[str]) -> li
             name = new_name(taken, board.suite, board.budget, column.task, drawing.suffix)
             parts = _parts(board, column, drawing)
             cells = [cell for part in parts for cell in part.cells.values()]
-            title = f"{column.task} ({board.suite}): {protocol(cells)}, {drawing.title}"
+            title = f"{column.task} ({board.suite}), {drawing.caption}: {protocol(cells)}"
             image = _draw(board, parts, title, drawing.panels)
             figures.append(DynamicsFigure(name, column.task, drawing.caption, drawing.shown, image))
     return figures
@@ -107,7 +107,6 @@ class _Drawing:
 
     suffix: str
     caption: str
-    title: str
     panels: list[tuple[str, Series, str]]
     shown: bool = False
 
@@ -118,8 +117,7 @@ def _single(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
             data = [(panel, series(column, side_files, moment, *_PANELS[panel]), "") for panel in panels]
             data = [panel for panel in data if panel[1]]
             if data:
-                when = moment_text(moment)
-                yield _Drawing(f"{moment}-{kind}", f"{what} {when}", when, data)
+                yield _Drawing(f"{moment}-{kind}", f"{what} {moment_text(moment)}", data)
 
 
 def _training(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
@@ -131,9 +129,7 @@ def _training(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
             panels = [(panel, found[moment], moment_text(moment)) for moment in (there[0], there[-1])]
             if panel == "hessian" and len(there) > 2:
                 panels.insert(0, ("curvature", {}, "during training"))
-            yield _Drawing(
-                f"training-{kind}", f"{_FIGURES[kind][0]} over training", "over training", panels, shown=True
-            )
+            yield _Drawing(f"training-{kind}", f"{_FIGURES[kind][0]} over training", panels, shown=True)
 
 
 def _combined(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
@@ -150,8 +146,7 @@ def _combined(column: Column, side_files: SideFiles) -> Iterator[_Drawing]:
                 (panel, data, f"{letter}  {heading}")
                 for letter, (panel, data, heading) in zip("ABCD", panels, strict=False)
             ]
-            when = moment_text(moment)
-            yield _Drawing("dynamics", f"Dynamics {when}", f"dynamics {when}", lettered, shown=True)
+            yield _Drawing("dynamics", f"Dynamics {moment_text(moment)}", lettered, shown=True)
             return
 
 
@@ -187,7 +182,7 @@ def _draw(board: Board, parts: Sequence[Column], title: str, panels: Sequence[tu
     width, height = 0.6 + 0.075 * max(map(len, lines)), 0.8 + 0.18 * len(lines)
     panel_width = 5.0 if columns == 1 else 4.0
     figure.set_size_inches(panel_width * columns + width, max(3.6, 3.1 * rows + 0.3, height))
-    figure.suptitle(plain_text(title), x=0.01, ha="left", fontsize=10)
+    figure.suptitle(plain_text(title), x=0.01, ha="left", fontsize=9, wrap=True)
     figure.legend(handles=legend.handles(board), loc="outside right center", frameon=False, fontsize=8)
     return figure
 

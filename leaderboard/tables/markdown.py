@@ -55,7 +55,8 @@ def folded(summary: str, lines: Iterable[str]) -> list[str]:
     """Return lines that are hidden until their summary is clicked; nothing if all are empty."""
     inside = list(lines)
     # Markdown inside HTML needs the blank line.
-    return [f"<details><summary>{summary}</summary>", "", *inside, "</details>", ""] if any(inside) else []
+    end = [] if not inside or not inside[-1] or inside[-1].endswith("\n") else [""]
+    return [f"<details><summary>{summary}</summary>", "", *inside, *end, "</details>", ""] if any(inside) else []
 
 
 def setting_name(path: str) -> str:

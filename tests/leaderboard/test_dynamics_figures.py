@@ -53,6 +53,12 @@ def test_each_measure_task_and_moment_has_a_figure_and_each_task_a_combined_one(
     assert (report.measured, report.failed, report.damaged) == (True, [], [])
 
 
+def test_titles_of_figures_differ_as_their_names_do(written):
+    texts = [path.read_text(encoding="utf-8") for path in written[1].written]
+    titles = {re.search(r">sMNIST \(quick\), ([^:<]*): budget", text)[1] for text in texts}
+    assert len(titles) == len(texts)
+
+
 def test_the_combined_figure_has_the_panels_of_the_paper_and_their_units(written):
     svg = written[1].written[0].read_text(encoding="utf-8")
     for text in (
@@ -66,7 +72,7 @@ def test_the_combined_figure_has_the_panels_of_the_paper_and_their_units(written
         "‖∂L/∂hₜ‖∞ (loss per unit of state)",
         "time step",
         "rank",
-        "sMNIST (quick): budget cpu, n = 2, 300 steps (3 epochs), dynamics before training",
+        "sMNIST (quick), Dynamics before training: budget cpu, n = 2, 300 steps (3 epochs)",
         "WCRNN_r0.95",
         "WCRNN_r1.01",
         "log r of the residual",
