@@ -30,6 +30,7 @@ from rnnbench.leaderboard.files import FileError, read_arrays, side_path
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import Measure, Record, Scores
+from rnnbench.leaderboard.store import shipped_records
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence
@@ -412,3 +413,19 @@ def test_publishing_keeps_weights_of_small_networks(copy: Path, tmp_path: Path, 
     assert not weights_path(target).exists()
     (problem,) = publish(runs, published, weights=True).damaged
     assert "belongs to another record: its best_step differs, 6 and not 2" in str(problem)
+
+
+PUBLISHED = sorted(shipped_records().rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=SLOW if place % 50 else ()) for place, path in enumerate(PUBLISHED)],
+    ids=lambda path: f"{path.parent.parent.name}-{path.parent.name}-{path.stem}",
+)
+def test_published_weights_score_what_their_record_says(path: Path) -> None:
+    assert rescore(find_trained(path)).remark.startswith("as recorded")
+
+
+def test_some_weights_are_published() -> None:
+    assert PUBLISHED
