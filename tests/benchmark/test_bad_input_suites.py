@@ -98,9 +98,7 @@ preset_like_a_class: {class_path: LSTM, init_args: {hidden_size: 3}} -> LTSM -> 
 class_as_preset: {class_path: LSTM, init_args: {hidden_size: 3}} -> LSTM -> line 5 | 'LSTM' is a class, not a preset |
     {class_path: LSTM, init_args: {...}}
 preset_list: {class_path: LSTM, init_args: {hidden_size: 3}} -> {preset: [a]} -> line 5 | unknown preset
-hidden_nan: hidden_size: 3 -> hidden_size: .nan -> line 5 | '.nan' must be a finite
 hidden_set: hidden_size: 3 -> hidden_size: !!set {a} -> line 5 | YAML's tag !!set is not allowed
-hidden_binary: hidden_size: 3 -> hidden_size: !!binary aGk= -> line 5 | YAML's tag !!binary is not allowed
 hidden_beyond_memory: hidden_size: 3 -> hidden_size: 1000000000000000 -> ADD/LSTM | LSTM must have at most 268,435,456
     parameters
 layer_no_spec: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {},
@@ -109,8 +107,6 @@ override_list_name: budgets: -> overrides: [{networks: [[a]]}]\nbudgets: -> line
 override_mapping_name: budgets: -> overrides: [{tasks: [{}]}]\nbudgets: -> line 8 | unknown name {} in 'tasks'
 instances_many: {instances: 2} -> {instances: 10000000000000} -> line 9 | at most 10000
 seed_many: title: Mine -> title: Mine\nseed: 4294967296 -> line 2 | seed must be at most 4294967295, got 4294967296
-binary_number: title: Mine -> title: 0b_ -> line 1 | '0b_' must be a finite decimal number
-int_tag: hidden_size: 3 -> hidden_size: !!int abc -> line 5 | YAML's tag !!int is not allowed
 measure: budgets: -> measures: [lyapunof]\nbudgets: -> line 8 | 'lyapunof' | did you mean lyapunov?
 measure_no_list: budgets: -> measures: lyapunov\nbudgets: -> line 8 | measures must be a list, got 'lyapunov'
 measure_setting: budgets: -> measures: [{lyapunov: {smaples: 3}}]\nbudgets: -> line 8 | measure lyapunov: unknown
@@ -151,8 +147,6 @@ k_text: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForw
     recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k must be a whole number, got 'x'
 layers_many: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {preset:
     LSTM_47}, num_layers: 100000}} -> ADD/LSTM | StackedRNN must have at most
-training_name: max_steps: 4} -> max_steps: 4}\ninstances: yes -> line 8 | 'yes' must be true or false, or in quotes
-escape:   WC: ->   "W\\e[31m": -> line 6 | the character '\\x1b' is not allowed in text
 """
 
 
@@ -170,9 +164,7 @@ BAD = {
     "no_mapping": (GOOD, "just text\n", ["must hold a mapping"]),
     "no_tasks": (GOOD[GOOD.index("tasks") : GOOD.index("networks")], "", ["tasks is missing"]),
     "nul_byte": ("Mine", "\0", ["line 1", "the character '\\x00' is not allowed"]),
-    "too_deep": ("title: Mine", f"title: {'[' * 5000}", ["line 1", "nested too deeply"]),
     "too_long": ("title: Mine", f"title: {'x' * 100_000}", ["must be at most 100,000 bytes long"]),
-    "rate_beyond_float": ("1e-3", f"1{'0' * 400}", ["line 7", "must be a whole number of at most 64 bits"]),
     "points_of_all": (
         "networks:\n",
         f"sweep: {{training.learning_rate: {list(range(1, 1001))}}}\nnetworks:\n"

@@ -36,32 +36,23 @@ def test_copy_memory_task():
     assert (task.name, task.steps, task.loss, task.loss_steps) == ("COPY5", 25, "cross_entropy", None)
 
 
-@hypothesis.given(st.integers(1, 20), st.integers(1, 4), st.data())
-def test_delayed_copy_by_hand(length, width, drawn):
+@pytest.mark.parametrize("cls", [DelayedCopy, TokenCopy])
+@hypothesis.given(st.integers(1, 20), st.integers(2, 30), st.data())
+def test_delayed_copies_by_hand(cls, length, size, drawn):
     delay = drawn.draw(st.integers(0, length - 1))
-    data = DelayedCopy(delay, width, length)
-    inputs, targets = data.sample(3, named_generator("test"))
+    data = cls(delay, size, length)
+    inputs, targets = data.sample(20, named_generator("test"))
+    nothing = 0 if cls is TokenCopy else [0.0] * size
     for x, y in zip(inputs.tolist(), targets.tolist(), strict=True):
-        for t in range(length):
-            assert y[t] == (x[t - delay] if t >= delay else [0.0] * width)
-    assert data.task.loss_steps == data.task.ranked.steps == (delay, length)
-    assert data.task.ranked.name == "mse"
+        assert y == [x[t - delay] if t >= delay else nothing for t in range(length)]
+    assert {data.task.loss_steps, *(metric.steps for metric in data.task.metrics)} == {(delay, length)}
+    assert data.task.ranked.name == ("accuracy" if cls is TokenCopy else "mse")
+    if cls is TokenCopy:
+        assert 0 <= inputs.min() <= inputs.max() < size
+        assert [metric.chance for metric in data.task.metrics] == [1 / size, math.log(size)]
 
 
 def test_delayed_copy_inputs_are_standard_normal():
     inputs = DelayedCopy(1, 2, 10).sample(10_000, named_generator("test"))[0].double().flatten()
     assert inputs.mean().abs() < 5 / math.sqrt(len(inputs))
     assert (inputs.square().mean() - 1).abs() < 5 * math.sqrt(2 / len(inputs))
-
-
-@hypothesis.given(st.integers(1, 20), st.integers(2, 30), st.data())
-def test_token_copy_by_hand(length, entries, drawn):
-    delay = drawn.draw(st.integers(0, length - 1))
-    data = TokenCopy(delay, entries, length)
-    tokens, targets = data.sample(50, named_generator("test"))
-    for x, y in zip(tokens.tolist(), targets.tolist(), strict=True):
-        assert y == [x[t - delay] if t >= delay else 0 for t in range(length)]
-        assert all(0 <= token < entries for token in x)
-    task = data.task
-    assert task.loss_steps == task.ranked.steps == task.metrics[1].steps == (delay, length)
-    assert (task.ranked.chance, task.metrics[1].chance) == (1 / entries, math.log(entries))

@@ -12,6 +12,7 @@ from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
@@ -171,6 +172,7 @@ class Scaled(nn.Linear):
         ([nn.Linear(2, 2), Scaled()], "modules differ in the network itself: .*Linear.*Scaled"),
         ([nn.Sequential(nn.Linear(2, 2)), nn.Sequential(nn.Linear(2, 2), nn.Tanh())], "modules differ in 1: None and"),
         ([nn.Sequential(Scaled()), nn.Sequential(Scaled(0.5))], r"settings differ in 0: .*'scale': 1.0.*'scale': 0.5"),
+        ([OrthogonalRNN(1, 7), OrthogonalRNN(1, 7, time_activation="tanh")], "settings differ"),
         ([tied_networks(1)[0], networks(functools.partial(ElmanRNN, hidden_size=2), 1)[0]], "tied to recurrence"),
     ],
 )

@@ -1,7 +1,6 @@
 """OrthogonalRNN: its matrix stays orthogonal while an ensemble trains, in copies and in checkpoints."""
 
 import copy
-import functools
 import io
 
 import pytest
@@ -74,9 +73,3 @@ def test_copies_and_checkpoints_hold_the_same_matrix() -> None:
         network.recurrent_map.parametrizations.weight.original.add_(0.3)
     assert not torch.equal(network(inputs)[0], loaded(inputs)[0])
     assert deviation(network) < 1e-12
-
-
-def test_other_modules_of_an_ensemble_must_still_be_alike() -> None:
-    make = functools.partial(OrthogonalRNN, 1, UNITS)
-    with pytest.raises(ValueError, match="settings differ"):
-        Ensemble([make(), make(time_activation="tanh")])
