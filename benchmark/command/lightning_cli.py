@@ -2,11 +2,13 @@
 
 import difflib
 import importlib
+import json
 import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -17,18 +19,20 @@ from rnnbench.benchmark.config.specs import search_current_folder
 from rnnbench.benchmark.errors import UserError, nearest
 from rnnbench.benchmark.interruption import MESSAGE
 from rnnbench.benchmark.run.checkpoint import check_checkpoint, read_checkpoint
-from rnnbench.benchmark.run.lean_trainer import LeanTrainer
+from rnnbench.benchmark.run.lean_trainer import LeanTrainer, silence_tips
 from rnnbench.datamodules import registered_tasks
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
+from rnnbench.lit_models.presets import PRESETS
 from rnnbench.lit_models.recurrences import registered_recurrences
 
 _NOISE = (
     *("Does not validate against", "Subtypes:", "Errors:", "Given value", "Expected a path but"),
-    *("Expected a <class 'NoneType'>", "Expected a <class 'collections.abc.Sequence'>"),
+    *(f"Expected a <class '{name}'>" for name in ("NoneType", "collections.abc.Sequence", "collections.abc.Iterable")),
     *("Not a valid subclass of", "Subclass types expect one of", "a class path (str)", "a dict with"),
 )
+_RECURRENCE = "--model.recurrence"
 #: Our own code that only hands on what Lightning is given.
 _DOOR = ("rnnbench.benchmark.command.", "rnnbench.benchmark.run.lean_trainer")
 _LONGEST_MESSAGE = 600
@@ -55,10 +59,13 @@ class _SequenceCLI(LightningCLI):
     #: What trains, once ``fit`` has begun.
     fitting: ClassVar[L.Trainer | None] = None
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Return the verbs; there is nothing to predict on."""
-        return {verb: skipped for verb, skipped in LightningCLI.subcommands().items() if verb != "predict"}
+    def __init__(self, verb: str, *args: Any, **kwargs: Any) -> None:
+        self._verb = verb
+        super().__init__(*args, **kwargs)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning asks an instance
+        """Return the verb that was given: the parsers of the others take as long to build."""
+        return {self._verb: LightningCLI.subcommands()[self._verb]}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Return a parser with our errors and name; an abbreviated option is an unknown one."""
@@ -150,13 +157,17 @@ def _readable(message: str, parser: LightningArgumentParser) -> str:
     """Return what jsonargparse says of one mistake, without its search through all types that it was not."""
     lines = dict.fromkeys(line.strip(" -") for line in message.splitlines())
     kept = " ".join(line for line in lines if line and not line.startswith(_NOISE))
+    kept = re.sub(r"( are required: [\w, ]+) Expected a <class .*", r"\1", kept)
     kept = kept if len(kept) <= _LONGEST_MESSAGE else f"{kept[:_LONGEST_MESSAGE]} ..."
     if "did you mean" in kept:
         # A nested parser's error comes by once more.
         return kept
     classes = {**registered_tasks(), **registered_recurrences()}
     if found := re.search(r"Expected a dot import path string: (\S+)", kept):
-        return f"unknown class '{found[1]}': {nearest(found[1], classes)}"
+        if found[1] in PRESETS:
+            spec = json.dumps(PRESETS[found[1]].recurrence)
+            return f"preset {found[1]}: only --model.recurrence takes its name; write {spec} here"
+        return f"unknown class '{found[1]}': {nearest(found[1], [*classes, *PRESETS])}"
     if found := re.search(r"Option '(\w+)' is not accepted", kept):
         arguments = {argument.name for cls in classes.values() for argument in cls.arguments}
         return f"{kept}; {nearest(found[1], sorted(arguments)).split('? K')[0]}"
@@ -172,19 +183,46 @@ def _nearest_option(option: str, parser: LightningArgumentParser) -> str:
     return f"did you mean {close[0]}?" if close else "see --help for all"
 
 
+def with_presets(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a verb with presets written out: the recurrence in place, the training settings first.
+
+    So all that is given besides overrides what a preset asks for.
+
+    >>> with_presets(["fit", "--model.recurrence", "LSTM_47", "--model.recurrence.hidden_size=8"])
+    ['fit', '--model.recurrence', '{"class_path": "LSTM", "init_args": {"hidden_size": 47}}',
+    '--model.recurrence.hidden_size=8']
+    """
+    words = [
+        part for word in arguments for part in (word.split("=", 1) if word.startswith(f"{_RECURRENCE}=") else [word])
+    ]
+    first: list[str] = []
+    for index, (option, value) in enumerate(pairwise(words), start=1):
+        if option == _RECURRENCE and value in PRESETS:
+            preset = PRESETS[value]
+            words[index] = json.dumps(preset.recurrence)
+            first = [f"--model.{name}={setting}" for name, setting in preset.training.items()]
+    return [*words[:1], *first, *words[1:]]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run a verb with LightningCLI.
 
     Raises:
         UserError: an option or value is wrong, data are missing, or a checkpoint is damaged.
     """
+    silence_tips()
     search_current_folder()
     _SequenceCLI.fitting = None
+    expanded = with_presets(arguments)
+    if list(arguments) == sys.argv[1:]:
+        # The processes of several devices are started with these again.
+        sys.argv[1:] = expanded
     # Classes go by their short names on the command line once they are imported.
     for found in [*registered_tasks().values(), *registered_recurrences().values()]:
         importlib.import_module(found.module)
     try:
         _SequenceCLI(
+            expanded[0],
             LitSequenceModel,
             SequenceDataModule,
             subclass_mode_data=True,
@@ -192,8 +230,10 @@ def main(arguments: Sequence[str]) -> int:
             save_config_kwargs={"overwrite": True},
             parser_class=_Parser,
             auto_configure_optimizers=False,
+            # Without a seed Lightning takes this one too, and warns.
+            seed_everything_default=0,
             # LightningCLI warns of arguments that are given to it and to the process.
-            args=None if list(arguments) == sys.argv[1:] else list(arguments),
+            args=None if expanded == sys.argv[1:] else expanded,
         )
     except SystemExit as end:
         # Lightning answers Ctrl-C with exit code 1.

@@ -9,6 +9,18 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+#: How warnings begin that tell nothing of what was asked for.
+_TIPS = (
+    # Of torch, about a call of Lightning's own.
+    ".*LeafSpec",
+    # The mean loss since the last evaluation is logged whatever the interval.
+    "The number of training batches .* is smaller than the logging interval",
+    # Without TensorBoard the default logger is CSVLogger, which needs nothing.
+    "Starting from v1.9.0",
+    # A folder that the user named himself.
+    *(".*exists and is not empty", "The dirpath has changed"),
+)
+
 
 class TimedProgressBar(TQDMProgressBar):
     """A progress bar that is drawn so many times a second at most, however short a training step is.
@@ -43,9 +55,7 @@ class LeanTrainer(L.Trainer):
         given = kwargs.get("callbacks") or []
         # Copied before: Lightning adds its own to the list that it is given.
         given = [given] if isinstance(given, L.Callback) else list(given)
-        logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
-        # Of torch, about a call of Lightning's own.
-        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        silence_tips()
         # Handed on as they are: LightningCLI reads there which arguments it may offer.
         super().__init__(*args, **kwargs)
         trainer: Any = self
@@ -54,5 +64,14 @@ class LeanTrainer(L.Trainer):
             trainer.callbacks[trainer.callbacks.index(bar)] = TimedProgressBar()
 
 
+def silence_tips() -> None:
+    """Let Lightning's warnings and messages about what nobody can or need change pass by in silence."""
+    for module in ("pytorch.utilities.rank_zero", "fabric.utilities.rank_zero", "fabric.utilities.seed"):
+        logging.getLogger(f"lightning.{module}").addFilter(_is_no_tip)
+    for text in _TIPS:
+        warnings.filterwarnings("ignore", message=text)
+
+
 def _is_no_tip(record: logging.LogRecord) -> bool:
-    return "Tip: " not in record.getMessage()
+    text = record.getMessage()
+    return "Tip: " not in text and not text.startswith(("TPU available: False", "Seed set to"))

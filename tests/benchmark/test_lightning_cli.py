@@ -1,20 +1,18 @@
 """``rnnbench fit|validate|test``: any task, recurrence and Trainer option; mistakes name the nearest known word."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.command.lightning_cli import with_presets
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
-# Our loaders hold tensors and need no workers; the loggers and devices that Lightning advertises are not ours.
-IGNORED = ("No seed found", "Starting from v1.9.0", ".*exists and is not empty", "The dirpath has changed")
-pytestmark = [
-    *(pytest.mark.filterwarnings(f"ignore:{text}") for text in IGNORED),
-    # lightning 2.6 calls jsonargparse 4.53 by names that it is going to drop.
-    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
-]
+# lightning 2.6 calls jsonargparse 4.53 by names that it is going to drop. All other warnings fail a test.
+pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
 FIT = (
     "fit --data Adding --data.length 8 --data.train_size 64 --data.val_size 20 --data.test_size 20 "
@@ -39,6 +37,21 @@ def rnnbench(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_fit_takes_a_preset_and_says_nothing_that_was_not_asked_for(rnnbench, capfd, tmp_path) -> None:
+    words = FIT[: FIT.index("--model.recurrence")] + FIT[FIT.index("--trainer.") :]
+    preset = "--model.recurrence=Elman_res+clip --model.recurrence.hidden_size 3"
+    assert rnnbench(*f"{words} {preset} --trainer.accelerator cpu --trainer.log_every_n_steps 50".split()) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert [line for line in lines if not re.search("GPU available|`Trainer.fit` stopped", line)] == []
+    (config,) = tmp_path.glob("**/config.yaml")
+    model = yaml.safe_load(config.read_text(encoding="utf-8"))["model"]
+    assert (model["recurrence"]["class_path"], model["gradient_clip_norm"]) == ("rnnbench.WCRNN", 1.0)
+    assert [model["recurrence"]["init_args"][name] for name in ("form", "hidden_size")] == ["B", 3]
+    # What is given besides comes later, and so counts.
+    written_out = with_presets(["fit", "--model.schedule", "constant", "--model.recurrence", "S4_33"])
+    assert written_out.index("--model.schedule=cosine") < written_out.index("--model.schedule")
 
 
 def test_fit_then_test_with_the_configuration_it_wrote(rnnbench, capsys, tmp_path) -> None:
@@ -66,6 +79,8 @@ def test_fit_then_test_with_the_configuration_it_wrote(rnnbench, capsys, tmp_pat
         ("fit --data Adding --data.lenght 9", ["'lenght'", "did you mean length"]),
         ("fit --data Adding --data.length nine", ["length", "int", "nine"]),
         (FIT + "--model.recurrence LTSM", ["unknown class 'LTSM'", "did you mean LSTM?"]),
+        (FIT + "--model.recurrence WCRNN_bst", ["unknown class 'WCRNN_bst'", "did you mean WCRNN_best?"]),
+        (FIT.replace("layer LSTM", "layer LSTM_47"), ["preset LSTM_47", '{"class_path": "LSTM"']),
         (FIT + "--model.recurrence LSTM --model.recurrence.hiden_size 3", ["did you mean hidden_size"]),
         (FIT + "--trainer.max_step 3", ["unknown option '--trainer.max_step'", "did you mean --trainer.max_steps?"]),
         (FIT + "--model.optimzer sgd", ["unknown option '--model.optimzer'", "did you mean --model.optimizer?"]),
