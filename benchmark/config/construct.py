@@ -80,7 +80,7 @@ def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
     _check_truncations(spec, task.steps)
     # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
     with torch.random.fork_rng(devices=[]):
-        recurrence = _sized(functools.partial(recurrence_factory(spec), task.input_size), what)
+        recurrence = sized(functools.partial(recurrence_factory(spec), task.input_size), what)
         _check_step(recurrence, task.input_size, what)
         with torch.device("meta"):  # a table of many words takes time to draw
             _call(functools.partial(Network.of, recurrence, task), "network")
@@ -92,7 +92,7 @@ def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
     _check_stability(recurrence, point.recipe)
 
 
-def _sized(build: Callable[[], Recurrence], what: str) -> Recurrence:
+def sized(build: Callable[[], Recurrence], what: str) -> Recurrence:
     """Return a recurrence, one that is large without the values of its parameters.
 
     Raises:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import lightning as L
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+from rnnbench.benchmark.config.experiment import MOST_INSTANCES
+from rnnbench.benchmark.errors import UserError, shown
 from rnnbench.benchmark.run.train import quiet_lightning
 from rnnbench.benchmark.run.trained import Trained, available_data, recorded_backend
 from rnnbench.lit_models.lit_sequence_model import SPLITS
@@ -37,12 +39,16 @@ def rescore(trained: Trained, length: int | None = None, data_dir: Path | None =
         data_dir: folder of the real data sets, if not that of RNNBENCH_DATA.
 
     Raises:
-        UserError: there is no record or there are no data, or the task has no length.
+        UserError: there is no record or there are no data, or the task has no length; or the record cannot be right.
     """
     record = trained.needed_record
-    data = available_data(trained, data_dir, length)
     hardware = record.hardware
-    model = trained.model(data, max(trained.place + 1, hardware.get("instances_trained_together", 1)))
+    together = hardware.get("instances_trained_together", 1)
+    if not isinstance(together, int) or not trained.place < together <= MOST_INSTANCES:
+        limits = f"above its place, {trained.place}, and at most {MOST_INSTANCES}"
+        raise UserError(f"{trained.path}: instances_trained_together must be {limits}, got {shown(together)}")
+    data = available_data(trained, data_dir, length)
+    model = trained.model(data, together)
     with quiet_lightning(), recorded_backend(record):
         trainer = L.Trainer(
             accelerator="cpu" if hardware.get("accelerator", "cpu") == "cpu" else "auto",

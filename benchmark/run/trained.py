@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
+from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory, sized
 from rnnbench.benchmark.config.experiment import Config
+from rnnbench.benchmark.config.options import SCANS
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.old_weights import find_old_weights, read_old_weights
@@ -65,20 +67,27 @@ class Trained:
         Raises:
             UserError: the weights are of another architecture than the configuration, or that cannot be built.
         """
+        file = weights_path(self.path)
         try:
-            recipe = Recipe(**self.config["training"])
+            spec, recipe = self.config["recurrence"], Recipe(**self.config["training"])
+            factory = recurrence_factory(spec)
+            # Before memory is asked for.
+            sized(functools.partial(factory, data.task.input_size), spec["class_path"])
             model = LitSequenceModel(
-                recurrence=recurrence_factory(self.config["recurrence"]),
+                recurrence=factory,
                 task=data.task,
                 instances=[self.instance] * copies,
                 learning_rate=recipe.learning_rate,
                 **recipe.of_model,
             )
             model.project(model.ensemble.network)
-            if trained and self.tensors is not None:
+        except (UserError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
+            raise UserError(f"{file}: its configuration cannot be built: {' '.join(str(error).split())}") from error
+        if trained and self.tensors is not None:
+            try:
                 load_weights(model.ensemble, self.tensors)
-        except (ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
-            raise UserError(f"{weights_path(self.path)}: {error}") from error
+            except ValueError as error:
+                raise UserError(f"{file}: {error}") from error
         return model
 
 
@@ -86,7 +95,7 @@ def load_network(record: Record | str | Path, data_dir: str | Path | None = None
     """Return a trained network, with the weights that its record's scores belong to, and its data module.
 
     Args:
-        record: a record, or the path of one or of the weights beside it. A record that ``read_records`` returned is
+        record: a record, or the path of one or of the weights beside it. A record that ``load_records`` returned is
             looked for in ``runs``, ``leaderboard/records`` and among those that came with rnnbench.
         data_dir: folder of the real data sets, if not that of RNNBENCH_DATA.
 
@@ -123,7 +132,7 @@ def trained_data(trained: Trained, data_dir: str | Path | None = None, length: i
             config["task"]["init_args"] = {**given, "length": length}
         return build_data_module(config, data_dir)
     except (KeyError, TypeError) as error:
-        raise UserError(f"{trained.path}: its configuration is not one of rnnbench's: {error}") from error
+        raise UserError(f"{trained.path}: its configuration cannot be built: {error}") from error
 
 
 def available_data(trained: Trained, data_dir: str | Path | None, length: int | None = None) -> SequenceDataModule:
@@ -139,10 +148,10 @@ def available_data(trained: Trained, data_dir: str | Path | None, length: int | 
 @contextlib.contextmanager
 def recorded_backend(record: Record) -> Iterator[None]:
     """Scan as in training within a block, where that can be done here; else by what suits the device."""
-    name = record.hardware.get("scan", "auto")
+    name = record.hardware.get("scan")
     on_gpu = torch.cuda.is_available()
-    missing = why_no_native() if name == "native" else why_no_triton(on_gpu) if name == "triton" else None
-    with use_backend("auto" if missing else name, record.hardware.get("checkpoint_every")):
+    missing = why_no_native() if name == "native" else why_no_triton(on_gpu) if name == "triton" else name not in SCANS
+    with use_backend("auto" if missing else name):
         yield
 
 

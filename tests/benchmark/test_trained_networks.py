@@ -349,6 +349,10 @@ def test_bad_weights_end_in_one_message(make, reason: str, content: bytes, copy:
         ("evaluate alone.safetensors", "alone.safetensors: its record, alone.json, must lie beside it"),
         ("evaluate untrained.json --length 0", "must be a whole number from 1"),
         ("evaluate digits.json --length 9", "length must be a setting of the task, but SequentialDigits has none"),
+        (
+            "evaluate crowd.json",
+            "together must be above its place, 1, and at most 10000, got 1000000000",
+        ),
         ("evaluate open.json", "open.json: its run is interrupted; run it again to finish it"),
         ("measure lost.json", "--measure must name at least 1 measure of lyapunov, "),
         ("measure lost.json --measure lyapnov", "unknown measure 'lyapnov': did you mean lyapunov?"),
@@ -372,6 +376,7 @@ def test_what_cannot_be_done_is_refused(words: str, reason: str, copy: Path, cap
     for name, changes in {
         "lost": {},
         "digits": {"config": digits, "steps": 0},
+        "crowd": {"hardware": {"instances_trained_together": 10**9}},
         "open": {"status": "interrupted"},
         "untrained": {"steps": 0, "best_step": None},
         "early": {"best_step": first},
@@ -381,11 +386,31 @@ def test_what_cannot_be_done_is_refused(words: str, reason: str, copy: Path, cap
         write_record(Path(f"{name}.json"), record.model_copy(update=changes))
     shutil.copy(weights_path(copy), "alone.safetensors")
     weights = weights_path(copy).read_bytes()
+    Path("crowd.safetensors").write_bytes(weights)
     Path("early.safetensors").write_bytes(described(weights, 'best_step\\": 6', f'best_step\\": {first}'))
     verb, *rest = words.split(maxsplit=2)
     given = re.findall(r"\{.*\}|\S+", " ".join(rest))
     assert main([verb, *given]) == 2
     assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('hidden_size\\": 3', 'hidden_size\\": 300000', "must have at most 268,435,456 parameters"),
+        ('class_path\\": \\"LSTM', 'class_path\\": \\"LTSM', "unknown recurrence 'LTSM'"),
+        ('training\\": {', 'trained\\": {', "cannot be built: 'training'"),
+        ('optimizer\\": \\"adam', 'optimizer\\": \\"ada', "Input should be"),
+        ('length\\": 6', 'length\\": -6', "length must be at least"),
+        ('class_path\\": \\"Adding', 'class_path\\": \\"os.path', "'os.path' is not a SequenceDataModule subclass"),
+    ],
+)
+def test_configurations_that_cannot_be_built(old: str, new: str, reason: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "alone.safetensors"
+    path.write_bytes(described(content, old, new))
+    with pytest.raises(UserError) as error:
+        load_network(path)
+    assert reason in str(error.value)
 
 
 def test_lightnings_verbs_say_what_reads_weights(copy: Path, tmp_path: Path) -> None:
