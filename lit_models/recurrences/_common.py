@@ -20,11 +20,12 @@ def check_fits(**values: float) -> None:
             raise ValueError(f"{name} must fit {torch.get_default_dtype()}, got {value}")
 
 
-def add_constants(module: nn.Module, **values: float) -> None:
-    """Register numbers as buffers [], so that the instances of an ensemble may differ in them."""
+def add_constants(module: nn.Module, **values: float) -> list[Tensor]:
+    """Register numbers as buffers [], so that the instances of an ensemble may differ in them, and return these."""
     check_fits(**values)
     for name, value in values.items():
         module.register_buffer(name, torch.tensor(float(value)))
+    return [module.get_buffer(name) for name in values]
 
 
 class TorchCell(Recurrence):

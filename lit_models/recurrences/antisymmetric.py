@@ -36,9 +36,6 @@ class AntisymmetricRNN(Recurrence):
     0.5
     """
 
-    epsilon: Tensor
-    gamma: Tensor
-
     def __init__(
         self,
         input_size: int,
@@ -53,7 +50,7 @@ class AntisymmetricRNN(Recurrence):
         check_number("gamma", gamma, low=0)
         check_number("sigma_w", sigma_w, low=0)
         check_fits(sigma_w=sigma_w)
-        add_constants(self, epsilon=epsilon, gamma=gamma)
+        self.epsilon, self.gamma = add_constants(self, epsilon=epsilon, gamma=gamma)
         self.gated = gated
         rows = 2 * hidden_size if gated else hidden_size
         self.input_map = nn.Linear(input_size, rows)

@@ -31,10 +31,6 @@ class CoRNN(Recurrence):
     [[0.75, -0.5]]
     """
 
-    dt: Tensor
-    gamma: Tensor
-    epsilon: Tensor
-
     def __init__(
         self, input_size: int, hidden_size: int, dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7
     ) -> None:
@@ -42,7 +38,7 @@ class CoRNN(Recurrence):
         check_number("dt", dt, above=0)
         check_number("gamma", gamma, low=0)
         check_number("epsilon", epsilon, low=0)
-        add_constants(self, dt=dt, gamma=gamma, epsilon=epsilon)
+        self.dt, self.gamma, self.epsilon = add_constants(self, dt=dt, gamma=gamma, epsilon=epsilon)
         self.drive = nn.Linear(input_size + 2 * hidden_size, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:

@@ -34,10 +34,6 @@ class LipschitzRNN(Recurrence):
     34314
     """
 
-    beta: Tensor
-    gamma: Tensor
-    epsilon: Tensor
-
     def __init__(
         self,
         input_size: int,
@@ -55,7 +51,7 @@ class LipschitzRNN(Recurrence):
         check_number("sigma", sigma, low=0)
         check_choice("integrator", integrator, ("euler", "midpoint"))
         check_fits(sigma=sigma)
-        add_constants(self, epsilon=epsilon, beta=beta, gamma=gamma)
+        self.epsilon, self.beta, self.gamma = add_constants(self, epsilon=epsilon, beta=beta, gamma=gamma)
         self.integrator = integrator
         self.input_map = nn.Linear(input_size, hidden_size)
         # M_A above M_W: one product a step serves both.

@@ -36,11 +36,6 @@ class MIRNN(Recurrence):
     [2.0, 6.0, -6.0]
     """
 
-    alpha: nn.Parameter
-    beta_1: nn.Parameter
-    beta_2: nn.Parameter
-    bias: nn.Parameter
-
     def __init__(
         self,
         input_size: int,
@@ -56,10 +51,12 @@ class MIRNN(Recurrence):
         bound = 1 / math.sqrt(hidden_size)
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size).uniform_(-bound, bound))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size).uniform_(-bound, bound))
-        for name, value in (("alpha", alpha), ("beta_1", beta_1), ("beta_2", beta_2), ("bias", 0.0)):
+        for name, value in (("alpha", alpha), ("beta_1", beta_1), ("beta_2", beta_2)):
             check_number(name, value)
             check_fits(**{name: value})
-            self.register_parameter(name, nn.Parameter(torch.full((hidden_size,), float(value))))
+        self.alpha, self.beta_1, self.beta_2, self.bias = (
+            nn.Parameter(torch.full((hidden_size,), float(value))) for value in (alpha, beta_1, beta_2, 0.0)
+        )
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return [α ∘ (W x) + β₁; β₂ ∘ (W x) + b] [..., 2N], what U h is multiplied by and what is added."""
