@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from rnnbench.benchmark.config.experiment import MOST_INSTANCES
+from rnnbench.benchmark.config.families import with_families_expanded
 from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.validation import Mapped, Model, must, section, validated, wrong
@@ -178,6 +179,6 @@ class SuiteFile(Settings):
 
 def read_suite_file(path: Path) -> SuiteFile:
     """Return a suite's file; a ``UserError`` with the line if anything in it is not understood."""
-    content = read_yaml(path)
+    content = with_families_expanded(read_yaml(path))
     known = {key: list(content[key]) for key in ("tasks", "networks") if isinstance(content.get(key), dict)}
     return validated(SuiteFile, content, context=known)
