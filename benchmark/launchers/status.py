@@ -10,7 +10,7 @@ from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets, su
 from rnnbench.benchmark.launchers.choice import check_patterns, matching, plan_of, print_findings
 from rnnbench.benchmark.launchers.dry_run import hours_text
 from rnnbench.benchmark.launchers.plan import Plan
-from rnnbench.benchmark.launchers.progress import steps_done
+from rnnbench.benchmark.launchers.progress import reported
 from rnnbench.benchmark.launchers.time_left import Left, Speeds
 from rnnbench.benchmark.run.job import PILOTS, Job
 from rnnbench.leaderboard.store import safe_name
@@ -105,7 +105,10 @@ def _print_unfinished(plan: Plan) -> None:
 
 
 def _how_far(job: Job) -> str:
-    return f"interrupted or running, {steps_done(job)} steps done" if job.checkpoint.exists() else "not begun"
+    if not job.checkpoint.exists():
+        return "not begun"
+    steps, score = reported(job)
+    return f"interrupted or running, {steps} steps done{f', validation {score}' if score else ''}"
 
 
 def _print_totals(suites: Sequence[Suite], plans: Sequence[Plan], left: Sequence[Left]) -> None:

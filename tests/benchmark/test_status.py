@@ -80,13 +80,16 @@ def test_hours_are_those_of_finished_records_or_of_similar_ones(folder: Path) ->
     assert left(folder) == pytest.approx({**expected, "ADD8/GRU": 2 * 150, "ADD16/GRU": 300})
 
 
-def test_what_an_interrupted_run_has_done_is_not_left(folder: Path) -> None:
+def test_what_an_interrupted_run_has_done_is_not_left(folder: Path, capsys) -> None:
     finish(folder, {"ADD8/GRU": 1.0})
     job = next(job for job in plan_of(load_suite(folder / "tiny.yaml"), RunOptions()).jobs if "LSTM" in job.name)
     job.save()
     job.checkpoint.write_bytes(b"")
     job.progress.write_text("40 0.5 mse", encoding="utf-8")
     assert left(folder)["ADD8/LSTM"] == pytest.approx(2 * 60)
+    assert main(["status", "tiny.yaml"]) == 0
+    line = "  ADD8/LSTM: 0 of 2 finished; 2 interrupted or running, 40 steps done, validation MSE 5.00e-1\n"
+    assert line in capsys.readouterr().out
 
 
 def test_a_run_reports_its_steps_and_its_best_validation_score(tmp_path: Path) -> None:
