@@ -77,9 +77,9 @@ def read_weights(path: Path, record: Record | None = None) -> tuple[Description,
             weights are of another record than the given one.
         FileNotFoundError: there is none.
     """
+    content = read_file(path, LARGEST_WEIGHTS)
     import safetensors
 
-    content = read_file(path, LARGEST_WEIGHTS)
     try:
         # Checks that the header describes every byte of the rest.
         safetensors.deserialize(content)  # type: ignore[no-untyped-call]

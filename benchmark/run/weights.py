@@ -37,9 +37,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], record: Record, pla
     # Wide numbers first: each then lies at a multiple of its size.
     for name, tensor in sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0])):
         if tensor.dtype not in _TYPES:
-            raise ValueError(
-                f"{name} is of type {tensor.dtype}, which files of weights do not hold: register no buffer"
-            )
+            raise ValueError(f"{name} must be of a type that safetensors files hold, got {tensor.dtype}")
         parts.append(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         begin, end = end, end + len(parts[-1])
         header[name] = {"dtype": _TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}

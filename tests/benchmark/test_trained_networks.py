@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
+from safetensors.torch import load_file
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.experiment import Config, Experiment
@@ -25,6 +26,7 @@ from rnnbench.benchmark.run.checkpoint import read_checkpoint
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.rescore import rescore
 from rnnbench.benchmark.run.trained import find_trained, load_network
+from rnnbench.benchmark.run.weights import write_weights
 from rnnbench.leaderboard import publishing
 from rnnbench.leaderboard.files import FileError, read_arrays, side_path
 from rnnbench.leaderboard.publishing import publish
@@ -279,6 +281,30 @@ def test_weights_that_are_cut_at_any_byte_are_refused(content: bytes, tmp_path: 
         with pytest.raises(FileError, match="is damaged or no safetensors file") as error:
             read_weights(path)
         assert "\n" not in str(error.value)
+
+
+def test_numbers_of_every_type_are_read_back(copy: Path, tmp_path: Path) -> None:
+    types = [
+        "float64",
+        "float32",
+        "float16",
+        "bfloat16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "bool",
+        "complex64",
+    ]
+    tensors = {name: torch.arange(6).view(2, 3).to(getattr(torch, name)) for name in types}
+    tensors |= {"scalar": torch.tensor(3.0), "empty": torch.zeros(0, 4), "strided": torch.rand(4, 6).T[::2]}
+    record, path = read_record(copy), tmp_path / "all.safetensors"
+    write_weights(path, tensors, record, 0)
+    torch.testing.assert_close(load_file(path), tensors, rtol=0, atol=0)
+    assert not read_weights(path)[0].difference(record)
+    with pytest.raises(ValueError, match=r"wide must be of a type that .* got torch\.complex128"):
+        write_weights(path, {"wide": torch.zeros(2, dtype=torch.complex128)}, record, 0)
 
 
 class Program:
