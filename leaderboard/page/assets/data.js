@@ -19,8 +19,8 @@ const distinct = (values) => [...new Set(values)].filter(Boolean);
 
 function selectedCells() {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-  const least = state.least === "" ? -Infinity : Number(state.least);
-  const most = state.most === "" ? Infinity : Number(state.most);
+  const bound = (text, otherwise) => (text.trim() && Number.isFinite(Number(text)) ? Number(text) : otherwise);
+  const least = bound(state.least, -Infinity), most = bound(state.most, Infinity);
   return DATA.cells.filter((cell) =>
     (!state.suite || cell.at.suite === state.suite) && (!state.budget || cell.at.budget === state.budget) &&
     (!state.paper || cell.at.paper === state.paper) && cell.parameters >= least && cell.parameters <= most &&
