@@ -315,22 +315,19 @@ def test_without_the_hub_an_earlier_copy_is_used(hub, cache_dir, caplog):
         load_images(MNIST, "test", None, (28, 28))
 
 
-def test_nothing_is_downloaded_without_a_home_directory(hub, monkeypatch):
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_CACHE_HOME", "~/.cache/huggingface")
-    message = r"ylecun/mnist \(train\) .* needs a home directory: .* HF_HOME, or give"
-    with pytest.raises(DataMissingError, match=message):
-        SequentialMNIST().check_available()
-    assert hub.asked == 0
-
-
-def test_without_the_hub_and_a_copy_it_is_asked_once_and_the_message_helps(hub):
+@pytest.mark.parametrize(
+    ("home", "asked", "reason"),
+    [
+        ("~/.cache/huggingface", 0, "needs a home directory: .* HF_HOME, or give"),
+        ("cache", 1, "service not known.*give data_dir.*RNNBENCH_DATA"),
+    ],
+)
+def test_without_the_hub_or_a_home_the_message_helps(hub, monkeypatch, home, asked, reason):
+    monkeypatch.setattr("datasets.config.HF_CACHE_HOME", home)
     hub.revision = None
-    message = r"ylecun/mnist \(train\).*service not known.*give data_dir.*RNNBENCH_DATA"
-    with pytest.raises(DataMissingError, match=message):
+    with pytest.raises(DataMissingError, match=rf"ylecun/mnist \(train\).*{reason}"):
         SequentialMNIST().check_available()
-    assert hub.asked == 1
+    assert hub.asked == asked
 
 
 def test_offline_without_data_ends_with_one_clear_error(tmp_path):
