@@ -20,6 +20,7 @@ from rnnbench.benchmark.launchers.plan import Plan, joined
 from rnnbench.benchmark.launchers.status import print_scores
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
+from rnnbench.benchmark.run.callbacks.wandb_table import send_table
 from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.plan import MOST_NAMED
 from rnnbench.leaderboard.record import write_record
@@ -75,6 +76,11 @@ def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
     if not options.quiet:
         for suite in suites:
             print_scores(suite, plans[suite.name])
+    if options.wandb != "off" and not built.is_late:
+        for plan in plans.values():
+            send_table(
+                [record for records in plan.records.values() for record in records], options.runs_dir, options.wandb
+            )
     left = {name: plan for name, plan in plans.items() if plan.finished < plan.wanted}
     if exit_code == 0 and left:
         reason = "the time limit came first: " if built.is_late else ""

@@ -143,8 +143,9 @@ def test_the_first_process_alone_writes_one_wandb_run_an_instance(runs):
     others = {path.name.split("-")[0] for path in files if path.suffix not in (".json", ".npz")}
     assert others == {"lock", "job.yaml", "weights"}
     pytest.importorskip("wandb")
-    assert len({path.name for path in (two / "wandb").rglob("*.wandb")}) == 6
-    assert len(list((two / "wandb").glob("offline-run-*"))) == 6
+    # Six instances, and the table of the suite.
+    assert len({path.name for path in (two / "wandb").rglob("*.wandb")}) == 7
+    assert len(list((two / "wandb").glob("offline-run-*"))) == 7
 
 
 @pytest.mark.parametrize("readout", ["last", "every"])

@@ -14,11 +14,16 @@ from wandb.proto import wandb_internal_pb2
 import rnnbench.benchmark.run.train as training
 from rnnbench.benchmark.config.options import WandbMode
 from rnnbench.benchmark.config.recipe import Recipe
-from rnnbench.benchmark.run.callbacks import wandb_mirror
+from rnnbench.benchmark.run.callbacks import wandb_session
 from rnnbench.benchmark.run.callbacks.wandb_mirror import history_row, run_id, run_summary
+from rnnbench.benchmark.run.callbacks.wandb_table import send_table, table_rows
 from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.files import side_path
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.store import path_of
+from rnnbench.leaderboard.weights_file import weights_path
 from tests.benchmark.small_jobs import adding_experiment, interrupt, job_of, train
+from tests.leaderboard.factory import make_record
 
 PLACE = ["tiny", "smoke", "ADD", "ElmanRNN"]
 STEPS = [3, 6, 9, 11]  # of the evaluations: every third, and the last
@@ -54,6 +59,7 @@ class Log:
     summary: dict = field(default_factory=dict)
     exit_code: int | None = None
     metrics: list = field(default_factory=list)
+    artifacts: dict[str, set[str]] = field(default_factory=dict)
 
 
 def read_log(folder: Path) -> Log:
@@ -73,6 +79,8 @@ def read_log(folder: Path) -> Log:
             log.exit_code = record.exit.exit_code
         elif kind == "metric":
             log.metrics.append(record.metric)
+        elif kind == "artifact":
+            log.artifacts[record.artifact.type] = {entry.path for entry in record.artifact.manifest.contents}
     return log
 
 
@@ -145,6 +153,9 @@ def test_offline_log_holds_configuration_curve_and_summary(job, monkeypatch, cap
         assert log.summary["lyapunov/end/largest"] == record.measures["lyapunov"]["end"].summary["largest"]
         assert log.summary["lyapunov/start/status"] == "finished"
         assert not log.run.host
+        assert log.run.job_type == "train"
+        path = path_of(job.runs_dir, record)
+        assert log.artifacts == {"record": {path.name, side_path(path).name}, "model": {weights_path(path).name}}
         assert {(metric.glob_name, metric.step_metric) for metric in log.metrics if metric.glob_name} == {("*", "step")}
     assert not list(Path.cwd().glob("wandb"))
     assert capfd.readouterr().err == ""
@@ -156,7 +167,7 @@ def test_resumed_run_goes_on_under_its_id_with_each_point_once(job) -> None:
     for log, record in zip(first, interrupted, strict=True):
         assert [row["step"] for row in log.history] == STEPS[:2]
         assert_mirrors(log, record)
-        assert (log.summary["status"], log.exit_code) == ("interrupted", 255)
+        assert (log.summary["status"], log.exit_code, log.artifacts) == ("interrupted", 255, {})
     records = train(job, wandb="offline")
     for before, log, record in zip(first, read_logs(job), records, strict=True):
         assert log.run.run_id == before.run.run_id
@@ -177,6 +188,10 @@ class _ServerRun:
         self.summary: dict = {}
         self.steps: list[int] = []
         self.finished = None
+        self.artifacts: list[str] = []
+
+    def log_artifact(self, artifact) -> None:
+        self.artifacts.append(artifact.type)
 
     def define_metric(self, name, **settings) -> None:
         pass
@@ -207,6 +222,7 @@ def test_going_on_online_sends_what_the_server_does_not_have(job, monkeypatch, k
     assert [run.steps for run in opened] == [STEPS[:2], STEPS[:2], sent, sent]
     assert [run.id for run in opened] == [run_id(job, member) for member in job.members] * 2
     assert [run.finished for run in opened] == [255, 255, 0, 0]
+    assert [run.artifacts for run in opened] == [[], [], *[["record", "model"]] * 2]
     assert [run.summary["status"] for run in opened] == ["interrupted"] * 2 + ["finished"] * 2
 
 
@@ -224,7 +240,7 @@ def test_without_a_network_online_becomes_offline(job, monkeypatch, capfd) -> No
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
-    monkeypatch.setitem(wandb_mirror._SETTINGS, "init_timeout", 2.0)
+    monkeypatch.setitem(wandb_session.SETTINGS, "init_timeout", 2.0)
     assert "online is not possible" in message_of(job, "online", capfd)
 
 
@@ -278,3 +294,20 @@ def test_ids_are_those_of_the_records(job, tmp_path) -> None:
     assert ids == [run_id(elsewhere, member) for member in job.members]
     assert len({*ids, *(run_id(paper, member) for member in job.members)}) == 4
     assert [name.rpartition("-")[0] for name in ids] == [f"{job.experiment.family_id}-{i}" for i in (0, 4)]
+
+
+def test_a_suites_table_is_an_artifact_of_a_run_of_its_own(tmp_path, monkeypatch, capfd) -> None:
+    records = [make_record(instance=i, test=(0.2, 0.5, 0.8 + i / 10)) for i in range(2)]
+    (row,) = table_rows(records)
+    assert row[:3] + row[5:] == ["LSTM", "sMNIST", "accuracy", 2, 0, 9880, 94]
+    assert row[3:5] == pytest.approx([0.85, 0.1 / 2**0.5])
+    for _ in range(2):
+        send_table(records, tmp_path, "offline")
+    wandb.teardown()
+    (folder,) = (tmp_path / "wandb").iterdir()
+    log = read_log(folder)
+    assert (log.run.job_type, log.run.run_group, log.exit_code) == ("table", "quick/cpu", 0)
+    assert log.artifacts == {"table": {"scores.table.json"}}
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    send_table(records, tmp_path, "offline")
+    assert capfd.readouterr().err.startswith("Weights & Biases: the table of quick/cpu is not sent")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -16,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from rnnbench.benchmark.config.options import WandbMode
+from rnnbench.benchmark.run.callbacks.wandb_session import open_run, reason_of, remove_superseded, report
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import learning_curve, portable
+from rnnbench.leaderboard.files import side_path
 from rnnbench.leaderboard.schema import CurvePoint, Record
-from rnnbench.leaderboard.text import printable
+from rnnbench.leaderboard.weights_file import weights_path
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 if TYPE_CHECKING:
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 
 #: What a run goes on as when it cannot be opened.
 _FALLBACK: dict[WandbMode, WandbMode] = {"online": "offline", "offline": "off"}
-
-#: Variables of a sweep's agent, or of whoever started this process within a run of theirs: they would give every
-#: instance the same id, name or group.
-_OF_ANOTHER_RUN = (
-    *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP"),
-    *("WANDB_JOB_TYPE", "WANDB_TAGS", "WANDB_NOTES"),
-)
 
 #: Fields of a record that a run's summary takes as they are.
 _SUMMARISED = (
@@ -44,31 +36,9 @@ _SUMMARISED = (
 #: Exit codes as Weights & Biases understands them: finished, failed, killed.
 _FINISHED, _FAILED, _KILLED = 0, 1, 255
 
-#: Nothing about this machine, its console or its code leaves it, and nothing waits long for a network.
-_SETTINGS: dict[str, Any] = {
-    "console": "off",
-    "disable_code": True,
-    "disable_git": True,
-    "disable_job_creation": True,
-    "finish_timeout": 20.0,
-    "finish_timeout_raises": True,
-    "host": "",
-    "init_timeout": 15.0,
-    "label_disable": True,
-    "save_code": False,
-    # Without messages wandb does not ask for a key either. What matters of them is printed in one line.
-    "silent": True,
-    # Workers share the folder: a link to the latest run would be fought over.
-    "symlink": False,
-    "x_disable_machine_info": True,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
-    "x_save_requirements": False,
-}
-
 
 class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
-    """Mirrors each instance of a job into a W&B run: configuration, learning curve and, from the record, summary.
+    """Mirrors each instance of a job into a W&B run: configuration, learning curve, summary, record and weights.
 
     A context manager around the training: its end ends the W&B runs. It acts in the process of rank zero only, at the
     start, at evaluations and at the end. A run's id is fixed by its instance, so that a resumed run goes on in it.
@@ -91,7 +61,7 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
         code = _FINISHED if error is None else _FAILED if isinstance(error, Exception) else _KILLED
         for index, run in list(self._runs.items()):
             if self._guarded(index, partial(run.finish, exit_code=code)):
-                self._remove_superseded(run)
+                remove_superseded(run)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
         """Open a W&B run per instance, and send what a checkpoint already holds of the curve."""
@@ -107,6 +77,22 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
         """Send the records, one per member of the job, as summaries."""
         for index, run in list(self._runs.items()):
             self._guarded(index, partial(run.summary.update, run_summary(records[index])))
+            if index in self._runs and records[index].status != "interrupted":
+                self._guarded(index, partial(self._send_files, run, self.job.record_path(self.job.members[index])))
+
+    @staticmethod
+    def _send_files(run: wandb.Run, path: Path) -> None:
+        """Send a record with the arrays beside it, and its weights, as artifacts."""
+        import wandb
+
+        for kind, files in {"record": (path, side_path(path)), "model": (weights_path(path),)}.items():
+            artifact = wandb.Artifact(f"{kind}-{run.id}", type=kind)
+            found = [file for file in files if file.exists()]
+            for file in found:
+                # They stay where they are: a copy for the upload would be one more.
+                artifact.add_file(str(file), policy="immutable", skip_cache=True)
+            if found:
+                run.log_artifact(artifact)
 
     def _send(self, model: LitSequenceModel) -> None:
         for index, run in list(self._runs.items()):
@@ -121,12 +107,12 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
                     self._runs[index] = self._init(member, model)
             except ImportError as error:
                 self.mode = "off"
-                _report(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
+                report(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
             except Exception as error:
                 # wandb's errors share no base class (Error, OSError, its mailbox's, pydantic's for a wrong setting).
                 failed, self.mode = self.mode, _FALLBACK[self.mode]
                 how = "without it" if self.mode == "off" else f"offline, in {self._folder}; `wandb sync` sends it"
-                _report(f"{self.job.name}: {failed} is not possible ({_reason(error)}). Training goes on {how}")
+                report(f"{self.job.name}: {failed} is not possible ({reason_of(error)}). Training goes on {how}")
                 self._close_service()
 
     def _close_service(self) -> None:
@@ -138,24 +124,19 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
             wandb.teardown(exit_code=_FAILED)
         except (Exception, SystemExit) as error:
             # It exits with the code of a service that failed.
-            _report(f"{self.job.name}: its service does not end ({_reason(error)})")
+            report(f"{self.job.name}: its service does not end ({reason_of(error)})")
 
     def _init(self, member: Member, model: LitSequenceModel) -> wandb.Run:
-        _clean_environment()
-        import wandb
-
-        wandb.setup(wandb.Settings(**_SETTINGS))
         e = self.job.experiment
-        run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT") or "rnnbench",
-            dir=self._folder.parent,
+        run = open_run(
+            self.job.runs_dir,
+            self.mode,
             id=run_id(self.job, member),
             name=f"{e.network}-{member.experiment_id}-{member.instance}",
             group="/".join(e.cell.values()),
+            job_type="train",
             tags=list(e.cell.values()),
             config=run_config(self.job, member, model),
-            mode="online" if self.mode == "online" else "offline",
-            reinit="create_new",
             # A run that starts again replaces what is there under its id.
             resume="allow" if self.mode == "online" and model.curve else None,
         )
@@ -174,33 +155,9 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
         except Exception as error:
             run = self._runs.pop(index)
             where = f"what it holds is in {Path(run.dir).parent}; `wandb sync` sends it"
-            _report(f"{self.job.name}: run {run.id} is given up ({_reason(error)}); {where}")
+            report(f"{self.job.name}: run {run.id} is given up ({reason_of(error)}); {where}")
             return False
         return True
-
-    def _remove_superseded(self, run: wandb.Run) -> None:
-        """Remove the folders of earlier attempts at this run: uploaded after this one, they would undo it."""
-        current = Path(run.dir).parent
-        for folder in current.parent.glob(f"*run-*-{run.id}*"):
-            if folder != current:
-                try:
-                    shutil.rmtree(folder)
-                except OSError as error:
-                    _report(f"cannot remove {folder} ({error}); remove it before `wandb sync`")
-
-
-def _clean_environment() -> None:
-    """Leave in the environment what wandb may take from it: where and for whom, not which run."""
-    # Errors of wandb itself are reported here, not to its makers.
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    if "WANDB_SWEEP_ID" in os.environ:
-        _report(
-            "started by a sweep's agent, whose one run cannot hold several instances: each has a run outside the sweep"
-        )
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        # An empty value is one that wandb refuses, where whoever set it wanted none.
-        if name in _OF_ANOTHER_RUN or not os.environ[name].strip():
-            del os.environ[name]
 
 
 def run_id(job: Job, member: Member) -> str:
@@ -258,12 +215,3 @@ def _log(run: wandb.Run, rows: Sequence[dict[str, Any]]) -> None:
         # Online, what was sent before an interruption is there already.
         if row["step"] >= run.starting_step:
             run.log(row, step=row["step"], commit=True)
-
-
-def _reason(error: BaseException) -> str:
-    """Return what an error says, in one line: pydantic names the wrong setting in its second."""
-    return printable(str(error), most=300) or type(error).__name__
-
-
-def _report(message: str) -> None:
-    print(f"Weights & Biases: {message}", file=sys.stderr, flush=True)
