@@ -11,7 +11,7 @@ from rnnbench.leaderboard.claims.decide import Decision
 from rnnbench.leaderboard.claims.report import as_plain
 from rnnbench.leaderboard.comparison.ranks import board_ranks
 from rnnbench.leaderboard.drawing.figure_style import COLOURS, DASHES, MARKERS
-from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, marks, numbers_published
+from rnnbench.leaderboard.drawing.sweep_figures import marks, numbers_published
 from rnnbench.leaderboard.dynamics import SideFiles, trained, trained_cells
 from rnnbench.leaderboard.literature import PAPERS
 from rnnbench.leaderboard.page.cells import MOST_POINTS, Pool, cell_data, dynamics_labels
@@ -23,6 +23,11 @@ from rnnbench.leaderboard.senders import Senders
 from rnnbench.leaderboard.statistics import Cell
 from rnnbench.leaderboard.sweeps import Sweep, find_sweeps
 from rnnbench.leaderboard.tables.best import best_networks
+
+_HOW_DRAWN = (
+    "Lines are means over instances, bands their range; hollow markers: some instances diverged, or did not reach the "
+    "threshold (counted with all steps)."
+)
 
 
 def page_data(
@@ -121,7 +126,7 @@ def _sweep(board: Board, sweep: Sweep, numbers: dict[int, int]) -> dict[str, Any
         "log": sweep.logarithmic,
         "values": sweep.values,
         "timed": all(record.minimal_performance for cell in cells for record in cell.records),
-        "caption": f"{HOW_DRAWN} {protocol(cells).capitalize()}.",
+        "caption": f"{_HOW_DRAWN} {protocol(cells).capitalize()}.",
         "marks": list(marks(sweep).items()),
         "published": [
             (x, value, short_text(f"{number.model} on {number.task}, {number.source}"))
