@@ -1,7 +1,7 @@
 /* c' = f c + i g, h' = o tanh(c') with i, f, o = sigma(a) and g = tanh(a) of a = joint [h; x; 1], whose rows are the
    four of each unit, in this order; for one number type REAL. A step keeps i, f, o, g and c'. */
 
-INLINE void NAMED(gates_tile)(const int vectors, const struct NAMED(step) *w, int64_t unit, int64_t column) {
+INLINE void NAMED(lstm_forward_tile)(const int vectors, const struct NAMED(step) *w, int64_t unit, int64_t column) {
     int64_t size = w->units * w->columns;
     VEC tile[TILE_ROWS][TILE_VECTORS] = {{{0}}};
     NAMED(add_products)(
@@ -25,7 +25,7 @@ INLINE void NAMED(gates_tile)(const int vectors, const struct NAMED(step) *w, in
 
 /* From the gradients of h' and c' in `delta` and `cell`, set that of a, and `cell` to that of c; x becomes the h of the
    step, and `tanh_of_cell`, that of c', becomes that of c. */
-static void NAMED(vjp_lstm)(
+static void NAMED(lstm_backward_step)(
     struct NAMED(step) *w, const REAL *delta, REAL *gradient, REAL *tanh_of_cell, int64_t step, int64_t instance
 ) {
     int64_t size = w->units * w->columns;

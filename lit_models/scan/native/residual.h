@@ -10,7 +10,7 @@ INLINE VEC NAMED(residual_term)(const struct NAMED(step) *w, int64_t unit, int64
     return found;
 }
 
-INLINE void NAMED(step_tile)(
+INLINE void NAMED(residual_forward_tile)(
     const int rows, const int vectors, const struct NAMED(step) *w, int64_t row, int64_t column
 ) {
     VEC tile[TILE_ROWS][TILE_VECTORS] = {{{0}}};
@@ -51,7 +51,9 @@ static void NAMED(recompute)(struct NAMED(step) *w, REAL *states, int64_t start,
 }
 
 /* From the gradient of x' in `delta`, add to those of gain, own and cross; set that of a, and delta to that of R x. */
-static void NAMED(vjp)(struct NAMED(step) *w, REAL *delta, REAL *gradient, const REAL *activation, int64_t m) {
+static void NAMED(residual_backward_step)(
+    struct NAMED(step) *w, REAL *delta, REAL *gradient, const REAL *activation, int64_t m
+) {
     const struct arguments *g = w->given;
     int64_t first = m / g->blocks * g->units;
     for (int64_t i = 0; i < g->units; i++) {

@@ -46,8 +46,8 @@ EXPORT void NAMED(forward)(const struct arguments *g) {
             }
             NAMED(set_inputs)(g, w.x, t, m);
             w.activation = NAMED(kept_of)(g, t, m);
-            if (IS_LSTM(g)) EACH_UNIT(NAMED(gates_tile), &w, g->units, g->columns)
-            else EACH_TILE(NAMED(step_tile), &w, g->units, g->columns)
+            if (IS_LSTM(g)) EACH_UNIT(NAMED(lstm_forward_tile), &w, g->units, g->columns)
+            else EACH_TILE(NAMED(residual_forward_tile), &w, g->units, g->columns)
             NAMED(swap)(&w.x, &w.following);
             NAMED(store_outputs)(g, w.x, t, m);
         }
@@ -78,10 +78,10 @@ EXPORT void NAMED(backward)(const struct arguments *g) {
                 w.x = states + (t - start) * width * g->columns;
                 NAMED(add_gradient_of_outputs)(g, delta, t, m);
                 if (IS_LSTM(g)) {
-                    NAMED(vjp_lstm)(&w, delta, gradient, tanh_of_cell, t, m);
+                    NAMED(lstm_backward_step)(&w, delta, gradient, tanh_of_cell, t, m);
                     NAMED(set_inputs)(g, w.x, t, m);
                 } else {
-                    NAMED(vjp)(&w, delta, gradient, NAMED(kept_of)(g, t, m), m);
+                    NAMED(residual_backward_step)(&w, delta, gradient, NAMED(kept_of)(g, t, m), m);
                 }
                 w.delta = delta;
                 w.before = before;
