@@ -169,19 +169,21 @@ class _Built:
         return time.monotonic() >= self.deadline
 
     def module(self, experiment: Experiment) -> SequenceDataModule:
-        from rnnbench.benchmark.config.construct import check_experiment
-
         if self.is_late:
             raise _TimeIsUpError
+        from rnnbench.benchmark.config.construct import check_experiment
+
         key = experiment.suite, experiment.budget, experiment.name
         if key not in self._modules:
             self._modules[key] = check_experiment(experiment, self._options.data_dir)
         return self._modules[key]
 
     def members_that_fit(self, experiment: Experiment) -> int:
+        # Before torch is imported, which may take longer than what is left of a time limit.
+        module = self.module(experiment)
         from rnnbench.benchmark.launchers.memory import members_that_fit
 
-        return members_that_fit(experiment, self.module(experiment), self._options)
+        return members_that_fit(experiment, module, self._options)
 
 
 def _check(plan: Plan, built: _Built, sizes: KnownSizes | None) -> dict[Job, SequenceDataModule]:
