@@ -108,8 +108,8 @@ def one_diverges_midway(patch: pytest.MonkeyPatch) -> None:
     ("settings", "pilot", "status"),
     [
         ({}, False, "diverged"),
-        ({"test_at": "last"}, False, "diverged"),
-        ({"patience": 20}, False, "finished"),
+        pytest.param({"test_at": "last"}, False, "diverged", marks=SLOW),
+        pytest.param({"patience": 20}, False, "finished", marks=SLOW),
         ({"patience": 20, "test_at": "last"}, True, "finished"),
     ],
     ids=["diverged midway", "the last before it diverged", "stopped early", "a pilot that stopped early"],
