@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -148,7 +149,7 @@ def available_data(trained: Trained, data_dir: str | Path | None, length: int | 
 @contextlib.contextmanager
 def recorded_backend(record: Record) -> Iterator[None]:
     """Scan as in training within a block, where that can be done here; else by what suits the device."""
-    name = record.hardware.get("scan")
+    name: Any = record.hardware.get("scan")
     on_gpu = torch.cuda.is_available()
     missing = why_no_native() if name == "native" else why_no_triton(on_gpu) if name == "triton" else name not in SCANS
     with use_backend("auto" if missing else name):
