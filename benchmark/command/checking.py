@@ -12,7 +12,8 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
-from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
+from rnnbench.leaderboard.senders import SENDERS, read_senders
+from rnnbench.leaderboard.store import find_records, path_of, place_of, read_side_arrays
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
 
 
@@ -40,6 +41,11 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
             yield from _problems_beside(path_of(path, record), record)
+        try:
+            unknown = sorted(read_senders(path).keys() - set(map(place_of, records)))
+            yield from (f"{path / SENDERS}: names {place}, where no record lies" for place in unknown)
+        except FileError as error:
+            yield str(error)
         if not records and not problems:
             yield f"{path}: holds no records (suites are checked by name, or each by its file)"
     elif path.suffix == ".json":

@@ -176,3 +176,13 @@ def test_a_misplaced_record_of_others_is_named(tmp_path, capsys) -> None:
     write_record(tmp_path / "sent" / "mine.json", plausible())
     assert merge() == 2
     assert "does not lie where it belongs, at lab-suite/cpu/sMNIST/LSTM/" in capsys.readouterr().err
+
+
+def test_check_reads_the_list_of_senders(tmp_path, capsys) -> None:
+    put(tmp_path / "sent", plausible())
+    assert merge() == 0
+    assert main(["check", "records"]) == 0
+    with (tmp_path / "records" / SENDERS).open("a", encoding="utf-8") as file:
+        file.write("a/b/c/d.json,Y,self-reported\n")
+    assert main(["check", "records"]) == 2
+    assert "senders.csv: names a/b/c/d.json, where no record lies" in capsys.readouterr().err
