@@ -11,9 +11,10 @@ from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers import machine, memory
-from rnnbench.benchmark.launchers.choice import plan_of, run_suite
+from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.launchers.memory import kept_for_backward, member_bytes, members_that_fit
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
+from rnnbench.benchmark.launchers.suite_run import run_suite
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import make_network
