@@ -65,12 +65,17 @@ def read_file(path: Path, largest: int) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, making its folders.
+    """Write ``content`` to ``path``, making its folders; through links, and into a device or pipe as it comes.
 
     Raises:
         OSError: the disk is full, the folder unwritable, or ``path`` a folder; what was at ``path`` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     # In the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

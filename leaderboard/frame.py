@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.leaderboard.schema import Record, parse_time
+from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import load_records, shipped_records
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "family_id": ("str", "the same without the swept settings: what the points of a sweep share"),
     "status": ("str", "`finished`, `diverged` or `interrupted`"),
     "diverged_at": ("Int64", "step at which it diverged"),
+    "chosen": ("bool", "whether boards would show it: of the point of its grid that is best on validation"),
     "metric": ("str", "ranked metric, which the next six columns are of"),
     "direction": ("str", "`min` or `max`, whichever is better"),
     "chance": ("float64", "what the best constant answer reaches"),
@@ -96,7 +98,8 @@ def read_records(folder: str | Path | None = None, curves: bool = False) -> pd.D
 
 def instance_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return a table of one row an instance (``read_records``)."""
-    rows = [{**_fixed(record), **dict(_further(record))} for record in records]
+    chosen = {id(record) for cell in select_cells(records)[0] for record in cell.records}
+    rows = [{**_fixed(record), "chosen": id(record) in chosen, **dict(_further(record))} for record in records]
     further = sorted({name for row in rows for name in row} - COLUMNS.keys())
     return _table(rows, {name: kind for name, (kind, _) in COLUMNS.items()}, further)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.benchmark.command.parsing import Parser, instances, one_of
+from rnnbench.benchmark.command.parsing import Parser, instances, named_path, one_of
 from rnnbench.benchmark.config.options import BUDGETS, RunOptions
 from rnnbench.benchmark.errors import UserError
 
@@ -34,7 +34,7 @@ def add_suites(parser: Parser, nargs: str = "+", budget: str | None = "cpu") -> 
     add_list(parser, "--only", "PATTERN", "task, network or task/network, with * and ? as wildcards")
     parser.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
     text = "where records are (default: runs)"
-    parser.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help=text)
+    parser.add_argument("--runs-dir", type=named_path, default=RUNS_DIR, metavar="DIR", help=text)
 
 
 def suites_and_options(options: argparse.Namespace, names: Sequence[str]) -> tuple[list[Suite], RunOptions]:
@@ -65,7 +65,13 @@ def check_folder(option: str, path: Path) -> None:
 def add_records_dir(parser: Parser) -> None:
     """Add the folder of records that a verb reads."""
     text = f"folder of records (default: {RECORDS_DIR}, or the published ones that came with rnnbench)"
-    parser.add_argument("--records-dir", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--records-dir", type=named_path, metavar="DIR", help=text)
+
+
+def add_data_dir(parser: Parser) -> None:
+    """Add the option that says where real data lie."""
+    text = "folder of the real data sets (or RNNBENCH_DATA)"
+    parser.add_argument("--data-dir", type=named_path, metavar="DIR", help=text)
 
 
 def records_dir(options: argparse.Namespace) -> Path:

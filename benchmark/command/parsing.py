@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -45,6 +46,13 @@ def one_of(what: str, known: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return convert
+
+
+def named_path(text: str) -> Path:
+    """Return a path; nothing at all, such as an unset variable of a shell, would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a file or folder, got ''; the current folder is '.'")
+    return Path(text)
 
 
 def positive(text: str) -> int:

@@ -46,6 +46,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("list task", ["unknown section 'task'", "did you mean tasks?"]),
         ("check nothing", ["nothing", "neither a suite"]),
         ("publish --runs-dir nowhere", ["nowhere", "no such folder"]),
+        ("page --records-dir=", ["--records-dir", "must name a file or folder"]),
         ("leaderboard --records-dir nowhere", ["nowhere", "no such folder"]),
         ("leaderboard --records-dir . --output board.md", ["board.md", "LEADERBOARD.md"]),
         ("run quick --runs-dir file", ["error: --runs-dir file: is a file; a folder is needed\n"]),

@@ -29,6 +29,8 @@ def test_table_of_published_records_is_what_they_say(tmp_path: Path) -> None:
         assert row["test"] == row[f"test/{ranked}"] == score or (score is None and math.isnan(row["test"]))
         assert json.loads(row["config"])["training"].get("learning_rate") == row["learning_rate"]
         assert row["finished_at"] == pd.Timestamp(record.finished_at)
+    scores = table[(table.task == "ADD30") & (table.network == "GRU") & table.chosen].test
+    assert (scores.count(), f"{scores.mean():.2e} {scores.std():.1e}") == (3, "9.07e-03 1.6e-03")  # the README's table
 
 
 def test_missing_values_measures_and_names_of_others(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
+import os
+
 import numpy as np
 import pytest
 
-from rnnbench.leaderboard.files import FileError, read_arrays, side_path, write_arrays
+from rnnbench.leaderboard.files import FileError, read_arrays, side_path, write_arrays, write_atomically
 
 
 def test_what_is_written_is_read_back_with_infinities(tmp_path):
@@ -40,3 +42,17 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(FileError, match=r"cut\.npz: is damaged"):
         read_arrays(path)
+
+
+def test_links_are_written_through_and_pipes_stay(tmp_path):
+    link, target, pipe = tmp_path / "link", tmp_path / "target", tmp_path / "pipe"
+    target.write_bytes(b"before")
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (link, pipe):
+        write_atomically(path, b"after")
+    assert (target.read_bytes(), os.read(reading, 10)) == (b"after", b"after")
+    assert link.is_symlink()
+    assert pipe.is_fifo()
+    os.close(reading)

@@ -2,9 +2,9 @@
 
 import argparse
 import json
-from pathlib import Path
 
-from rnnbench.benchmark.command.parsing import Parser, one_of, positive
+from rnnbench.benchmark.command.arguments import add_data_dir
+from rnnbench.benchmark.command.parsing import Parser, named_path, one_of, positive
 from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
@@ -14,11 +14,11 @@ _SPLITS = ("val", "test")
 
 def _add_arguments(parser: Parser) -> None:
     text = "record (.json), or the weights beside one (.safetensors)"
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help=text)
+    parser.add_argument("records", nargs="+", type=named_path, metavar="RECORD", help=text)
     parser.add_argument("--split", type=one_of("split", _SPLITS), help=f"{' | '.join(_SPLITS)} (default: both)")
     text = "steps of a sequence, for tasks with this setting (default: those of training)"
     parser.add_argument("--length", type=positive, metavar="T", help=text)
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
+    add_data_dir(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -2,18 +2,17 @@
 
 import argparse
 import io
-from pathlib import Path
 
 from rnnbench.benchmark.command.arguments import add_records_dir, print_problems, records_dir
-from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
 
 
 def _add_arguments(parser: Parser) -> None:
     add_records_dir(parser)
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write CSV")
-    parser.add_argument("--parquet", type=Path, metavar="FILE", help="write Parquet")
+    parser.add_argument("--csv", type=named_path, metavar="FILE", help="write CSV")
+    parser.add_argument("--parquet", type=named_path, metavar="FILE", help="write Parquet")
     parser.add_argument(
         "--curves", action="store_true", help="learning curves, one row a value; else one row an instance"
     )

@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 from rnnbench.benchmark.command.arguments import add_list, add_records_dir, check_folder, print_problems, records_dir
-from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError, nearest
 
 
 def _add_arguments(parser: Parser) -> None:
     add_records_dir(parser)
-    parser.add_argument("--output", type=Path, default=Path("leaderboard/figures/dynamics"), metavar="DIR")
+    parser.add_argument("--output", type=named_path, default=Path("leaderboard/figures/dynamics"), metavar="DIR")
     add_list(parser, "--suite", "NAME", "which suites (default: all)")
 
 

@@ -1,10 +1,9 @@
 """``rnnbench measure``: measures of dynamics of trained networks, taken afterwards."""
 
 import argparse
-from pathlib import Path
 
-from rnnbench.benchmark.command.arguments import add_list
-from rnnbench.benchmark.command.parsing import Parser, one_of, yaml_value
+from rnnbench.benchmark.command.arguments import add_data_dir, add_list
+from rnnbench.benchmark.command.parsing import Parser, named_path, one_of, yaml_value
 from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
@@ -14,13 +13,13 @@ _MOMENTS = ("best", "start", "end")
 
 def _add_arguments(parser: Parser) -> None:
     text = "record (.json), to which the measures are added"
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help=text)
+    parser.add_argument("records", nargs="+", type=named_path, metavar="RECORD", help=text)
     text = "name, or as in a suite '{lyapunov: {samples: 4}}' (see list measures)"
     add_list(parser, "--measure", "MEASURE", text, type=yaml_value)
     text = f"{' | '.join(_MOMENTS)}: with the weights of the best step (default), before training, or after it"
     parser.add_argument("--at", type=one_of("moment", _MOMENTS), default="best", help=text)
     parser.add_argument("--replace", action="store_true", help="take again what was taken afterwards before")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
+    add_data_dir(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

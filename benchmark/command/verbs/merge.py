@@ -1,10 +1,9 @@
 """``rnnbench merge``: records that others sent in."""
 
 import argparse
-from pathlib import Path
 
 from rnnbench.benchmark.command.arguments import RECORDS_DIR, check_folder, print_problems
-from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError, shown
 
@@ -12,11 +11,11 @@ _LONGEST_SENDER = 100
 
 
 def _add_arguments(parser: Parser) -> None:
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what was sent, laid out as a folder of runs")
+    parser.add_argument("folder", type=named_path, metavar="FOLDER", help="what was sent, laid out as a folder of runs")
     parser.add_argument("--sender", required=True, metavar="NAME", help="who sent it, as the boards name it")
-    parser.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
+    parser.add_argument("--records-dir", type=named_path, default=RECORDS_DIR, metavar="DIR")
     text = "runs of your own of the same experiments: those that agree are listed as reproduced"
-    parser.add_argument("--reproduced", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--reproduced", type=named_path, metavar="DIR", help=text)
 
 
 def _run(options: argparse.Namespace) -> int:

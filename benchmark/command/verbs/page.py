@@ -4,14 +4,14 @@ import argparse
 from pathlib import Path
 
 from rnnbench.benchmark.command.arguments import add_records_dir, print_problems, records_dir
-from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
 
 
 def _add_arguments(parser: Parser) -> None:
     add_records_dir(parser)
-    parser.add_argument("--output", type=Path, default=Path("leaderboard/page.html"), metavar="FILE.html")
+    parser.add_argument("--output", type=named_path, default=Path("leaderboard/page.html"), metavar="FILE.html")
 
 
 def _run(options: argparse.Namespace) -> int:

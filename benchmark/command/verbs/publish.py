@@ -1,16 +1,15 @@
 """``rnnbench publish``: from runs to committed records."""
 
 import argparse
-from pathlib import Path
 
 from rnnbench.benchmark.command.arguments import RECORDS_DIR, RUNS_DIR, check_folder, print_problems
-from rnnbench.benchmark.command.parsing import Parser
+from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 
 
 def _add_arguments(parser: Parser) -> None:
-    parser.add_argument("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR")
-    parser.add_argument("--records-dir", type=Path, default=RECORDS_DIR, metavar="DIR")
+    parser.add_argument("--runs-dir", type=named_path, default=RUNS_DIR, metavar="DIR")
+    parser.add_argument("--records-dir", type=named_path, default=RECORDS_DIR, metavar="DIR")
     parser.add_argument("--replace", action="store_true", help="overwrite published records that differ")
     text = "add records and weights to data set and models REPO of the Hugging Face Hub instead"
     parser.add_argument("--hub", metavar="REPO", help=text)

@@ -2,9 +2,8 @@
 
 import argparse
 from importlib.util import find_spec
-from pathlib import Path
 
-from rnnbench.benchmark.command.arguments import add_list, add_suites, suites_and_options
+from rnnbench.benchmark.command.arguments import add_data_dir, add_list, add_suites, suites_and_options
 from rnnbench.benchmark.command.parsing import Parser, duration, one_of, positive, segment
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.config.options import LOGGERS, SCANS, WANDB_MODES
@@ -18,7 +17,7 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--time-limit", type=duration, metavar="TIME", help=text)
     parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core or per GPU)")
     parser.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the real data sets (or RNNBENCH_DATA)")
+    add_data_dir(parser)
     parser.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
     text = f"{' | '.join(LOGGERS)}: also write learning curves below runs/csv or runs/tensorboard"
     add_list(parser, "--logger", "NAME", text, type=one_of("logger", LOGGERS), dest="loggers")

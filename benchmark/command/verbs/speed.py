@@ -1,9 +1,8 @@
 """``rnnbench speed``: timings."""
 
 import argparse
-from pathlib import Path
 
-from rnnbench.benchmark.command.parsing import Parser, one_of, positive
+from rnnbench.benchmark.command.parsing import Parser, named_path, one_of, positive
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.speed import REPORTS
 
@@ -14,9 +13,9 @@ def _add_arguments(parser: Parser) -> None:
     parser.add_argument("--repeats", type=positive, metavar="N", help="counted runs of each (default: 5; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="small cases, too small to judge by")
     parser.add_argument("--full", action="store_true", help="the whole work, where a report takes a sample of it")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all samples as JSON")
+    parser.add_argument("--json", type=named_path, metavar="FILE", help="also write all samples as JSON")
     text = "also write a file of JSON for each report, and a figure of all there"
-    parser.add_argument("--output", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--output", type=named_path, metavar="DIR", help=text)
 
 
 def _run(options: argparse.Namespace) -> int:
