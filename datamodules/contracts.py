@@ -140,7 +140,8 @@ def task_is_consistent(case: TaskCase) -> None:
 def _check_metric(metric: Metric, task: Task) -> None:
     low, high = sorted([metric.chance, metric.best])
     name, threshold = metric.name, metric.minimal_performance
-    expect(math.isfinite(low) and math.isfinite(high) and low < high, f"chance and best of {name} must differ")
+    finite = math.isfinite(low) and math.isfinite(high)
+    expect(finite and low < high, f"chance and best of {name} must be finite and differ, got {low} and {high}")
     direction = "max" if metric.best > metric.chance else "min"
     expect(metric.direction == direction, f"direction of {name} must be {direction}, as chance is {metric.chance}")
     between = threshold is None or low < threshold < high

@@ -11,6 +11,12 @@ LossName = Literal["mse", "rmse", "cross_entropy", "frame_nll"]
 MetricName = Literal[LossName, "normalized_mse", "accuracy", "perplexity", "bits_per_character", "slot_f1"]
 
 
+def _check_range(name: str, steps: tuple[int, int] | None) -> None:
+    # Three numbers, taken for indices, would be a slice with a stride.
+    if steps is not None and not (len(steps) == 2 and 0 <= steps[0] < steps[1]):
+        raise ValueError(f"{name} must be the first scored step and the one after the last, got {steps}")
+
+
 class Batch(NamedTuple):
     """One batch as the model sees it, batch-major.
 
@@ -57,7 +63,8 @@ class Metric:
     score: Objective | str | None = None
 
     def __post_init__(self) -> None:
-        """Build what an import path names."""
+        """Build what an import path names, and check the range of steps."""
+        _check_range(f"steps of metric {self.name}", self.steps)
         if isinstance(self.score, str):
             object.__setattr__(self, "score", named_objective(self.score, f"score of metric {self.name}"))
 
@@ -125,7 +132,8 @@ class Task:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Build what an import path names."""
+        """Build what an import path names, and check the range of steps."""
+        _check_range("loss_steps", self.loss_steps)
         if isinstance(self.loss, str) and "." in self.loss:
             object.__setattr__(self, "loss", named_objective(self.loss, "loss"))
 

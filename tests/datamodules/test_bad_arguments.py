@@ -3,6 +3,7 @@
 import pytest
 
 from rnnbench import datamodules
+from rnnbench.datamodules.task import Metric, Task
 
 # class: (arguments, the message)
 BAD = {
@@ -44,3 +45,11 @@ BAD = {
 def test_bad_arguments_are_named(name, settings, message):
     with pytest.raises(ValueError, match=message):
         getattr(datamodules, name)(**settings)
+
+
+@pytest.mark.parametrize("steps", [(10,), (10, 15, 19), tuple(range(2, 20)), (5, 5), (-2, 3)])
+def test_scored_steps_are_a_range_and_no_indices(steps):
+    with pytest.raises(ValueError, match=r"steps of metric mse must be the first .*, got \("):
+        Metric("mse", "min", 1.0, 0.0, steps=steps)
+    with pytest.raises(ValueError, match="loss_steps must be the first scored step and the one after the last"):
+        Task("t", 1, 1, 20, "every", "mse", (Metric("mse", "min", 1.0, 0.0),), loss_steps=steps)
