@@ -49,11 +49,12 @@ class Ensemble(nn.Module, Generic[N]):
         network's (``carry`` and ``read`` of ``Network.forward``).
         """
         shared = (inputs,) if lengths is None and state is None else (inputs, lengths)
-        # Looked up each time: modules may be replaced. Tied tensors come once.
-        stacks = dict(_named_tensors(self.network, remove_duplicate=True))
+        # Looked up each time: modules may be replaced.
+        stacks = dict(_named_tensors(self.network))
 
         def call(tensors: dict[str, Tensor], *own: Tensor) -> Any:
-            return functional_call(self.network, tensors, (*shared, *own), options)
+            # Tied tensors come under each of their names: to search for them again takes a twentieth of a short step.
+            return functional_call(self.network, tensors, (*shared, *own), options, tie_weights=False)
 
         own = () if state is None else (state,)
         if self.size == 1:
@@ -71,11 +72,8 @@ class Ensemble(nn.Module, Generic[N]):
         return _rebuilt(self.network, lambda _, stack: stack.detach()[index].clone())
 
 
-def _named_tensors(module: nn.Module, remove_duplicate: bool = False) -> list[tuple[str, Tensor]]:
-    return [
-        *module.named_parameters(remove_duplicate=remove_duplicate),
-        *module.named_buffers(remove_duplicate=remove_duplicate),
-    ]
+def _named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
 
 
 def _rebuilt(network: N, value_of: Callable[[str, Tensor], Tensor]) -> N:

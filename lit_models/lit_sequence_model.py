@@ -161,6 +161,14 @@ class LitSequenceModel(L.LightningModule):
         self.register_buffer("loss_sum", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("loss_steps", torch.zeros((), dtype=torch.int64))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; at once if it is text, which Lightning sets fifty times a step to the hook that runs."""
+        if isinstance(value, str) and name in self.__dict__:
+            # nn.Module searches whether it is a parameter, a buffer or a module.
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return outputs [M, B, K] (readout at the last step) or [M, B, T, K] for inputs [B, T, D]."""
         return self.ensemble(inputs, lengths)
