@@ -68,12 +68,16 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.lit_models.recurrences.elman import ElmanRNN as ElmanRNN
     from rnnbench.lit_models.recurrences.gated import GRU as GRU, LSTM as LSTM
     from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN as LipschitzRNN
+    from rnnbench.lit_models.recurrences.long_expressive_memory import LEM as LEM
     from rnnbench.lit_models.recurrences.lru import LRU as LRU
+    from rnnbench.lit_models.recurrences.minimal import MinLSTM as MinLSTM, MinGRU as MinGRU
     from rnnbench.lit_models.recurrences.multiplicative_integration import MIRNN as MIRNN
     from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN as OrthogonalRNN
+    from rnnbench.lit_models.recurrences.rg_lru import RGLRU as RGLRU
     from rnnbench.lit_models.recurrences.s4 import S4 as S4
     from rnnbench.lit_models.recurrences.s4d import S4D as S4D
     from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN as SecondOrderRNN
+    from rnnbench.lit_models.recurrences.slstm import SLSTM as SLSTM
     from rnnbench.lit_models.recurrences.stacked import StackedRNN as StackedRNN
     from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation as FeedForwardTruncation
     from rnnbench.lit_models.recurrences.ur_lstm import URLSTM as URLSTM

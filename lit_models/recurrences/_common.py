@@ -20,6 +20,18 @@ def check_fits(**values: float) -> None:
             raise ValueError(f"{name} must fit {torch.get_default_dtype()}, got {value}")
 
 
+def check_divides(**sizes: int) -> None:
+    """Raise ValueError unless the first size divides the second.
+
+    >>> check_divides(heads=3, hidden_size=4)
+    Traceback (most recent call last):
+    ValueError: hidden_size must be a multiple of heads, got hidden_size 4 and heads 3
+    """
+    (divisor, parts), (name, size) = sizes.items()
+    if size % parts:
+        raise ValueError(f"{name} must be a multiple of {divisor}, got {name} {size} and {divisor} {parts}")
+
+
 def add_constants(module: nn.Module, **values: float) -> list[Tensor]:
     """Register numbers as buffers [], so that the instances of an ensemble may differ in them, and return these."""
     check_fits(**values)
