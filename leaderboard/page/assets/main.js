@@ -38,6 +38,7 @@ function render() {
   if (cell) openCell(cell);
   else if (byId("cell").open) byId("cell").close();
   document.title = `${cell ? `${cell.name} on ${cell.at.task}` : title} – rnnbench`;
+  document.documentElement.dataset.drawn = location.hash;
 }
 
 // An address that was typed, or that Back and Forward lead to.
@@ -61,7 +62,8 @@ function start() {
     const names = Object.keys(THEMES);
     set({ theme: names[(names.indexOf(state.theme) + 1) % names.length] });
   });
-  byId("cell").addEventListener("close", () => state.cell && set({ cell: "" }));
+  // The event comes later than the closing: by then another cell may be open.
+  byId("cell").addEventListener("close", ({ target }) => state.cell && !target.open && set({ cell: "" }));
   // A click beside the dialog.
   byId("cell").addEventListener("click", (event) => event.target === event.currentTarget && set({ cell: "" }));
   for (const name of ["hashchange", "popstate"]) addEventListener(name, onAddress);
