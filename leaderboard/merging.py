@@ -87,7 +87,7 @@ def _mark_reproduced(taken: Sequence[Record], runs_root: Path, senders: dict[str
             continue
         if reason := difference(group, ours.get(key, [])):
             report.problems.append(
-                Problem(Path(listed[0]).parent, f"{key[-1]} is not reproduced: {reason}", damaged=False)
+                Problem(Path(listed[0]).parent, f"{group[0].experiment_id} is not reproduced: {reason}", damaged=False)
             )
             continue
         for place in listed:
@@ -99,7 +99,7 @@ def _by_experiment(records: Iterable[Record]) -> dict[tuple[str, ...], list[Reco
     groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     for record in records:
         if record.status != "interrupted":
-            key = *record.cell, record.experiment_id
+            key = *record.cell, record.experiment_id, *(one.source for one in record.own_code)
             groups[key].append(record)
     return groups
 

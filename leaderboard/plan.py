@@ -2,9 +2,10 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from rnnbench.leaderboard.schema import Budget
+from rnnbench.leaderboard.schema import Budget, Record
 
 #: Cells that a command or a note names at most, one by one.
 MOST_NAMED = 8
@@ -15,12 +16,29 @@ class PlannedCell:
     """One network on one task.
 
     Attributes:
-        ids: the experiment ids of its points; a record of another id is of another version of the suite.
+        ids: the experiment ids of its points.
         reason: why it is trained otherwise than the others, as the suite gives it; empty if it gives none.
+        grid: the swept settings with their values, lists as JSON has them.
+        pilot: share and instances of the pilots that choose the point; None where all points are trained in full.
     """
 
     ids: frozenset[str]
     reason: str = ""
+    grid: Mapping[str, Any] = field(default_factory=dict)
+    pilot: tuple[float, int] | None = None
+
+    def holds(self, record: Record) -> bool:
+        """Return whether the suite, as it is now, would give a record: its settings, and the choice of its point.
+
+        A point that was trained in full without being a pilot's choice was tried in no pilot, and one that was chosen
+        from fewer points may not be the best of today's.
+        """
+        return record.experiment_id in self.ids and (record.grid, pilot_of(record)) == (self.grid, self.pilot)
+
+
+def pilot_of(record: Record) -> tuple[float, int] | None:
+    """Return share and instances of the pilots that chose a record's point; None if it was trained without."""
+    return (record.pilot.share, record.pilot.instances) if record.pilot else None
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnbench.leaderboard.chance import ranked_metric
 from rnnbench.leaderboard.metric import MetricInfo
-from rnnbench.leaderboard.plan import Plans
-from rnnbench.leaderboard.schema import Record, parse_time
+from rnnbench.leaderboard.plan import Plans, pilot_of
+from rnnbench.leaderboard.schema import OwnCode, Record, parse_time
 from rnnbench.leaderboard.store import Problem, path_of
 
 
@@ -98,8 +98,9 @@ class Cell:
 def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple[list[Cell], list[Problem]]:
     """Choose what each cell (suite, budget, task, network) shows.
 
-    Where a suite's plan is known, only records that the suite would give as it is now are shown. Of several
-    configurations (families) in a cell, the one that finished last is shown. Of the points of its sweep, the one with
+    Where a suite's plan is known, only records that the suite would give as it is now are shown. Of several versions of
+    a cell (configurations, grids and pilots, source of a user's own classes), the one that finished last is shown, and
+    no other is averaged with it. Of the points of its sweep, the one with
     the best mean validation value of the ranked metric; a diverged instance counts as the worst, so that a point with
     diverged instances loses against one without.
 
@@ -113,10 +114,7 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
     for record in records:
         plan = plans.get(record.cell[:2])
         planned = plan.cells.get(record.cell[2:]) if plan else None
-        # One trained without a grid was not chosen from it, though its settings are a point of today's.
-        if plan and (
-            planned is None or record.experiment_id not in planned.ids or len(planned.ids) > 1 > len(record.grid)
-        ):
+        if plan and not (planned and planned.holds(record)):
             older[record.cell[:2]].append(record)
         elif record.status == "interrupted":
             problems.append(Problem(path_of(Path(), record), "interrupted", damaged=False))
@@ -124,14 +122,13 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
             by_cell[record.cell].append(record)
     cells: list[Cell] = []
     for key in sorted(by_cell):
-        families = _group(by_cell[key], lambda record: record.family_id)
-        shown = max(families, key=lambda family: (max(parse_time(r.finished_at) for r in families[family]), family))
-        for family in sorted(families.keys() - {shown}):
-            reason = (
-                f"{_count(families[family])} of family {family}: superseded by family {shown}, which finished later"
-            )
-            problems.append(Problem(path_of(Path(), families[family][0]).parent, reason, damaged=False))
-        points = list(_group(families[shown], lambda record: record.experiment_id).values())
+        versions = list(_group(by_cell[key], _version).values())
+        shown = max(versions, key=lambda each: (max(parse_time(r.finished_at) for r in each), each[0].family_id))
+        for other in versions:
+            if other is not shown:
+                reason = f"{_count(other)} {_superseded(other[0], shown[0])}, which finished later"
+                problems.append(Problem(path_of(Path(), other[0]).parent, reason, damaged=False))
+        points = list(_group(shown, lambda record: record.experiment_id).values())
         chosen = min(points, key=point_rank)
         planned = plans[key[:2]].cells[key[2:]] if key[:2] in plans else None
         from_plan = (planned.reason, len(planned.ids)) if planned else ("", None)
@@ -147,8 +144,35 @@ def _count(records: Sequence[Record]) -> str:
     return f"{len(records)} record{'s' if len(records) > 1 else ''}"
 
 
-def _group(records: Sequence[Record], key: Callable[[Record], str]) -> dict[str, list[Record]]:
-    groups: dict[str, list[Record]] = defaultdict(list)
+def _version(record: Record) -> tuple[Hashable, ...]:
+    """Return what the records of a cell must share to be averaged, or chosen from."""
+    source = tuple((one.module, one.source) for one in record.own_code)
+    return record.family_id, json.dumps(record.grid, sort_keys=True), pilot_of(record), source
+
+
+def _superseded(old: Record, new: Record) -> str:
+    if old.family_id != new.family_id:
+        return f"of family {old.family_id}: superseded by family {new.family_id}"
+    if old.own_code != new.own_code and (change := source_change(old.own_code, new.own_code)):
+        return f"made by other source ({change}): superseded by the newest source"
+    return "chosen from another grid or by other pilots: superseded by today's choice"
+
+
+def source_change(old: Iterable[OwnCode], new: Iterable[OwnCode]) -> str:
+    """Return which modules of a user's own differ in source, with the short hashes of both; empty if none does.
+
+    >>> code = {"version": None, "commit": None, "dirty": None}
+    >>> source_change([OwnCode(module="mylab", source="0123456789", **code)], [])
+    'mylab 01234567 → none'
+    """
+    before, after = ({one.module: one.source[:8] for one in code} for code in (old, new))
+    modules = sorted(before.keys() | after.keys())
+    changed = [name for name in modules if before.get(name) != after.get(name)]
+    return ", ".join(f"{name} {before.get(name, 'none')} → {after.get(name, 'none')}" for name in changed)
+
+
+def _group(records: Sequence[Record], key: Callable[[Record], Hashable]) -> dict[Hashable, list[Record]]:
+    groups: dict[Hashable, list[Record]] = defaultdict(list)
     for record in records:
         groups[key(record)].append(record)
     return groups

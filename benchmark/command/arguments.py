@@ -33,6 +33,8 @@ def add_suites(parser: Parser, nargs: str = "+", budget: str | None = "cpu") -> 
     parser.add_argument("--budget", type=one_of("budget", BUDGETS), default=budget, help=" | ".join(BUDGETS))
     add_list(parser, "--only", "PATTERN", "task, network or task/network, with * and ? as wildcards")
     parser.add_argument("--instances", type=instances, metavar="0-4|0,2", help="which instances (default: the suite's)")
+    text = "take records as they are that other source of your own classes made"
+    parser.add_argument("--any-source", action="store_true", help=text)
     text = "where records are (default: runs)"
     parser.add_argument("--runs-dir", type=named_path, default=RUNS_DIR, metavar="DIR", help=text)
 

@@ -59,6 +59,7 @@ class RunOptions(TrainOptions):
         dry_run: print the plan and train nothing.
         time_limit: seconds after which everything is ended in order, to be gone on with; None for none.
         quiet: whether to print errors alone.
+        any_source: whether to take records as they are that other source of a user's own classes made.
 
     >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name
     'runs'
@@ -72,3 +73,4 @@ class RunOptions(TrainOptions):
     dry_run: bool = False
     time_limit: float | None = None
     quiet: bool = False
+    any_source: bool = False

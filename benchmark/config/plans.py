@@ -3,18 +3,23 @@
 from collections.abc import Container
 from typing import cast
 
+from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets, suite_files
 from rnnbench.leaderboard.plan import PlannedCell, Plans, SuitePlan
-from rnnbench.leaderboard.schema import Budget
+from rnnbench.leaderboard.schema import Budget, plain
 
 
 def plan_of(suite: Suite) -> SuitePlan:
     """Return what a suite asks for: its cells with the ids of all their points."""
-    cells = {
-        (e.task, e.network): PlannedCell(frozenset(point.id for point in e.points()), e.reason)
-        for e in suite.experiments
-    }
+    cells = {(e.task, e.network): planned_cell(e) for e in suite.experiments}
     return SuitePlan(suite.name, cast(Budget, suite.budget), suite.instances, cells, suite.title, suite.source)
+
+
+def planned_cell(experiment: Experiment) -> PlannedCell:
+    """Return what a suite asks for of one experiment."""
+    ids = frozenset(point.id for point in experiment.points())
+    pilot = (experiment.pilot.share, experiment.pilot.instances) if experiment.pilot else None
+    return PlannedCell(ids, experiment.reason, plain(experiment.grid), pilot)
 
 
 def shipped_plans(names: Container[str] | None = None) -> Plans:

@@ -2,14 +2,16 @@
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
 from rnnbench.benchmark.config.experiment import Config, config_id, get_setting
+from rnnbench.benchmark.config.plans import plan_of
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import shown
 from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.plan import PlannedCell
 from rnnbench.leaderboard.record import summarise
 from rnnbench.leaderboard.schema import Record, parse_time
 
@@ -62,20 +64,19 @@ def _of_configuration(record: Record) -> Iterator[str]:
         if _setting(record.config, path) != value:
             yield f"point: {shown(path)} must be the configuration's {shown(_setting(record.config, path))}"
     if record.suite in suite_files():
-        ids = _planned(record.suite, record.budget).get((record.task, record.network))
-        if ids is None:
+        planned = _planned(record.suite, record.budget).get((record.task, record.network))
+        if planned is None:
             where = f"suite {record.suite} has no {record.task}/{record.network} under budget {record.budget}"
             yield f"{where}: give a suite of your own another name"
-        elif record.experiment_id not in ids:
-            yield f"settings must be those of suite {record.suite} as it is now: update rnnbench and run it again"
+        elif not planned.holds(record):
+            today = f"those of suite {record.suite} as it is now: update rnnbench and run it again"
+            yield f"settings, grid and pilots must be {today}"
 
 
 @functools.cache
-def _planned(suite: str, budget: str) -> dict[tuple[str, str], set[str]]:
-    """Return the ids of a shipped suite's points by task and network; none where it has no such budget."""
-    if budget not in suite_budgets(suite):
-        return {}
-    return {(e.task, e.network): {point.id for point in e.points()} for e in load_suite(suite, budget).experiments}
+def _planned(suite: str, budget: str) -> Mapping[tuple[str, str], PlannedCell]:
+    """Return the cells of a shipped suite by task and network; none where it has no such budget."""
+    return plan_of(load_suite(suite, budget)).cells if budget in suite_budgets(suite) else {}
 
 
 def _setting(config: Config, path: str) -> Any:

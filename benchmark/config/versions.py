@@ -1,11 +1,13 @@
 """Records of another version of a suite: which lie beside its experiments, and which settings differ."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rnnbench.benchmark.config.experiment import LATER_SETTINGS, NOT_IN_ID, Config, Experiment
+from rnnbench.benchmark.config.experiment import LATER_SETTINGS, NOT_IN_ID, Config, Experiment, Point
+from rnnbench.benchmark.config.plans import planned_cell
 from rnnbench.benchmark.errors import shown
+from rnnbench.leaderboard.plan import PlannedCell, pilot_of
 from rnnbench.leaderboard.schema import Record
 
 
@@ -13,7 +15,8 @@ from rnnbench.leaderboard.schema import Record
 class OtherVersion:
     """Records of a cell (``task/network``) that the suite, as it is now, would not give.
 
-    ``changes`` are the settings that differ (``changed_settings``), none where the suite no longer has the cell.
+    ``changes`` are the settings that differ (``changed_settings``), or grid and pilots; none where the suite no longer
+    has the cell.
     """
 
     cell: str
@@ -31,19 +34,31 @@ def other_versions(experiments: Iterable[Experiment], records: Iterable[Record])
 
     ``experiments`` are all of a suite under one budget; a record of another suite or budget is passed over.
     """
-    cells = {(e.suite, e.budget, e.task, e.network): e.points() for e in experiments}
+    cells = {(e.suite, e.budget, e.task, e.network): (planned_cell(e), e.points()) for e in experiments}
     suites = {cell[:2] for cell in cells}
     found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}
     for record in records:
         if (record.suite, record.budget) not in suites:
             continue
-        points = cells.get((record.suite, record.budget, record.task, record.network), [])
-        if record.experiment_id not in {point.id for point in points}:
-            # Of several points of a sweep the one that is nearest.
-            differing = [tuple(changed_settings(record.config, point.config)) for point in points]
-            changes = min(differing, key=len, default=())
+        planned, points = cells.get(record.cell, (None, []))
+        if planned is None or not planned.holds(record):
+            changes = _changes(record, planned, points) if planned else ()
             found.setdefault((f"{record.task}/{record.network}", changes), []).append(record)
     return [OtherVersion(cell, changes, tuple(group)) for (cell, changes), group in found.items()]
+
+
+def _changes(record: Record, planned: PlannedCell, points: Iterable[Point]) -> tuple[str, ...]:
+    if record.experiment_id not in planned.ids:
+        # Of several points of a sweep the one that is nearest.
+        return min((tuple(changed_settings(record.config, point.config)) for point in points), key=len)
+    old, new = (_choice(*of) for of in ((record.grid, pilot_of(record)), (planned.grid, planned.pilot)))
+    return tuple(f"{before} → {after}" for before, after in zip(old, new, strict=True) if before != after)
+
+
+def _choice(grid: Mapping[str, Any], pilot: tuple[float, int] | None) -> tuple[str, str]:
+    axes = "; ".join(f"{path.rpartition('.')[2]} {values}" for path, values in grid.items())
+    tried = f"pilots of {pilot[0]:.0%} with {pilot[1]} each" if pilot else "no pilots"
+    return f"grid of {axes}" if grid else "no grid", tried
 
 
 def changed_settings(old: Config, new: Config) -> list[str]:

@@ -51,7 +51,7 @@ def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], i
     chosen = [experiment for pattern in options.only for experiment in matching(suite, pattern)]
     experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
     instances = options.instances if options.instances is not None else tuple(range(suite.instances))
-    return make_plan(experiments, instances, options.runs_dir, largest, suite.experiments)
+    return make_plan(experiments, instances, options.runs_dir, largest, suite.experiments, options.any_source)
 
 
 def print_findings(plan: Plan) -> None:

@@ -14,8 +14,9 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.versions import other_versions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
+from rnnbench.benchmark.launchers.stale import Stale
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
-from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.schema import Record, plain
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
 #: Members of one run at most: more share the work no better.
@@ -37,6 +38,8 @@ class Plan:
         later: runs that wait for pilots, at the first point of their grid as long as none is chosen.
         restated: finished records that were trained at the chosen point, but by another choice, with today's; by path.
         records: the wanted records that are there of each experiment, by its name.
+        stale: wanted records that other source of a user's own classes made, and the folders of such runs that were
+            interrupted, with where they are kept when what they stand for is trained again.
         piloted: the records of its pilots likewise.
     """
 
@@ -51,6 +54,7 @@ class Plan:
     restated: Mapping[Path, Record] = field(default_factory=dict)
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
     piloted: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
+    stale: Mapping[Path, Path] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[Job, ...]:
@@ -76,6 +80,7 @@ def joined(plans: Collection[Plan]) -> Plan:
         tuple(problem for plan in plans for problem in plan.problems),
         later=tuple(job for plan in plans for job in plan.later),
         restated={path: record for plan in plans for path, record in plan.restated.items()},
+        stale={path: kept for plan in plans for path, kept in plan.stale.items()},
     )
 
 
@@ -90,6 +95,7 @@ def make_plan(
     runs_dir: Path,
     largest: Callable[[Experiment], int] = largest_ensemble,
     suite: tuple[Experiment, ...] = (),
+    any_source: bool = False,
 ) -> Plan:
     """Compare what is wanted with the records and unfinished runs in ``runs_dir``.
 
@@ -100,15 +106,17 @@ def make_plan(
         largest: members of a run at most, for experiments of which several are missing that no run has begun. A run
             that was begun keeps its members.
         suite: all experiments of the suite, those wanted if empty: records of none of them are passed over.
+        any_source: whether records that other source of a user's own classes made count as the wanted ones.
     """
     everything, names = suite or experiments, {experiment.name for experiment in experiments}
     short = {e.name: pilots_of(e) for e in everything if e.pilot is not None}
-    found = _Found(tuple(short.values()), runs_dir)
+    stale = Stale(runs_dir, any_source)
+    found = _Found(tuple(short.values()), runs_dir, stale)
     tries = {e.name: _look(short[e.name], range(e.pilot.instances), found, runs_dir) for e in everything if e.pilot}
     ready = tuple(
         with_choice(e, tries[e.name].records) if e.name in tries and tries[e.name].is_whole else e for e in everything
     )
-    found = _Found(ready, runs_dir)
+    found = _Found(ready, runs_dir, stale)
     jobs: list[Job] = []
     later: list[Job] = []
     problems: list[str] = []
@@ -119,7 +127,7 @@ def make_plan(
         if experiment.pilot and not experiment.tried:
             tried = tries[experiment.name]
             problems.extend(tried.problems)
-            jobs.extend(_jobs(short[experiment.name], tried.missing, runs_dir, problems, largest))
+            jobs.extend(_jobs(short[experiment.name], tried.missing, stale, problems, largest))
             experiment = dataclasses.replace(experiment, chosen=experiment.points()[0].values)
             members = [Member(experiment.points()[0].id, instance) for instance in instances]
             cells[experiment.name] = 0, len(members)
@@ -129,14 +137,15 @@ def make_plan(
         problems.extend(of_cell.problems)
         cells[experiment.name] = len(of_cell.records), of_cell.wanted
         records[experiment.name] = tuple(of_cell.records)
-        jobs.extend(_jobs(experiment, of_cell.missing, runs_dir, problems, largest))
+        jobs.extend(_jobs(experiment, of_cell.missing, stale, problems, largest))
         restated |= _restated(experiment, of_cell.records, runs_dir)
     finished, wanted = (sum(counts) for counts in zip(*cells.values(), strict=True)) if cells else (0, 0)
-    notes = (*_unmeasured(ready, records), *found.passed_over())
+    notes = (*stale.notes(), *_unmeasured(ready, records), *found.passed_over(restated))
     pilots = {name: (len(tries[name].records), tries[name].wanted) for name in names if name in tries}
     piloted = {name: tuple(tries[name].records) for name in pilots}
     return Plan(
-        tuple(jobs), finished, wanted, tuple(problems), notes, cells, pilots, tuple(later), restated, records, piloted
+        tuple(jobs), finished, wanted, tuple(problems), notes, cells, pilots, tuple(later), restated, records, piloted,
+        stale.kept,
     )  # fmt: skip
 
 
@@ -172,17 +181,20 @@ def _look(experiment: Experiment, instances: Iterable[int], found: _Found, runs_
 
 def _restated(experiment: Experiment, records: list[Record], runs_dir: Path) -> dict[Path, Record]:
     """Return the records that another choice led to, as today's choice has them: what was trained is the same."""
-    grid = {path: list(values) for path, values in experiment.grid.items()}
-    today = {"grid": grid, "point": experiment.chosen, "pilot": experiment.tried}
-    others = [record for record in records if experiment.tried and record.pilot != experiment.tried]
-    return {path_of(runs_dir, record): record.model_copy(update=today) for record in others}
+    grid, points = plain(experiment.grid), {point.id: point.values for point in experiment.points()}
+    others = [record for record in records if (record.grid, record.pilot) != (grid, experiment.tried)]
+    today = {"grid": grid, "pilot": experiment.tried}
+    return {
+        path_of(runs_dir, record): record.model_copy(update={**today, "point": points[record.experiment_id]})
+        for record in others
+    }
 
 
 class _Found:
     """What lies under the folders of a suite's budgets: the records that ``publish`` and ``leaderboard`` see too."""
 
-    def __init__(self, suite: tuple[Experiment, ...], runs_dir: Path) -> None:
-        self._suite, self._runs_dir = suite, runs_dir
+    def __init__(self, suite: tuple[Experiment, ...], runs_dir: Path, stale: Stale) -> None:
+        self._suite, self._stale = suite, stale
         self._records: dict[Path, Record] = {}
         self._reasons: dict[Path, str] = {}
         any_jobs = [Job(e, (Member(e.points()[0].id, 0),), runs_dir) for e in suite]
@@ -192,10 +204,10 @@ class _Found:
             self._reasons |= {root / problem.path: problem.reason for problem in problems}
 
     def state(self, path: Path) -> Record | str | None:
-        """Return a finished record, what is wrong with it, or None if it is missing or that of an interrupted run."""
+        """Return a finished record, what is wrong with it, or None if it is missing, interrupted or stale."""
         record, reason = self._records.get(path), self._reasons.pop(path, "")
         if record is not None:
-            if record.status == "interrupted":
+            if self._stale.holds(path, record) or record.status == "interrupted":
                 return None
             reason = read_side_arrays(path, record)[1]
         elif not reason and path.is_dir():
@@ -203,9 +215,10 @@ class _Found:
         problem = f"{path}: {reason}; it is left untouched: move it away to train this instance again"
         return problem if reason else record
 
-    def passed_over(self) -> list[str]:
+    def passed_over(self, restated: Collection[Path]) -> list[str]:
         """Return what is not among the suite's records: of another version of it, or no record in its place."""
-        others = [f"passed over: {version}" for version in other_versions(self._suite, self._records.values())]
+        records = [record for path, record in self._records.items() if path not in restated]
+        others = [f"passed over: {version}" for version in other_versions(self._suite, records)]
         return [*others, *(f"passed over: {path}: {reason}" for path, reason in self._reasons.items())]
 
 
@@ -231,17 +244,20 @@ def _unmeasured(experiments: Iterable[Experiment], records: Mapping[str, Collect
 def _jobs(
     experiment: Experiment,
     missing: list[Member],
-    runs_dir: Path,
+    stale: Stale,
     problems: list[str],
     largest: Callable[[Experiment], int],
 ) -> list[Job]:
     if not missing:
         return []
     jobs = []
+    runs_dir = stale.runs_dir
     unfinished, damaged = _unfinished(Job(experiment, (missing[0],), runs_dir))
     problems.extend(damaged.values())
     for job in unfinished:
-        if set(job.members) & set(missing):
+        if stale.holds_any(map(job.record_path, job.members)):
+            stale.keep(job.folder)
+        elif set(job.members) & set(missing):
             jobs.append(job)
             missing = [member for member in missing if member not in job.members]
     # Beside a description that is damaged may lie a checkpoint worth keeping.

@@ -17,6 +17,7 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings
 from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
 from rnnbench.benchmark.launchers.plan import Plan, joined
+from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.launchers.status import print_scores
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.benchmark.measures import measure_class
@@ -101,6 +102,7 @@ def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
     if whole.jobs:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
     modules = _check(whole, built, None)
+    set_aside(whole.stale)
     _restate(whole)
     if not whole.jobs:
         return 2 if whole.problems else 0

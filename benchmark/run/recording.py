@@ -13,7 +13,8 @@ from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job
-from rnnbench.benchmark.run.provenance import code_version, hardware, own_code, peak_memory, versions
+from rnnbench.benchmark.run.provenance import hardware, peak_memory, versions
+from rnnbench.benchmark.run.source import code_version, own_code
 from rnnbench.benchmark.run.weights import best_weights, write_weights
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import Arrays, FileError, side_path, write_arrays

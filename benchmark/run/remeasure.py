@@ -9,7 +9,7 @@ from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.run.callbacks.take_measures import measure_instance
-from rnnbench.benchmark.run.provenance import code_version
+from rnnbench.benchmark.run.source import code_version
 from rnnbench.benchmark.run.trained import available_data, find_trained, recorded_backend
 from rnnbench.leaderboard.files import side_path, write_arrays
 from rnnbench.leaderboard.record import write_record
@@ -26,7 +26,7 @@ def measure_afterwards(
     moment: Literal["start", "best", "end"],
     replace: bool = False,
     data_dir: Path | None = None,
-) -> Measure:
+) -> tuple[Measure, str]:
     """Take a measure of an instance as its run would have, and add it to the record and the arrays beside that.
 
     Args:
@@ -38,7 +38,7 @@ def measure_afterwards(
         data_dir: folder of the real data sets, if not that of RNNBENCH_DATA.
 
     Returns:
-        The measure; the one that is there, if it has the same settings.
+        The measure, the one that is there if it has the same settings; and what is to be said of it, if anything.
 
     Raises:
         UserError: there is no record, weights or data; or the measure fails, and the record is left as it was.
@@ -53,7 +53,7 @@ def measure_afterwards(
             k: v for k, v in settings.items() if k not in _WHEN
         }
         if same and held.status == "finished":
-            return held
+            return held, "is there already, with the same settings; others are given as '{NAME: {SETTING: VALUE}}'"
         if held.later is None or not replace:
             remedy = "--replace takes it again" if held.later else "what was taken in training stays"
             raise UserError(f"{trained.path}: has {name} at {moment} already, failed or with other settings: {remedy}")
@@ -86,7 +86,7 @@ def measure_afterwards(
         write_arrays(side_path(trained.path), kept | own)
     measures = {**record.measures, name: {**record.measures.get(name, {}), moment: measure}}
     write_record(trained.path, record.model_copy(update={"measures": measures}))
-    return measure
+    return measure, trained.edit
 
 
 def _step(path: Path, record: Record, moment: str) -> int:

@@ -67,7 +67,8 @@ def rescore(trained: Trained, length: int | None = None, data_dir: Path | None =
     remark = "as recorded"
     if not all(_same(value, recorded[split].get(k)) for split in SPLITS for k, value in scores[split].items()):
         other_data = data.fingerprint() != record.data_fingerprint
-        remark = f"not as recorded{': the data are not those of its run' if other_data else ''}"
+        reasons = [trained.edit, "the data are not those of its run" if other_data else ""]
+        remark = f"not as recorded{''.join(f': {reason}' for reason in reasons if reason)}"
     elif scores != recorded:
         remark = f"as recorded, to {TOLERANCE:g}"
     return Rescored(scores, recorded, remark)

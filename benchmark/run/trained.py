@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from rnnbench.benchmark.config.options import SCANS
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.old_weights import find_old_weights, read_old_weights
+from rnnbench.benchmark.run.source import edited_since
 from rnnbench.benchmark.run.weights import load_weights
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import FileError
@@ -56,6 +58,12 @@ class Trained:
     tensors: dict[str, Tensor] | None
 
     @property
+    def edit(self) -> str:
+        """What was edited since of the user's own code that made it, in words; empty if nothing was."""
+        change = edited_since(self.record) if self.record else ""
+        return f"made by other source of your own code ({change})" if change else ""
+
+    @property
     def needed_record(self) -> Record:
         """The record; a UserError if there are weights alone."""
         if self.record is None:
@@ -83,12 +91,13 @@ class Trained:
             )
             model.project(model.ensemble.network)
         except (UserError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
-            raise UserError(f"{file}: its configuration cannot be built: {' '.join(str(error).split())}") from error
+            reason = f"its configuration cannot be built: {' '.join(str(error).split())}"
+            raise UserError(f"{file}: {reason}{self.edit and f'; it was {self.edit}'}") from error
         if trained and self.tensors is not None:
             try:
                 load_weights(model.ensemble, self.tensors)
             except ValueError as error:
-                raise UserError(f"{file}: {error}") from error
+                raise UserError(f"{file}: {error}{self.edit and f'; it was {self.edit}'}") from error
         return model
 
 
@@ -114,7 +123,10 @@ def load_network(record: Record | str | Path, data_dir: str | Path | None = None
     """
     trained = find_trained(record)
     data = trained_data(trained, data_dir)
-    return trained.model(data).ensemble.instance(0).eval(), data
+    network = trained.model(data).ensemble.instance(0).eval()
+    if trained.edit:
+        warnings.warn(f"{trained.path}: {trained.edit}: it may compute something else", stacklevel=2)
+    return network, data
 
 
 def trained_data(trained: Trained, data_dir: str | Path | None = None, length: int | None = None) -> SequenceDataModule:

@@ -11,8 +11,12 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
+from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.run.checkpoint import read_checkpoint
 from rnnbench.benchmark.run.job import Job, load_job
+from rnnbench.leaderboard.record import read_record, write_record
+from rnnbench.leaderboard.schema import OwnCode
+from rnnbench.leaderboard.weights_file import weights_path
 from tests.benchmark.small_jobs import adding_experiment, job_of, train
 
 
@@ -48,6 +52,34 @@ def test_records_that_are_passed_over_are_listed_with_what_is_different(finished
     # The suite holds more than what is chosen of it.
     part = replace(edited, network="LSTM")
     assert make_plan((part,), (0,), finished.runs_dir, suite=(part, finished.experiment)).notes == (no_record,)
+
+
+def test_records_of_edited_code_of_ones_own_are_missing_and_kept(finished: Job, monkeypatch) -> None:
+    first, second = map(finished.record_path, finished.members)
+    folder = finished.runs_dir.parent / "lab"
+    folder.mkdir(exist_ok=True)
+    (folder / "mylab_edited.py").write_text("RATE = 1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    old = OwnCode(module="mylab_edited", version=None, source="0123456789abcdef", commit=None, dirty=None)
+    # The second one was interrupted, and would go on from its checkpoint.
+    write_record(first, read_record(first).model_copy(update={"own_code": [old]}))
+    write_record(second, read_record(second).model_copy(update={"own_code": [old], "status": "interrupted"}))
+    finished.save()
+    finished.checkpoint.touch()
+    plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
+    assert (plan.finished, [job.members for job in plan.jobs]) == (0, [finished.members])
+    assert plan.notes[0].startswith(
+        "ADD/GRU: 2 records made by other source of your own code (mylab_edited 01234567 → "
+    )
+    as_they_are = make_plan((finished.experiment,), (0, 1), finished.runs_dir, any_source=True)
+    assert (as_they_are.finished, as_they_are.stale) == (1, {})
+    set_aside(plan.stale)
+    kept = finished.runs_dir / ".other-source" / "01234567" / first.relative_to(finished.runs_dir)
+    assert read_record(kept).own_code == [old]
+    assert not first.exists()
+    assert not finished.checkpoint.exists()
+    assert weights_path(kept).exists()
+    assert not make_plan((finished.experiment,), (0, 1), finished.runs_dir).notes
 
 
 def test_a_record_in_the_place_of_another_instance_is_a_problem(finished: Job) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.benchmark.run import provenance as own
-from rnnbench.benchmark.run.provenance import code_version, repository_state
+from rnnbench.benchmark.run import source as own
+from rnnbench.benchmark.run.source import code_version, edited_since, repository_state
+from tests.leaderboard.factory import make_record
 
 CELLS = """
 from rnnbench.lit_models.recurrences.gated import GRU
@@ -95,3 +96,8 @@ def test_code_of_a_users_own_is_recorded_with_what_it_derives_from(package, monk
     edited = own.own_code(CONFIG)[1]
     assert edited.dirty
     assert tracked.source == cells.source != edited.source
+    assert edited_since(make_record(own_code=[edited])) == ""
+    change = f"mylab.cells {cells.source[:8]} → {edited.source[:8]}"
+    assert edited_since(make_record(own_code=[cells])) == change
+    gone = cells.model_copy(update={"module": "mylab.gone"})
+    assert edited_since(make_record(own_code=[gone, edited])) == f"mylab.gone {cells.source[:8]} → none"

@@ -87,7 +87,7 @@ IMPLAUSIBLE = {
     "foreign family": ({"family_id": "ab12"}, "family_id must be the hash of its configuration"),
     "foreign point": ({"point": {RATE: 0.3}}, "point: 'training.learning_rate' must be the configuration's 0.1"),
     "shipped suite": ({"suite": "quick"}, "suite quick has no sMNIST/LSTM under budget cpu"),
-    "shipped row": ({"suite": "quick", "task": "Digits"}, "settings must be those of suite quick as it is now"),
+    "shipped row": ({"suite": "quick", "task": "Digits"}, "settings, grid and pilots must be those of suite quick as"),
     "times": ({"started_at": "2025-01-02T00:00:00"}, "finished_at must not lie before started_at"),
     "future": ({"finished_at": LATER}, f"finished_at must not lie in the future, got {LATER}"),
     "steps": ({"steps": 250}, "the curve must end within the 250 steps of the training, got 300"),

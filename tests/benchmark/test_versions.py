@@ -7,21 +7,27 @@ from pathlib import Path
 import pytest
 
 from rnnbench.benchmark.config.experiment import Experiment, set_setting
+from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.plans import plan_of
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.config.versions import changed_settings, other_versions
-from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.schema import Record, plain
 from rnnbench.leaderboard.store import find_records
 
 #: Suites whose rows got one protocol, and whose records are of the suite as it was before.
-TO_BE_TRAINED_AGAIN = {"digits", "language", "smnist"}
+TO_BE_TRAINED_AGAIN = {"digits", "language", "music", "slots", "smnist"}
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    """The records of the first learning rate of Adding."""
-    return [r for r in find_records(RECORDS)[0] if r.suite == "adding" and r.point == {"training.learning_rate": 0.03}]
+    """The records of Adding's only learning rate, as if it had not been swept."""
+    adding = [
+        record
+        for record in find_records(RECORDS, Path("adding"))[0]
+        if record.config["training"]["learning_rate"] == 0.03
+    ]
+    return [record.model_copy(update={"grid": {}, "point": {}}) for record in adding]
 
 
 @pytest.fixture
@@ -54,8 +60,21 @@ def test_nearest_point_of_a_sweep_is_compared(records: list[Record], experiments
     lstm = next(e for e in experiments if e.network == "LSTM")
     set_setting(lstm.config, "training.batch_size", 7)
     swept = dataclasses.replace(lstm, grid={"training.learning_rate": (0.1, 0.03)})
-    (found,) = other_versions([swept if e is lstm else e for e in experiments], records)
+    records = [record.model_copy(update={"grid": plain(swept.grid)}) for record in records if record.network == "LSTM"]
+    (found,) = other_versions([swept], records)
     assert found.changes == ("batch_size 128 → 7",)
+
+
+def test_records_of_a_grid_trained_in_full_are_of_another_version_of_one_with_pilots(records, experiments) -> None:
+    rates = {"training.learning_rate": (0.1, 0.03)}
+    (lstm,) = [e for e in experiments if e.network == "LSTM"]
+    swept = dataclasses.replace(lstm, grid=rates)
+    in_full = [r.model_copy(update={"grid": plain(rates)}) for r in records if r.network == "LSTM"]
+    assert other_versions([swept], in_full) == []
+    (found,) = other_versions([dataclasses.replace(swept, pilot=PilotSettings(share=0.2, instances=1))], in_full)
+    assert found.changes == ("no pilots → pilots of 20% with 1 each",)
+    (found,) = other_versions([dataclasses.replace(lstm, grid={"training.learning_rate": (0.03,)})], in_full)
+    assert found.changes == ("grid of learning_rate [0.1, 0.03] → grid of learning_rate [0.03]",)
 
 
 def test_removed_row_is_said_to_be_gone(records: list[Record], experiments: list[Experiment]) -> None:

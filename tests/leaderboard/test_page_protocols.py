@@ -60,10 +60,16 @@ def test_what_differs_between_rows_is_in_a_table_and_the_rest_in_one_line(tmp_pa
     assert "### Training" not in only
 
 
-def test_a_record_without_a_grid_is_of_an_older_version_of_a_suite_with_one(tmp_path):
-    record = make_record()
+GRID = {"training.learning_rate": [0.1, 0.01]}
+
+
+@pytest.mark.parametrize(
+    "planned", [{"grid": {}}, {"grid": {"training.learning_rate": [0.1]}}, {"grid": GRID, "pilot": (0.2, 1)}]
+)
+def test_a_record_chosen_from_another_grid_or_without_pilots_is_of_another_version(tmp_path, planned):
+    record = make_record(grid=(0.1, 0.01), lr=0.1)
     put(tmp_path / "records", record)
-    cells = {("sMNIST", "LSTM"): PlannedCell(frozenset([record.experiment_id, "0"]))}
+    cells = {("sMNIST", "LSTM"): PlannedCell(frozenset([record.experiment_id]), **planned)}
     plans = {("quick", "cpu"): SuitePlan("quick", "cpu", 1, cells)}
     page = write_leaderboard(tmp_path / "records", tmp_path / "out", plans).page.read_text(encoding="utf-8")
     assert "1 record of another version of the suite, not shown: sMNIST/LSTM" in page
@@ -80,7 +86,7 @@ def test_rows_of_other_steps_stand_apart_with_the_reason_and_are_never_the_best(
     ]
     put(tmp_path / "records", *records)
     cells = {("sMNIST", r.network): PlannedCell(frozenset([r.experiment_id])) for r in records[:3]}
-    cells["sMNIST", "Deep"] = PlannedCell(frozenset([longer.experiment_id, "0"]), "learns late.")
+    cells["sMNIST", "Deep"] = PlannedCell(frozenset([longer.experiment_id, "0"]), "learns late.", GRID)
     plans = {("quick", "cpu"): SuitePlan("quick", "cpu", 1, cells)}
     page = write_leaderboard(tmp_path / "records", tmp_path / "out", plans).page.read_text(encoding="utf-8")
     quick = page.split("## quick")[1]

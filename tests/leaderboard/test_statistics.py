@@ -73,6 +73,33 @@ def test_the_family_that_finished_last_is_shown():
     assert problem.reason == "1 record of family f2: superseded by family f1, which finished later"
 
 
+def code_of(source):
+    return [{"module": "mylab", "version": None, "source": source, "commit": None, "dirty": None}]
+
+
+PILOT = {
+    **{"share": 0.2, "instances": 1, "steps": 10, "edges": []},
+    "points": [{"values": {"training.learning_rate": lr}, "val": 0.5, "diverged": 0} for lr in GRID],
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ({"own_code": code_of("a" * 16)}, {"own_code": code_of("b" * 16)}, "other source (mylab aaaaaaaa → bbbbbbbb)"),
+        ({}, {"own_code": code_of("b" * 16)}, "made by other source (mylab none → bbbbbbbb)"),
+        ({}, {"pilot": PILOT}, "chosen from another grid or by other pilots"),
+    ],
+)
+def test_records_of_two_sources_or_two_choices_are_never_averaged(old, new, reason):
+    before = [sweep(lr, 0.99, 0.99, **old) for lr in GRID]
+    after = sweep(0.1, 0.8, 0.8, instance=1, finished_at="2026-01-01T00:00:00Z", **new)
+    (cell,), (problem,) = select_cells([*before, after])
+    assert (cell.records, cell.points) == ((after,), 1)
+    assert reason in problem.reason
+    assert problem.reason.startswith("2 records ")
+
+
 def test_interrupted_records_are_not_placed():
     cells, (problem,) = select_cells([make_record(status="interrupted")])
     assert cells == []

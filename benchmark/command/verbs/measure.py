@@ -39,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
     for path in options.records:
         for spec in specs:
             try:
-                measure = measure_afterwards(path, spec, options.at, options.replace, options.data_dir)
+                measure, remark = measure_afterwards(path, spec, options.at, options.replace, options.data_dir)
             except UserError as error:
                 print_error(str(error))
                 code = 2
@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
                 key: f"{value:.6g}" if isinstance(value, float) else value for key, value in measure.summary.items()
             }
             numbers = ", ".join(f"{key} {value}" for key, value in shown.items())
-            print(f"{path}: {spec['measure']} at {options.at}: {numbers}")
+            print(f"{path}: {spec['measure']} at {options.at}: {numbers}{f' ({remark})' if remark else ''}")
     return code
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from rnnbench.leaderboard import publishing
 from rnnbench.leaderboard.files import read_arrays, side_path
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import read_record, write_record
-from rnnbench.leaderboard.schema import Record, Scores
+from rnnbench.leaderboard.schema import OwnCode, Record, Scores
 from rnnbench.leaderboard.weights_file import weights_path
 from tests.benchmark.small_jobs import train
 from tests.benchmark.trained.lstm_runs import lstm_job
@@ -80,6 +81,20 @@ def test_evaluate_prints_scores_beside_those_of_the_record(copy: Path, capsys) -
     ):
         found = dataclasses.replace(find_trained(copy), record=record.model_copy(update=changes))
         assert rescore(found).remark == remark
+
+
+def test_what_edited_code_of_ones_own_made_is_named(copy: Path, capsys) -> None:
+    code = OwnCode(module="mylab_gone", version=None, source="0123456789abcdef", commit=None, dirty=None)
+    record = read_record(copy).model_copy(update={"own_code": [code]})
+    write_record(copy, record)
+    edit = "made by other source of your own code (mylab_gone 01234567 → none)"
+    with pytest.warns(UserWarning, match=re.escape(edit)):
+        load_network(copy)
+    found = dataclasses.replace(find_trained(copy), record=record.model_copy(update={"scores": of(record, 1.1)}))
+    assert rescore(found).remark == f"not as recorded: {edit}"
+    for said in (edit, "is there already, with the same settings"):
+        assert main(["measure", str(copy), "--measure", "stability"]) == 0
+        assert said in capsys.readouterr().out
 
 
 def of(record: Record, factor: float) -> Scores:
