@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.source_scan import constructor_parameters
 from rnnbench.datamodules.synthetic import SyntheticDataModule
-from rnnbench.datamodules.task import Batch, Metric, Task
+from rnnbench.datamodules.task import UNLABELLED, Batch, Metric, Task
 
 #: Sizes at which tasks are checked, where their constructors have such arguments.
 SMALL = {"train_size": 48, "val_size": 10, "test_size": 12, "batch_size": 8, "vocabulary_size": 20}
@@ -89,10 +88,16 @@ def _check_batch(task: Task, batch: Batch, split: str, unequal: bool) -> None:
     leading = (size,) if task.readout == "last" else (size, steps)
     classes = task.output_size if task.targets_are_classes else None
     expected = leading if classes else (*leading, task.output_size)
+    if task.loss_steps == "labelled":
+        labelled = targets != UNLABELLED
+        expect(labelled.any(1).all(), f"every sequence of {split} must have a label")
+        past = lengths is not None and (labelled & (torch.arange(steps) >= lengths[:, None])).any()
+        expect(not past, f"steps of {split} past a sequence's length must have no label")
+        targets = torch.where(labelled, targets, 0)
     _check_tensor(targets, expected, classes, f"targets of {split}")
     if lengths is not None:
         _check_tensor(lengths, (size,), steps + 1, f"lengths of {split}")
-    elif not task.carries_state and not unequal:
+    elif not (task.carries_state or unequal or task.lengths):
         expect(steps == task.steps, f"sequences of {split} must have the task's {task.steps} steps, got {steps}")
     if split == "train":
         expect(steps <= task.steps, f"sequences of train must have at most {task.steps} steps, got {steps}")
@@ -128,7 +133,8 @@ def task_is_consistent(case: TaskCase) -> None:
     labels, outputs = len(task.labels), task.output_size
     expect(labels in (0, outputs), f"there must be as many labels as outputs, {outputs}, got {labels}")
     for scored in (task.loss_steps, *(metric.steps for metric in task.metrics)):
-        fits = scored is None or (task.readout == "every" and 0 <= scored[0] < scored[1] <= task.steps)
+        inside = scored is None or scored == "labelled" or 0 <= scored[0] < scored[1] <= task.steps
+        fits = inside and (scored is None or task.readout == "every")
         expect(fits, f"scored steps must lie within 0 to {task.steps} and be of a readout at every step, got {scored}")
     # Loaded data may make chance better known, and nothing else.
     for before, metric in zip(task.metrics, case.build().task.metrics, strict=True):
@@ -182,7 +188,9 @@ def chance_is_the_best_blind_score(case: TaskCase) -> None:
     """
     if not issubclass(case.cls, SyntheticDataModule):
         return
-    data = case.build(test_size=10_000)
+    task = case.cls(**case.arguments).task
+    # The rarer a class, the more sequences show how rare.
+    data = case.build(test_size=max(10_000, 2_000 * task.output_size) if task.targets_are_classes else 10_000)
     for metric in (metric for metric in data.task.metrics if metric.score is None):
         errors, bias = _blind_errors(metric, data.task, _whole(data, "test").targets)
         chance = metric.chance**2 if metric.name == "rmse" else metric.chance
@@ -196,19 +204,33 @@ def chance_is_the_best_blind_score(case: TaskCase) -> None:
 
 def _blind_errors(metric: Metric, task: Task, targets: Tensor) -> tuple[Tensor, float]:
     """Return errors [size] of the best prediction that knows the step alone, and their bias from being fitted."""
-    if task.readout == "every" and metric.steps:
+    if task.readout == "every" and isinstance(metric.steps, tuple):
         targets = targets[:, slice(*metric.steps)]
     targets = targets.reshape(len(targets), -1)
     if metric.name in ("accuracy", "cross_entropy"):
-        hits = one_hot(targets, task.output_size).double()
-        frequencies = hits.mean(0, keepdim=True)
-        if metric.name == "cross_entropy":
-            errors = -(hits * frequencies.clamp_min(1e-300).log()).sum(-1)
-        else:
-            errors = (hits * one_hot(frequencies.argmax(-1), task.output_size)).sum(-1)
-        return errors.mean(1), task.output_size / math.sqrt(len(targets))
+        return _blind_answers(metric.name, targets, task.output_size)
     errors = (targets.double() - targets.double().mean(0)).square().mean(1)
     return errors / (task.target_variance if metric.name == "normalized_mse" else 1), 1 / len(targets)
+
+
+def _blind_answers(name: str, targets: Tensor, classes: int) -> tuple[Tensor, float]:
+    """Return errors [size / 2] of classes [size, steps], by frequencies that the other half of the sequences show."""
+    known, asked = targets.chunk(2)
+    steps = torch.arange(targets.shape[1]) * classes
+    cells = (known + steps)[known != UNLABELLED]
+    counts = cells.bincount(minlength=classes * len(steps)).view(-1, classes).double()
+    seen = counts.sum(1)
+    labelled = asked != UNLABELLED
+    answers = counts.argmax(1).expand(asked.shape)
+    if name == "accuracy":
+        terms = (asked == answers).double()
+    else:
+        likely = (counts + 1 / classes) / (seen + 1).unsqueeze(1)
+        terms = -likely.log().flatten()[asked.clamp_min(0) + steps]
+    terms = torch.where(labelled, terms, 0.0)
+    # A step of few labels fits badly, and counts as little: classes that are nearly as likely are taken for each other.
+    bias = (seen * classes).sqrt().sum() / seen.sum() / 2
+    return terms.sum(1) / labelled.sum() * len(asked), bias.item()
 
 
 CONTRACTS: tuple[Callable[[TaskCase], None], ...] = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.seeds import named_generator
 
 BLOCK = 128
@@ -79,39 +80,73 @@ class RaggedSource:
 class FreshSource:
     """New sequences each epoch, drawn from named seeds.
 
-    They are drawn in blocks of ``BLOCK``, each from a generator named by the axis, the epoch and the block, so that a
+    They are drawn in blocks, each from a generator named by the axis, the epoch and the block, so that a
     sequence depends on its index alone: not on the batch it is read in, nor on the number of devices. Read in order,
-    every block is drawn once: the last one is kept. ``sample`` draws inputs [count, T, D] and targets [count, ...] from
-    ``(count, generator)``; ``size`` sequences are an epoch, and ``axis`` names the stream (``datamodules.seeds``).
+    every block is drawn once: the last one is kept. ``sample`` draws inputs [count, T, D], targets [count, ...] and, of
+    unequal sequences, lengths [count] from ``(count, generator)``; ``size`` sequences are an epoch, ``axis`` names the
+    stream (``datamodules.seeds``), and ``block`` sequences are drawn together.
     """
 
-    sample: Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
+    sample: Callable[[int, torch.Generator], tuple[Tensor, ...]]
     size: int
     axis: tuple[str | int, ...]
-    _last: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = field(default=None, init=False)
+    block: int = BLOCK
+    _last: tuple[tuple[int, int], tuple[Tensor, ...]] | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         """Return the number of sequences of one epoch."""
         return self.size
 
-    def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return inputs [B, T, D] and targets of the sequences ``indices`` [B] of an epoch."""
+    def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, ...]:
+        """Return inputs [B, T, D], targets and any lengths of the sequences ``indices`` [B] of an epoch."""
         if not len(indices):  # a device's share of a last batch smaller than the number of devices
-            inputs, targets = self._block(epoch, 0)
-            return inputs[:0], targets[:0]
-        first, last = (int(index) // BLOCK for index in indices.aminmax())
+            return tuple(part[:0] for part in self._block(epoch, 0))
+        first, last = (int(index) // self.block for index in indices.aminmax())
         if first == last:
-            inputs, targets = self._block(epoch, first)
-            rows = indices - first * BLOCK
-            return inputs[rows], targets[rows]
-        blocks, position = torch.unique(indices // BLOCK, return_inverse=True)
+            rows = indices - first * self.block
+            return tuple(part[rows] for part in self._block(epoch, first))
+        blocks, position = torch.unique(indices // self.block, return_inverse=True)
         drawn = [self._block(epoch, block) for block in blocks.tolist()]
-        inputs, targets = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        rows = position * BLOCK + indices % BLOCK
-        return inputs[rows], targets[rows]
+        rows = position * self.block + indices % self.block
+        return tuple(torch.cat(parts)[rows] for parts in zip(*drawn, strict=True))
 
-    def _block(self, epoch: int, block: int) -> tuple[Tensor, Tensor]:
+    def _block(self, epoch: int, block: int) -> tuple[Tensor, ...]:
         place = epoch, block
         if self._last is None or self._last[0] != place:
-            self._last = place, self.sample(BLOCK, named_generator(*self.axis, epoch, block))
+            self._last = place, self.sample(self.block, named_generator(*self.axis, epoch, block))
         return self._last[1]
+
+
+class PaddedSource:
+    """Sequences of unequal lengths, padded to the longest that is allowed; read, they are cut to the longest asked for.
+
+    Args:
+        source: gives inputs [B, T, ...], targets [B] or [B, T], and lengths [B].
+        fixed: whether all are held in memory: they have an attribute ``lengths`` then, by which batches are formed.
+
+    >>> tokens, classes = torch.tensor([[5, 0, 0], [6, 7, 0]]), torch.tensor([[1, -100, -100], [1, 0, -100]])
+    >>> drawn = FreshSource(lambda *_: (tokens, classes, torch.tensor([1, 2])), size=2, axis=(), block=2)
+    >>> source = PaddedSource(drawn, fixed=True)
+    >>> [part.tolist() for part in source.read(0, torch.tensor([1, 0]))]
+    [[[6, 7], [5, 0]], [[1, 0], [1, -100]], [2, 1]]
+    """
+
+    lengths: Tensor
+
+    def __init__(self, source: SequenceSource, fixed: bool) -> None:
+        self._source = source
+        self._held = source.read(0, torch.arange(len(source))) if fixed else None
+        if self._held:
+            self.lengths = self._held[2]
+
+    def __len__(self) -> int:
+        """Return the number of sequences of one epoch."""
+        return len(self._source)
+
+    def read(self, epoch: int, indices: Tensor) -> tuple[Tensor, ...]:
+        """Return inputs [B, T, ...], targets and lengths [B] of the sequences ``indices`` [B]."""
+        found = tuple(part[indices] for part in self._held) if self._held else self._source.read(epoch, indices)
+        inputs, targets, lengths = found
+        # A device's share of a last batch may have no sequence, but has a step.
+        steps = int(lengths.max()) if len(lengths) else 1
+        return inputs[:, :steps], targets[:, :steps] if targets.dim() > 1 else targets, lengths

@@ -58,8 +58,8 @@ class SyntheticDataModule(SequenceDataModule):
         check_memory(f"the sequences of {type(self).__name__}", 4 * numbers * held + 8 * train + more)
 
     @abstractmethod
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw inputs [count, T, D] and their targets from a generator."""
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Draw inputs [count, T, D] and their targets from a generator, and lengths [count] if these differ."""
 
     def split_sizes(self) -> Sizes:
         """Return the sizes of the splits, without drawing them."""
@@ -81,7 +81,7 @@ class SyntheticDataModule(SequenceDataModule):
         other.length = length
         return other.task, Batch(*other._drawn("test").read(0, torch.arange(count)))
 
-    def draw_split(self, split: str) -> tuple[Tensor, Tensor]:
+    def draw_split(self, split: str) -> tuple[Tensor, ...]:
         """Return all inputs [size, T, D] and targets of a split (of the first epoch, where each has its own)."""
         return self._drawn(split).read(0, torch.arange(self.sizes[split]))
 

@@ -9,11 +9,17 @@ from rnnbench.datamodules.objective import Objective, named_objective
 
 LossName = Literal["mse", "rmse", "cross_entropy", "frame_nll"]
 MetricName = Literal[LossName, "normalized_mse", "accuracy", "perplexity", "bits_per_character", "slot_f1"]
+#: Which steps are scored: a half-open range of them, those that have a label, or None for all.
+Steps = tuple[int, int] | Literal["labelled"] | None
+UNLABELLED = -100
+"""The class of a step that has no label."""
 
 
-def _check_range(name: str, steps: tuple[int, int] | None) -> None:
+def _check_range(name: str, steps: Steps) -> None:
     # Three numbers, taken for indices, would be a slice with a stride.
-    if steps is not None and not (len(steps) == 2 and 0 <= steps[0] < steps[1]):
+    if steps is None or steps == "labelled":
+        return
+    if isinstance(steps, str) or not (len(steps) == 2 and 0 <= steps[0] < steps[1]):
         raise ValueError(f"{name} must be the first scored step and the one after the last, got {steps}")
 
 
@@ -47,7 +53,8 @@ class Metric:
         chance: what the best constant prediction reaches, computed for the setting at hand.
         best: the best possible value.
         minimal_performance: the threshold of "iterations to minimal performance", where a paper names one.
-        steps: half-open range of steps that are measured (readout at every step); None for all.
+        steps: half-open range of steps that are measured (readout at every step); ``labelled`` for those whose class is
+            not ``UNLABELLED``; None for all.
         score: of a metric of one's own, what it is the mean of, or the import path of that; None for the known ones.
 
     >>> Metric("accuracy", "max", chance=0.1, best=1.0).minimal_performance is None
@@ -59,7 +66,7 @@ class Metric:
     chance: float
     best: float
     minimal_performance: float | None = None
-    steps: tuple[int, int] | None = None
+    steps: Steps = None
     score: Objective | str | None = None
 
     def __post_init__(self) -> None:
@@ -92,6 +99,14 @@ class Tokens:
         return self.embedding_size or self.vocabulary_size
 
 
+class Lengths(NamedTuple):
+    """The shortest and the longest sequences of each split."""
+
+    train: tuple[int, int]
+    val: tuple[int, int]
+    test: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Task:
     """A learning problem, independent of who learns it.
@@ -105,12 +120,13 @@ class Task:
         loss: what is minimised, averaged over sequences, scored steps and outputs (``frame_nll`` sums over outputs); an
             ``Objective`` of one's own, or its import path.
         metrics: what is measured; the first one ranks.
-        loss_steps: half-open range of steps that the loss scores (readout at every step); None for all.
+        loss_steps: steps that the loss scores, as ``Metric.steps`` has them.
         target_variance: variance of a target over the scored steps, the denominator of ``normalized_mse``.
         tokens: for inputs that are tokens, how the network sees them; None for numbers.
         carries_state: whether each sequence of a batch continues that of the same row of the batch before, so that the
             network's state is carried over; the first batch of an epoch starts from the initial state.
         labels: names of the K classes, for ``slot_f1``.
+        lengths: the shortest and the longest sequences of each split, where these are drawn from a range.
 
     >>> error = Metric("mse", "min", chance=1.0, best=0.0)
     >>> task = Task("sum", input_size=1, output_size=1, steps=9, readout="last", loss="mse", metrics=(error,))
@@ -125,11 +141,12 @@ class Task:
     readout: Literal["last", "every"]
     loss: LossName | str | Objective
     metrics: tuple[Metric, ...]
-    loss_steps: tuple[int, int] | None = None
+    loss_steps: Steps = None
     target_variance: float = 1.0
     tokens: Tokens | None = None
     carries_state: bool = False
     labels: tuple[str, ...] = ()
+    lengths: Lengths | None = None
 
     def __post_init__(self) -> None:
         """Build what an import path names, and check the range of steps."""

@@ -12,7 +12,7 @@ from torchmetrics import Metric as TorchMetric
 
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.datamodules.objective import Objective
-from rnnbench.datamodules.task import Batch, LossName, Metric, MetricName, Task
+from rnnbench.datamodules.task import Batch, LossName, Metric, MetricName, Steps, Task
 from rnnbench.lit_models.span_f1 import SpanF1
 
 #: Which quantity (``scored_sum``) each loss and each metric is a mean of.
@@ -27,7 +27,7 @@ def scored_sum(
     quantity: str | Objective,
     outputs: Tensor,
     targets: Tensor,
-    steps: tuple[int, int] | None,
+    steps: Steps,
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, int | Tensor]:
     """Return a quantity's sum per instance [M] and the number of terms, the same for every instance.
@@ -37,7 +37,8 @@ def scored_sum(
             keys that are 0 or 1; one term a step), or an objective of one's own.
         outputs: [M, B, K], or [M, B, T, K] for a readout at every step.
         targets: [B] or [B, T] classes, or [B, K] or [B, T, K] values.
-        steps: half-open range of the steps that count, or None for all; for a readout at every step only.
+        steps: half-open range of the steps that count, ``labelled`` for those whose class is not negative, or None for
+            all; for a readout at every step only.
         lengths: [B] valid steps, beyond which nothing counts; None for all T. A readout at the last step is scored
             whatever the length.
 
@@ -48,7 +49,10 @@ def scored_sum(
     (tensor([1.]), 2)
     """
     _check_shapes(quantity, outputs, targets, steps)
-    if steps is not None:
+    labelled: Tensor | None = None
+    if steps == "labelled":
+        labelled, targets, steps = targets >= 0, targets.clamp_min(0), None
+    elif steps is not None:
         outputs, targets = outputs[:, :, steps[0] : steps[1]], targets[:, steps[0] : steps[1]]
     if isinstance(quantity, Objective):
         terms = quantity.terms(outputs, targets)
@@ -64,22 +68,27 @@ def scored_sum(
         terms = F.binary_cross_entropy_with_logits(outputs, targets.expand_as(outputs), reduction="none").sum(-1)
     else:
         terms = (outputs.argmax(-1) == targets).to(outputs.dtype)
-    if lengths is None or outputs.dim() == 3:
+    if labelled is None and (lengths is None or outputs.dim() == 3):
         return terms.flatten(1).sum(1), terms[0].numel()
-    valid = valid_steps(lengths, terms.shape[2], 0 if steps is None else steps[0])
+    valid = labelled if lengths is None else valid_steps(lengths, terms.shape[2], 0 if steps is None else steps[0])
+    if labelled is not None:
+        valid = valid & labelled
     valid = valid.view(valid.shape + (1,) * (terms.dim() - 3)).expand(terms.shape[1:])
     # where, not a product: what a padded step gives may be infinite.
     return torch.where(valid, terms, 0.0).flatten(1).sum(1), valid.sum()
 
 
-def _check_shapes(quantity: str | Objective, outputs: Tensor, targets: Tensor, steps: tuple[int, int] | None) -> None:
+def _check_shapes(quantity: str | Objective, outputs: Tensor, targets: Tensor, steps: Steps) -> None:
     """Raise ValueError for shapes that would be broadcast, or steps that are not there."""
     classes = quantity.classes if isinstance(quantity, Objective) else quantity in ("cross_entropy", "correct")
     needed = outputs.shape[1:-1] if classes else outputs.shape[1:]
     if targets.shape != needed:
         found = f"got {list(targets.shape)} for outputs {list(outputs.shape)}"
         raise ValueError(f"targets must have the shape {'[B, (T)]' if classes else '[B, (T,) K]'}, {found}")
-    if steps is not None and (outputs.dim() != 4 or not 0 <= steps[0] < steps[1] <= outputs.shape[2]):
+    if steps == "labelled":
+        if not classes or outputs.dim() != 4:
+            raise ValueError(f"labelled steps need classes and a readout at every step, got {list(outputs.shape)}")
+    elif steps is not None and (outputs.dim() != 4 or not 0 <= steps[0] < steps[1] <= outputs.shape[2]):
         raise ValueError(f"steps must be a range within a readout at every step, got {steps} for {list(outputs.shape)}")
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import torchmetrics.functional as reference
 from torch import Tensor
 
-from rnnbench.datamodules.task import Batch, Metric, MetricName, Task
+from rnnbench.datamodules.task import UNLABELLED, Batch, Metric, MetricName, Task
 from rnnbench.lit_models.objective import InstanceMetric, instance_metrics, scored_sum, training_loss
 
 INSTANCES, STEPS, OUTPUTS, VARIANCE = 3, 6, 4, 0.7
@@ -145,3 +145,20 @@ def test_unknown_losses_and_metrics_are_refused_instead_of_taken_for_the_squared
         training_loss(task, torch.zeros(1, 2, 1), Batch(torch.zeros(2, 9, 1), torch.zeros(2, 1)))
     with pytest.raises(ValueError, match="unknown metric 'mean_error'"):
         instance_metrics(task, 1)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([6, 3, 4])])
+@pytest.mark.parametrize("name", ["accuracy", "cross_entropy"])
+def test_labelled_steps_are_scored_alone(name: MetricName, lengths: Tensor | None) -> None:
+    outputs, targets = draw(3, (STEPS,), classes=True)
+    labelled = torch.rand(3, STEPS) < 0.6
+    labelled[:, 0] = True
+    given = torch.where(labelled, targets, UNLABELLED)
+    metric = InstanceMetric(Metric(name, "max", 0.1, 1.0, steps="labelled"), INSTANCES, VARIANCE)
+    metric.update(outputs, given, lengths)
+    if lengths is not None:
+        labelled &= torch.arange(STEPS) < lengths[:, None]
+    expected = [expected_value(name, one[labelled], targets[labelled]) for one in outputs]
+    assert metric.compute().tolist() == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="labelled steps need classes and a readout at every step"):
+        metric.update(outputs[:, :, 0], given[:, 0])
