@@ -63,8 +63,10 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.lit_models.network import Network as Network
     from rnnbench.lit_models.recurrence import Recurrence as Recurrence
     from rnnbench.lit_models.recurrences.antisymmetric import AntisymmetricRNN as AntisymmetricRNN
+    from rnnbench.lit_models.recurrences.block_diagonal import BlockDiagonalRNN as BlockDiagonalRNN
     from rnnbench.lit_models.recurrences.coupled_oscillator import CoRNN as CoRNN
     from rnnbench.lit_models.recurrences.deep_transition import DeepTransitionRNN as DeepTransitionRNN
+    from rnnbench.lit_models.recurrences.delta_net import DeltaNet as DeltaNet
     from rnnbench.lit_models.recurrences.elman import ElmanRNN as ElmanRNN
     from rnnbench.lit_models.recurrences.gated import GRU as GRU, LSTM as LSTM
     from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN as LipschitzRNN

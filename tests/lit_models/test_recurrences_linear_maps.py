@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.block_diagonal import BlockDiagonalRNN
+from rnnbench.lit_models.recurrences.delta_net import DeltaNet
 from rnnbench.lit_models.recurrences.long_expressive_memory import LEM
 from rnnbench.lit_models.recurrences.minimal import MinGRU, MinLSTM
 from rnnbench.lit_models.recurrences.rg_lru import RGLRU
+from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.slstm import SLSTM
 from rnnbench.lit_models.scan.policy import use_backend
 from tests.lit_models.test_recurrences_equations import INPUTS, UNITS, Numbers, check_equations, close, dot
@@ -87,10 +90,71 @@ def slstm(net: SLSTM, x: Numbers, state: Numbers) -> Numbers:
     return [*drive[:UNITS], *c, *n, *m]
 
 
+def silu(values: Numbers) -> Numbers:
+    return [a * sigmoid(a) for a in values]
+
+
+def unit(values: Numbers) -> Numbers:
+    norm = torch.sqrt(sum(a * a for a in values) + 1e-6)
+    return [a / norm for a in values]
+
+
+def matrices(numbers: Numbers) -> list[list[Numbers]]:
+    """The matrix of each head, from a flat state: rows for keys, columns for values."""
+    square = SIZE * SIZE
+    heads = [numbers[head * square : (head + 1) * square] for head in range(HEADS)]
+    return [[rows[i * SIZE : (i + 1) * SIZE] for i in range(SIZE)] for rows in heads]
+
+
+def delta_net(net: DeltaNet, x: Numbers, state: Numbers) -> Numbers:
+    drive, steps, ends = affine(net.drive, x), net.householder_steps, []
+    for size in net.sizes:
+        ends.append(size + (ends[-1] if ends else 0))
+    q, k, v, beta, *rest = (drive[start:end] for start, end in zip([0, *ends], ends, strict=False))
+    outputs, memories = [], []
+    for head, memory in enumerate(matrices(state[UNITS:])):
+        if net.gated:
+            rate = torch.exp(net.log_rate[head]) * torch.log(1 + torch.exp(rest[0][head] + net.decay_bias[head]))
+            memory = [[torch.exp(-rate) * value for value in row] for row in memory]
+        for j in range(steps):
+            at = (head * steps + j) * SIZE
+            key, value = unit(silu(k[at : at + SIZE])), silu(v[at : at + SIZE])
+            strength = net.largest_strength * sigmoid(beta[head * steps + j])
+            # S (I - β k kᵀ) + β v kᵀ, transposed.
+            known = [sum(key[i] * memory[i][e] for i in range(SIZE)) for e in range(SIZE)]
+            memory = [
+                [memory[i][e] + strength * key[i] * (value[e] - known[e]) for e in range(SIZE)] for i in range(SIZE)
+            ]
+        query = unit(silu(q[head * SIZE : (head + 1) * SIZE]))
+        outputs += [sum(query[i] * memory[i][e] for i in range(SIZE)) for e in range(SIZE)]
+        memories += [value for row in memory for value in row]
+    return [*outputs, *memories]
+
+
+def block_diagonal(net: BlockDiagonalRNN, x: Numbers, h: Numbers) -> Numbers:
+    driven, following = affine(net.drive, x), []
+    one = torch.ones((), dtype=torch.float64)
+    for n in range(UNITS):
+        block, i = divmod(n, SIZE)
+        value = h[n] + driven[n]
+        for j in range(SIZE):
+            entry = dot(net.transition[:, (block * SIZE + i) * SIZE + j], [one, *x])
+            value = value + net.dt * entry * h[block * SIZE + j]
+        following.append(value)
+    return following
+
+
 CASES: dict[str, tuple[Callable[..., Recurrence], Callable[..., Numbers]]] = {
     "MinGRU": (MinGRU, min_gru),
     "MinLSTM": (MinLSTM, min_lstm),
     "RGLRU": (functools.partial(RGLRU, heads=HEADS), rg_lru),
+    "BlockDiagonalRNN": (functools.partial(BlockDiagonalRNN, block_size=SIZE, dt=0.5), block_diagonal),
+    "DeltaNet": (functools.partial(DeltaNet, heads=HEADS), delta_net),
+    "DeltaNet gated": (functools.partial(DeltaNet, heads=HEADS, gated=True), delta_net),
+    "DeltaProduct": (
+        functools.partial(DeltaNet, heads=HEADS, negative_eigenvalues=True, gated=True, householder_steps=3),
+        delta_net,
+    ),
     "LEM": (functools.partial(LEM, dt=0.7), lem),
     "SLSTM": (functools.partial(SLSTM, heads=HEADS), slstm),
 }
@@ -118,3 +182,56 @@ def test_many_steps_at_once_equal_the_loop(name: str, lengths: tuple[int, ...] |
             with torch.no_grad():
                 found[-1] += [*network.forward_last(inputs, state, given)]
     close(*found)
+
+
+def parity_by_delta_rule() -> DeltaNet:
+    """β = 2 flips the state p to 1 - p = -p + 2 v with v = ½; β = 0 keeps it."""
+    network = DeltaNet(2, 1, negative_eigenvalues=True)
+    # SiLU(0.7402...) = ½, to the last digit of double precision by Newton's method.
+    a = torch.tensor(0.74, dtype=torch.float64)
+    for _ in range(5):
+        a = a - (a * sigmoid(a) - 0.5) / (sigmoid(a) * (1 + a * (1 - sigmoid(a))))
+    with torch.no_grad():
+        # Rows q, k, v and β of inputs (0, 1) and (1, 0).
+        network.double().drive.weight.copy_(torch.tensor([[1e9, 1e9], [1e9, 1e9], [0, a], [-1e9, 1e9]]))
+    return network
+
+
+def parity_by_blocks() -> BlockDiagonalRNN:
+    """1 - 2 x in the transition, and x added."""
+    network = BlockDiagonalRNN(2, 1, block_size=1, dt=1.0).double()
+    with torch.no_grad():
+        network.transition.copy_(torch.tensor([[0.0], [0.0], [-2.0]]))
+        network.drive.weight.copy_(torch.tensor([[0.0, 1.0]]))
+        network.drive.bias.zero_()
+    return network
+
+
+@pytest.mark.parametrize("build", [parity_by_delta_rule, parity_by_blocks])
+def test_parity_of_ten_thousand_bits_is_exact(build: Callable[[], Recurrence]) -> None:
+    bits = torch.randint(2, (10_000, 1))
+    with torch.no_grad():
+        outputs, _ = build()(torch.nn.functional.one_hot(bits, 2).double())
+    assert torch.equal(outputs[..., 0].round(), (bits.cumsum(0) % 2).double())
+    assert (outputs - outputs.round()).abs().max() < 1e-6
+
+
+def test_a_linear_second_order_network_tracks_a5() -> None:
+    """One slice of the tensor for each generator, a permutation of five units; the state is a permuted (1, ..., 5)."""
+    generators = torch.tensor([[1, 2, 0, 3, 4], [0, 2, 3, 1, 4], [0, 1, 3, 4, 2]])
+    network = SecondOrderRNN(3, 5, time_activation="identity").double()
+    with torch.no_grad():
+        network.weight.zero_()
+        for token, permutation in enumerate(generators):
+            network.weight[torch.arange(5), permutation, token] = 1.0
+    tokens = torch.randint(3, (2_000, 4))
+    start = torch.arange(1.0, 6.0).double().expand(4, 5)
+    with torch.no_grad():
+        outputs, _ = network(torch.nn.functional.one_hot(tokens, 3).double(), start)
+    expected, state = [], start
+    for step in tokens:
+        state = state.gather(1, generators[step])
+        expected.append(state)
+    assert torch.equal(outputs, torch.stack(expected))
+    # All of A5, and nothing else.
+    assert len(outputs.flatten(0, 1).unique(dim=0)) == 60
