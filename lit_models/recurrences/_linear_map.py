@@ -22,6 +22,10 @@ class LinearMap(Recurrence):
     """
 
     @abstractmethod
+    def project(self, inputs: Tensor) -> Tensor:
+        """Return what is affine in the inputs [..., D] of a step, [..., P]."""
+
+    @abstractmethod
     def respond(self, projected: Tensor, state: Tensor, past: Tensor | None) -> Scanned:
         """Return all outputs [T, B, N] and the last state [B, S] of projected inputs [T, B, P] and a state [B, S].
 
