@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rnnbench.benchmark.run import train as training
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
+from tests.benchmark.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,5 @@ def interrupt(job: Job, step: int, **options: Any) -> list[Record]:
 
 def rnnbench(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, without real data."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("RNNBENCH_DATA", None)
-    command = [sys.executable, "-m", "rnnbench", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, **options)
+    environment = {name: value for name, value in os.environ.items() if name != "RNNBENCH_DATA"}
+    return run_forked(folder, words, environment, **options)

@@ -1,6 +1,5 @@
 """Runs that are killed at any moment and started again give the records of an undisturbed run."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ from rnnbench.benchmark.measures import resolve_measures
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.leaderboard.files import side_path
 from rnnbench.leaderboard.record import read_record
+from tests.benchmark.forked import SERVER
 from tests.datamodules.small_texts import write_texts
 from tests.leaderboard.factory import comparable
 
@@ -119,19 +119,10 @@ def _train(scenario: str, runs_dir: Path, kill: Kill | None) -> None:
     training.train(job, options)
 
 
-@pytest.fixture(scope="module")
-def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["rnnbench.benchmark.run.train", "rnnbench.datamodules.adding", "rnnbench.lit_models.recurrences.gated"]
-    )
-    return context
-
-
-def run(processes, scenario: str, runs_dir: Path, kill: Kill | None = None) -> int:
-    process = processes.Process(target=_train, args=(scenario, runs_dir, kill))
+def run(scenario: str, runs_dir: Path, kill: Kill | None = None) -> int:
+    process = SERVER.Process(target=_train, args=(scenario, runs_dir, kill))
     process.start()
-    process.join(timeout=120)
+    process.join(timeout=300)
     return process.exitcode
 
 
@@ -163,16 +154,16 @@ def seeded_kills(scenario: str) -> list[Kill]:
 
 
 @pytest.fixture(scope="module", params=["by step", "by epoch", pytest.param("streams", marks=pytest.mark.slow)])
-def killed_and_undisturbed(request, processes, tmp_path_factory):
+def killed_and_undisturbed(request, tmp_path_factory):
     scenario = request.param
     undisturbed = make_job(SCENARIOS[scenario], tmp_path_factory.mktemp("undisturbed"))
-    assert run(processes, scenario, undisturbed.runs_dir) == 0
+    assert run(scenario, undisturbed.runs_dir) == 0
     killed = make_job(SCENARIOS[scenario], tmp_path_factory.mktemp("killed"))
     inside = 0
     for kill in seeded_kills(scenario):
-        assert run(processes, scenario, killed.runs_dir, kill) == -signal.SIGKILL, kill
+        assert run(scenario, killed.runs_dir, kill) == -signal.SIGKILL, kill
         inside += is_inside_epoch(killed)
-    assert run(processes, scenario, killed.runs_dir) == 0
+    assert run(scenario, killed.runs_dir) == 0
     return killed, undisturbed, inside
 
 

@@ -99,9 +99,13 @@ def test_running_again_goes_on_and_then_does_nothing(folder, first_run):
     assert all(r.seconds_per_step > 0 and r.peak_memory_bytes > 0 and len(r.curve) == 2 for r in records)
 
 
-def test_keeping_fewer_activations_changes_no_score(folder, first_run):
+def close_error_stream() -> None:
+    os.close(2)
+
+
+def test_keeping_fewer_activations_changes_no_score_nor_does_a_closed_stream(folder, first_run):
     words = ("--only", "Elman", "--runs-dir", "checkpointed", "--checkpoint-every", "3")
-    assert rnnbench(folder, "run", "tiny.yaml", *words).returncode == 0
+    assert rnnbench(folder, "run", "tiny.yaml", *words, before=close_error_stream).returncode == 0
     paths = sorted((folder / "checkpointed").rglob("*.json"))
     assert len(paths) == 2
     for path in paths:
@@ -140,7 +144,10 @@ SURROUNDINGS = {
 }
 
 
-@pytest.mark.parametrize(("how", "streams"), [(("--workers", "1"), ""), (("--devices", "2"), "2>&-")])
+@pytest.mark.parametrize(
+    ("how", "streams"),
+    [(("--workers", "1"), ""), pytest.param(("--devices", "2"), "2>&-", marks=pytest.mark.slow)],
+)
 def test_what_lies_around_a_run_does_not_reach_it(how, streams, tmp_path):
     command, project = tmp_path / "bin" / "rnnbench", tmp_path / "project"
     for name in ("benchmark", "datamodules", "leaderboard", "json", "queue", "yaml"):
@@ -165,16 +172,15 @@ def test_what_lies_around_a_run_does_not_reach_it(how, streams, tmp_path):
     assert [[code.module for code in record.own_code] for record in records] == [["own_cells"]] * 2
 
 
-def test_full_disk_is_told_and_damages_nothing(folder, tmp_path):
+def allow_small_files_only() -> None:
+    # Larger than a job's description, smaller than a checkpoint; the system's answer is like a full disk's.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+
+
+def test_full_disk_is_told_and_damages_nothing(tmp_path):
     (tmp_path / "tiny.yaml").write_text(SUITE, encoding="utf-8")
-
-    def allow_small_files_only() -> None:
-        # Larger than a job's description, smaller than a checkpoint; the system's answer is like a full disk's.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
-
-    result = rnnbench(
-        tmp_path, "run", "tiny.yaml", "--only", "LSTM", "--instances", "0", preexec_fn=allow_small_files_only
-    )
+    chosen = ("--only", "LSTM", "--instances", "0")
+    result = rnnbench(tmp_path, "run", "tiny.yaml", *chosen, before=allow_small_files_only)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "File too large" in result.stderr
