@@ -111,6 +111,9 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
         train(job, options)
     except (Exception, SystemExit) as error:
         # SystemExit too: code of a user's own must not end the process. Lightning's is the answer to SIGTERM.
+        if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
+            # How Lightning answers the launcher's interrupt. A process that stayed would be waited for.
+            raise KeyboardInterrupt from None
         if isinstance(error, SystemExit) and type(error).__name__ == "SIGTERMException":
             return Outcome("left", "it was ended by SIGTERM; the same command goes on from its checkpoint")
         if isinstance(error, (UserError, OSError)):

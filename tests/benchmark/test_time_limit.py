@@ -1,14 +1,17 @@
 """Several suites in one command, and a time limit: what was not finished goes on to the same records."""
 
+import itertools
 import math
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import lightning as L
 import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.command.parsing import duration
+from rnnbench.benchmark.launchers import pool, suite_run
 from rnnbench.benchmark.run.callbacks import resume_checkpoint
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.leaderboard.record import read_record
@@ -27,7 +30,7 @@ training: {batch_size: 16, max_steps: STEPS, validate_every: 10}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, steps in (("long", "300"), ("short", "10")):
+    for name, steps in (("long", "60"), ("short", "10")):
         (tmp_path / f"{name}.yaml").write_text(SUITE.replace("STEPS", steps), encoding="utf-8")
     return tmp_path
 
@@ -36,24 +39,50 @@ def records(folder: Path) -> dict[Path, object]:
     return {path.relative_to(folder): comparable(read_record(path)) for path in folder.rglob("*.json")}
 
 
+def end_while_planning() -> None:
+    """The limit comes before anything is built."""
+    clock = itertools.count(0, 10**6)
+    suite_run.time = SimpleNamespace(monotonic=lambda: next(clock))
+
+
+def end_while_training() -> None:
+    """The limit comes once a first checkpoint is there; until then the clock stands, and then the worker does."""
+    saved, save, begin = Path("saved").resolve(), L.Trainer.save_checkpoint, time.monotonic()
+    clock = SimpleNamespace(monotonic=lambda: begin + 10**6 * saved.exists(), sleep=time.sleep)
+    pool.time = suite_run.time = clock
+
+    def save_and_wait(trainer: L.Trainer, path: Path) -> None:
+        save(trainer, path)
+        if not saved.exists():
+            saved.touch()
+            time.sleep(600)
+
+    L.Trainer.save_checkpoint = save_and_wait
+
+
 def test_what_a_time_limit_ended_goes_on_to_the_same_records(folder):
-    whole = rnnbench(folder, "run", "long.yaml", "short.yaml", "--runs-dir", "whole")
+    words = ("run", "long.yaml", "short.yaml", "--workers", "1", "--time-limit", "1h")
+    whole = rnnbench(folder, *words, "--runs-dir", "whole")
     assert whole.returncode == 0, whole.stderr
     assert len(records(folder / "whole")) == 2
-    ended, limits = [], (1, 12, 300)  # while planning; while starting, training or evaluating
-    for limit in limits:
-        before = time.monotonic()
-        result = rnnbench(folder, "run", "long.yaml", "short.yaml", "--workers", "1", "--time-limit", f"{limit}s")
-        assert time.monotonic() - before < limit + 20
-        ended.append(result.returncode)
-        if result.returncode == 0:
-            break
+    for end, checkpoints in ((end_while_planning, 0), (end_while_training, 1)):
+        result = rnnbench(folder, *words, before=end)
         assert result.returncode == 3, result.stderr
         assert "the time limit came first: " in result.stderr
         assert "run the same command again" in result.stderr
-    assert ended[0] == 3
-    assert ended[-1] == 0
+        assert len(list((folder / "runs").rglob("last.ckpt"))) == checkpoints
+        assert not list((folder / "runs").rglob("error.log"))
+    assert rnnbench(folder, *words).returncode == 0
     assert records(folder / "runs") == records(folder / "whole")
+
+
+@pytest.mark.slow
+def test_a_time_limit_is_kept_to_twenty_seconds(folder):
+    (folder / "long.yaml").write_text(SUITE.replace("STEPS", "100000"), encoding="utf-8")
+    for limit in (1, 12):
+        before = time.monotonic()
+        assert rnnbench(folder, "run", "long.yaml", "--time-limit", f"{limit}s").returncode == 3
+        assert time.monotonic() - before < limit + 20
 
 
 @pytest.mark.parametrize(
