@@ -1,5 +1,6 @@
 """The Makefile: what its help lists, and what its suite targets would run."""
 
+import functools
 import os
 import re
 import subprocess
@@ -26,15 +27,20 @@ def commands(*arguments: str) -> list[list[str]]:
     return [line.split()[1:] for line in lines if line.startswith(".venv/bin/rnnbench")]
 
 
+@functools.cache
+def help_text() -> str:
+    return make("help").stdout
+
+
 def listed_targets() -> set[str]:
-    return set(re.findall(r"^  ([a-z0-9-]+) +\S", make("help").stdout, flags=re.MULTILINE))
+    return set(re.findall(r"^  ([a-z0-9-]+) +\S", help_text(), flags=re.MULTILINE))
 
 
 def test_help_is_the_default_and_lists_every_documented_target() -> None:
     phony = re.findall(r"^\.PHONY: ([a-z-]+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert "benchmark" in phony
     assert set(phony) <= listed_targets()
-    assert make().stdout == make("help").stdout
+    assert make().stdout == help_text()
 
 
 def test_every_suite_has_a_target_in_the_help_with_its_title() -> None:

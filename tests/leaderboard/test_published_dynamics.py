@@ -19,8 +19,8 @@ RESIDUALS = {0.95, 0.995, 1.0025, 1.01}
 def deviations():
     """For each γ and r, a pair per instance: exponents of all sequences and slope of the gradient, both less log r."""
     found = defaultdict(list)
-    for record in find_records(RECORDS)[0]:
-        if record.suite == "coupling" and record.budget == "cpu":
+    for record in find_records(RECORDS, Path("coupling"))[0]:
+        if record.budget == "cpu":
             settings = record.config["recurrence"]["init_args"]
             log_r = math.log(settings["r"])
             exponents = read_arrays(side_path(path_of(RECORDS, record)))["lyapunov/start/exponents"]
@@ -51,8 +51,8 @@ def test_the_deviation_grows_with_the_coupling(deviations):
 @pytest.mark.parametrize("task", ["sMNIST", "Digits"])
 def test_curvature_grows_with_the_residual(task):
     magnitude = defaultdict(set)
-    for record in find_records(RECORDS)[0]:
-        if (record.suite, record.budget, record.task) == ("dynamics", "cpu", task):
+    for record in find_records(RECORDS, Path("dynamics"))[0]:
+        if (record.budget, record.task) == ("cpu", task):
             curvature = record.measures["hessian"]["start"].summary["largest_magnitude"]
             magnitude[record.config["recurrence"]["init_args"]["r"]].add(curvature)
     assert magnitude.keys() == RESIDUALS

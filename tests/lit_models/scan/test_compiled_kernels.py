@@ -10,18 +10,16 @@ import pytest
 
 pytest.importorskip("triton")
 
-SCRIPT = Path(__file__).with_name("compile_kernels.py")
+from tests.lit_models.scan import compile_kernels
 
-
-def compile_kernels(*words, interpret="0"):
-    """Run the script in a process of its own: triton reads the variable when it decorates a kernel."""
-    environment = {**os.environ, "TRITON_INTERPRET": interpret}
-    return subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, env=environment)
+SCRIPT = Path(compile_kernels.__file__)
 
 
 def directions(*words):
     """Return the directions of the compiled kernels, none of which spills."""
-    done = compile_kernels(*words)
+    # In a process of its own: triton reads the variable when it decorates a kernel.
+    environment = {**os.environ, "TRITON_INTERPRET": "0"}
+    done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     rows = re.findall(r"^\| .* \| (\w+) \| \d+ \| \d+ \| (\d+) \| (\d+) \| \d+ \|$", done.stdout, flags=re.MULTILINE)
     assert all(0 < int(registers) <= 255 and spilled == "0" for _, registers, spilled in rows)
@@ -38,7 +36,7 @@ def test_all_kernels_compile_without_spills():
     assert len(directions()) > 100
 
 
-def test_interpreted_kernels_cannot_be_compiled():
-    done = compile_kernels("--quick", interpret="1")
-    assert done.returncode == 2
-    assert "TRITON_INTERPRET is set" in done.stderr
+def test_interpreted_kernels_cannot_be_compiled(monkeypatch, capsys):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert compile_kernels.main(quick=True) == 2
+    assert "TRITON_INTERPRET is set" in capsys.readouterr().err

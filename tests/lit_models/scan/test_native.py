@@ -2,8 +2,6 @@
 
 import ctypes
 import shutil
-import subprocess
-import sys
 import sysconfig
 from unittest import mock
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
+from rnnbench.benchmark.command.cli import main
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
@@ -227,17 +226,13 @@ def test_without_a_build_walks_go_on_in_pytorch():
             WCRNN(1, 6)(torch.zeros(3, 8, 1))
 
 
-def test_training_without_a_build_is_refused_before_it_starts(tmp_path):
-    code = (
-        "import sys; from unittest import mock; import rnnbench.lit_models.scan.native.library as choice;"
-        "choice.find_library = lambda: (None, 'its kernels were not compiled');"
-        "from rnnbench.benchmark.command.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    words = ["run", "quick", "--scan", "native", "--runs-dir", str(tmp_path / "runs")]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-    assert "--scan native: its kernels were not compiled" in done.stderr
+def test_training_without_a_build_is_refused_before_it_starts(tmp_path, capsys):
+    with mock.patch.object(availability, "find_library", return_value=(None, "its kernels were not compiled")):
+        assert main(["run", "quick", "--scan", "native", "--runs-dir", str(tmp_path / "runs")]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.count("\n") == 1
+    assert "--scan native: its kernels were not compiled" in errors
     assert not (tmp_path / "runs").exists()
 
 
