@@ -41,10 +41,10 @@ def assert_equal(found: tuple[list[Record], list[dict]], expected: tuple[list[Re
 def test_an_instance_stops_when_its_patience_ends_and_the_run_with_the_last(tmp_path: Path) -> None:
     of = job(tmp_path, **STOPPING)
     records = train(of)
-    whole = train(job(tmp_path / "whole"))
     stops = [record.stopped_at for record in records if record.status == "finished"]
     assert len(set(stops)) > 1
     assert max(stops) < 400
+    whole = train(job(tmp_path / "whole", steps=max(stops)))
     for record, without in zip(records, whole, strict=True):
         if record.status == "diverged":
             assert record.stopped_at == record.steps == 5  # the first evaluation
@@ -57,7 +57,9 @@ def test_an_instance_stops_when_its_patience_ends_and_the_run_with_the_last(tmp_
         assert record.scores.test == record.curve[-1].test
 
 
-@pytest.mark.parametrize("settings", [STOPPING, PLATEAU, {**STOPPING, **PLATEAU}])
+@pytest.mark.parametrize(
+    "settings", [*(pytest.param(one, marks=pytest.mark.slow) for one in (STOPPING, PLATEAU)), {**STOPPING, **PLATEAU}]
+)
 def test_an_instance_of_an_ensemble_is_as_it_is_alone(settings: dict, tmp_path: Path) -> None:
     together, alone = job(tmp_path, **settings, steps=150), job(tmp_path / "alone", (1,), **settings, steps=150)
     found, expected = train(together)[2:4], train(alone)
@@ -69,11 +71,17 @@ def test_an_instance_of_an_ensemble_is_as_it_is_alone(settings: dict, tmp_path: 
     torch.testing.assert_close(weights(together)[1], weights(alone)[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Record], list[dict]]:
+    of = job(tmp_path_factory.mktemp("undisturbed"), **STOPPING, **PLATEAU)
+    return train(of), weights(of)
+
+
 @pytest.mark.parametrize("kill_at", [17, 60, "end"])
-def test_an_interrupted_run_goes_on_to_the_same_bits(kill_at: int | str, tmp_path: Path, monkeypatch) -> None:
-    settings = {**STOPPING, **PLATEAU}
-    undisturbed, killed = job(tmp_path / "undisturbed", **settings), job(tmp_path / "killed", **settings)
-    expected = train(undisturbed), weights(undisturbed)
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    kill_at: int | str, undisturbed: tuple[list[Record], list[dict]], tmp_path: Path, monkeypatch
+) -> None:
+    killed, expected = job(tmp_path, **STOPPING, **PLATEAU), undisturbed
     last = max(record.steps for record in expected[0])
     hook = "on_validation_end" if kill_at == "end" else "on_train_batch_end"
     original = getattr(ResumeCheckpoint, hook)

@@ -23,11 +23,15 @@ KINDS = ("LSTM", "GRU", "UR-LSTM", "CP tanh", "Elman relu", "WCRNN linear diagon
 ONE_OF_EACH = [case for case in CASES if case.name in KINDS]
 
 
-def over(cases):
-    return pytest.mark.parametrize("scanned", cases, indirect=True, ids=lambda case: f"{case.backend}-{case.name}")
+def over(cases, slow=()):
+    marked = [pytest.param(case, marks=[pytest.mark.slow] * (case in slow)) for case in cases]
+    return pytest.mark.parametrize("scanned", marked, indirect=True, ids=lambda case: f"{case.backend}-{case.name}")
 
 
-one_of_each = over(ONE_OF_EACH)
+# What all kernels of a backend share takes long through the interpreter: one of Triton's will do.
+one_of_each = over(
+    ONE_OF_EACH, slow=[case for case in ONE_OF_EACH if case.backend == "triton" and "Elman" not in case.name]
+)
 on_a_cpu = over([case for case in ONE_OF_EACH if case.backend != "triton"])
 SINGLE = ("WCRNN linear rotation_diagonal tanh", "WCRNN A diagonal tanh", "WCRNN A orthogonal tanh")
 
@@ -66,8 +70,23 @@ def test_alone_from_any_state(scanned, steps, batch, features, last):
     assert all(gradient.abs().max() > 0 for gradient in found[2 : 4 + len(buffers)])
 
 
-@pytest.mark.parametrize("readout", ["last", "every"])
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(
+    ("scanned", "size", "readout"),
+    [
+        # The interpreter is slow: by default each of a kernel's two ways has one of the sizes.
+        pytest.param(
+            case,
+            size,
+            readout,
+            marks=[pytest.mark.slow] * (case.backend == "triton" and (size == 1) != (readout == "last")),
+            id=f"{case.backend}-{case.name}-{size}-{readout}",
+        )
+        for case in CASES
+        for size in (1, 3)
+        for readout in ("last", "every")
+    ],
+    indirect=["scanned"],
+)
 def test_an_ensemble(scanned, size, readout):
     batch, steps = (3, 4) if scanned.backend == "triton" else (9, CHUNK + 2)
     ensemble = Ensemble([Network(scanned.build(), 3, readout).to(**scanned.like) for _ in range(size)])

@@ -1,6 +1,7 @@
 """The Triton kernels, through Triton's interpreter (or on a GPU, with TRITON_INTERPRET=0), against a float64 loop."""
 
 import functools
+import itertools
 
 import pytest
 import torch
@@ -158,17 +159,32 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: "-".join(map(str, CASES[number])))
-def test_residual_family_is_as_near_to_float64_as_the_float32_loop(number, many):
-    form, residual, activation = CASES[number]
+def with_few_and_many(cases, usual):
+    """Each case with few and with many sequences; what is not the usual one of the case with an index is slow."""
+    return [
+        pytest.param(*case, many, marks=[pytest.mark.slow] * (many != usual(index)))
+        for many in (False, True)
+        for index, case in enumerate(cases)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "residual", "activation", "number", "many"),
+    with_few_and_many([(*case, number) for number, case in enumerate(CASES)], lambda index: index // 3 % 2 == 1),
+    indirect=["many"],
+)
+def test_residual_family_is_as_near_to_float64_as_the_float32_loop(form, residual, activation, number, many):
     kernel, size = TritonResidualKernel(form, activation), SIZES[number % len(SIZES)]
     weights = draw_residual(form, residual, size[0], size[3], size[4])
     loop = functools.partial(loop_residual, kernel)
     assert_as_near(kernel, loop, *draw(size), weights, last=number % 2 == 1)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
+@pytest.mark.parametrize(
+    ("last", "size", "many"),
+    with_few_and_many(list(itertools.product([True, False], SIZES)), lambda index: (index + index // 4) % 2 == 1),
+    indirect=["many"],
+)
 def test_lstm_is_as_near_to_float64_as_the_float32_loop(size, last, many):
     weight = torch.randn(size[0], 4 * size[3], size[3] + size[4] + 1) / size[3] ** 0.5
     assert_as_near(TritonLSTMKernel(), loop_lstm, *draw(size, 2), [weight], last)
