@@ -190,7 +190,7 @@ oldest: ## Write oldest.txt, the oldest versions with wheels that pyproject.toml
 
 # Data for tests: DATA_DIR if given, otherwise what the environment says.
 TEST_DATA = $(if $(DATA_DIR),RNNBENCH_DATA='$(DATA_DIR)')
-PYTEST = $(TEST_DATA) $(BIN)/python -m pytest -q -n auto --maxprocesses 4
+PYTEST = $(TEST_DATA) $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: test
 test: $(STAMP) ## Run the tests and doctests
