@@ -12,6 +12,7 @@ from rnnbench.leaderboard.claims.evidence import Evidence
 from rnnbench.leaderboard.drawing.dynamics_figures import dynamics_figures
 from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
 from rnnbench.leaderboard.drawing.learning_curves import learning_curves
+from rnnbench.leaderboard.drawing.length_figures import length_figures
 from rnnbench.leaderboard.drawing.sweep_figures import sweep_figures
 from rnnbench.leaderboard.dynamics import SideFiles, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
@@ -92,7 +93,7 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
             f"{FIGURES}/{new_name(taken, board.suite, board.budget, column.task)}": learning_curves(board, column)
             for column in (learned.columns if learned else ())
         }
-        sweeps = sweep_figures(learned, taken) if learned else []
+        sweeps = [*sweep_figures(learned, taken), *length_figures(learned, taken)] if learned else []
         drawn = dynamics_figures(board, side_files, taken)
         figures |= curves
         figures |= {f"{FIGURES}/{figure.name}": figure.image for figure in sweeps}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -69,6 +69,7 @@ Number = Annotated[float | None, BeforeValidator(plain)]
 Values = dict[str, Number]
 Json = Annotated[dict[str, Any], BeforeValidator(plain)]
 # Limits far beyond any use, within which names fit into paths and counts into floats.
+LengthRange = Annotated[str, Field(pattern=r"^\d{1,18}-\d{1,18}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 # ISO 8601.
@@ -79,14 +80,32 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class CurvePoint(_Model):
-    """One evaluation during training: the loss and each metric on the validation and the test split."""
+class _Later(_Model):
+    """What is written without the fields that came later, where these are None: as before there were any."""
+
+    later_fields: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if key not in self.later_fields or value is not None}
+
+
+class CurvePoint(_Later):
+    """One evaluation during training: the loss and each metric on the validation and the test split.
+
+    Attributes:
+        by_length: the ranked metric in test by the shortest and the longest sequences, such as ``40-52``; None where
+            all are of one length.
+    """
+
+    later_fields = ("by_length",)
 
     step: Count
     epoch: Annotated[float, Field(ge=0)]
     train_loss: Number
     val: Values
     test: Values
+    by_length: dict[LengthRange, Number] | None = None
 
 
 class Scores(_Model):
@@ -135,7 +154,7 @@ class OwnCode(_Model):
     dirty: bool | None
 
 
-class Measure(_Model):
+class Measure(_Later):
     """A measure of an instance's dynamics at one moment.
 
     Attributes:
@@ -148,6 +167,7 @@ class Measure(_Model):
         later: the code that took it from the finished network; None if it was taken in training.
     """
 
+    later_fields = ("later",)
     status: Literal["finished", "failed"]
     reason: str | None
     step: Count
@@ -155,11 +175,6 @@ class Measure(_Model):
     summary: Annotated[dict[str, float | int | str | None], BeforeValidator(plain)]
     arrays: list[Text]
     later: CodeVersion | None = None
-
-    @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # What is taken in training is written as before there was this field.
-        return {key: value for key, value in write(self).items() if key != "later" or value is not None}
 
     @model_validator(mode="after")
     def _reason_agrees(self) -> Measure:
@@ -212,7 +227,7 @@ class Pilot(_Model):
     edges: list[Text]
 
 
-class Record(_Model):
+class Record(_Later):
     """The measured result of one instance.
 
     Attributes:
@@ -238,8 +253,10 @@ class Record(_Model):
         pilot: the short runs that chose the point of the grid; None where every point was trained in full.
         stopped_at: the step at which patience ran out or, where there is a patience, a divergence was found; None if
             neither happened.
+        trained_lengths: the shortest and the longest training sequences, where a task draws them from a range.
     """
 
+    later_fields = ("trained_lengths",)
     schema_version: Literal[1]
     experiment_id: Annotated[str, Field(pattern="^[0-9a-f]+$")]
     family_id: Text
@@ -275,6 +292,7 @@ class Record(_Model):
     own_code: list[OwnCode] = Field(default_factory=list)
     pilot: Pilot | None = None
     stopped_at: Count | None = None
+    trained_lengths: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
 
     @property
     def cell(self) -> tuple[str, str, str, str]:

@@ -29,6 +29,7 @@ from rnnbench.lit_models.instance_optimisation import (
     schedule_factor,
     unit_rate_optimizer,
 )
+from rnnbench.lit_models.length_curve import LengthCurve
 from rnnbench.lit_models.network import Network, RecurrenceFactory, make_network
 from rnnbench.lit_models.objective import instance_metrics, loss_of_sums, training_loss, valid_steps
 from rnnbench.lit_models.stability import CONTRACTION, forget_bound_for, project_stable, stable_cells
@@ -69,7 +70,8 @@ class LitSequenceModel(L.LightningModule):
 
     Attributes:
         curve: one entry per evaluation: ``step``, ``epoch`` (epochs passed, with their fraction), ``train_loss`` (its
-            mean since the last evaluation) and, for ``val`` and ``test``, every metric, each a list over instances.
+            mean since the last evaluation) and, for ``val`` and ``test``, every metric, each a list over instances;
+            for test sequences of many lengths also ``by_length``, the ranked metric by range of lengths.
         diverged_at: [M] the step, counted from 1, in which an instance's loss, gradient or weights became infinite or
             NaN (or the number of steps before an evaluation whose value did); -1 while it is ``alive``. From then on it
             is frozen with its last finite weights.
@@ -153,6 +155,7 @@ class LitSequenceModel(L.LightningModule):
         self.best_weights: dict[str, Tensor] = {}
         self._carried = CarriedStates()
         self._metrics = {s: instance_metrics(task, size) for s in SPLITS}
+        self._by_length = LengthCurve.of(task, size)
         # Saved in checkpoints; device tensors, so that keeping them costs no synchronisation.
         self.register_buffer("learning_rates", torch.tensor(rates, dtype=torch.float64))
         self.register_buffer("alive", torch.ones(size, dtype=torch.bool))
@@ -311,10 +314,13 @@ class LitSequenceModel(L.LightningModule):
         summed = {"sums": self._sum_in_parts(outputs, batch)} if self._reads_in_parts else {}
         for metric in self._metrics[split]:
             metric.to(outputs.device).update(outputs, batch.targets, batch.lengths, **summed)
+        if self._by_length and split == "test":
+            self._by_length.update(outputs, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Add a point to the learning curve, and keep the weights of instances at their best validation so far."""
         scores = {split: self._collect(split) for split in SPLITS}
+        by_length = self._by_length.collect() if self._by_length else {}
         if self.trainer.sanity_checking:
             return
         ranked = scores["val"][self.task.ranked.name]
@@ -325,11 +331,14 @@ class LitSequenceModel(L.LightningModule):
         train_loss = torch.where(self.alive, mean_loss, torch.nan).tolist()
         # Not current_epoch, which differs after the last step between a resumed run and an uninterrupted one.
         epoch = self.global_step / self.trainer.num_training_batches
+        if by_length:
+            point["by_length"] = {name: values.tolist() for name, values in by_length.items()}
         self.curve.append({"step": self.global_step, "epoch": epoch, "train_loss": train_loss, **point})
         self.loss_sum.zero_()
         self.loss_steps.zero_()
         for split in SPLITS:
             self._log_scores(split, scores[split])
+        self._log_scores("test_by_length", by_length)
         self.trainer.should_stop |= self.stopping.is_over
 
     def on_test_epoch_end(self) -> None:

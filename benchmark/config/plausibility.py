@@ -91,6 +91,9 @@ def _of_curve(record: Record) -> Iterator[str]:
         values = [values.get(metric.name) for point in record.curve for values in (point.val, point.test)]
         if wrong := [value for value in values if value is not None and not _in_range(value, metric)]:
             yield f"{metric.name} must lie within its range, up to {metric.best:g} at best, got {wrong[0]:g}"
+    lengths = [value for point in record.curve for value in (point.by_length or {}).values() if value is not None]
+    if wrong := [value for value in lengths if not _in_range(value, record.ranked)]:
+        yield f"by_length must lie within the range of {record.ranked.name}, got {wrong[0]:g}"
     last = record.curve[-1].step if record.curve else 0
     if last > record.steps or (not record.curve and record.steps and record.status == "finished"):
         yield f"the curve must end within the {record.steps} steps of the training, got {last}"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 
@@ -76,9 +77,9 @@ class Estimator:
         rates = self._rates[key]
         evaluations = (recipe.max_epochs or 1) if recipe.validate_every is None else -(-steps // recipe.validate_every)
         batches = (sizes.val + sizes.test) / module.batch_size
-        length = sizes.mean_steps
-        training = steps * (rates.training.at(length) + rates.optimiser)
-        return training + (evaluations if steps else 1) * batches * rates.scoring.at(length)
+        training = steps * (rates.training.at(sizes.mean_steps) + rates.optimiser)
+        scored = sizes.mean_steps if task.lengths is None else fmean((*task.lengths.val, *task.lengths.test))
+        return training + (evaluations if steps else 1) * batches * rates.scoring.at(scored)
 
 
 @contextmanager

@@ -66,10 +66,11 @@ def member_bytes(experiment: Experiment, module: SequenceDataModule, options: Ru
         kept = kept_for_backward(network, task)
     # Compiled kernels fill whole vectors.
     sequences = padded_length(-(-module.batch_size // options.devices), _FLOAT)
-    segment = segment_length(task.steps, options.checkpoint_every)
-    learning = kept(sequences, segment or task.steps)
+    longest = task.steps if task.lengths is None else task.lengths.train[1]
+    segment = segment_length(longest, options.checkpoint_every)
+    learning = kept(sequences, segment or longest)
     if segment is not None:
-        learning += _FLOAT * sequences * network.recurrence.state_size * -(-task.steps // segment)
+        learning += _FLOAT * sequences * network.recurrence.state_size * -(-longest // segment)
     scored = -(-module.eval_batch_size // options.devices)
     scoring = _FLOAT * scored * task.steps * network.recurrence.hidden_size
     weights = _FLOAT * count_parameters(network) * (_COPIES + _moments(recipe))

@@ -29,7 +29,7 @@ from rnnbench.leaderboard.store import find_records, shipped_records
 #: Where ``--dry-run`` leaves what it timed, inside the folder of runs: hidden, so that nothing takes it for a record.
 TIMED = ".timed.json"
 #: Arguments of tasks that say how long sequences are, or with what they grow.
-_LENGTHS = ("length", "bptt", "delay")
+_LENGTHS = ("length", "bptt", "delay", "train_lengths")
 
 
 class Kind(NamedTuple):
@@ -47,6 +47,7 @@ class Kind(NamedTuple):
         """Return the kind of a resolved configuration."""
         task, recurrence = config["task"], config["recurrence"]
         length = next((task["init_args"][name] for name in _LENGTHS if task["init_args"].get(name)), None)
+        length = sum(length) // 2 if isinstance(length, (list, tuple)) else length
         key = config_id({"recurrence": recurrence})
         trains = config["training"].get("max_steps") != 0
         return cls(key, recurrence["class_path"], task["class_path"], config["training"]["batch_size"], length, trains)

@@ -130,6 +130,7 @@ def make_record(run: Run, index: int, interrupted: bool) -> Record:
         own_code=own_code(point.config, run.data.task.objectives),
         pilot=experiment.tried,
         stopped_at=model.stopping.stopped(index),
+        trained_lengths=list(lengths.train) if (lengths := run.data.task.lengths) else None,
     )
 
 
@@ -149,7 +150,10 @@ def learning_curve(model: LitSequenceModel, index: int, start: int = 0) -> list[
             for split in ("val", "test")
         }
         loss = entry["train_loss"][index]
-        points.append(CurvePoint(step=entry["step"], epoch=entry["epoch"], train_loss=loss, **scores))
+        lengths = entry.get("by_length", {}).items()
+        by_length = {name: None if gone else values[index] for name, values in lengths} or None
+        step, epoch = entry["step"], entry["epoch"]
+        points.append(CurvePoint(step=step, epoch=epoch, train_loss=loss, **scores, by_length=by_length))
     return points
 
 

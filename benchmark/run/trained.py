@@ -139,10 +139,12 @@ def trained_data(trained: Trained, data_dir: str | Path | None = None, length: i
         config = {**trained.config, "task": {**trained.config["task"]}}
         if length is not None:
             given = config["task"]["init_args"]
-            if "length" not in given:
+            ranges = {"val_lengths", "test_lengths"}
+            if "length" not in given and not ranges <= given.keys():
                 name = config["task"]["class_path"]
                 raise UserError(f"{trained.path}: length must be a setting of the task, but {name} has none")
-            config["task"]["init_args"] = {**given, "length": length}
+            other = {"length": length} if "length" in given else {name: [length, length] for name in ranges}
+            config["task"]["init_args"] = {**given, **other}
         return build_data_module(config, data_dir)
     except (KeyError, TypeError) as error:
         raise UserError(f"{trained.path}: its configuration cannot be built: {error}") from error

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.dynamics import SideFiles, moment_text, moments, series
+from rnnbench.leaderboard.length_curves import longest_trained, over_length
 from rnnbench.leaderboard.page.numbers import drawn, short_text
 
 _MOST_POINTS = 50
@@ -65,7 +66,29 @@ def series_data(board: Board, column: Column, side_files: SideFiles, numbers: di
                 y = kind.y or f"test {column.metric.display.axis}"
                 axes = {"x": kind.x, "y": short_text(y), "log_x": kind.log_x, "log_y": kind.log_y}
                 found.append({**place, "title": title, **axes, "lines": lines})
-    return found
+    return [*found, *_over_length(board, column, numbers)]
+
+
+def _over_length(board: Board, column: Column, numbers: dict[str, int]) -> list[dict[str, Any]]:
+    """Return the scores over the length of test sequences, if there are any, and where training ended."""
+    curves = {numbers[network]: curve for network, cell in column.cells.items() if (curve := over_length(cell))}
+    lines = [
+        {
+            "cell": cell,
+            "x": [drawn(length) for length in curve.lengths],
+            **{name: [drawn(value, 4) for value in getattr(curve, name)] for name in ("mean", "low", "high")},
+        }
+        for cell, curve in curves.items()
+    ]
+    longest, title = longest_trained(column), "Score over length"
+    return [
+        {
+            **{"suite": board.suite, "budget": board.budget, "task": column.task, "kind": title, "title": title},
+            **{"x": "length (time steps)", "y": short_text(f"test {column.metric.display.axis}")},
+            **{"log_x": False, "log_y": False, "lines": lines},
+            "marks": [] if longest is None else [[longest, "longest in training"]],
+        }
+    ][: len(lines)]
 
 
 def _line(kind: _Kind, cell: int, instances: list[dict[str, Any]], scale: float) -> dict[str, Any]:

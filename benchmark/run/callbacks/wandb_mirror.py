@@ -190,6 +190,7 @@ def history_row(point: CurvePoint) -> dict[str, Any]:
     row: dict[str, Any] = {"step": point.step, "epoch": point.epoch, "train_loss": point.train_loss}
     for split, values in (("val", point.val), ("test", point.test)):
         row |= {f"{split}/{name}": value for name, value in values.items()}
+    row |= {f"test_by_length/{name}": value for name, value in (point.by_length or {}).items()}
     return {name: value for name, value in row.items() if value is not None}
 
 

@@ -58,6 +58,7 @@ function measuresPlot(cells) {
   return {
     controls,
     spec: { label: `${one.title}: ${one.suite}, ${one.budget}, ${one.task}`, lines,
+      marks: (one.marks || []).map(([x, label]) => ({ x, label })),
       x: { label: one.x, log: logarithmic("x", one.log_x) }, y: { label: one.y, log: logarithmic("y", one.log_y) } },
     note: "Mean over instances (of exponents also over sequences), and their range.",
   };
