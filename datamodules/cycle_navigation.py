@@ -11,7 +11,7 @@ from rnnbench.datamodules.token_sequences import PrefixTask
 
 
 class CycleNavigation(PrefixTask):
-    """Tell where on a circle a walk is that began at place 0 (Delétang et al. 2023, and their code).
+    """Tell where on a circle a random walk from place 0 is (Delétang et al. 2023, and their code).
 
     Tokens [T] are 0, 1 or 2, drawn uniformly: a step back, none, or a step ahead. The class, at the end [] or at every
     step [T], is the place, one of ``cycle``. After few steps not all places are equally likely, and chance says so.

@@ -21,7 +21,7 @@ class FlipFlop(TokenSequences):
     read's own step. Other steps have none, so that the loss is what the source scores. Chance is 1/2.
 
     Args:
-        ignore: probability p_i; 0.8 in the source's training data, 0.98 and 0.1 in its sparse and dense test sets.
+        ignore: probability p_i; 0.8 in the source's training data, 0.98 and 0.1 in its sparse and dense test data.
         train_lengths, val_lengths, test_lengths, lengths_per, embedding_size: see ``TokenSequences``.
         train_size, val_size, test_size, fresh, batch_size, eval_batch_size, seed: see ``SyntheticDataModule``.
 
