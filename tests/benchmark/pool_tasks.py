@@ -15,7 +15,7 @@ def pause(seconds: float) -> Outcome:
 def fail(rank: str, how: str) -> Outcome:
     """Fail in one of the processes that share a task; the others wait for it."""
     if os.environ.get("LOCAL_RANK", rank) != rank:
-        time.sleep(60)
+        time.sleep(3600)
     if how == "child":
         # It keeps the socket open, as a user's own data loaders might.
         if os.fork() == 0:

@@ -96,8 +96,21 @@ def test_the_best_point_alone_is_trained_by_all_instances_and_the_record_says_ho
     assert make_plan((alone,), (0, 1, 2), tmp_path).finished == 3
 
 
+def by_two_optimizers() -> Experiment:
+    """Two recipes are two runs."""
+    grid = {"training.optimizer": ("sgd", "adam"), RATE: (1e-2, 1e-9)}
+    points = tuple({"training.optimizer": name, RATE: rate} for name in ("sgd", "adam") for rate in (1e-2, 1e-9))
+    return dataclasses.replace(tried(1e-2, 1e-9), grid=grid, listed=points)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    return train_all(by_two_optimizers(), tmp_path_factory.mktemp("undisturbed"))
+
+
+# Of the first pilot, of the second one, and of the full training.
 @pytest.mark.parametrize("batches", [1, 5, 9])
-def test_choice_and_records_are_the_same_after_a_kill(batches: int, tmp_path: Path, monkeypatch) -> None:
+def test_choice_and_records_are_the_same_after_a_kill(batches: int, undisturbed, tmp_path: Path, monkeypatch) -> None:
     def kill(self, trainer, *_) -> None:
         nonlocal batches
         batches -= 1
@@ -105,17 +118,12 @@ def test_choice_and_records_are_the_same_after_a_kill(batches: int, tmp_path: Pa
             raise SystemExit
         self._save(trainer)
 
-    # Two recipes are two runs: of the first pilot, of the second one, and of the full training.
-    experiment = tried(1e-2, 1e-9)
-    points = tuple({"training.optimizer": name, RATE: rate} for name in ("sgd", "adam") for rate in (1e-2, 1e-9))
-    grid = {"training.optimizer": ("sgd", "adam"), RATE: (1e-2, 1e-9)}
-    experiment = dataclasses.replace(experiment, grid=grid, listed=points)
-    undisturbed = train_all(experiment, tmp_path / "undisturbed")
+    experiment = by_two_optimizers()
     with monkeypatch.context() as patch:
         patch.setattr(ResumeCheckpoint, "on_train_batch_end", kill)
         with pytest.raises(SystemExit):
-            train_all(experiment, tmp_path / "killed")
-    assert list(map(comparable, train_all(experiment, tmp_path / "killed"))) == list(map(comparable, undisturbed))
+            train_all(experiment, tmp_path)
+    assert list(map(comparable, train_all(experiment, tmp_path))) == list(map(comparable, undisturbed))
 
 
 def test_the_choice_is_made_again_where_the_grid_or_the_share_changes(tmp_path: Path) -> None:

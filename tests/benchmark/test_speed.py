@@ -43,7 +43,7 @@ def build_toy(case):
     def run():
         calls.append(toy)
         if toy == "sleeps":
-            time.sleep(60)
+            time.sleep(3600)
         if toy == "killed" and len(calls) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         return {"sum": work()["sum"] + (toy == "differs") * 0.5}
@@ -111,11 +111,9 @@ def test_contenders_end_when_the_driver_is_killed(add_report, tmp_path):
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
-    patience = 200
-    while peers_left(tmp_path, 1) and patience:
-        patience -= 1
+    # The contender would sleep for an hour.
+    while peers_left(tmp_path, 1):
         time.sleep(0.05)
-    assert peers_left(tmp_path, 1) == []
 
 
 @pytest.mark.slow

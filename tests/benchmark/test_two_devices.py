@@ -72,7 +72,7 @@ def start(suite, runs_dir, *options):
 def run(suite, runs_dir, *options):
     process = start(suite, runs_dir, *options)
     try:
-        output, errors = process.communicate(timeout=300)
+        output, errors = process.communicate()
     finally:
         process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
@@ -191,7 +191,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, undisturbed
         time.sleep(0.005)
     process.send_signal(signal_number)
     # All processes of the run hold the same pipe: it ends when the last of them does.
-    process.communicate(timeout=60)
+    process.communicate()
     (checkpoint,) = tmp_path.rglob("last.ckpt")
     seen = torch.load(checkpoint, weights_only=True)["global_step"]
     assert 0 < seen < 300

@@ -27,7 +27,7 @@ from tests.datamodules.small_texts import write_texts
 from tests.leaderboard.factory import comparable
 from tests.lit_models.small_runs import fit
 
-STEPS, EVERY, INSTANCE, DIVERGING = 50, 25, 3, 4
+STEPS, EVERY, INSTANCE, DIVERGING = 24, 12, 3, 4
 TOLERANCE = {"64-true": 1e-8, "32-true": 1e-3}
 SIZES = {"train_size": 40, "val_size": 16, "test_size": 16, "eval_batch_size": 10}
 ADDING = {"class_path": "Adding", "init_args": {**SIZES, "length": 6}}
