@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmark.test_run_command import SURROUNDINGS
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("benchmark", "datamodules", "leaderboard", "lit_models")
 SUITE = """
@@ -20,10 +22,12 @@ training: {batch_size: 32, max_steps: 4, validate_every: 2}
 """
 
 
-def run(folder: Path, *command: str | Path) -> str:
+def run(folder: Path, *command: str | Path, **surroundings: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "RNNBENCH_DATA")}
+    environment |= surroundings
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stderr
     return done.stdout
 
 
@@ -40,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_project_with_folders_of_the_same_names_runs_a_suite(project: Path) -> None:
-    run(project, sys.executable, "-m", "rnnbench", "run", "tiny.yaml", "--workers", "1")
+    run(project, sys.executable, "-m", "rnnbench", "run", "tiny.yaml", "--workers", "1", **SURROUNDINGS)
     assert "1 records" in run(project, sys.executable, "-m", "rnnbench", "leaderboard", "--records-dir", "runs")
 
 

@@ -1,5 +1,6 @@
 """The pool of worker processes: whatever is killed or interrupted, and whenever, it comes to an end and says how."""
 
+import importlib
 import random
 import signal
 import subprocess
@@ -71,6 +72,16 @@ def outcomes(*calls: pool.Call, groups=(alone,)) -> list[tuple[str, str]]:
 def test_a_process_does_one_task_after_another(processes) -> None:
     assert outcomes(*[(pause, (0.0,))] * 3) == [("trained", str(processes[0].pid))] * 3
     assert [process.returncode for process in processes] == [0]
+
+
+def test_modules_of_the_current_folder_take_no_library_s_place(tmp_path: Path, monkeypatch) -> None:
+    for name in ("json", "pickle", "queue", "rnnbench", "yaml"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('the project has one')", encoding="utf-8")
+    own = "from rnnbench.benchmark.launchers.worker import Outcome\ndef do(): return Outcome('trained', 'by it')"
+    (tmp_path / "own_task.py").write_text(own, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert outcomes((importlib.import_module("own_task").do, ())) == [("trained", "by it")]
 
 
 @pytest.mark.parametrize("seed", range(KILLS))

@@ -144,10 +144,8 @@ SURROUNDINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("how", "streams"),
-    [(("--workers", "1"), ""), pytest.param(("--devices", "2"), "2>&-", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow  # test_installation and test_pool have the like of it that costs less.
+@pytest.mark.parametrize(("how", "streams"), [(("--workers", "1"), ""), (("--devices", "2"), "2>&-")])
 def test_what_lies_around_a_run_does_not_reach_it(how, streams, tmp_path):
     command, project = tmp_path / "bin" / "rnnbench", tmp_path / "project"
     for name in ("benchmark", "datamodules", "leaderboard", "json", "queue", "yaml"):
