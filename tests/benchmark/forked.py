@@ -34,7 +34,7 @@ def run_forked(
         printed = [Path(streams, name) for name in ("stdout", "stderr")]
         process = SERVER.Process(target=_command, args=(folder, words, environment, printed, before))
         process.start()
-        process.join(300)
+        process.join(1800)
         if process.exitcode is None:
             process.kill()
         output, errors = (path.read_text(encoding="utf-8") for path in printed)

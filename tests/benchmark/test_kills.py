@@ -122,7 +122,7 @@ def _train(scenario: str, runs_dir: Path, kill: Kill | None) -> None:
 def run(scenario: str, runs_dir: Path, kill: Kill | None = None) -> int:
     process = SERVER.Process(target=_train, args=(scenario, runs_dir, kill))
     process.start()
-    process.join(timeout=300)
+    process.join(timeout=1800)
     return process.exitcode
 
 

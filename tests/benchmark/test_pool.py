@@ -58,8 +58,7 @@ def processes(monkeypatch):
             started.append(self)
 
     monkeypatch.setattr(pool.subprocess, "Popen", Noted)
-    for name, seconds in (("_SECONDS_BETWEEN_LOOKS", 0.05), ("_SECONDS_TO_REPORT", 0.5)):
-        monkeypatch.setattr(pool, name, seconds)
+    monkeypatch.setattr(pool, "_SECONDS_BETWEEN_LOOKS", 0.05)
     yield started
     assert all(process.returncode is not None for process in started)
 
@@ -126,9 +125,9 @@ def test_a_process_that_is_killed_while_it_waits_for_a_task_is_replaced(processe
 )
 @pytest.mark.parametrize("rank", "01")
 def test_processes_that_share_a_task_do_not_wait_for_one_that_fails(rank, how, outcome, monkeypatch) -> None:
-    if how == "exit":
-        # The socket of a process that ends is closed before there is an exit code.
-        monkeypatch.setattr(pool, "_SECONDS_TO_REPORT", 3.0)
+    if how != "exit":
+        # Else the time is needed: the socket of a process that ends is closed before there is an exit code.
+        monkeypatch.setattr(pool, "_SECONDS_TO_REPORT", 0.5)
     first, second = outcomes((fail, (rank, how)), (pause, (0.0,)), groups=(together,))
     assert (first[0], first[1][: len(outcome[1])]) == outcome
     assert second[0] == "trained"

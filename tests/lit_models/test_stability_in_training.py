@@ -46,16 +46,16 @@ def model_of(name: str, instances: Any = range(3), **settings: Any) -> LitSequen
 def test_every_step_of_a_training_ends_stable(name: str, wanted: float) -> None:
     free, bound = (Watch(wanted, 0.3 * wanted) for _ in range(2))
     model = model_of(name)
-    fit(model, adding(), 100, 100, callbacks=[free])
-    assert sum(free.held) < 10
+    fit(model, adding(), 50, 50, callbacks=[free])
+    assert sum(free.held) < 5
     model = model_of(
         name, stability_input_bound=BOUND, stability_contraction=wanted, stability_forget_bound=0.3 * wanted
     )
-    fit(model, adding(), 100, 100, callbacks=[bound])
-    assert len(bound.held) == 101
+    fit(model, adding(), 50, 50, callbacks=[bound])
+    assert len(bound.held) == 51
     assert all(bound.held)
     assert model.alive.all()
-    assert not same(bound.weights[0], bound.weights[100])
+    assert not same(bound.weights[0], bound.weights[50])
     for index in range(3):
         assert_contractive(model.ensemble.instance(index).recurrence, BOUND, wanted)
 
