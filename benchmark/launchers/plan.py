@@ -16,6 +16,7 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
 from rnnbench.benchmark.launchers.stale import Stale
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
+from rnnbench.benchmark.run.lease import is_leased
 from rnnbench.leaderboard.schema import Record, plain
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
 
@@ -280,7 +281,7 @@ def _new_jobs(
 
 
 def _unfinished(any_job: Job) -> tuple[list[Job], dict[Path, str]]:
-    """Return the runs of a cell that left a checkpoint of the same experiment, and what is wrong with which files."""
+    """Return the runs of a cell that are being trained or left a checkpoint, and what is wrong with which files."""
     found, damaged = [], {}
     points = {point.id for point in any_job.experiment.points()}
     for path in sorted(any_job.folder.parent.glob(f"run-*/{JOB_FILE}")):
@@ -289,6 +290,8 @@ def _unfinished(any_job: Job) -> tuple[list[Job], dict[Path, str]]:
         except UserError as error:
             damaged[path] = str(error)
             continue
-        if job.checkpoint.exists() and {member.experiment_id for member in job.members} <= points:
+        if (job.checkpoint.exists() or is_leased(job.folder)) and {
+            member.experiment_id for member in job.members
+        } <= points:
             found.append(Job(any_job.experiment, job.members, any_job.runs_dir))
     return found, damaged

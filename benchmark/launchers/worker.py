@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rnnbench.benchmark.errors import UserError, message_of
 from rnnbench.benchmark.interruption import EXIT_CODE, SIGNALS, Noted
+from rnnbench.benchmark.run.lease import BusyError
 
 if TYPE_CHECKING:
     from rnnbench.benchmark.config.options import TrainOptions
@@ -106,7 +107,7 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
     """Train a job and return how it ended; whatever goes wrong, other jobs go on."""
     try:
         set_up_torch()
-        from rnnbench.benchmark.run.train import BusyError, train
+        from rnnbench.benchmark.run.train import train
 
         train(job, options)
     except (Exception, SystemExit) as error:
@@ -117,8 +118,7 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
         if isinstance(error, SystemExit) and type(error).__name__ == "SIGTERMException":
             return Outcome("left", "it was ended by SIGTERM; the same command goes on from its checkpoint")
         if isinstance(error, (UserError, OSError)):
-            is_busy = isinstance(error, UserError) and isinstance(error, BusyError)
-            return Outcome("left" if is_busy else "refused", message_of(error))
+            return Outcome("left" if isinstance(error, BusyError) else "refused", message_of(error))
         return Outcome("failed", f"{type(error).__name__}: {error}", _logged(job))
     return Outcome("trained")
 

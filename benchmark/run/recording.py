@@ -13,6 +13,7 @@ from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job
+from rnnbench.benchmark.run.lease import Lease
 from rnnbench.benchmark.run.provenance import hardware, peak_memory, versions
 from rnnbench.benchmark.run.source import code_version, own_code
 from rnnbench.benchmark.run.weights import best_weights, write_weights
@@ -26,7 +27,10 @@ from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its records tell of it; ``started_at`` is the last time that it was started, if it was resumed."""
+    """A run as its records tell of it; ``started_at`` is the last time that it was started, if it was resumed.
+
+    ``lease`` is held by the process that writes.
+    """
 
     job: Job
     model: LitSequenceModel
@@ -36,6 +40,7 @@ class Run:
     started_at: datetime
     measures: TakeMeasures
     options: TrainOptions
+    lease: Lease | None = None
 
 
 def write_records(run: Run, interrupted: bool) -> list[Record]:
@@ -43,11 +48,16 @@ def write_records(run: Run, interrupted: bool) -> list[Record]:
 
     Returns:
         The records, in the order of the members; those of instances that are finished already were not written.
+
+    Raises:
+        BusyError: another process has taken the run over.
     """
     records, job = [], run.job
     for index, member in enumerate(job.members):
         record = make_record(run, index, interrupted)
         records.append(record)
+        if run.lease is not None:
+            run.lease.confirm()
         if is_finished(job.record_path(member)):
             # Another run of overlapping instances was first; what is measured stays.
             continue

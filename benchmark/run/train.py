@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import lightning as L
-from filelock import FileLock, Timeout
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory
 from rnnbench.benchmark.config.options import TrainOptions
-from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.run.callbacks.logger_mirror import LoggerMirror
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import (
@@ -30,8 +28,9 @@ from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.callbacks.wandb_mirror import WandbMirror
 from rnnbench.benchmark.run.checkpoint import check_checkpoint
 from rnnbench.benchmark.run.job import Job
+from rnnbench.benchmark.run.lease import BusyError, Lease
 from rnnbench.benchmark.run.provenance import reset_peak_memory
-from rnnbench.benchmark.run.recording import Run, write_records
+from rnnbench.benchmark.run.recording import Run, is_finished, write_records
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import torn_files
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
@@ -40,33 +39,31 @@ from rnnbench.lit_models.scan.policy import use_backend
 Mirror: TypeAlias = WandbMirror | LoggerMirror
 
 
-class BusyError(UserError):
-    """Another process trains the same job."""
-
-
 def train(job: Job, options: TrainOptions) -> None:
-    """Train what the job names, from its checkpoint if there is one, and write its records.
+    """Train what the job names, from its checkpoint if there is one, and write its records, unless all are there.
 
     Raises:
-        BusyError: another process trains this job.
+        BusyError: another process trains this job, or has taken it over, or just trained it on several devices.
         UserError: the checkpoint is damaged, or not this job's; it is left untouched.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     if job.experiment.is_pilot:
         options = dataclasses.replace(options, wandb="off", loggers=())
-    try:
-        # One process of each run holds the lock; with several devices the others share what it holds.
-        lock = FileLock(job.folder / "lock", timeout=0) if is_first_process(options) else contextlib.nullcontext()
-        backend = use_backend(options.scan, options.checkpoint_every)
-        mirrors: list[Mirror] = [LoggerMirror(job, kind) for kind in options.loggers]
-        if options.wandb != "off":
-            mirrors.append(WandbMirror(job, options.wandb))
-        with lock, quiet_lightning(), backend, contextlib.ExitStack() as stack:
-            for mirror in mirrors:
-                stack.enter_context(mirror)
-            _train(job, options, mirrors)
-    except Timeout as error:
-        raise BusyError(f"another process is training it ({job.folder})") from error
+    backend = use_backend(options.scan, options.checkpoint_every)
+    mirrors: list[Mirror] = [LoggerMirror(job, kind) for kind in options.loggers]
+    if options.wandb != "off":
+        mirrors.append(WandbMirror(job, options.wandb))
+    with quiet_lightning(), backend, contextlib.ExitStack() as stack:
+        # One process of each run holds the lease; with several devices the others share what it holds.
+        lease = stack.enter_context(Lease(job.folder)) if is_first_process(options) else None
+        if lease is not None and all(is_finished(job.record_path(member)) for member in job.members):
+            # Another launcher was first. Processes that share a run wait for each other: all of them are to end.
+            if options.devices > 1:
+                raise BusyError(f"another process has trained it ({job.folder})")
+            return
+        for mirror in mirrors:
+            stack.enter_context(mirror)
+        _train(job, options, mirrors, lease)
 
 
 def is_first_process(options: TrainOptions) -> bool:
@@ -75,12 +72,23 @@ def is_first_process(options: TrainOptions) -> bool:
     return options.devices == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror]) -> None:
+class _KeepLease(L.Callback):
+    """Ends a run that another process has taken over before it writes a checkpoint."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def on_save_checkpoint(self, *_: Any) -> None:
+        """See that the lease still holds."""
+        self._lease.confirm()
+
+
+def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror], lease: Lease | None) -> None:
     started_at = datetime.now(timezone.utc)
     if is_first_process(options):
         job.save()
         paths = (job.file, job.checkpoint, *map(job.weights_path, job.members), *map(job.record_path, job.members))
-        # What a killed process was writing: nobody else writes here while the lock is held.
+        # What a killed process was writing: nobody else writes here while the lease is held.
         for torn in itertools.chain.from_iterable(map(torn_files, paths)):
             torn.unlink(missing_ok=True)
     reset_peak_memory()
@@ -90,8 +98,9 @@ def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror]) -> None:
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    trainer = make_trainer(job, options, measures, clock, *mirrors)
-    run = Run(job, model, data, trainer, clock, started_at, measures, options)
+    guards = [_KeepLease(lease)] if lease is not None else []
+    trainer = make_trainer(job, options, measures, clock, *mirrors, *guards)
+    run = Run(job, model, data, trainer, clock, started_at, measures, options, lease)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):
@@ -165,6 +174,8 @@ def quiet_lightning() -> Iterator[None]:
             logger.setLevel(logging.WARNING)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec")
+            # On a cluster, where the processes of a run are ours all the same.
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
             # With several devices: what is logged is the same on all, and no stride changes a value.
             warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level")
             warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")

@@ -141,7 +141,7 @@ def test_the_first_process_alone_writes_one_wandb_run_an_instance(runs):
     _, two = runs
     files = [path.relative_to(two / "tiny") for path in (two / "tiny").rglob("*") if path.is_file()]
     others = {path.name.split("-")[0] for path in files if path.suffix not in (".json", ".npz")}
-    assert others == {"lock", "job.yaml", "weights"}
+    assert others == {"lease.1", "job.yaml", "weights"}
     pytest.importorskip("wandb")
     # Six instances, and the table of the suite.
     assert len({path.name for path in (two / "wandb").rglob("*.wandb")}) == 7
