@@ -6,11 +6,12 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.benchmark.command.parsing import Parser, instances, named_path, one_of
-from rnnbench.benchmark.config.options import BUDGETS, RunOptions
+from rnnbench.benchmark.command.parsing import Parser, instances, named_path, one_of, positive, segment
+from rnnbench.benchmark.config.options import BUDGETS, LOGGERS, SCANS, WANDB_MODES, RunOptions
 from rnnbench.benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,6 +53,31 @@ def suites_and_options(options: argparse.Namespace, names: Sequence[str]) -> tup
         check_folder("--runs-dir", options.runs_dir)
     given = {field.name for field in dataclasses.fields(RunOptions)} & vars(options).keys() - {"only"}
     return suites, RunOptions(**{name: getattr(options, name) for name in given}, only=tuple(options.only))
+
+
+def add_training(parser: Parser) -> None:
+    """Add what says how runs are trained, and how many at a time."""
+    text = "runs at a time (default: one per core or per GPU)"
+    parser.add_argument("--workers", type=positive, metavar="N", help=text)
+    parser.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
+    add_data_dir(parser)
+    parser.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
+    text = f"{' | '.join(LOGGERS)}: also write learning curves below runs/csv or runs/tensorboard"
+    add_list(parser, "--logger", "NAME", text, type=one_of("logger", LOGGERS), dest="loggers")
+    parser.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
+    text = "keep the activations of K steps at a time (auto: the root of their number): less memory, more time"
+    parser.add_argument("--checkpoint-every", type=segment, metavar="K|auto", help=text)
+
+
+def check_loggers(options: argparse.Namespace) -> None:
+    """Take each logger once, and see that it is installed.
+
+    Raises:
+        UserError: one is not.
+    """
+    options.loggers = tuple(dict.fromkeys(options.loggers))
+    if "tensorboard" in options.loggers and not find_spec("tensorboard") and not find_spec("tensorboardX"):
+        raise UserError("--logger tensorboard: it is not installed: pip install 'rnnbench[tensorboard]'")
 
 
 def check_folder(option: str, path: Path) -> None:

@@ -50,8 +50,13 @@ def plan_of(suite: Suite, options: RunOptions, largest: Callable[[Experiment], i
     check_patterns([suite], options.only)
     chosen = [experiment for pattern in options.only for experiment in matching(suite, pattern)]
     experiments = tuple(e for e in suite.experiments if e in chosen) if options.only else suite.experiments
-    instances = options.instances if options.instances is not None else tuple(range(suite.instances))
+    instances = wanted_instances(suite, options)
     return make_plan(experiments, instances, options.runs_dir, largest, suite.experiments, options.any_source)
+
+
+def wanted_instances(suite: Suite, options: RunOptions) -> tuple[int, ...]:
+    """Return the instances that the options choose, or as many as the suite has."""
+    return options.instances if options.instances is not None else tuple(range(suite.instances))
 
 
 def print_findings(plan: Plan) -> None:

@@ -5,35 +5,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fnmatch
-import math
 import sys
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings
+from rnnbench.benchmark.launchers.checks import Built, TimeIsUpError, check_plan
+from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings, wanted_instances
 from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
+from rnnbench.benchmark.launchers.follow import after_pilots, restate
 from rnnbench.benchmark.launchers.plan import Plan, joined
 from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.launchers.status import print_scores
+from rnnbench.benchmark.launchers.worker import exit_code
 from rnnbench.benchmark.launchers.writable import check_writable
-from rnnbench.benchmark.measures import measure_class
 from rnnbench.benchmark.run.callbacks.wandb_table import send_table
 from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.plan import MOST_NAMED
-from rnnbench.leaderboard.record import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rnnbench.benchmark.config.experiment import Experiment
-    from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
-
-#: What a command ends with, the first that applies: a fault of ours, what the user can fix, what is left to do.
-_EXIT_CODES = {"failed": 1, "refused": 2, "left": 3}
+    from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 
 
 def run_suite(suite: Suite, options: RunOptions) -> int:
@@ -66,13 +61,13 @@ def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UserError(f"suite {twice[0]}: must be given once, got {names.count(twice[0])} suites of this name")
     check_patterns(suites, options.only)
-    built = _Built(options)
+    built = Built(options)
     if options.dry_run:
-        return _first_code({_print_plan(suite, options, built) for suite in suites})
+        return max(_print_plan(suite, options, built) for suite in suites)
     try:
-        exit_code = _run(suites, options, built)
-    except _TimeIsUpError:
-        exit_code = 0
+        code = _run(suites, options, built)
+    except TimeIsUpError:
+        code = 0
     plans = {suite.name: plan_of(suite, options) for suite in suites}
     if not options.quiet:
         for suite in suites:
@@ -83,15 +78,15 @@ def run_suites(suites: Sequence[Suite], options: RunOptions) -> int:
                 [record for records in plan.records.values() for record in records], options.runs_dir, options.wandb
             )
     left = {name: plan for name, plan in plans.items() if plan.finished < plan.wanted}
-    if exit_code == 0 and left:
+    if code == 0 and left:
         reason = "the time limit came first: " if built.is_late else ""
         counts = "; ".join(f"{f'{name}: ' if len(suites) > 1 else ''}{plan.counts}" for name, plan in left.items())
         print(f"{'note' if reason else 'error'}: {reason}{counts}: run the same command again", file=sys.stderr)
         return 3
-    return exit_code
+    return code
 
 
-def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
+def _run(suites: Sequence[Suite], options: RunOptions, built: Built) -> int:
     plans = {}
     for suite in suites:
         plan = plans[suite.name] = plan_of(suite, options, built.members_that_fit)
@@ -101,48 +96,33 @@ def _run(suites: Sequence[Suite], options: RunOptions, built: _Built) -> int:
     whole = joined(plans.values())
     if whole.jobs:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
-    modules = _check(whole, built, None)
+    modules = check_plan(whole, built, None)
     set_aside(whole.stale)
-    _restate(whole)
+    restate(whole)
     if not whole.jobs:
         return 2 if whole.problems else 0
     by_name = {suite.name: suite for suite in suites}
-    return _train(
-        whole, modules, options, built, lambda job: _after(job, by_name[job.experiment.suite], options, built)
-    )
+
+    def after(job: Job) -> Plan | None:
+        suite = by_name[job.experiment.suite]
+        experiment = next(one for one in suite.experiments if one.name == job.experiment.name)
+        return after_pilots(experiment, wanted_instances(suite, options), options, built.members_that_fit)
+
+    return _train(whole, modules, options, built, after)
 
 
-def _print_plan(suite: Suite, options: RunOptions, built: _Built) -> int:
+def _print_plan(suite: Suite, options: RunOptions, built: Built) -> int:
     plan = plan_of(suite, options, built.members_that_fit)
     print_findings(plan)
     print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
     if plan.jobs:
         sizes = KnownSizes()
-        print_jobs(plan, _check(plan, built, sizes), sizes)
+        print_jobs(plan, check_plan(plan, built, sizes), sizes)
         print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options, sizes)
     return 2 if plan.problems else 0
 
 
-def _first_code(codes: set[int]) -> int:
-    return next((code for code in _EXIT_CODES.values() if code in codes), 0)
-
-
-def _restate(plan: Plan) -> None:
-    """Write the records again that today's choice of pilots stands in, in place of another one."""
-    for path, record in plan.restated.items():
-        write_record(path, record)
-
-
-def _after(job: Job, suite: Suite, options: RunOptions, built: _Built) -> Plan | None:
-    """Return what is to be trained in full now that a pilot has ended; None if it was not the last of its cell."""
-    plan = plan_of(suite, dataclasses.replace(options, only=(job.experiment.name,)), built.members_that_fit)
-    if any(left.experiment.is_pilot for left in plan.jobs):
-        return None
-    _restate(plan)
-    return plan
-
-
-def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, Plan]:
+def _other_plans(suite: Suite, options: RunOptions, built: Built) -> dict[str, Plan]:
     """Return the plans of the suite's other budgets, as far as the options choose anything of them."""
     others = [name for name in suite_budgets(suite.path) if name != suite.budget]
     plans = {}
@@ -154,69 +134,11 @@ def _other_plans(suite: Suite, options: RunOptions, built: _Built) -> dict[str, 
     return plans
 
 
-class _TimeIsUpError(Exception):
-    """The time limit came before any training."""
-
-
-class _Built:
-    """Experiments built without their data, each of them once, until the time limit comes."""
-
-    def __init__(self, options: RunOptions) -> None:
-        self.deadline = time.monotonic() + (math.inf if options.time_limit is None else options.time_limit)
-        self._options = options
-        self._modules: dict[tuple[str, str, str], SequenceDataModule] = {}
-
-    @property
-    def is_late(self) -> bool:
-        return time.monotonic() >= self.deadline
-
-    def module(self, experiment: Experiment) -> SequenceDataModule:
-        if self.is_late:
-            raise _TimeIsUpError
-        from rnnbench.benchmark.config.construct import check_experiment
-
-        key = experiment.suite, experiment.budget, experiment.name
-        if key not in self._modules:
-            self._modules[key] = check_experiment(experiment, self._options.data_dir)
-        return self._modules[key]
-
-    def members_that_fit(self, experiment: Experiment) -> int:
-        # Before torch is imported, which may take longer than what is left of a time limit.
-        module = self.module(experiment)
-        from rnnbench.benchmark.launchers.memory import members_that_fit
-
-        return members_that_fit(experiment, module, self._options)
-
-
-def _check(plan: Plan, built: _Built, sizes: KnownSizes | None) -> dict[Job, SequenceDataModule]:
-    """Build every experiment without its data, and see that the data can be had, or their sizes where those will do."""
-    modules = {}
-    for job in plan.runs:
-        module = modules[job] = built.module(job.experiment)
-        try:
-            if sizes is None:
-                module.check_available()
-            if sizes is not None or job.experiment.measures:
-                _check_samples(job, module.split_sizes() if sizes is None else sizes.of(module))
-        except ValueError as error:
-            raise UserError(f"suite {job.experiment.suite}, {job.experiment.name}: {error}") from error
-    return modules
-
-
-def _check_samples(job: Job, sizes: Sizes) -> None:
-    for spec in job.experiment.measures:
-        samples, split = spec["settings"]["samples"], spec["settings"]["split"]
-        size = getattr(sizes, split)
-        if measure_class(spec["measure"]).uses_sequences and samples > size:
-            most = f"{size}, all of split '{split}'"
-            raise ValueError(f"samples of {spec['measure']} must be at most {most}, got {samples}")
-
-
 def _train(
     plan: Plan,
     modules: Mapping[Job, SequenceDataModule],
     options: RunOptions,
-    built: _Built,
+    built: Built,
     after: Callable[[Job], Plan | None],
 ) -> int:
     from rnnbench.benchmark.launchers.local import run_jobs
@@ -247,7 +169,7 @@ def _train(
         if others:
             names = ", ".join(job.name for job in others[:MOST_NAMED]) + ", …" * (len(others) > MOST_NAMED)
             print(f"error: {len(others)} more ended by the same as {first.name}: {names}", file=sys.stderr)
-    return _first_code({_EXIT_CODES[kind] for kind in kinds - {"trained"}})
+    return exit_code(kinds)
 
 
 def _cell(job: Job) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from rnnbench.benchmark.config.experiment import Config, Experiment, config_id
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.launchers.progress import steps_done
+from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.schema import Record, parse_time
 from rnnbench.leaderboard.store import find_records, shipped_records
@@ -106,15 +107,17 @@ class Speeds:
 
     def left(self, plan: Plan) -> Left:
         """Return what is left of a plan."""
-        seconds, unknown = 0.0, 0
-        for job in plan.runs:
-            steps, pace = self._steps(job.experiment, plan), self._pace(Kind.of(job.experiment.config))
-            if steps is None or pace is None:
-                unknown += len(job.members)
-            else:
-                done = steps_done(job) if job.checkpoint.exists() else 0
-                seconds += pace * len(job.members) * max(0, steps - done)
-        return Left(seconds / 3600, unknown)
+        known = {job: self.seconds(job, plan) for job in plan.runs}
+        unknown = sum(len(job.members) for job, seconds in known.items() if seconds is None)
+        return Left(sum(seconds or 0.0 for seconds in known.values()) / 3600, unknown)
+
+    def seconds(self, job: Job, plan: Plan) -> float | None:
+        """Return the seconds of one core, or device, that are left of a run; None if nothing is known of its speed."""
+        steps, pace = self._steps(job.experiment, plan), self._pace(Kind.of(job.experiment.config))
+        if steps is None or pace is None:
+            return None
+        done = steps_done(job) if job.checkpoint.exists() else 0
+        return pace * len(job.members) * max(0, steps - done)
 
     def _pace(self, kind: Kind) -> float | None:
         if kind not in self._cache:

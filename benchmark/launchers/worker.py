@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Collection
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What the launcher says beside tasks: that the current one is to be ended, and that there will be none.
 INTERRUPT, END = b"interrupt", b"end"
+#: What a command ends with, the first that applies: a fault of ours, what the user can fix, what is left to do.
+_EXIT_CODES = {"failed": 1, "refused": 2, "left": 3}
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ class Outcome:
     kind: Literal["trained", "left", "refused", "failed"]
     message: str = ""
     log: str = ""
+
+
+def exit_code(kinds: Collection[str]) -> int:
+    """Return what a command ends with whose tasks ended so.
+
+    >>> exit_code({"trained"}), exit_code({"trained", "left", "refused"})
+    (0, 2)
+    """
+    return next((code for kind, code in _EXIT_CODES.items() if kind in kinds), 0)
 
 
 def main(descriptor: int) -> int:

@@ -94,13 +94,20 @@ class Job:
         """Write the job into its folder."""
         import yaml
 
-        content = {
-            "experiment": _EXPERIMENT.dump_python(self.experiment, mode="json"),
-            "members": [asdict(member) for member in self.members],
-        }
+        content = {"experiment": plain(self.experiment), "members": [asdict(member) for member in self.members]}
         # Through JSON: what YAML would write as tuples or shared references becomes plain lists and values.
         text = yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
         write_atomically(self.file, text.encode())
+
+
+def plain(experiment: Experiment) -> dict[str, Any]:
+    """Return an experiment as JSON has it."""
+    return dict(_EXPERIMENT.dump_python(experiment, mode="json"))
+
+
+def experiment_of(content: dict[str, Any]) -> Experiment:
+    """Return the experiment that `plain` made plain; a ``ValueError`` if it is none."""
+    return _EXPERIMENT.validate_python(content)
 
 
 def load_job(path: Path, runs_dir: Path) -> Job:
@@ -115,6 +122,6 @@ def load_job(path: Path, runs_dir: Path) -> Job:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         members = tuple(Member(**member) for member in content["members"])
         # A run that was begun before there were measures goes on without.
-        return Job(_EXPERIMENT.validate_python(content["experiment"]), members, runs_dir)
+        return Job(experiment_of(content["experiment"]), members, runs_dir)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged or not a run's description ({error}); move it away to start again") from error

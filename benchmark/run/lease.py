@@ -156,7 +156,7 @@ def _is_free(path: Path) -> bool:
     content, changed = _look(path)
     holder = _read(content)
     if content == _RELEASED or (holder.get("machine") and holder["machine"] == _machine()):
-        return content == _RELEASED or _start(int(holder["pid"])) != holder["start"]
+        return content == _RELEASED or _start(holder.get("pid")) != holder.get("start")
     end, pause = time.monotonic() + EXPIRY, 0.01
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, pause))
@@ -190,7 +190,7 @@ def _machine() -> str:
         return ""
 
 
-def _start(process: int) -> str:
+def _start(process: object) -> str:
     """Return when a process of this machine was started, in ticks since the machine was; empty if it is gone."""
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")

@@ -92,6 +92,8 @@ def test_a_process_that_is_killed_at_any_moment_is_not_waited_for(seed, processe
         while not processes:
             time.sleep(0.001)
         time.sleep(after)
+        while not processes:  # on a busy machine none may have been started yet
+            time.sleep(0.01)
         draw.choice(processes).send_signal(number)
 
     killer = threading.Thread(target=kill)

@@ -1,12 +1,10 @@
 """``rnnbench run``: training what is missing of suites."""
 
 import argparse
-from importlib.util import find_spec
 
-from rnnbench.benchmark.command.arguments import add_data_dir, add_list, add_suites, suites_and_options
-from rnnbench.benchmark.command.parsing import Parser, duration, one_of, positive, segment
+from rnnbench.benchmark.command.arguments import add_suites, add_training, check_loggers, suites_and_options
+from rnnbench.benchmark.command.parsing import Parser, duration
 from rnnbench.benchmark.command.verb import Verb
-from rnnbench.benchmark.config.options import LOGGERS, SCANS, WANDB_MODES
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.interruption import GOES_ON
 
@@ -15,15 +13,7 @@ def _add_arguments(parser: Parser) -> None:
     add_suites(parser)
     text = "end in order after 90s, 30m, 2h or 1h30m; exit code 3 if something is left"
     parser.add_argument("--time-limit", type=duration, metavar="TIME", help=text)
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes (default: one per core or per GPU)")
-    parser.add_argument("--devices", type=positive, default=1, metavar="N", help="devices that share one run's batches")
-    add_data_dir(parser)
-    parser.add_argument("--wandb", type=one_of("mode", WANDB_MODES), default="off", help=" | ".join(WANDB_MODES))
-    text = f"{' | '.join(LOGGERS)}: also write learning curves below runs/csv or runs/tensorboard"
-    add_list(parser, "--logger", "NAME", text, type=one_of("logger", LOGGERS), dest="loggers")
-    parser.add_argument("--scan", type=one_of("scan", SCANS), default="auto", help=" | ".join(SCANS))
-    text = "keep the activations of K steps at a time (auto: the root of their number): less memory, more time"
-    parser.add_argument("--checkpoint-every", type=segment, metavar="K|auto", help=text)
+    add_training(parser)
     parser.add_argument("--quiet", action="store_true", help="print errors alone: no bar, no table of scores")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
 
@@ -31,9 +21,7 @@ def _add_arguments(parser: Parser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.launchers.suite_run import run_suites
 
-    options.loggers = tuple(dict.fromkeys(options.loggers))
-    if "tensorboard" in options.loggers and not find_spec("tensorboard") and not find_spec("tensorboardX"):
-        raise UserError("--logger tensorboard: it is not installed: pip install 'rnnbench[tensorboard]'")
+    check_loggers(options)
     if options.scan in ("native", "triton"):
         _check_scan(options.scan)
     try:

@@ -1,0 +1,1 @@
+"""Launching by SLURM: bundles as tasks of arrays, submitted, requeued and reported."""
