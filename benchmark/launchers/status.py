@@ -11,6 +11,7 @@ from rnnbench.benchmark.launchers.choice import check_patterns, matching, plan_o
 from rnnbench.benchmark.launchers.dry_run import hours_text
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.launchers.progress import reported
+from rnnbench.benchmark.launchers.slurm.report import print_queue
 from rnnbench.benchmark.launchers.time_left import Left, Speeds
 from rnnbench.benchmark.run.job import PILOTS, Job
 from rnnbench.leaderboard.store import safe_name
@@ -32,6 +33,7 @@ def suites_status(suites: Sequence[Suite], options: RunOptions) -> int:
         print(f"{suite.name} ({suite.budget}): {plan.counts}, {_text(hours)} core-hours left")
         _print_unfinished(plan)
         print_scores(suite, plan, best=True)
+    print_queue(plans, options.runs_dir)
     if len(suites) > 1:
         _print_totals(suites, plans, left)
     if any(plan.runs for plan in plans):

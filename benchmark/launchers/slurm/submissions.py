@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rnnbench.benchmark.launchers.bundle import Bundle, load_bundle
 from rnnbench.benchmark.launchers.slurm.commands import Task
@@ -56,7 +57,7 @@ class Sent:
         return self.path.with_name(f"{self.id}.log")
 
     @property
-    def end(self) -> dict[str, object]:
+    def end(self) -> dict[str, Any]:
         """What its task said when it ended; empty if it was killed, waits or runs."""
         return read_json(end_path(self.path))
 
@@ -111,7 +112,7 @@ def sent_bundles(runs_dir: Path, queue: list[Task]) -> list[Sent]:
         if task.name.startswith(_PREFIX) and first.isdecimal() and index.isdecimal():
             known[name, int(first) + int(index)] = task
     found = []
-    for folder in sorted((runs_dir / FOLDER).glob("*/"), reverse=True):
+    for folder in sorted({path.parent for path in (runs_dir / FOLDER).glob("*/0.json")}, reverse=True):
         paths = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
         found += [
             Sent(path, known.get((folder.name, int(path.stem)))) for path in sorted(paths, key=lambda p: int(p.stem))
@@ -119,7 +120,7 @@ def sent_bundles(runs_dir: Path, queue: list[Task]) -> list[Sent]:
     return found
 
 
-def read_json(path: Path) -> dict[str, object]:
+def read_json(path: Path) -> dict[str, Any]:
     """Return what a small file of ours holds; nothing if it is missing or damaged."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
