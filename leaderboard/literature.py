@@ -18,6 +18,8 @@ PAPERS = {
     "dubinin2024": "Dubinin & Effenberger 2024",
     "miller2019": "Miller & Hardt 2019",
     "pascanu2014": "Pascanu et al. 2014",
+    "walker2025": "Walker et al. 2025",
+    "grazzi2024": "Grazzi et al. 2024",
 }
 
 

@@ -1,5 +1,6 @@
 """Losses and metrics per instance: sums over scored terms, which add up over batches and devices."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import get_args
@@ -68,11 +69,12 @@ def scored_sum(
         terms = F.binary_cross_entropy_with_logits(outputs, targets.expand_as(outputs), reduction="none").sum(-1)
     else:
         terms = (outputs.argmax(-1) == targets).to(outputs.dtype)
-    if labelled is None and (lengths is None or outputs.dim() == 3):
+    masks = [] if labelled is None else [labelled]
+    if lengths is not None and outputs.dim() == 4:
+        masks.append(valid_steps(lengths, terms.shape[2], 0 if steps is None else steps[0]))
+    if not masks:
         return terms.flatten(1).sum(1), terms[0].numel()
-    valid = labelled if lengths is None else valid_steps(lengths, terms.shape[2], 0 if steps is None else steps[0])
-    if labelled is not None:
-        valid = valid & labelled
+    valid = functools.reduce(torch.logical_and, masks)
     valid = valid.view(valid.shape + (1,) * (terms.dim() - 3)).expand(terms.shape[1:])
     # where, not a product: what a padded step gives may be infinite.
     return torch.where(valid, terms, 0.0).flatten(1).sum(1), valid.sum()

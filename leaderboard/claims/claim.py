@@ -17,8 +17,8 @@ from rnnbench.leaderboard.claims.rules.sweeps import Increasing, Optimum, Trend
 from rnnbench.leaderboard.schema import Budget
 
 DEFINITIONS = Path(__file__).parent / "definitions"
-# Depth, weak coupling, stability, deep transitions.
-_ORDER = "DWSC"
+# Depth, weak coupling, stability, deep transitions, state tracking.
+_ORDER = "DWSCT"
 
 AnyRule = Annotated[
     Bounds
@@ -62,7 +62,7 @@ class Claim(Strict):
 
     id: Annotated[str, Field(pattern="^[A-Z][0-9]+$")]
     statement: str
-    paper: Literal["lizaire2024", "lizaire2026", "dubinin2024", "miller2019", "pascanu2014"]
+    paper: Literal["lizaire2024", "lizaire2026", "dubinin2024", "miller2019", "pascanu2014", "walker2025", "grazzi2024"]
     place: str
     records: Annotated[tuple[Cells, ...], Field(min_length=1)]
     instances: Annotated[int, Field(ge=1)]

@@ -1,6 +1,7 @@
 """Suite files: layers, defaults, presets, sweeps, and that every shipped one can be built."""
 
 import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_files
 from rnnbench.benchmark.errors import UserError
+from rnnbench.leaderboard.literature import find_published
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.parameter_budget import count_parameters
 from rnnbench.lit_models.recurrences import registered_recurrences
@@ -284,3 +286,10 @@ def test_cells_that_are_left_out_are_no_experiments(path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     whole = {f"{task}/{network}" for task in ("ADD", "COPY") for network in ("LSTM", "Clipped", "Small", "Deep")}
     assert set(cells(load_suite(path, "paper"))) == whole - {"COPY/LSTM", "COPY/Deep"}
+
+
+def test_regular_languages_stand_beside_their_published_values() -> None:
+    found = {(e.task, e.network) for e in load_suite("regular", "cpu").experiments if find_published(e.published)}
+    rows = {"LSTM", "sLSTM", "DeltaNet", "DeltaNet(-1,1)", "GatedDeltaNet", "GatedDeltaProduct(-1,1)", "S4D"}
+    tasks = ("ParityCheck", "EvenPairs", "CycleNavigation", "ModularArithmetic")
+    assert found == set(itertools.product(tasks, rows | {"D-SLiCE", "BD-SLiCE"}))
