@@ -36,8 +36,9 @@ _HOW_TO_READ = """\
 - A score is the test value at the best validation value of the ranked metric; ↓ smaller is better, ↑ larger is better.
 - `mean ± sd (n)`: mean and sample standard deviation over the n instances that did not diverge. Diverged runs are
   marked: with `diverged n/m`, n of m instances diverged, and the row is never the best. Missing cells: `–`, no record.
-- Bold: the best mean that beats chance, and all rows that the 95 % t interval of the difference over paired instances
-  cannot tell from it, if they beat chance too. Few instances tell little apart; a row of one counts by its mean.
+- Bold: the best mean that beats chance, and the next best ones down to the first that the 95 % t interval of the
+  difference over paired instances tells from it (uncorrected for the number of rows; `rnnbench compare` corrects). Few
+  instances tell little apart; a row of one counts by its mean.
 - `best`: the best instance, which is what many papers print. `median`: where it lies more than 0.4 deviations from the
   mean, so that the spread is not symmetric.
 - Where a setting was swept, its point was chosen on the validation split; points with diverged instances come last. The

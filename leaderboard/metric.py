@@ -1,6 +1,7 @@
 """Metrics: what a record says of one, and how tables, figures and published numbers show its values."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -116,6 +117,33 @@ class MetricInfo(BaseModel):
     def heading(self) -> str:
         """Its name for readers, with an arrow in the direction of better values."""
         return f"{self.display.heading} {'↓' if self.direction == 'min' else '↑'}"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Its smallest and its largest value: fractions lie between 0 and 1, others end at the best possible one.
+
+        >>> MetricInfo(name="accuracy", direction="max", chance=0.1, best=1.0).range
+        (0.0, 1.0)
+        >>> MetricInfo(name="rmse", direction="min", chance=0.408, best=0.0).range
+        (0.0, inf)
+        """
+        if self.display.unit == "%":
+            return 0.0, 1.0
+        return (self.best, math.inf) if self.direction == "min" else (-math.inf, self.best)
+
+    @property
+    def difference_range(self) -> tuple[float, float]:
+        """The smallest and the largest difference of two values."""
+        low, high = self.range
+        return low - high, high - low
+
+    def why_outside(self, values: Iterable[float | None]) -> str:
+        """Return what is wrong with the first of some values that lies outside the range; empty if none does."""
+        low, high = self.range
+        # Where losses end at zero, sums of rounded terms may lie a little below.
+        slack = 0.0 if self.display.unit == "%" else 1e-9
+        wrong = next((v for v in values if v is not None and not low - slack <= v <= high + slack), None)
+        return "" if wrong is None else f"{self.name} must lie between {low:g} and {high:g}, got {wrong:g}"
 
     def better(self, value: float, other: float) -> bool:
         """Return whether a value is better than another."""

@@ -295,6 +295,15 @@ class Record(_Later):
     trained_lengths: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
 
     @property
+    def out_of_range(self) -> str:
+        """What is wrong with the first value that its metric cannot have; empty if all of them can be."""
+        measured = [values for point in self.curve for values in (point.val, point.test)]
+        measured += [self.scores.val, self.scores.test, self.best_test]
+        found = [metric.why_outside(values.get(metric.name) for values in measured) for metric in self.metrics]
+        by_length = (value for point in self.curve for value in (point.by_length or {}).values())
+        return next(filter(None, found), "") or self.ranked.why_outside(by_length)
+
+    @property
     def cell(self) -> tuple[str, str, str, str]:
         """Suite, budget, task and network."""
         return self.suite, self.budget, self.task, self.network

@@ -90,8 +90,8 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
         within: the part of it that is read, relative to it.
 
     Returns:
-        The records; and the JSON files that are none or do not lie where they belong, and folders that cannot be read.
-        A missing folder holds nothing.
+        The records; and the JSON files that are none, do not lie where they belong or hold a value that its metric
+        cannot have, and folders that cannot be read. A missing folder holds nothing.
     """
     records: list[Record] = []
     problems: list[Problem] = []
@@ -109,6 +109,8 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
             twin = folded.setdefault(place.as_posix().casefold(), place)
             if twin != place:
                 raise FileError(path, f"differs from {twin.as_posix()} in capitals alone: rename one of them")
+            if record.out_of_range:
+                raise FileError(path, record.out_of_range)
             records.append(record)
         except FileError as error:
             problems.append(Problem(place, error.reason))
@@ -130,8 +132,9 @@ def load_records(folder: str | Path) -> list[Record]:
     ['LSTM', 'LSTM_stable', 'RNN', 'RNN_stable']
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise NotADirectoryError(f"{root}: no such folder")
+    # An empty name, such as an unset variable, would mean the current folder.
+    if not str(folder) or not root.is_dir():
+        raise NotADirectoryError(f"{folder!s:.200}: no such folder" if str(folder) else "no folder is named, got ''")
     records, problems = find_records(root)
     for problem in problems:
         warnings.warn(f"{root / problem.path}: {problem.reason}", stacklevel=2)

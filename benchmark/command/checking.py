@@ -50,7 +50,9 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
             yield f"{path}: holds no records (suites are checked by name, or each by its file)"
     elif path.suffix == ".json":
         try:
-            yield from _problems_beside(path, read_record(path))
+            record = read_record(path)
+            yield from [f"{path}: {record.out_of_range}"] * bool(record.out_of_range)
+            yield from _problems_beside(path, record)
         except FileError as error:
             yield str(error)
         except FileNotFoundError:

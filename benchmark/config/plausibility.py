@@ -10,7 +10,6 @@ from rnnbench.benchmark.config.experiment import Config, config_id, get_setting
 from rnnbench.benchmark.config.plans import plan_of
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import shown
-from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.plan import PlannedCell
 from rnnbench.leaderboard.record import summarise
 from rnnbench.leaderboard.schema import Record, parse_time
@@ -87,13 +86,6 @@ def _setting(config: Config, path: str) -> Any:
 
 
 def _of_curve(record: Record) -> Iterator[str]:
-    for metric in record.metrics:
-        values = [values.get(metric.name) for point in record.curve for values in (point.val, point.test)]
-        if wrong := [value for value in values if value is not None and not _in_range(value, metric)]:
-            yield f"{metric.name} must lie within its range, up to {metric.best:g} at best, got {wrong[0]:g}"
-    lengths = [value for point in record.curve for value in (point.by_length or {}).values() if value is not None]
-    if wrong := [value for value in lengths if not _in_range(value, record.ranked)]:
-        yield f"by_length must lie within the range of {record.ranked.name}, got {wrong[0]:g}"
     last = record.curve[-1].step if record.curve else 0
     if last > record.steps or (not record.curve and record.steps and record.status == "finished"):
         yield f"the curve must end within the {record.steps} steps of the training, got {last}"
@@ -105,12 +97,6 @@ def _of_curve(record: Record) -> Iterator[str]:
     for name, value in found._asdict().items():
         if getattr(record, name) != value:
             yield f"{name} does not follow from the curve"
-
-
-def _in_range(value: float, metric: MetricInfo) -> bool:
-    if metric.display.unit == "%":
-        return 0 <= value <= 1
-    return not metric.better(value, metric.best - 1e-9 if metric.direction == "min" else metric.best + 1e-9)
 
 
 def _of_times(record: Record) -> Iterator[str]:

@@ -18,6 +18,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def within(self, ends: tuple[float, float]) -> "Interval":
+        """Return the interval cut at the ends of what can be."""
+        return Interval(self.value, max(self.low, ends[0]), min(self.high, ends[1]))
+
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean with its 95 % t interval.

@@ -12,6 +12,9 @@ from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.statistics import Cell
 
+#: What a reader must know of an interval that reached beyond what is possible.
+CUT = "interval cut at the range of the metric"
+
 
 @dataclass(frozen=True)
 class TaskComparison:
@@ -21,7 +24,8 @@ class TaskComparison:
         metric: the ranked one.
         means: of A and of B over the paired instances.
         differences: A - B of each pair: of instances of one number.
-        interval: mean difference with its 95 % t interval, by itself: not widened for the number of comparisons.
+        interval: mean difference with its 95 % t interval, cut at the metric's range, by itself: not widened for the
+            number of comparisons.
         p: of the paired t test (`paired.paired_p`); None of one pair.
         adjusted: ``p`` by Holm's procedure over all tests of a comparison.
         needed: pairs that would tell this difference (`paired.seeds_needed`) at the level that the first step of Holm's
@@ -148,12 +152,15 @@ def _compare(cells: Sequence[Cell]) -> TaskComparison | None:
     notes = [*notes_of(cells), *[f"{unpaired} without a partner left out"] * bool(unpaired)]
     differences = tuple(one[i] - other[i] for i in common)
     means = tuple(math.fsum(row[i] for i in common) / len(common) for row in (one, other))
+    metric, interval = cells[0].metric, mean_interval(differences)
+    possible = interval.within(metric.difference_range)
+    notes += [CUT] * (possible != interval)
     return TaskComparison(
         cells[0].first.task,
-        cells[0].metric,
+        metric,
         (means[0], means[1]),
         differences,
-        mean_interval(differences),
+        possible,
         paired_p(differences),
         notes=tuple(notes),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from scipy import stats
 
 from rnnbench.leaderboard.claims.intervals import CONFIDENCE, Interval, mean_interval
-from rnnbench.leaderboard.comparison.compare import notes_of, why_not
+from rnnbench.leaderboard.comparison.compare import CUT, notes_of, why_not
 from rnnbench.leaderboard.comparison.outcomes import outcomes
 from rnnbench.leaderboard.comparison.paired import holm
 from rnnbench.leaderboard.metric import MetricInfo
@@ -24,7 +24,8 @@ class Reproduction:
         mine: over all instances of the folder.
         reference: over all instances of the reference.
         expected: where the mean of as many instances as ours falls with 95 % if they are of the same kind as those of
-            the reference (`prediction_interval`); None where a single reference leaves no spread to say.
+            the reference (`prediction_interval`), cut at the metric's range; None where a single reference leaves no
+            spread to say.
         p: of the same comparison as a test; None where there is no spread.
         adjusted: ``p`` by Holm's procedure over all cells.
         paired: mean difference over the instances that both folders have, with its 95 % t interval; None without any.
@@ -115,17 +116,22 @@ def _compare(cells: tuple[Cell, Cell]) -> Reproduction:
     notes = list(notes_of(cells))
     if first.experiment_id != cells[1].first.experiment_id:
         notes.append(f"settings differ (experiments {first.experiment_id} and {cells[1].first.experiment_id})")
+    metric = cells[0].metric
+    expected = prediction_interval(reference, len(ours)) if len(reference) > 1 else None
+    paired = mean_interval(pairs) if pairs else None
+    possible = expected and expected.within(metric.range), paired and paired.within(metric.difference_range)
+    notes += [CUT] * (possible != (expected, paired))
     return Reproduction(
         first.suite,
         first.budget,
         first.task,
         first.network,
-        cells[0].metric,
+        metric,
         our_mean,
         reference_mean,
-        prediction_interval(reference, len(ours)) if len(reference) > 1 else None,
+        possible[0],
         2 * float(stats.t.sf(abs(our_mean.mean - reference_mean.mean) / error, len(reference) - 1)) if error else None,
-        mean_interval(pairs) if pairs else None,
+        possible[1],
         len(pairs),
         notes=tuple(notes),
     )

@@ -17,17 +17,23 @@ class RankInterval(NamedTuple):
     """Where a row stands; 1 is best.
 
     Attributes:
-        rank: 1 + the number of rows in better groups. Rows whose intervals overlap are of one group, and so are rows
-            joined by a chain of such overlaps.
+        rank: the best that the intervals allow: 1 + the number of rows whose intervals lie wholly before this one's.
+        last: the worst that they allow: all rows but those whose intervals lie wholly behind this one's.
         mean: mean over tasks of the row's rank on a task; ties on a task share the mean of their ranks.
         low: lower end of the 95 % interval of ``mean``.
         high: upper end.
     """
 
     rank: int
+    last: int
     mean: float
     low: float
     high: float
+
+    @property
+    def text(self) -> str:
+        """The ranks that the row may have, for example ``1–3``."""
+        return str(self.rank) if self.rank == self.last else f"{self.rank}–{self.last}"
 
 
 def board_ranks(board: Board) -> dict[str, RankInterval]:
@@ -73,9 +79,9 @@ def rank_intervals(
     >>> accuracy = {"LSTM": [0.90, 0.91, 0.92], "GRU": [0.93, 0.90, 0.91], "RNN": [0.40, 0.41, 0.39]}
     >>> for row, interval in rank_intervals({"Digits": accuracy}, {"Digits": "max"}).items():
     ...     print(row, *interval)
-    GRU 1 1.0 1.0 2.0
-    LSTM 1 2.0 1.0 2.0
-    RNN 3 3.0 3.0 3.0
+    GRU 1 2 1.0 1.0 2.0
+    LSTM 1 2 2.0 1.0 2.0
+    RNN 3 3 3.0 3.0 3.0
     """
     tasks = sorted(scores)
     names = {name for task in tasks for name in scores[task]}
@@ -98,14 +104,11 @@ def rank_intervals(
     drawn = np.array(ranks)[drawn_tasks, :, np.arange(RESAMPLES)[:, None]].mean(1)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail], axis=0, method="inverted_cdf")
-    found: dict[str, RankInterval] = {}
-    rank, reach = 1, -math.inf
-    for place, index in enumerate(sorted(range(len(rows)), key=lambda i: (low[i], mean[i], rows[i])), start=1):
-        if low[index] > reach:
-            rank = place
-        reach = max(reach, high[index])
-        found[rows[index]] = RankInterval(rank, float(mean[index]), float(low[index]), float(high[index]))
-    return dict(sorted(found.items(), key=lambda item: (item[1].rank, item[1].mean)))
+    first = 1 + (high[:, None] < low).sum(0)
+    last = len(rows) - (low[:, None] > high).sum(0)
+    found = zip(first.tolist(), last.tolist(), mean.tolist(), low.tolist(), high.tolist(), strict=True)
+    ranked = [(row, RankInterval(*interval)) for row, interval in zip(rows, found, strict=True)]
+    return dict(sorted(ranked, key=lambda item: (item[1].mean, item[1], item[0])))
 
 
 def _means(values: np.ndarray, uniform: np.ndarray) -> np.ndarray:

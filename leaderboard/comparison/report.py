@@ -108,7 +108,7 @@ def ranks_text(boards: Iterable[Board]) -> str:
     for board in boards:
         ranks = board_ranks(board)
         rows = [["network", "", "rank", "mean rank", "95 %"]]
-        rows += [[_name(n), "", str(r.rank), f"{r.mean:.2f}", f"[{r.low:.2f}, {r.high:.2f}]"] for n, r in ranks.items()]
+        rows += [[_name(n), "", r.text, f"{r.mean:.2f}", f"[{r.low:.2f}, {r.high:.2f}]"] for n, r in ranks.items()]
         rows += [[_name(n), "", "–", "–", "–"] for n in board.networks if n not in ranks]
         parts.append("\n".join([f"{_name(board.suite)}, budget {board.budget}", *_aligned(rows)]))
     return "\n\n".join(parts) + "\n"

@@ -53,7 +53,8 @@ def cell_data(cell: Cell, pool: Pool) -> dict[str, Any]:
         "n": summary.n if summary else 0,
         "diverged": cell.diverged,
         "text": mean_and_sd(summary, metric.display) if summary else "–",
-        "share": drawn(share_of_gap(cell, summary.mean)) if summary else None,
+        # Twelve digits say how little is left to the best possible value.
+        "share": drawn(share_of_gap(cell, summary.mean), 12) if summary else None,
         "chance": metric.chance,
         "score": _mean(score(cell)),
         "iterations": _mean(iterations(cell)),

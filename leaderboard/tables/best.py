@@ -1,5 +1,7 @@
 """Which rows of a column stand in bold: those that cannot be told from the best."""
 
+from itertools import takewhile
+
 from rnnbench.leaderboard.board import Column
 from rnnbench.leaderboard.claims.intervals import mean_interval
 from rnnbench.leaderboard.tables.cells import at_best
@@ -7,10 +9,11 @@ from rnnbench.leaderboard.tables.training import set_apart
 
 
 def best_networks(column: Column) -> set[str]:
-    """Return the networks that beat chance and that the paired 95 % interval cannot tell from the best of them.
+    """Return the best network that beats chance, and those below it down to the first that it is told apart from.
 
-    One with diverged instances or of other steps is never among them; one without a pair of instances counts by its
-    mean.
+    Two are told apart if the 95 % interval of their paired differences, uncorrected for the number of rows, excludes
+    zero. One with diverged instances or of other steps does not count; one without a pair of instances is told apart by
+    its mean.
     """
     means = {}
     apart = set_apart(column)
@@ -25,8 +28,10 @@ def best_networks(column: Column) -> set[str]:
             means[network] = summary.mean
     if not means:
         return set()
-    best = (min if column.metric.direction == "min" else max)(means, key=lambda network: means[network])
-    return {network for network in means if means[network] == means[best] or _tied(column, network, best)}
+    ordered = sorted(means, key=lambda network: means[network], reverse=column.metric.direction == "max")
+    best = ordered[0]
+    # A row whose spread hides its difference is not set above one that is better.
+    return set(takewhile(lambda name: means[name] == means[best] or _tied(column, name, best), ordered))
 
 
 def _tied(column: Column, network: str, best: str) -> bool:

@@ -116,6 +116,9 @@ def test_command_writes_the_page_and_names_mistakes(tmp_path, capsys, monkeypatc
     assert "1 cells from 1 records" in capsys.readouterr().out
     assert main([*command, str(tmp_path / "page.txt")]) == 2
     assert "must be a file whose name ends in .html" in capsys.readouterr().err
+    (tmp_path / "afile").touch()
+    assert main([*command, str(tmp_path / "afile" / "deep" / "page.html")]) == 2
+    assert "afile is a file; a folder is needed" in capsys.readouterr().err
     monkeypatch.setattr("rnnbench.leaderboard.page.write.write_atomically", full_disk)
     assert main([*command, str(tmp_path / "page.html")]) == 2
     assert "No space left on device" in capsys.readouterr().err

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rnnbench.benchmark.command.cli import main
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import LARGEST_RECORD, read_record
 from rnnbench.leaderboard.store import Problem, find_records, load_records, path_of, safe_name
-from tests.leaderboard.factory import make_record, put
+from tests.leaderboard.factory import RMSE, make_record, put
 
 names = st.text() | st.text("aA.:_@ ", max_size=4) | st.integers(60, 70).map(lambda n: "n" * n)
 
@@ -47,6 +48,28 @@ def test_records_whose_places_differ_in_capitals_alone_are_named(tmp_path):
     (record,), (problem,) = find_records(tmp_path)
     assert record.network == "LSTM"
     assert "differs from quick/cpu/sMNIST/LSTM/ab12-0.json in capitals alone" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"test": (0.5, 0.6, 7.5)}, "accuracy must lie between 0 and 1, got 7.5"),
+        ({"val": (0.5, 0.6, 1e308)}, "accuracy must lie between 0 and 1, got 1e+308"),
+        ({"test": (-0.5,), "val": (0.5,), "metrics": (RMSE,)}, "rmse must lie between 0 and inf, got -0.5"),
+    ],
+)
+def test_a_record_of_values_that_cannot_be_is_named_wherever_records_are_read(tmp_path, capsys, changes, reason):
+    put(tmp_path, make_record(**changes), make_record(network="GRU"))
+    (record,), (problem,) = find_records(tmp_path)
+    assert (record.network, problem.reason) == ("GRU", reason)
+    path = tmp_path / problem.path
+    assert main(["check", str(path)]) == 2
+    assert f"{path}: {reason}" in capsys.readouterr().err
+
+
+def test_no_folder_named_is_not_the_current_one():
+    with pytest.raises(NotADirectoryError, match="no folder is named, got ''"):
+        load_records("")
 
 
 def test_what_is_damaged_or_misplaced_is_named_and_the_rest_read(tmp_path):

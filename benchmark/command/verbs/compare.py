@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
 def _add_arguments(parser: Parser) -> None:
     text = "a network, or a folder of records such as runs (default: rank all rows of each board)"
-    parser.add_argument("first", metavar="A", nargs="?", help=text)
+    parser.add_argument("first", metavar="A", nargs="?", type=_named, help=text)
     text = "another network, or the folder of records that A is compared with (default: the published ones)"
-    parser.add_argument("second", metavar="B", nargs="?", help=text)
+    parser.add_argument("second", metavar="B", nargs="?", type=_named, help=text)
     add_records_dir(parser)
     add_list(parser, "--suite", "NAME", "which suites (default: all)")
     add_list(parser, "--task", "NAME", "which tasks (default: all)")
     add_list(parser, "--budget", "BUDGET", " | ".join(BUDGETS), type=one_of("budget", BUDGETS))
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _named(text: str) -> str:
+    """Return a name; nothing at all, such as an unset variable of a shell, would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a network or a folder of records, got ''; this folder is '.'")
+    return text
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -39,6 +46,8 @@ def _run(options: argparse.Namespace) -> int:
             raise UserError(f"compare takes exactly one of B, {given[1]}, and --records-dir, {options.records_dir}")
         return _compare_folders(options, Path(given[0]), Path(given[-1]) if len(given) == 2 else records_dir(options))
     other = next(name for name in given if name not in folders)
+    if file := next((name for name in given if Path(name).is_file()), None):
+        raise UserError(f"compare {file}: is a file; two networks or two folders of records can be compared")
     if folders:
         raise UserError(f"compare {' '.join(given)}: {other} is no folder; two networks or two folders can be compared")
     if len(given) == 1:
@@ -94,12 +103,16 @@ def _cells(options: argparse.Namespace, folder: Path, networks: Sequence[str] = 
     from rnnbench.leaderboard.store import Report, find_records
 
     records, problems = find_records(folder)
+    own = "" if options.records_dir else "; records of your own: --records-dir runs"
+    if not records:
+        print_problems("not compared", Report(problems=problems))
+        raise UserError(f"{folder} holds no records to compare{own}")
 
     def choose(what: str, field: str, wanted: Iterable[str]) -> None:
         known = sorted({getattr(record, field) for record in records})
         for value in wanted:
             if value not in known:
-                raise UserError(f"{what} {value}: no record in {folder} is of it: {nearest(value, known)}")
+                raise UserError(f"{what} {value}: no record in {folder} is of it: {nearest(value, known)}{own}")
         records[:] = [record for record in records if not wanted or getattr(record, field) in wanted]
 
     for field in ("suite", "budget", "task"):

@@ -21,6 +21,8 @@ def _run(options: argparse.Namespace) -> int:
     output: Path = options.output
     if output.suffix != ".html" or output.is_dir():
         raise UserError(f"--output {output}: must be a file whose name ends in .html")
+    if above := next((folder for folder in output.parents if folder.is_file()), None):
+        raise UserError(f"--output {output}: {above} is a file; a folder is needed")
     report = write_page(records_dir(options), output, shipped_plans())
     code = print_problems("not placed", report)
     print(f"{output.resolve()}: {report.cells} cells from {report.records} records, {report.size / 1e6:.1f} MB")

@@ -4,10 +4,13 @@ const HOW_TO_READ = [
     "(instances that did not diverge).",
   "The share of the gap is (score − chance) / (best possible − chance): 0 % is what the best constant reaches, 100 % " +
     "the best possible value. Means over tasks take each share from 0 to 100 %, and tasks weigh equally.",
-  "Bold and underlined: the best mean that beats chance, and what the paired 95 % interval cannot tell from it.",
-  "A rank has beside it the 95 % interval of the row's mean rank over the tasks of its board, by a bootstrap over " +
-    "tasks and seeds. Rows whose intervals overlap share a rank; a row that lacks a task, or has " +
-    "one instance, has none.",
+  "Bold and underlined: the best mean that beats chance, and the next best ones down to the first that the paired 95 % " +
+    "interval tells from it. That interval is uncorrected for the number of rows; rnnbench compare corrects by Holm. " +
+    "Rows with diverged instances are never bold.",
+  "Close to 100 % the rest is shown: ε4e−3 is 100 % − 0.004 %. Beside a mean share stands the number of its tasks.",
+  "A rank, such as 2–4, runs from the best to the worst that the data allow: behind the rows whose 95 % interval of the " +
+    "mean rank over the tasks of the board lies wholly before the row's own, and before those that lie wholly behind. " +
+    "The intervals come from a bootstrap over tasks and seeds. A row that lacks a task, or has one instance, has none.",
   "Every view is in the address: copy it to share what you see. Arrow keys move through the matrix and along the " +
     "lines of a chart; Enter opens a cell, Back closes it.",
   "CSV and JSON hold what is shown, means and deviations unrounded. In CSV, a text that a spreadsheet would take for " +

@@ -24,10 +24,11 @@ function facts(cell) {
   const rank = at.ranks[cell.network];
   const entries = [
     [at.heading, cell.text],
-    ["share of the gap", `${percent(cell.share)} %`],
+    ["share of the gap", percentInWords(cell.share)],
     ["chance, best possible", `${short(at.scale * cell.chance)}, ${short(at.scale * at.best_possible)}`],
-    ["rank on the board", rank && `${rank[0]} (mean ${short(rank[1])}, ${short(rank[2])} to ${short(rank[3])})`],
-    ["published", published.map((one) => `${one.value} (${one.source}, ${one.trained || "length not stated"})`).join("; ")],
+    ["rank on the board", rank && `${rankText(rank)} (mean ${short(rank[2])}, ${short(rank[3])} to ${short(rank[4])})`],
+    ["published", published.map((one) => `${one.value} (${[one.source, one.parameters && `${one.parameters} parameters`,
+      one.trained || "length not stated"].filter(Boolean).join(", ")})`).join("; ")],
     ["sent in", cell.sent],
     ["parameters", cell.parameters.toLocaleString("en")],
     ["state size", String(cell.state)],
@@ -69,8 +70,9 @@ function sketch(cell) {
   const series = [["validation", 0, points(val)], ["test", 1, points(test)]];
   const all = series.flatMap(([, , own]) => own.map(([, y]) => y));
   const log = cell.at.direction === "min" && all.every((y) => y > 0);
-  const x = axis(extent(step, false), false, 76, width - 10), y = axis(extent(all, log), log, height - 34, 10);
-  const box = { x: 76, y: 10, width: width - 86, height: height - 44 };
+  const x = axis(extent(step, false), false, MARGIN.left, width - 10);
+  const y = axis(extent(all, log), log, height - 34, MARGIN.top);
+  const box = { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - 10, height: height - MARGIN.top - 34 };
   const place = ([a, b]) => `${x.at(a).toFixed(1)},${y.at(b).toFixed(1)}`;
   const label = `Mean ${cell.at.heading} over optimiser steps, at last ${short(val[val.length - 1])} on validation`;
   const beside = link({ cell: "", view: "plots", plot: "curves", column: cell.at.key, suite: cell.at.suite });

@@ -40,9 +40,13 @@ function claimCard(claim) {
     [claim.note, claim.reason].filter(Boolean).map((text) => h("p", { class: "remark" }, text)),
     claim.outcomes.length ? h("details", { open: claim.outcomes.length <= 8 },
       h("summary", {}, plural(claim.outcomes.length, "comparison")), outcomesTable(claim)) : null,
-    claim.missing ? h("p", {}, `${plural(claim.missing, "cell")} missing, about ${claim.hours} core-hours:`) : null,
+    claim.missing ? h("p", {}, `${plural(claim.missing, "cell")} missing, ${hoursOf(claim)}:`) : null,
     claim.commands.map((text) => h("div", { class: "command" }, h("code", { tabindex: 0 }, text))));
 }
+
+// Claims that share records have their hours at one of them.
+const hoursOf = ({ hours }) => (hours ? `about ${hours} core-hour${hours === 1 ? "" : "s"}`
+  : "the hours are those of another claim");
 
 const threshold = (outcome) => {
   const found = /(-?[\d.]+(?:e[-+]?\d+)?)\s*$/.exec(outcome.wanted);

@@ -1,5 +1,6 @@
 // A chart as SVG: axes, rules, marks, fronts, and a group for each line.
-const MARGIN = { left: 76, right: 16, top: 14, bottom: 46 };
+// Beside rules stand their names, where no line can cross them.
+const MARGIN = { left: 64, right: 16, beside: 58, top: 30, bottom: 46 };
 const MARKERS = {
   o: "M4,0A4,4 0 1 1 -4,0A4,4 0 1 1 4,0Z", s: "M-3.5,-3.5H3.5V3.5H-3.5Z", "^": "M0,-4.5L4.2,3.4H-4.2Z",
   D: "M0,-4.8L4.8,0L0,4.8L-4.8,0Z", v: "M0,4.5L4.2,-3.4H-4.2Z",
@@ -24,20 +25,23 @@ function draw(spec, lines, frame) {
   const zoomed = zoom.length === 4 && zoom.every(Number.isFinite) && zoom[0] < zoom[1] && zoom[2] < zoom[3];
   const xs = [...points, ...marks].map((one) => one.x);
   const ys = [...points.flatMap(({ y, low = y, high = y }) => [y, low, high]), ...rules.map((rule) => rule.y)];
-  const x = axis(zoomed ? zoom.slice(0, 2) : extent(xs, spec.x.log), spec.x.log, MARGIN.left, width - MARGIN.right);
+  const right = rules.length ? MARGIN.beside : MARGIN.right;
+  const x = axis(zoomed ? zoom.slice(0, 2) : extent(xs, spec.x.log), spec.x.log, MARGIN.left, width - right);
   const y = axis(zoomed ? zoom.slice(2) : extent(ys, spec.y.log), spec.y.log, height - MARGIN.bottom, MARGIN.top);
-  const box = { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - MARGIN.right,
+  const box = { x: MARGIN.left, y: MARGIN.top, width: width - MARGIN.left - right,
     height: height - MARGIN.top - MARGIN.bottom };
   const placed = [];
-  const inside = s("g", { "clip-path": "url(#inside)" }, rules.map((rule) => ruleOf(rule, y, box)),
-    marks.map((mark, index) => markOf(mark, index, x, box)),
+  const inside = s("g", { "clip-path": "url(#inside)" }, rules.map((rule) => ruleLine(rule, y, box)),
+    marks.map((mark) => markLine(mark, x, box)),
     fronts.map((front) => s("path", { class: "front", d: stepped(front.filter(usable), x, y) })),
-    lines.map((line) => lineGroup(line, usable, x, y, placed)));
+    lines.map((line) => lineGroup(line, usable, x, y, placed)),
+    marks.map((mark, index) => markName(mark, index, x, box)));
   const ring = s("circle", { class: "ring", r: 8, hidden: true }), brush = s("rect", { class: "brush", hidden: true });
   const label = `${spec.label}. Arrow keys go from point to point, + and − zoom, 0 shows everything.`;
   const root = s("svg", { viewBox: `0 0 ${width} ${height}`, tabindex: 0, role: "application",
     "aria-roledescription": "chart", "aria-label": label },
-  s("defs", {}, s("clipPath", { id: "inside" }, s("rect", box))), axes(spec, x, y, box), inside, ring, brush,
+  s("defs", {}, s("clipPath", { id: "inside" }, s("rect", box))), axes(spec, x, y, box), inside,
+  rules.map((rule) => ruleName(rule, y, box)), ring, brush,
   points.length ? null
     : s("text", { class: "nothing", x: width / 2, y: height / 2, "text-anchor": "middle" }, "Nothing to draw here"));
   current = { x, y };
@@ -46,7 +50,7 @@ function draw(spec, lines, frame) {
 }
 
 function axes(spec, x, y, box) {
-  const bottom = box.y + box.height, middle = box.y + box.height / 2, group = s("g", { class: "axes" });
+  const bottom = box.y + box.height, group = s("g", { class: "axes" });
   for (const value of spec.x.values && !state.zoom ? spec.x.values : ticksOf(x.range, x.log, box.width / 80)) {
     group.append(s("line", { x1: x.at(value), x2: x.at(value), y1: box.y, y2: bottom }),
       s("text", { x: x.at(value), y: bottom + 18, "text-anchor": "middle" }, tickText(value)));
@@ -57,22 +61,24 @@ function axes(spec, x, y, box) {
   }
   group.append(
     s("text", { class: "label", x: box.x + box.width / 2, y: bottom + 38, "text-anchor": "middle" }, spec.x.label),
-    s("text", { class: "label", x: 14, y: middle, "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` },
-      spec.y.label));
+    // Above the axis there is room for long ones.
+    s("text", { class: "label", x: 4, y: box.y - 14 }, spec.y.label));
   return group;
 }
 
-function ruleOf(rule, y, box) {
-  const top = y.at(rule.y), right = box.x + box.width;
-  // Below the line where there is no room above.
-  const base = top < box.y + 16 ? top + 14 : top - 4;
-  return [s("line", { class: "rule", x1: box.x, x2: right, y1: top, y2: top }),
-    s("text", { class: "note", x: right - 4, y: base, "text-anchor": "end" }, rule.label)];
+const ruleLine = (rule, y, box) =>
+  s("line", { class: "rule", x1: box.x, x2: box.x + box.width, y1: y.at(rule.y), y2: y.at(rule.y) });
+
+function ruleName(rule, y, box) {
+  const top = y.at(rule.y);
+  if (top < box.y || top > box.y + box.height) return [];
+  return s("text", { class: "note", x: box.x + box.width + 6, y: top + 4 }, rule.label);
 }
 
-const markOf = (mark, index, x, box) => [
-  s("line", { class: "mark", x1: x.at(mark.x), x2: x.at(mark.x), y1: box.y, y2: box.y + box.height }),
-  s("text", { class: "note", x: x.at(mark.x) + 4, y: box.y + 12 + 14 * index }, mark.label)];
+const markLine = (mark, x, box) =>
+  s("line", { class: "mark", x1: x.at(mark.x), x2: x.at(mark.x), y1: box.y, y2: box.y + box.height });
+const markName = (mark, index, x, box) =>
+  s("text", { class: "note on", x: x.at(mark.x) + 4, y: box.y + 12 + 14 * index }, mark.label);
 
 const stepped = (points, x, y) => points.map((point, index) => {
   const left = x.at(point.x).toFixed(1), top = y.at(point.y).toFixed(1);

@@ -18,13 +18,16 @@ const span = (values, text) => {
   return low === high ? low : `${low}–${high}`;
 };
 
-function percent(share) {
+// Close to the best possible value it is the rest that tells: 99.9, 99.98, then ε4e−3, for 100 − 0.004.
+function percent(share, rest = "ε") {
   if (share === null || share === undefined) return "–";
-  const value = 100 * share;
+  const value = 100 * share, left = 100 * (1 - share);
   if (value < -99) return "<−99";
-  if (value >= 99 && value < 99.95) return value.toFixed(1);
-  return value.toFixed(0).replace("-", "−").replace(/^−0$/, "0");
+  if (left > 0 && left < 0.01) return rest + left.toExponential(0).replace("-", "−");
+  return value.toFixed(left <= 0 || left > 1 ? 0 : left < 0.1 ? 2 : 1).replace("-", "−").replace(/^−0$/, "0");
 }
+
+const percentInWords = (share) => `${percent(share, "100 − ")} %`;
 
 const milliseconds = (seconds) => (seconds ? `${short(1000 * seconds)} ms` : "–");
 const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;

@@ -1,7 +1,7 @@
 // The matrix as a table. Columns of fixed width spare the browser a look at every cell, and the rows of a large table
 // come in parts, so that the first screen is there at once.
 const WIDTHS = {
-  name: [210, 120], size: [100, 100], mean: [68, 56], rank: [80, 80], share: [39, 39], score: [122, 122],
+  name: [210, 120], size: [100, 100], mean: [88, 76], rank: [80, 80], share: [48, 48], score: [122, 122],
 };
 const CELLS_AT_ONCE = 1200;
 // Pixels across a page of A4 in landscape.
@@ -53,31 +53,35 @@ function fillRows(body, rows, make, size) {
 function headOf(groups, columns, narrow) {
   const first = leading(narrow);
   const titleOf = (column) => (column.metric ? `${column.task}, ${column.heading} (${column.suite}, ${column.budget})`
-    : "Rank on this board, with the 95 % interval of the mean rank over its tasks");
+    : "Ranks on this board that the 95 % intervals allow, then the mean rank over its tasks");
+  const titles = { share: "Mean share of the gap over the tasks of the row that are shown, and their number: " +
+    "rows with other tasks do not compare" };
   return h("thead", {},
     h("tr", { class: "groups" }, first.map(() => h("td")), groups.map(groupHeading)),
-    h("tr", {}, first.map(([kind, text, name]) => heading(text, name, { class: kind === "name" ? "name" : "number" })),
-      columns.map((column) => heading(column.task, column.key,
+    h("tr", {}, first.map(([kind, text, name]) => heading(text, name, risesTo(name),
+      { class: kind === "name" ? "name" : "number", title: titles[name] })),
+      columns.map((column) => heading(column.task, column.key, risesTo(column.key, column),
         { class: column.starts ? "task start" : "task", title: titleOf(column) }))));
 }
 
-function groupHeading({ suite, budget, columns }) {
-  const narrow = 5 * columns.length <= suite.length;
-  return h("th", { colspan: columns.length, scope: "colgroup", class: narrow ? "group narrow" : "group" },
-    h("a", { href: link({ suite, budget }), title: `${suite}, budget ${budget}` }, suite, h("small", {}, budget)));
-}
+const groupHeading = ({ suite, budget, columns }) => h("th", { colspan: columns.length, scope: "colgroup", class: "group" },
+  h("a", { href: link({ suite, budget }), title: `${suite}, budget ${budget}` }, suite, h("small", {}, budget)));
 
-function heading(text, name, attributes) {
-  const on = state.sort.replace(/^-/, "") === name, down = state.sort.startsWith("-");
+// Whether the first order of a column, the best first, is one of rising values as they are shown.
+const risesTo = (name, column) =>
+  name !== "share" && (!column?.metric || (state.show === "score" && column.direction === "min"));
+
+function heading(text, name, rises, attributes) {
+  const on = state.sort.replace(/^-/, "") === name, down = state.sort.startsWith("-") === rises;
   const order = on ? (down ? "descending" : "ascending") : null;
   return h("th", { scope: "col", "aria-sort": order, ...attributes }, h("button", { type: "button", "data-sort": name },
     h("span", {}, text), on ? h("i", { "aria-hidden": "true" }, down ? "▾" : "▴") : null));
 }
 
 function rowOf(row, columns, narrow) {
-  const number = (text) => h("td", { class: "number" }, text);
+  const number = (...texts) => h("td", { class: "number" }, texts);
   return h("tr", {}, h("th", { scope: "row", class: "name", title: row.name }, row.name),
-    narrow ? null : number(span(row.all.map((cell) => cell.parameters), count)), number(percent(row.share)),
+    narrow ? null : number(span(row.all.map((cell) => cell.parameters), count)), number(percent(row.share), h("small", {}, ` (${row.shares})`)),
     columns.map((column) => (column.metric ? cellOf(row.cells.get(column), column) : rankOf(column.ranks[row.index]))));
 }
 
@@ -93,10 +97,11 @@ function cellOf(cell, column) {
 
 function rankOf(rank) {
   if (!rank) return h("td", { class: "rank start" });
-  const [place, , low, high] = rank;
-  return h("td", { class: "rank start" }, h("b", {}, String(place)),
-    h("small", {}, ` ${low.toFixed(1)}–${high.toFixed(1)}`));
+  const [, , mean, low, high] = rank, title = `mean rank ${mean.toFixed(2)}, 95 %: ${low.toFixed(2)} to ${high.toFixed(2)}`;
+  return h("td", { class: "rank start", title }, h("b", {}, rankText(rank)), h("small", {}, ` ${mean.toFixed(1)}`));
 }
+
+const rankText = ([first, last]) => (first === last ? String(first) : `${first}–${last}`);
 
 function onGridClick(event) {
   const heading = event.target.closest("[data-sort]"), cell = event.target.closest("[data-cell]");
@@ -132,7 +137,7 @@ function onGridFocus(event) {
   if (!place) return hideTip();
   const cell = CELLS.get(place.dataset.cell);
   const texts = [`${cell.at.suite}, budget ${cell.at.budget}`, `${cell.at.heading} ${cell.text}`,
-    `${percent(cell.share)} % of the gap from chance to best`,
+    `${percentInWords(cell.share)} of the gap from chance to best`,
     ...(cell.sent ? [`sent in: ${cell.sent}`] : []),
     ...(cell.diverged ? [`† ${cell.diverged} of ${cell.instances.instance.length} diverged`] : [])];
   place.setAttribute("aria-describedby", "tip");

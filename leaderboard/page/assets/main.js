@@ -30,11 +30,13 @@ function render() {
   byId("status").className = view === "overview" ? "" : "unseen";
   byId("filters").hidden = view === "about";
   byId("filters").className = view;
-  byId("view").replaceChildren(h("h1", { class: "unseen" }, title), ...draw().filter(Boolean));
+  const cell = CELLS.get(state.cell);
+  const unknown = state.cell && !cell ? h("p", { class: "remark", id: "unknown-cell" }, "The address names a cell that " +
+    `is not on this page: ${state.cell.slice(0, 300)}. Its records may be of another version of the suite.`) : null;
+  byId("view").replaceChildren(h("h1", { class: "unseen" }, title), ...[unknown, ...draw()].filter(Boolean));
   for (const later of drawings.splice(0)) later();
   if (name && !focused.isConnected) document.querySelector(`#view [name="${CSS.escape(name)}"]`)?.focus();
   byId("exports").hidden = !exported.length;
-  const cell = CELLS.get(state.cell);
   if (cell) openCell(cell);
   else if (byId("cell").open) byId("cell").close();
   document.title = `${cell ? `${cell.name} on ${cell.at.task}` : title} – rnnbench`;

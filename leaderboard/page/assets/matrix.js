@@ -15,6 +15,7 @@ function matrixOf(cells) {
   for (const row of rows.values()) {
     row.all = [...row.cells.values()];
     row.share = meanShare(row.all);
+    row.shares = row.all.filter((cell) => cell.share !== null).length;
     row.parameters = Math.max(...row.all.map((cell) => cell.parameters));
   }
   const used = new Set(cells.map((cell) => cell.at));
@@ -53,7 +54,7 @@ function valueOf(key) {
     const sign = column.direction === "min" ? 1 : -1;
     return (row) => (typeof row.cells.get(column)?.mean === "number" ? sign * row.cells.get(column).mean : null);
   }
-  if (board) return (row) => board.ranks[row.index]?.[1] ?? null;
+  if (board) return (row) => board.ranks[row.index]?.[2] ?? null;
   if (key === "parameters") return (row) => row.parameters;
   if (key === "network") return (row) => row.name.toLowerCase();
   if (key === "share") return (row) => (row.share === null ? null : -row.share);

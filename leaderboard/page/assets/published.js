@@ -7,8 +7,8 @@ function publishedView() {
     (!state.paper || one.paper === state.paper));
   const notes = distinct(rows.flatMap((one) => one.notes));
   const marks = (one) => one.notes.map((note) => h("sup", {}, `[${notes.indexOf(note) + 1}] `));
-  const header = ["model", "task", "metric", "published", "trained", "source", "ours", "note"];
-  const texts = rows.map((one) => [one.model, one.task, one.metric, one.value, one.trained || "not stated", one.source,
+  const header = ["model", "parameters", "task", "metric", "published", "trained", "source", "ours", "note"];
+  const texts = rows.map((one) => [one.model, one.parameters || "not stated", one.task, one.metric, one.value, one.trained || "not stated", one.source,
     one.ours.length ? one.ours.map(oursBeside) : null, marks(one)]);
   exported = rows.flatMap((one) => (one.ours.length ? one.ours : [null]).map((ours) => publishedRow(one, ours)));
   return [
@@ -22,8 +22,8 @@ function publishedView() {
 function publishedRow(one, ours) {
   const cell = ours && DATA.cells[ours.cell];
   return {
-    model: one.model, task: one.task, metric: one.metric, published: one.value, trained: one.trained, source: one.source,
-    note: one.notes.join(" "), ours: ours?.mean ?? null, ours_sd: ours?.sd ?? null, ours_n: ours?.n ?? null,
+    model: one.model, parameters: one.parameters, task: one.task, metric: one.metric, published: one.value,
+    trained: one.trained, source: one.source, note: one.notes.join(" "), ours: ours?.mean ?? null, ours_sd: ours?.sd ?? null, ours_n: ours?.n ?? null,
     suite: cell?.at.suite ?? "", budget: cell?.at.budget ?? "", network: cell?.name ?? "",
   };
 }

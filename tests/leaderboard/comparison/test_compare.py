@@ -124,8 +124,22 @@ def test_the_largest_floats_overflow_nowhere():
     assert all(math.isfinite(x) for x in (*task.interval, task.p))
 
 
-def reproduce(mine, reference, **changes):
-    return compare_folders([make_cell("X", "A", mine, **changes)], [make_cell("X", "A", reference)])
+def reproduce(mine, reference, direction="min", **changes):
+    return compare_folders(
+        [make_cell("X", "A", mine, direction, **changes)], [make_cell("X", "A", reference, direction)]
+    )
+
+
+def test_intervals_end_where_the_metric_does_and_say_so():
+    task = only_task(make_cell("X", "A", [0.9, 0.1], "max"), make_cell("X", "B", [0.1, 0.9], "max"))
+    assert (task.interval, task.notes) == ((0.0, -1.0, 1.0), ("interval cut at the range of the metric",))
+    (found,), _ = reproduce([0.9, 0.1], [0.1, 0.9], "max")
+    assert (found.expected, found.paired) == ((0.5, 0.0, 1.0), (0.0, -1.0, 1.0))
+    assert found.notes == task.notes
+    # Differences of errors have no ends; an error itself is never below zero.
+    (found,), _ = reproduce([0.9, 0.1], [0.1, 0.9])
+    assert found.expected[1:] == pytest.approx((0.0, 7.687), abs=1e-3)
+    assert found.paired[1:] == pytest.approx((-10.165, 10.165), abs=1e-3)
 
 
 @pytest.mark.parametrize(("mine", "inside"), [([0.31, 0.3], True), ([0.1, 0.1], False), ([0.9], False)])

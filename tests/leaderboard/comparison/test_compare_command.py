@@ -34,6 +34,7 @@ def folder(tmp_path, monkeypatch):
         put(tmp_path / "theirs", *(r for r in records("Z", "B", scores, lr=lr, grid=(0.1, 0.01))))
     put(tmp_path / "theirs", *records("Z", "A", SCORES["A"]), *records("Z", "C", (0.2,)), *records("W", "D", (0.2,)))
     put(tmp_path / "mine", *records("X", "A", SCORES["B"]), *records("Y", "A", (0.10, 0.12)))
+    (tmp_path / "afile").touch()
     return tmp_path
 
 
@@ -86,6 +87,8 @@ def test_without_names_all_rows_are_ranked(folder, capsys):
         (["A", "B", "--budget", "cpx"], "argument --budget: unknown budget 'cpx': did you mean cpu?"),
         (["A", "D"], "A and D cannot be compared: own, cpu, W: no record of A; own, cpu, X: no record of D; own, cpu"),
         (["mine", "theirs"], "compare takes exactly one of B, theirs, and --records-dir, theirs"),
+        (["", "B"], "argument A: must name a network or a folder of records, got ''; this folder is '.'"),
+        (["afile", "B"], "compare afile: is a file; two networks or two folders of records can be compared"),
         (["mine", "--task", "X", "--suite", "owl"], "--suite owl: no record in mine is of it: did you mean own?"),
     ],
 )
@@ -98,8 +101,14 @@ def test_mistakes_end_in_one_message(folder, capsys, arguments, message):
 
 def test_empty_and_damaged_folders(folder, capsys):
     (folder / "empty").mkdir()
-    assert main(["compare", "mine", "empty"]) == 2
-    assert "mine and empty cannot be compared: no suite, budget, task and network is in both" in capsys.readouterr().err
+    for command in (["mine", "empty"], ["--records-dir", "empty"], ["A", "B", "--records-dir", "empty"]):
+        assert main(["compare", *command]) == 2
+        assert "empty holds no records to compare" in capsys.readouterr().err
+    assert main(["compare", "mine", "theirs", "--task", "X", "Z"]) == 2
+    assert "--task Z: no record in mine is of it" in capsys.readouterr().err
+    # Where the published ones were searched, one's own may be meant.
+    assert main(["compare", "LSTM", "my_network"]) == 2
+    assert capsys.readouterr().err.endswith("; records of your own: --records-dir runs\n")
     (folder / "mine" / "broken.json").write_text("{")
     assert main(["compare", "mine", "theirs"]) == 2
     out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -31,19 +31,27 @@ def set_apart_by_chance(suites, rows, tasks, seeds):
 
 @settings(max_examples=60)
 @given(suites)
-def test_rows_share_a_rank_if_their_intervals_overlap_and_only_rows_of_a_chain_do(scores):
+def test_a_row_stands_behind_those_that_its_interval_lies_wholly_behind(scores):
     found = rank_intervals(scores, dict.fromkeys(scores, "max"))
     assert set(found) == {
         row for row in "ABCD" if all(len(by_row.get(row, ())) > 1 for by_row in scores.values())
     }  # fmt: skip
-    for one, other in combinations(found.values(), 2):
-        assert one.rank <= other.rank
-        if one.low <= other.high and other.low <= one.high:
-            assert one.rank == other.rank
-        if one.rank < other.rank:
-            assert one.high < other.low
-    groups = [row.rank for row in found.values()]
-    assert all(rank == 1 + sum(other < rank for other in groups) for rank in groups)
+    rows = list(found.values())
+    assert rows == sorted(rows, key=lambda row: row.mean)
+    for row in rows:
+        assert row.rank == 1 + sum(other.high < row.low for other in rows)
+        assert row.last == len(rows) - sum(other.low > row.high for other in rows)
+        assert row.text == (str(row.rank) if row.rank == row.last else f"{row.rank}–{row.last}")
+
+
+def test_the_ends_of_a_chain_of_overlapping_intervals_are_told_apart():
+    # Each lies within the noise of the next.
+    seeds = np.random.default_rng(3).normal(scale=2, size=(5, 10))
+    found = rank_intervals({"X": {f"N{i}": i + row for i, row in enumerate(seeds)}}, {"X": "min"})
+    rows = list(found.values())
+    assert all(one.high >= other.low for one, other in pairwise(rows))
+    assert (rows[0].rank, rows[0].last < 5) == (1, True)
+    assert (rows[-1].rank > 1, rows[-1].last) == (True, 5)
 
 
 def test_smaller_is_better_where_the_metric_says_so():
@@ -69,7 +77,7 @@ def test_the_order_of_tasks_and_rows_changes_nothing_and_sizes_do_not_overflow()
 
 def test_equal_rows_of_unequal_numbers_of_seeds_tie():
     (one, other) = rank_intervals({"X": {"A": [0.5] * 2, "B": [0.5] * 5}}, {"X": "min"}).values()
-    assert one == other == (1, 1.5, 1.5, 1.5)
+    assert one == other == (1, 2, 1.5, 1.5, 1.5)
 
 
 def test_diverged_instances_count_as_the_worst_and_cells_of_other_steps_do_not_count():
@@ -87,7 +95,7 @@ def test_diverged_instances_count_as_the_worst_and_cells_of_other_steps_do_not_c
     found = board_ranks(board)
     assert set(found) == {"LSTM", "GRU"}
     # One instance at chance, 0.408, leaves a mean below the other row's, and an interval that says how little that is.
-    assert found["GRU"] == (1, 1.0, 1.0, 2.0)
+    assert found["GRU"] == (1, 2, 1.0, 1.0, 2.0)
 
 
 def test_rows_that_do_not_differ_are_rarely_set_apart():
