@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.test_run_command import SURROUNDINGS
+from tests.benchmark.test_run_command import surroundings
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("benchmark", "datamodules", "leaderboard", "lit_models")
@@ -43,8 +43,9 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def test_project_with_folders_of_the_same_names_runs_a_suite(project: Path) -> None:
-    run(project, sys.executable, "-m", "rnnbench", "run", "tiny.yaml", "--workers", "1", **SURROUNDINGS)
+def test_project_with_folders_of_the_same_names_runs_a_suite(project: Path, tmp_path: Path) -> None:
+    words = ("-m", "rnnbench", "run", "tiny.yaml", "--workers", "1")
+    run(project, sys.executable, *words, **surroundings(tmp_path / "bin"))
     assert "1 records" in run(project, sys.executable, "-m", "rnnbench", "leaderboard", "--records-dir", "runs")
 
 

@@ -137,11 +137,20 @@ class OwnCell(GRU):
     pass
 """
 #: What other launchers, notebooks and shells leave in the environment; it is about none of a run's processes.
-SURROUNDINGS = {
+_SURROUNDINGS = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     **{"SLURM_JOB_ID": "17", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"},
     **{"RANK": "2", "LOCAL_RANK": "2", "WORLD_SIZE": "4", "MASTER_ADDR": "elsewhere", "MASTER_PORT": "1"},
 }
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """The variables of a machine of SLURM's, whose ``srun`` lies in a folder."""
+    srun = folder / "srun"
+    srun.parent.mkdir(parents=True, exist_ok=True)
+    srun.write_text("#!/bin/sh\n", encoding="utf-8")
+    srun.chmod(0o755)
+    return {**_SURROUNDINGS, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 @pytest.mark.slow  # test_installation and test_pool have the like of it that costs less.
@@ -154,12 +163,8 @@ def test_what_lies_around_a_run_does_not_reach_it(how, streams, tmp_path):
     (project / "own_cells.py").write_text(OWN_CELL, encoding="utf-8")
     own = SUITE.replace("class_path: GRU", "class_path: own_cells.OwnCell")
     (project / "tiny.yaml").write_text(own, encoding="utf-8")
-    command.parent.mkdir()
+    environment = {**os.environ, **surroundings(command.parent), "PYTHONPATH": str(ROOT)}
     command.write_text("import sys\nfrom rnnbench.__main__ import main\nsys.exit(main())\n", encoding="utf-8")
-    srun = command.with_name("srun")
-    srun.write_text("#!/bin/sh\n", encoding="utf-8")
-    srun.chmod(0o755)
-    environment = {**os.environ, **SURROUNDINGS, "PATH": f"{srun.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     words = shlex.join([sys.executable, str(command), "run", "tiny.yaml", "--only", "GRU", *how])
     options = {"cwd": project, "env": environment, "capture_output": True, "text": True}
     done = subprocess.run(["sh", "-c", f"exec {words} {streams}"], **options)
