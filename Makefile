@@ -202,6 +202,13 @@ test: $(STAMP) ## Run the tests and doctests
 test-slow: $(STAMP) ## Run the tests that take minutes
 	$(PYTEST) -m slow
 
+.PHONY: test-slurm
+test-slurm: $(STAMP) ## Run the tests on a real SLURM of this machine (as root: installs slurm-wlm and munge by apt-get)
+	@command -v slurmctld munged > /dev/null \
+	    || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge \
+	    || echo 'SLURM cannot be installed here: its tests are skipped'
+	$(BIN)/python -m pytest -q -n 0 -m slow tests/slurm
+
 .PHONY: test-data
 test-data: $(STAMP) ## Run the tests on real data, from DATA_DIR or RNNBENCH_DATA
 	@test -n "$(DATA_DIR)$${RNNBENCH_DATA:-}" || { echo 'Say where the data are: make test-data DATA_DIR=...' >&2; exit 2; }
