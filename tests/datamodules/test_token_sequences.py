@@ -146,7 +146,7 @@ def test_chances_are_those_of_all_sequences(name):
 
 
 def test_chance_weighs_steps_as_often_as_they_are_scored():
-    """Places after 1, 2 and 3 steps of a random walk on a circle of 5: at best 3/9, 3/9 and 7/27 of all walks."""
+    """Places after 1, 2 and 3 steps of a random walk on a circle of 5: at best 3/9, 3/9 and 7/27 of all paths."""
     circle = functools.partial(datamodules.CycleNavigation, test_lengths=(1, 3))
     last, every = circle().task.ranked.chance, circle(labels="every").task.ranked.chance
     # Place 0 at the end of a third each: 1/3, 1/3 and 7/27.

@@ -259,9 +259,9 @@ def test_every_plot_draws_points_and_tells_their_values(opened):
         changes_address(page, page.locator(".tabs button", has_text=kind).click)
         assert page.locator("svg .series").count() > 1
         page.locator("details.values summary").click()
-        told = len(json.loads(exported(page, "json")))
-        assert told > 3
-        expect(page.locator("details.values tbody tr")).to_have_count(told)
+        exported_rows = len(json.loads(exported(page, "json")))
+        assert exported_rows > 3
+        expect(page.locator("details.values tbody tr")).to_have_count(exported_rows)
 
 
 def test_claims_and_published_values_are_all_there(opened):
