@@ -69,15 +69,20 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.lit_models.recurrences.delta_net import DeltaNet as DeltaNet
     from rnnbench.lit_models.recurrences.elman import ElmanRNN as ElmanRNN
     from rnnbench.lit_models.recurrences.gated import GRU as GRU, LSTM as LSTM
+    from rnnbench.lit_models.recurrences.linoss import LinOSS as LinOSS
+    from rnnbench.lit_models.recurrences.gated_block import GatedBlock as GatedBlock
     from rnnbench.lit_models.recurrences.lipschitz import LipschitzRNN as LipschitzRNN
     from rnnbench.lit_models.recurrences.long_expressive_memory import LEM as LEM
     from rnnbench.lit_models.recurrences.lru import LRU as LRU
     from rnnbench.lit_models.recurrences.minimal import MinLSTM as MinLSTM, MinGRU as MinGRU
+    from rnnbench.lit_models.recurrences.mlstm import MLSTM as MLSTM
     from rnnbench.lit_models.recurrences.multiplicative_integration import MIRNN as MIRNN
     from rnnbench.lit_models.recurrences.orthogonal import OrthogonalRNN as OrthogonalRNN
     from rnnbench.lit_models.recurrences.rg_lru import RGLRU as RGLRU
+    from rnnbench.lit_models.recurrences.rwkv7 import RWKV7 as RWKV7
     from rnnbench.lit_models.recurrences.s4 import S4 as S4
     from rnnbench.lit_models.recurrences.s4d import S4D as S4D
+    from rnnbench.lit_models.recurrences.s6 import S6 as S6
     from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN as SecondOrderRNN
     from rnnbench.lit_models.recurrences.slstm import SLSTM as SLSTM
     from rnnbench.lit_models.recurrences.stacked import StackedRNN as StackedRNN

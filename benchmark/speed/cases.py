@@ -17,16 +17,46 @@ from rnnbench.datamodules.seeds import derive_seed, named_generator
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrences.block_diagonal import BlockDiagonalRNN
+from rnnbench.lit_models.recurrences.delta_net import DeltaNet
 from rnnbench.lit_models.recurrences.gated import GRU, LSTM
+from rnnbench.lit_models.recurrences.linoss import LinOSS
 from rnnbench.lit_models.recurrences.lru import LRU
+from rnnbench.lit_models.recurrences.minimal import MinGRU, MinLSTM
+from rnnbench.lit_models.recurrences.mlstm import MLSTM
+from rnnbench.lit_models.recurrences.rg_lru import RGLRU
+from rnnbench.lit_models.recurrences.rwkv7 import RWKV7
 from rnnbench.lit_models.recurrences.s4 import S4
 from rnnbench.lit_models.recurrences.s4d import S4D
+from rnnbench.lit_models.recurrences.s6 import S6
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from rnnbench.lit_models.scan.policy import BackendName, CheckpointEvery, use_backend
 
-Cell = Literal["WCRNN, diagonal R", "WCRNN, rotation R", "LSTM", "GRU", "S4D", "S4", "LRU"]
+Cell = Literal[
+    "WCRNN, diagonal R",
+    "WCRNN, rotation R",
+    "LSTM",
+    "GRU",
+    "S4D",
+    "S4",
+    "LRU",
+    "LinOSS",
+    "MinGRU",
+    "MinLSTM",
+    "RGLRU",
+    "S6",
+    "BlockDiagonalRNN",
+    "DeltaNet",
+    "DeltaNet, gated",
+    "MLSTM",
+    "RWKV7",
+]
 CLASSES = 10
-_PLAIN: dict[str, Callable[[int, int], Recurrence]] = {"LSTM": LSTM, "GRU": GRU, "S4D": S4D, "S4": S4, "LRU": LRU}
+_PLAIN: dict[str, Callable[[int, int], Recurrence]] = {
+    **{cls.__name__: cls for cls in (LSTM, GRU, S4D, S4, LRU, LinOSS, MinGRU, MinLSTM, RGLRU, S6, BlockDiagonalRNN)},
+    **{cls.__name__: partial(cls, heads=4) for cls in (DeltaNet, MLSTM, RWKV7)},
+    "DeltaNet, gated": partial(DeltaNet, heads=4, gated=True),
+}
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from rnnbench.benchmark.speed.contender import Contender, Report, Result, Target
 _DIAGONAL, _LSTM = SequenceCase("WCRNN, diagonal R", units=100), SequenceCase("LSTM", units=47)
 
 
-def _linear(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceCase]:
+def _linear(cell: Cell, largest: float, quick: bool = False, states: str = "64 states") -> Report[SequenceCase]:
     """Whole sequences of a linear recurrence, convolved or scanned in parallel, beside the loop over their steps."""
     case = SequenceCase(cell, units=64, sequences=32)
     return sequence_report(
-        f"forward and backward of {cell}, {case.units} features, 64 states, {case.precision}",
+        f"forward and backward of {cell}, {case.units} features, {states}, {case.precision}",
         case,
         (LOOP, *ensembles(1, 5, largest_ratio=largest)),
         quick=replace(case, units=4, sequences=2, steps=8) if quick else None,
@@ -33,7 +33,15 @@ def _linear(cell: Cell, largest: float, quick: bool = False) -> Report[SequenceC
     )
 
 
-LINEAR = (_linear("S4D", 0.1, quick=True), _linear("S4", 0.1), _linear("LRU", 0.2))
+LINEAR = (
+    _linear("S4D", 0.1, quick=True),
+    _linear("S4", 0.1),
+    *(_linear(cell, 0.2) for cell in ("LRU", "LinOSS")),
+    *(_linear(cell, 0.2, states="4 heads") for cell in ("DeltaNet", "DeltaNet, gated", "RWKV7", "MLSTM")),
+    _linear("S6", 0.2, states="16 states"),
+    _linear("BlockDiagonalRNN", 0.2, states="blocks of 4"),
+    *(_linear(cell, 0.2, states="1 state") for cell in ("MinGRU", "MinLSTM", "RGLRU")),
+)
 
 
 def _ensemble(

@@ -32,6 +32,11 @@ def check_divides(**sizes: int) -> None:
         raise ValueError(f"{name} must be a multiple of {divisor}, got {name} {size} and {divisor} {parts}")
 
 
+def unit(vectors: Tensor) -> Tensor:
+    """Return vectors [..., d] over their norms, with 10⁻⁶ added to the squares: the gradient at zero stays finite."""
+    return vectors * torch.rsqrt(vectors.square().sum(-1, keepdim=True) + 1e-6)
+
+
 def add_constants(module: nn.Module, **values: float) -> list[Tensor]:
     """Register numbers as buffers [], so that the instances of an ensemble may differ in them, and return these."""
     check_fits(**values)

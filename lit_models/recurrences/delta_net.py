@@ -8,13 +8,10 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._common import check_divides
+from rnnbench.lit_models.recurrences._common import check_divides, unit
 from rnnbench.lit_models.recurrences._linear_map import LinearMap
 from rnnbench.lit_models.scan.contract import Scanned
 from rnnbench.lit_models.scan.linear.delta import delta_scan
-
-#: Added to the square of what keys and queries are divided by, as in the authors' code.
-EPSILON = 1e-6
 
 
 class DeltaNet(LinearMap, Recurrence):
@@ -100,16 +97,12 @@ class DeltaNet(LinearMap, Recurrence):
         log_decay = None
         if self.gated:
             log_decay = -self.log_rate.exp() * functional.softplus(rest[0] + self.decay_bias)
-        return _normalised(query), _normalised(keys), values, strengths, log_decay
+        return unit(query), unit(keys), values, strengths, log_decay
 
     def _memory(self, state: Tensor) -> Tensor:
         """Return S transposed [B, H, d, d]: rows for keys, columns for values."""
         size = self.hidden_size // self.heads
         return state[..., self.hidden_size :].unflatten(-1, (self.heads, size, size))
-
-
-def _normalised(vectors: Tensor) -> Tensor:
-    return vectors * torch.rsqrt(vectors.square().sum(-1, keepdim=True) + EPSILON)
 
 
 def _read(memory: Tensor, key: Tensor) -> Tensor:

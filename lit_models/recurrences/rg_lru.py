@@ -52,9 +52,10 @@ class RGLRU(DiagonalMap, Recurrence):
     def project(self, inputs: Tensor) -> Tensor:
         """Return x and what r and i are the sigmoids of [..., 3N], of inputs [..., D]."""
         encoded = self.encoder(inputs)
-        blocks = encoded.unflatten(-1, (self.gate_weight.shape[1], 1, -1))
+        blocks = encoded.unflatten(-1, (self.gate_weight.shape[1], -1))
         gates = [
-            (blocks @ weight).flatten(-3) + bias for weight, bias in zip(self.gate_weight, self.gate_bias, strict=True)
+            torch.einsum("...hi,hij->...hj", blocks, weight).flatten(-2) + bias
+            for weight, bias in zip(self.gate_weight, self.gate_bias, strict=True)
         ]
         return torch.cat([encoded, *gates], -1)
 

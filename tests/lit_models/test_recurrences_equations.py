@@ -174,8 +174,10 @@ CASES |= {
 }
 
 
-def check_equations(network: Recurrence, equations: Callable[..., Numbers]) -> None:
-    """Check the loop over ``step`` against equations whose outputs are the first numbers of the state."""
+def check_equations(
+    network: Recurrence, equations: Callable[..., Numbers], read: Callable[..., Numbers] | None = None
+) -> None:
+    """Check the loop over ``step`` against equations; outputs are the first numbers of the state if none are read."""
     with torch.no_grad():
         for parameter in network.double().parameters():
             # Biases and gains that start from one number each differ between units here.
@@ -187,7 +189,7 @@ def check_equations(network: Recurrence, equations: Callable[..., Numbers]) -> N
         state, outputs = list(start[b]), []
         for t in range(STEPS):
             state = equations(network, list(inputs[t, b]), state)
-            outputs.append(torch.stack(state[:UNITS]))
+            outputs.append(torch.stack(state[:UNITS] if read is None else read(network, state)))
         columns.append(torch.stack(outputs))
         finals.append(torch.stack(state))
     expected = torch.stack(columns, 1), torch.stack(finals)

@@ -1,6 +1,7 @@
 """Recurrences most of which are linear in their state, against their equations over units in float64."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import pytest
@@ -10,9 +11,14 @@ from torch import Tensor
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.block_diagonal import BlockDiagonalRNN
 from rnnbench.lit_models.recurrences.delta_net import DeltaNet
+from rnnbench.lit_models.recurrences.gated_block import GatedBlock
+from rnnbench.lit_models.recurrences.linoss import LinOSS
 from rnnbench.lit_models.recurrences.long_expressive_memory import LEM
 from rnnbench.lit_models.recurrences.minimal import MinGRU, MinLSTM
+from rnnbench.lit_models.recurrences.mlstm import MLSTM
 from rnnbench.lit_models.recurrences.rg_lru import RGLRU
+from rnnbench.lit_models.recurrences.rwkv7 import RWKV7
+from rnnbench.lit_models.recurrences.s6 import S6
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.slstm import SLSTM
 from rnnbench.lit_models.scan.policy import use_backend
@@ -99,11 +105,14 @@ def unit(values: Numbers) -> Numbers:
     return [a / norm for a in values]
 
 
-def matrices(numbers: Numbers) -> list[list[Numbers]]:
+def matrices(numbers: Numbers, columns: int = SIZE) -> list[list[Numbers]]:
     """The matrix of each head, from a flat state: rows for keys, columns for values."""
-    square = SIZE * SIZE
-    heads = [numbers[head * square : (head + 1) * square] for head in range(HEADS)]
-    return [[rows[i * SIZE : (i + 1) * SIZE] for i in range(SIZE)] for rows in heads]
+    heads = [numbers[head * SIZE * columns : (head + 1) * SIZE * columns] for head in range(HEADS)]
+    return [[rows[i * columns : (i + 1) * columns] for i in range(SIZE)] for rows in heads]
+
+
+def of_head(values: Numbers, head: int) -> Numbers:
+    return values[head * SIZE : (head + 1) * SIZE]
 
 
 def delta_net(net: DeltaNet, x: Numbers, state: Numbers) -> Numbers:
@@ -125,10 +134,119 @@ def delta_net(net: DeltaNet, x: Numbers, state: Numbers) -> Numbers:
             memory = [
                 [memory[i][e] + strength * key[i] * (value[e] - known[e]) for e in range(SIZE)] for i in range(SIZE)
             ]
-        query = unit(silu(q[head * SIZE : (head + 1) * SIZE]))
+        query = unit(silu(of_head(q, head)))
         outputs += [sum(query[i] * memory[i][e] for i in range(SIZE)) for e in range(SIZE)]
         memories += [value for row in memory for value in row]
     return [*outputs, *memories]
+
+
+def mlstm(net: MLSTM, x: Numbers, state: Numbers) -> Numbers:
+    drive, gates = affine(net.drive, x), affine(net.gates, x)
+    q, k, v, leave = (drive[i * UNITS : (i + 1) * UNITS] for i in range(4))
+    outputs, memories, stabilisers = [], [], []
+    for head, memory in enumerate(matrices(state[UNITS:-HEADS], SIZE + 1)):
+        log_forget, enter = torch.log(sigmoid(gates[HEADS + head])), gates[head]
+        m = max(log_forget + state[-HEADS + head], enter)
+        forget, enter = torch.exp(log_forget + state[-HEADS + head] - m), torch.exp(enter - m)
+        key, query = [a / SIZE**0.5 for a in of_head(k, head)], of_head(q, head)
+        # C transposed, and n as its last column.
+        values = [*of_head(v, head), torch.ones((), dtype=torch.float64)]
+        memory = [[forget * memory[i][e] + enter * key[i] * values[e] for e in range(SIZE + 1)] for i in range(SIZE)]
+        read = [sum(query[i] * memory[i][e] for i in range(SIZE)) for e in range(SIZE + 1)]
+        divisor = max(abs(read[-1]), torch.exp(-m))
+        outputs += [sigmoid(o) * a / divisor for o, a in zip(of_head(leave, head), read, strict=False)]
+        memories += [value for row in memory for value in row]
+        stabilisers.append(m)
+    return [*outputs, *memories, *stabilisers]
+
+
+def s6(net: S6, x: Numbers, state: Numbers) -> Numbers:
+    x, size = affine(net.encoder, x), net.state_dim
+    selected = affine(net.select, x)
+    rank = len(selected) - 2 * size
+    enter, leave, outputs, latent = selected[rank : rank + size], selected[rank + size :], [], []
+    for n in range(UNITS):
+        step = torch.log(1 + torch.exp(dot(net.step_weight[n], selected[:rank]) + net.step_bias[n]))
+        h = state[UNITS + n * size : UNITS + (n + 1) * size]
+        for k in range(size):
+            h[k] = torch.exp(-step * torch.exp(net.log_rate[n, k])) * h[k] + step * enter[k] * x[n]
+        outputs.append(sum(c * value for c, value in zip(leave, h, strict=True)) + net.skip[n] * x[n])
+        latent += h
+    return [*outputs, *latent]
+
+
+def rwkv7(net: RWKV7, x: Numbers, state: Numbers) -> Numbers:
+    drive, gates = affine(net.drive, x), affine(net.gates, x)
+    r, k, v = (drive[i * UNITS : (i + 1) * UNITS] for i in range(3))
+    decay = [torch.exp(-sigmoid(a) * math.exp(-0.5)) for a in gates[:UNITS]]
+    rate = [sigmoid(a) for a in gates[UNITS:]]
+    scaled = [a * b for a, b in zip(k, net.key_scale, strict=True)]
+    replaced = [k[n] * (1 + (rate[n] - 1) * net.rate_mix[n]) for n in range(UNITS)]
+    outputs, memories = [], []
+    for head, memory in enumerate(matrices(state[UNITS:])):
+        w, a, key, value = (of_head(each, head) for each in (decay, rate, replaced, v))
+        removed = unit(of_head(scaled, head))
+        # S (diag(w) - κ (a ∘ κ)ᵀ) + v k̃ᵀ, transposed.
+        known = [sum(removed[i] * memory[i][e] for i in range(SIZE)) for e in range(SIZE)]
+        memory = [
+            [w[i] * memory[i][e] - a[i] * removed[i] * known[e] + key[i] * value[e] for e in range(SIZE)]
+            for i in range(SIZE)
+        ]
+        query = of_head(r, head)
+        outputs += [sum(query[i] * memory[i][e] for i in range(SIZE)) for e in range(SIZE)]
+        memories += [value for row in memory for value in row]
+    return [*outputs, *memories]
+
+
+def rms(values: Numbers, gain: Tensor) -> Numbers:
+    size = torch.sqrt(sum(a * a for a in values) / len(values) + 1e-6)
+    return [g * a / size for g, a in zip(gain, values, strict=True)]
+
+
+def gated_block(net: GatedBlock, x: Numbers, state: Numbers) -> Numbers:
+    """Around minGRU, with both norms and a convolution over three steps."""
+    encoded = affine(net.encoder, x)
+    entered = affine(net.enter, rms(encoded, net.norm))
+    window = [*state[UNITS:-UNITS], *entered[: net.width]]
+    convolved = [
+        sum(net.kernel[j, n] * window[j * net.width + n] for j in range(3)) + net.bias[n] for n in range(net.width)
+    ]
+    hidden = min_gru(net.layer, silu(convolved), state[-UNITS:])
+    gates = silu(entered[net.width :])
+    gated = [a * g for a, g in zip(rms(hidden, net.output_norm), gates, strict=True)]
+    outputs = [a + b for a, b in zip(encoded, affine(net.leave, gated), strict=True)]
+    return [*outputs, *window[net.width :], *hidden]
+
+
+def normed(net: LinOSS, encoded: Numbers) -> Numbers:
+    mean = sum(encoded) / UNITS
+    scale = torch.sqrt(sum((a - mean) ** 2 for a in encoded) / UNITS + net.norm.eps)
+    return [(a - mean) / scale * net.norm.weight[i] + net.norm.bias[i] for i, a in enumerate(encoded)]
+
+
+def linoss(net: LinOSS, x: Numbers, state: Numbers) -> Numbers:
+    encoded, count = affine(net.encoder, x), 2 * len(net.stiffness)
+    u = normed(net, encoded)
+    z, y = state[:count], state[count : 2 * count]
+    for k in range(count):
+        stiffness = torch.clamp(net.stiffness[k % (count // 2)], min=0)
+        step = sigmoid(net.step_logit[k % (count // 2)])
+        force = -stiffness * y[k] + dot(net.enter[k], u)
+        # Implicit: solved for z with y + Δ z in the place of y.
+        z[k] = (z[k] + step * force) / (1 + (step**2 * stiffness if net.discretisation == "IM" else 0))
+        y[k] = y[k] + step * z[k]
+    return [*z, *y, *encoded]
+
+
+def read_linoss(net: LinOSS, state: Numbers) -> Numbers:
+    encoded, count = state[-UNITS:], 2 * len(net.stiffness)
+    y, u, half = state[count : 2 * count], normed(net, encoded), len(net.stiffness)
+    active = []
+    for n in range(UNITS):
+        value = dot(net.leave[n, :half], y[:half]) - dot(net.leave[n, half:], y[half:]) + net.skip[n] * u[n]
+        active.append(value * (1 + torch.erf(value / 2**0.5)) / 2)
+    mixed = affine(net.mix, active)
+    return [encoded[n] + mixed[n] * sigmoid(mixed[UNITS + n]) for n in range(UNITS)]
 
 
 def block_diagonal(net: BlockDiagonalRNN, x: Numbers, h: Numbers) -> Numbers:
@@ -156,6 +274,15 @@ CASES: dict[str, tuple[Callable[..., Recurrence], Callable[..., Numbers]]] = {
         delta_net,
     ),
     "LEM": (functools.partial(LEM, dt=0.7), lem),
+    "MLSTM": (functools.partial(MLSTM, heads=HEADS), mlstm),
+    "S6": (functools.partial(S6, state_dim=3, dt_min=0.1, dt_max=1.0), s6),
+    "RWKV7": (functools.partial(RWKV7, heads=HEADS), rwkv7),
+    "GatedBlock": (
+        functools.partial(GatedBlock, layer=functools.partial(MinGRU, hidden_size=UNITS), convolution=3, norm="both"),
+        gated_block,
+    ),
+    "LinOSS IM": (functools.partial(LinOSS, state_dim=3), linoss),
+    "LinOSS IMEX": (functools.partial(LinOSS, state_dim=3, discretisation="IMEX"), linoss),
     "SLSTM": (functools.partial(SLSTM, heads=HEADS), slstm),
 }
 
@@ -163,7 +290,7 @@ CASES: dict[str, tuple[Callable[..., Recurrence], Callable[..., Numbers]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_equal_to_the_equations_over_units_and_heads(name: str) -> None:
     build, equations = CASES[name]
-    check_equations(build(INPUTS, UNITS), equations)
+    check_equations(build(INPUTS, UNITS), equations, read_linoss if name.startswith("LinOSS") else None)
 
 
 @pytest.mark.parametrize("lengths", [None, (150, 70, 1)], ids=["whole", "lengths"])
