@@ -23,9 +23,9 @@ networks:
   GRU: {class_path: GRU, init_args: {hidden_size: 4}}
   Elman: {class_path: ElmanRNN, init_args: {hidden_size: 4}}
   WCRNN: {preset: WCRNN_best, init_args: {hidden_size: 4}}
-training: {batch_size: 16, max_steps: 3000, validate_every: 500}
+training: {batch_size: 16, max_steps: 1000, validate_every: 200}
 sweep: {training.learning_rate: [1e-3, 1e-2]}
-pilot: {training: {max_steps: 100}}
+pilot: {share: 0.1, instances: 1}
 """
 
 
