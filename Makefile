@@ -207,7 +207,7 @@ test-slurm: $(STAMP) ## Run the tests on a real SLURM of this machine (as root: 
 	@command -v slurmctld munged > /dev/null \
 	    || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge \
 	    || echo 'SLURM cannot be installed here: its tests are skipped'
-	$(BIN)/python -m pytest -q -n 0 -m slow tests/slurm
+	$(BIN)/python -m pytest -q -n 0 -m slurm tests/slurm
 
 .PHONY: test-data
 test-data: $(STAMP) ## Run the tests on real data, from DATA_DIR or RNNBENCH_DATA

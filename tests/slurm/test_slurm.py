@@ -13,7 +13,7 @@ from tests.benchmark.small_jobs import ROOT
 from tests.leaderboard.factory import comparable
 from tests.slurm.cluster import Cluster, wait_for, why_none
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_none()), reason=why_none())]
+pytestmark = [pytest.mark.slurm, pytest.mark.skipif(bool(why_none()), reason=why_none())]
 SUITE = """
 instances: 1
 tasks:
