@@ -40,7 +40,7 @@ def broken(contracts: Iterable[Callable[[Case], None]], case: Case) -> Iterator[
         except (Exception, SystemExit) as error:
             # The class is the user's, and may fail in any way.
             rule = (contract.__doc__ or contract.__name__).split("\n")[0].rstrip(".")
-            yield f"{rule}: this check ended in {type(error).__name__}: {' '.join(str(error).split())}"
+            yield f"{type(error).__name__}: {' '.join(str(error).split())} (while checking: {rule})"
         if number < 2:
             return
 
@@ -178,7 +178,8 @@ def splits_share_no_sequence(case: TaskCase) -> None:
     # Sequences of unequal lengths are padded to the longest of their split.
     longest = max(len(row) for part in rows for row in part)
     distinct = [{tuple(row + [0.0] * (longest - len(row))) for row in part} for part in rows]
-    expect(len(set().union(*distinct)) == sum(map(len, distinct)), "the same sequence stands in two splits")
+    remedy = "draw each from a generator of its own, over more possible sequences, or leave out what another holds"
+    expect(len(set().union(*distinct)) == sum(map(len, distinct)), f"the same sequence stands in two splits: {remedy}")
 
 
 def chance_is_the_best_blind_score(case: TaskCase) -> None:

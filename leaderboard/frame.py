@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.leaderboard.chance import ranked_metric
 from rnnbench.leaderboard.schema import Record, parse_time
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import load_records, shipped_records
@@ -127,7 +128,7 @@ def _fixed(record: Record) -> dict[str, Any]:
         **{name: getattr(record, name) for name in COLUMNS if name in Record.model_fields},
         "metric": ranked.name,
         "direction": ranked.direction,
-        "chance": ranked.chance,
+        "chance": ranked_metric(record).chance,
         "best_possible": ranked.best,
         "val": record.scores.val.get(ranked.name),
         "test": record.scores.test.get(ranked.name),

@@ -32,8 +32,8 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False, weights:
     """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
 
     A published record of the same experiment and instance that differs, or whose arrays do, is overwritten if
-    ``replace``, else it stays and the report says so. Arrays that are missing or damaged are put back in any case.
-    With ``weights``, those of at most ``LARGEST_PUBLISHED`` bytes are copied too.
+    ``replace``, else it stays and the report has it among what is ``damaged``. Arrays that are missing or damaged are
+    put back in any case. With ``weights``, those of at most ``LARGEST_PUBLISHED`` bytes are copied too.
 
     Raises:
         FileError: the list of those who sent records in is damaged.
@@ -61,7 +61,7 @@ def publish(runs_root: Path, records_root: Path, replace: bool = False, weights:
             put_pair(target, *ours)
             report.replaced.append(place)
         else:
-            report.problems.append(Problem(place, "the published record differs and was kept", damaged=False))
+            report.problems.append(Problem(place, "the published record differs and was kept: --replace overwrites it"))
             continue
         if weights and weights_path(source).exists():
             _publish_weights(record, weights_path(source), weights_path(target), records_root, report)

@@ -193,9 +193,10 @@ def deterministic(case: RecurrenceCase) -> None:
     kept, generator = (inputs.clone(), state.clone()), torch.get_rng_state()
     first, again = recurrence(inputs, state), recurrence(inputs, state)
     recurrence.step(inputs[0], state)
+    remedy = "return a new state, 'state * a' for 'state *= a', or clone it first"
     expect(torch.equal(torch.get_rng_state(), generator), "the global generator of random numbers is used")
+    expect(all(map(torch.equal, (inputs, state), kept)), f"inputs or state are changed in place: {remedy}")
     expect(all(map(torch.equal, first, again)), "the same inputs give other outputs when run again")
-    expect(all(map(torch.equal, (inputs, state), kept)), "inputs or state are changed in place")
 
 
 def weights_follow_the_seed(case: RecurrenceCase) -> None:

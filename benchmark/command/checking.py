@@ -1,6 +1,7 @@
 """``rnnbench check``: everything that is wrong with suites, records, recurrences and tasks, found without training."""
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.config.specs import registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
+from rnnbench.benchmark.config.sweep import unswept_notes
 from rnnbench.benchmark.errors import UserError
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.record import read_record
@@ -86,12 +88,14 @@ def _suite_problems(given: str) -> Iterator[str]:
         yield str(error)
         return
     cells: dict[str, list[str]] = {}
+    notes: dict[str, None] = {}
     for budget in budgets:
         try:
             experiments = load_suite(given, budget).experiments
         except UserError as error:
             yield str(error)
             continue
+        notes |= dict.fromkeys(unswept_notes(experiments))
         from rnnbench.benchmark.config.construct import check_experiment
 
         for experiment in experiments:
@@ -100,6 +104,8 @@ def _suite_problems(given: str) -> Iterator[str]:
             except UserError as error:
                 reason = str(error).removeprefix(f"suite {experiment.suite}, {experiment.name}: ")
                 cells.setdefault(reason, []).append(experiment.name)
+    for note in notes:
+        print(f"note: suite {Path(given).stem}, {note}", file=sys.stderr)
     for reason, found in cells.items():
         # The same cell under other budgets is no other cell.
         first, *others = dict.fromkeys(found)

@@ -11,6 +11,8 @@ from rnnbench.benchmark.errors import UserError, message_of, nearest
 from rnnbench.benchmark.interruption import EXIT_CODE, MESSAGE
 from rnnbench.leaderboard.files import FileError
 
+#: As a shell has it of a program that SIGPIPE ended.
+_READER_IS_GONE = 128 + 13
 _LIGHTNING = {
     "fit": "train one network with any Trainer option (LightningCLI; see fit --help)",
     "validate": "evaluate a checkpoint on the validation split (LightningCLI)",
@@ -19,29 +21,41 @@ _LIGHTNING = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, 2 for a mistake of the user's or output that cannot be written, 130 if interrupted."""
+    """Run a command; return 0, 2 for a mistake of the user's or output that cannot be written, 130 if interrupted.
+
+    What only prints ends in silence where its reader has gone, such as ``head``, as other tools do.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     code, message = 0, ""
     try:
         # The other commands do nothing but print.
-        writes_files = {"fit", *(name for name, verb in all_verbs().items() if verb.writes_files)}
-        prepare_streams(needs_output=not given or given[0] not in writes_files)
+        prepare_streams(needs_output=not _writes_files(given))
         code = _run_command(given)
     except (UserError, FileError) as error:
         message = str(error)
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
         message = message_of(error)
+        if isinstance(error, BrokenPipeError) and not _writes_files(given):
+            code, message = _READER_IS_GONE, ""
     except KeyboardInterrupt as interruption:
         print(str(interruption) or MESSAGE, file=sys.stderr)
         code = EXIT_CODE
     except SystemExit as end:  # --help and --version
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     # Where standard output is at fault, that is the reason of an OSError too.
-    message = output_problem() or message
+    problem = output_problem()
+    if isinstance(problem, BrokenPipeError) and not _writes_files(given):
+        return _READER_IS_GONE
+    message = f"standard output cannot be written: {problem.strerror}" if problem else message
     if message:
         print_error(message)
     return 2 if message else code
+
+
+def _writes_files(given: Sequence[str]) -> bool:
+    """Return whether a line does more than to print."""
+    return bool(given) and given[0] in {"fit", *(name for name, verb in all_verbs().items() if verb.writes_files)}
 
 
 def _run_command(given: list[str]) -> int:

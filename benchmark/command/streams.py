@@ -40,16 +40,16 @@ def prepare_streams(needs_output: bool) -> None:
         raise OSError("standard output is closed: give it a file or a pipe")
 
 
-def output_problem() -> str:
-    """Write what is buffered of standard output; return why that fails, or nothing, and then let it go nowhere."""
+def output_problem() -> OSError | None:
+    """Write what is buffered of standard output; return why that fails, if it does, and then let it go nowhere."""
     try:
         sys.stdout.flush()
     except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-        return f"standard output cannot be written: {error.strerror}"
-    return ""
+        return error
+    return None
 
 
 def print_error(message: str) -> None:

@@ -74,6 +74,7 @@ class Experiment:
         tried: what these pilots gave.
         is_pilot: whether this is the short run of another experiment's points, by which one of them is chosen.
         reason: why it is trained otherwise than the other cells, in the suite's words; empty if it gives no reason.
+        unswept: settings of a sweep of the suite's in whose place another one stands that does not name them.
     """
 
     suite: str
@@ -90,6 +91,7 @@ class Experiment:
     tried: Pilot | None = None
     is_pilot: bool = False
     reason: str = ""
+    unswept: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

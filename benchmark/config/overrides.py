@@ -6,6 +6,7 @@ from rnnbench.benchmark.config.match import MatchSettings
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.specs import network_spec, with_arguments
 from rnnbench.benchmark.config.suite_file import BudgetSettings, Override, Settings, SuiteFile
+from rnnbench.benchmark.config.sweep import axes
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import Spec
@@ -15,7 +16,10 @@ _LENGTHS = {"max_epochs": "max_steps", "max_steps": "max_epochs"}
 
 @dataclass
 class Draft:
-    """An experiment as written, while settings are laid over each other; names are the suite's short ones."""
+    """An experiment as written, while settings are laid over each other; names are the suite's short ones.
+
+    ``unswept`` are the settings of a sweep in whose place another one stands that does not name them.
+    """
 
     task_name: str
     network_name: str
@@ -23,6 +27,7 @@ class Draft:
     recurrence: Section
     training: Section = field(default_factory=Section)
     sweep: Section | list[Section] = field(default_factory=Section)
+    unswept: tuple[str, ...] = ()
     pilot: Section = field(default_factory=Section)
     match: MatchSettings | None = None
     measures: tuple[Spec, ...] = ()
@@ -67,6 +72,9 @@ def _apply(draft: Draft, settings: Settings) -> None:
                 draft.training.pop(other, None)
         draft.training = draft.training.merged(settings.training)
     if settings.sweep is not None:
+        old, new = axes(draft.sweep), axes(settings.sweep)
+        # An empty sweep ends the one above on purpose.
+        draft.unswept = tuple(path for path in (*draft.unswept, *old) if path not in new) if new else ()
         draft.sweep = settings.sweep
     if settings.pilot is not None:
         draft.pilot = settings.pilot

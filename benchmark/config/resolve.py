@@ -55,8 +55,9 @@ def resolved(draft: Draft, file: SuiteFile, suite: str, budget: str) -> Experime
     published = file.published.of(task, network) if file.published else None
     reason = "; ".join(draft.reasons)
     return Experiment(
-        suite, budget, task, network, config, grid, published, draft.measures, listed, pilot, reason=reason
-    )
+        suite, budget, task, network, config, grid, published, draft.measures, listed, pilot,
+        reason=reason, unswept=draft.unswept,
+    )  # fmt: skip
 
 
 def _training(written: Section, cell: str) -> Config:

@@ -3,10 +3,13 @@
 import ast
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import json
 import os
+import pkgutil
 import sys
+import types
 from typing import Any, ClassVar, Literal
 
 from rnnbench.benchmark.config.experiment import Config
@@ -78,10 +81,37 @@ def imported(path: str, what: str) -> Any:
     module, _, name = path.rpartition(".")
     search_current_folder()
     try:
-        return getattr(importlib.import_module(module), name)
+        found = importlib.import_module(module)
+        if not hasattr(found, name) and hasattr(found, "__path__") and importlib.util.find_spec(path):
+            found = importlib.import_module(path)
+        elif isinstance(getattr(found, name), types.ModuleType):
+            found = getattr(found, name)
+        else:
+            return getattr(found, name)
     except (Exception, SystemExit) as error:
         # Importing runs the user's code, which may fail in any way.
-        raise UserError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+        hint = _hint(path, error)
+        raise UserError(f"{what} cannot be imported: {type(error).__name__}: {error}{hint and f': {hint}'}") from error
+    raise UserError(f"{what} is a module: write {path}.CLASS; {nearest('', _classes(found))}")
+
+
+def _hint(path: str, error: BaseException) -> str:
+    """Return what may have been meant by a path that names nothing; empty where the user's code failed."""
+    module, _, name = path.rpartition(".")
+    if isinstance(error, AttributeError) and module in sys.modules and not hasattr(sys.modules[module], name):
+        return nearest(name, _classes(sys.modules[module]))
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if not missing or not f"{path}.".startswith(f"{missing}."):
+        return ""
+    package, _, last = missing.rpartition(".")
+    if not package:
+        return "install it, or call rnnbench from the folder that it lies in"
+    return nearest(last, (one.name for one in pkgutil.iter_modules(getattr(sys.modules[package], "__path__", []))))
+
+
+def _classes(module: types.ModuleType) -> list[str]:
+    """Return the names of the classes that a module defines itself."""
+    return [name for name, one in vars(module).items() if isinstance(one, type) and one.__module__ == module.__name__]
 
 
 def _users_class(kind: Kind, path: str, where: str) -> FoundClass:

@@ -2,12 +2,12 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from rnnbench.benchmark.config.experiment import Config, get_setting
+from rnnbench.benchmark.config.experiment import Config, Experiment, get_setting
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.specs import argument_annotation
@@ -50,6 +50,24 @@ def grid_of(sweep: Section | list[Section], config: Config, cell: str) -> tuple[
         if one in points[:index]:
             raise UserError(f"{sweep[index].at(*sweep[index])}: {cell}: sweep lists the point {shown(one)} twice")
     return {path: tuple(_distinct(one[path] for one in points)) for path in unnamed}, points
+
+
+def axes(sweep: Section | list[Section]) -> list[str]:
+    """Return the settings that a sweep names."""
+    return list(dict.fromkeys(path for point in ([sweep] if isinstance(sweep, Section) else sweep) for path in point))
+
+
+def unswept_notes(experiments: Iterable[Experiment]) -> Iterator[str]:
+    """Yield a line for each sweep in whose place a row's or a budget's stands that names fewer settings."""
+    cells: dict[tuple[str, ...], list[str]] = {}
+    for experiment in experiments:
+        if experiment.unswept:
+            fixed = [f"{path} stays {shown(get_setting(experiment.config, path))}" for path in experiment.unswept]
+            cells.setdefault((", ".join(experiment.grid), ", ".join(fixed)), []).append(experiment.name)
+    for (swept, fixed), (first, *others) in cells.items():
+        more = f" and {len(others)} more cell{'s' * (len(others) > 1)}" if others else ""
+        place = f"its sweep of {swept} takes the place of the one above it, so that {fixed}"
+        yield f"{first}{more}: {place}: name it in this sweep too to try both"
 
 
 def _check_number(written: Section, points: int, cell: str) -> None:

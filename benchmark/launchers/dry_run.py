@@ -12,6 +12,7 @@ from rnnbench.benchmark.launchers.machine import default_workers
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.launchers.time_left import Kind, remember
 from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.plan import MOST_NAMED
 
 if TYPE_CHECKING:
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule, Sizes
@@ -73,6 +74,14 @@ def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule], sizes: Kno
         if job in plan.later:
             ids, going_on = "chosen by its pilots", ""
         print(f"{job.name:<64} {sizes.steps_of(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
+    grids: dict[str, list[str]] = {}
+    for experiment in dict.fromkeys(job.experiment.name for job in plan.runs):
+        grid = next(job.experiment.grid for job in plan.runs if job.experiment.name == experiment)
+        swept = "; ".join(f"{path} from {', '.join(map(str, values))}" for path, values in grid.items())
+        grids.setdefault(swept, []).append(experiment)
+    for swept, names in grids.items():
+        if swept:
+            print(f"grid of {', '.join(names[:MOST_NAMED])}{', …' * (len(names) > MOST_NAMED)}: {swept}")
 
 
 def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSizes) -> None:

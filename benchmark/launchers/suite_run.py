@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import Suite, load_suite, suite_budgets
+from rnnbench.benchmark.config.sweep import unswept_notes
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.checks import Built, TimeIsUpError, check_plan
 from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings, wanted_instances
@@ -117,6 +118,8 @@ def _print_plan(suite: Suite, options: RunOptions, built: Built) -> int:
     print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
     if plan.jobs:
         sizes = KnownSizes()
+        for note in unswept_notes(suite.experiments):
+            print(f"note: {note}", file=sys.stderr)
         print_jobs(plan, check_plan(plan, built, sizes), sizes)
         print_costs({suite.budget: plan, **_other_plans(suite, options, built)}, options, sizes)
     return 2 if plan.problems else 0

@@ -180,6 +180,8 @@ def find_trained(given: Record | str | Path, needs_weights: bool = True) -> Trai
         if isinstance(given, Record):
             return _beside(_place(given), given, needs_weights)
         path = Path(given)
+        if "\0" in str(path):
+            raise UserError(f"{path}: a path must not hold the character NUL")
         if path.suffix == ".safetensors" and not path.with_suffix(".json").exists():
             return _read(path, None)
         if path.suffix not in (".json", ".safetensors"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.statistics import Cell
-from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape
+from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape, setting_name
 
 _NO_PILOTS = "no pilots"
 
@@ -66,11 +66,11 @@ def set_apart(column: Column) -> set[str]:
 
 
 def differences(board: Board) -> Iterator[str]:
-    """Yield a line for each column whose rows differ in steps or in the size of the grid, with the suite's reasons."""
+    """Yield a line for each column whose rows differ in steps or in the grid, with the suite's reasons."""
     for column in board.columns:
         cells, apart = column.cells.values(), set_apart(column)
         grids = {_facts(cell)["grid"] for cell in cells}
-        differing = [*["steps"] * bool(apart), *["grid size"] * (len(grids) > 1)]
+        differing = [*["steps"] * bool(apart), *["grid"] * (len(grids) > 1)]
         if differing:
             reasons = [
                 f" {escape(cell.first.network)} has {_facts(cell)['length']}, {_facts(cell)['grid']}: "
@@ -100,11 +100,13 @@ def count_of_epochs(value: float) -> str:
 
 def _facts(cell: Cell) -> dict[str, str]:
     size, pilot, value = cell.grid_size, cell.first.pilot, epochs(cell)
+    # By name: the sweep of a row takes the place of the suite's, and may leave its rate as it is.
+    swept = [setting_name(name) for name in sorted(cell.first.grid)]
     steps, limit = _steps(cell)
     return {
         "optimiser": _text(_setting(cell, "optimizer"), "optimiser not recorded"),
         "learning rate": f"learning rate {_text(_setting(cell, 'learning_rate'), 'not recorded')}",
-        "grid": "no grid" if size == 1 else f"grid of {size or 'several'} points",
+        "grid": "no grid" if size == 1 else f"grid of {size or 'several'} points ({', '.join(swept)})",
         "length": limit or f"{steps} steps" + ("" if value is None else f" ({count_of_epochs(value)})"),
         "pilots": f"pilots of {100 * pilot.share:g} %" if pilot else _NO_PILOTS,
     }

@@ -53,18 +53,24 @@ def costs(output: str) -> dict[str, list[str]]:
 
 
 def test_every_budget_is_counted_and_hours_say_that_they_are_estimated(path, capsys) -> None:
+    of_row = "overrides: [{networks: [LSTM], sweep: {training.momentum: [0.9, 0.5]}}]"
+    path.write_text(SUITE.replace("rate: [0.1, 0.01]}", "rate: [0.1, 0.01]}, " + of_row), encoding="utf-8")
     dry_run(path, "cpu")
-    output = capsys.readouterr().out
+    output, notes = capsys.readouterr()
+    assert "grid of ADD8/LSTM: training.momentum from 0.9, 0.5\n" in output
+    assert "grid of ADD8/CoRNN: training.learning_rate from 0.1, 0.01\n" in output
+    assert "note: ADD8/LSTM: its sweep of training.momentum takes the place of the one above it, so that" in notes
+    assert "training.learning_rate stays 0.001: name it in this sweep too to try both" in notes
     found = costs(output)
     assert {budget: line[:3] for budget, line in found.items()} == {
         "smoke": ["1", "2", "2"],
-        "cpu": ["2", "8", "20"],
+        "cpu": ["3", "8", "30"],
         "paper": ["2", "6", "8,000"],
     }
     assert list(found) == ["smoke", "cpu", "paper"]
     assert found["smoke"][3:] == ["under", "0.01"]
-    # Kinds differ in network and members: 2 and 4 of LSTM, 4 of CoRNN, and 3 of each.
-    assert "a few short steps of each of 5 kinds of runs were timed" in output.splitlines()[-1]
+    # Kinds differ in network and members: 2 of LSTM, 4 of CoRNN, and 3 of each.
+    assert "a few short steps of each of 4 kinds of runs were timed" in output.splitlines()[-1]
 
 
 def test_only_what_is_chosen_is_counted(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,8 +102,8 @@ BROKEN = {
     "the global generator of random numbers is used": advancing(
         lambda following, _: following + 1e-3 * torch.randn(following.shape).to(following)
     ),
-    "inputs or state are changed in place": {"step": lambda self, inputs, state: state.mul_(0.5)},
-    "does not require grad": advancing(lambda following, _: following.detach()),
+    "inputs or state are changed in place: return a new state": {"step": lambda self, inputs, state: state.mul_(0.5)},
+    "does not have a grad_fn (while checking: ``forward``": advancing(lambda following, _: following.detach()),
     "the inputs do not reach the outputs": advancing(lambda _, state: 0.5 * state),
     "in torch.float64, states and outputs are": advancing(lambda following, _: following.float()),
     "state_dict lacks something that decides the outputs": {"__init__": hidden},

@@ -123,7 +123,7 @@ BROKEN = {
         Last,
         {"sample": lambda data, count, generator: Last.sample(data, count, torch.Generator().manual_seed(count))},
     ),
-    "the same sequence stands in two splits": (Adding, {"draw_split": fewer}),
+    "the same sequence stands in two splits: draw each from a generator of its own": (Adding, {"draw_split": fewer}),
     "the constructor must take batch_size": (Last, {"__init__": without_batch_size}),
 }
 

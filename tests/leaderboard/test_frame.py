@@ -41,6 +41,7 @@ def test_missing_values_measures_and_names_of_others(tmp_path: Path) -> None:
     first, other, strange = table.loc[("LSTM", 0)], table.loc[("LSTM", 1)], table.loc[("../<b>\u202e", 0)]
     assert (first["lyapunov/end/largest"], first["lyapunov/end/note"]) == (-0.5, "x")
     assert (first["test/accuracy"], other["metric"]) == (0.88, "cross_entropy")
+    assert first["chance"] == 0.1135  # of MNIST, as boards show it, where older records hold 0.1
     assert other[["test/accuracy", "lyapunov/end/largest", "lyapunov/end/note"]].isna().all()
     assert strange[["test", "best_step", "diverged_at"]].isna().all()
 

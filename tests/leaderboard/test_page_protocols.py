@@ -56,7 +56,10 @@ def test_what_differs_between_rows_is_in_a_table_and_the_rest_in_one_line(tmp_pa
     assert "rows differ" not in page
     assert "of other steps" not in page
     only = page_of(tmp_path / "one", with_pilot(5, **recipe(0.003)))
-    assert "All rows: adam; learning rate 0.003; grid of 6 points; 300 steps (3 epochs); pilots of 20 %." in only
+    assert (
+        "All rows: adam; learning rate 0.003; grid of 6 points (learning rate, optimiser); 300 steps (3 epochs); "
+        "pilots of 20 %." in only
+    )
     assert "### Training" not in only
 
 
@@ -94,8 +97,8 @@ def test_rows_of_other_steps_stand_apart_with_the_reason_and_are_never_the_best(
     assert names[2:] == ["| GRU", "| LSTM", "| *chance*", "| *best possible*", "| *of other steps:*", "| Deep"]
     assert row(quick, "Deep")[ACC] == "95.00 (1)"
     assert row(quick, "LSTM")[ACC] == "**90.00** (1)"
-    reason = "Deep has 200 steps (2 epochs), grid of 2 points: learns late."
-    assert f"- sMNIST: rows differ in steps and grid size. {reason}\n" in quick
+    reason = "Deep has 200 steps (2 epochs), grid of 2 points (learning rate): learns late."
+    assert f"- sMNIST: rows differ in steps and grid. {reason}\n" in quick
     assert "- sMNIST: rows differ in steps. LSTM has 900 steps (9 epochs), no grid: the suite gives no reason." in page
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from rnnbench.benchmark.command.arguments import add_suites, suites_and_options
+from rnnbench.benchmark.command.arguments import RUNS_DIR, add_suites, check_folder, suites_and_options
 from rnnbench.benchmark.command.parsing import Parser
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
@@ -19,6 +19,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.all == bool(options.suite):
         raise UserError("status needs exactly one of SUITE and --all")
     budget, options.budget = options.budget, options.budget or "cpu"
+    if options.runs_dir != RUNS_DIR:
+        check_folder("--runs-dir", options.runs_dir)
     suites, chosen = suites_and_options(options, options.suite)
     return all_status(chosen, budget) if options.all else suites_status(suites, chosen)
 

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.rescore import rescore
 from rnnbench.benchmark.run.trained import find_trained, load_network
 from rnnbench.leaderboard import publishing
 from rnnbench.leaderboard.files import read_arrays, side_path
+from rnnbench.leaderboard.metric import display
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import OwnCode, Record, Scores
@@ -65,7 +67,7 @@ def test_evaluate_prints_scores_beside_those_of_the_record(copy: Path, capsys) -
     for found in json.loads(capsys.readouterr().out):
         assert found["scores"] == found["recorded"] == record.scores.model_dump()
     assert main(["evaluate", str(copy), "--split", "test"]) == 0
-    test = ", ".join(f"{name} {value}" for name, value in reversed(record.scores.test.items()))
+    test = ", ".join(display(name).sentence(value) for name, value in reversed(record.scores.test.items()))
     assert capsys.readouterr().out == f"{copy}: test: {test}\n{copy}: as recorded\n"
     assert main(["evaluate", str(copy), "--length", "12", "--json"]) == 0
     (longer,) = json.loads(capsys.readouterr().out)
@@ -109,6 +111,8 @@ def test_a_loaded_network_is_that_of_its_record(copy: Path, monkeypatch: pytest.
     of_object, _ = load_network(read_record(copy))
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), of_object.parameters(), strict=True))
     assert (data.task.name, network.training) == ("ADD6", False)
+    with pytest.raises(UserError, match="must not hold the character NUL"):
+        load_network("x\0y.json")
     copy.unlink()
     assert load_network(weights_path(copy))[0].recurrence.state_size == 6
 

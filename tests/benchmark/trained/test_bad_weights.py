@@ -87,6 +87,7 @@ BAD = {
     "other scores": (lambda c: described(c, 'test\\": {', 'test\\": {\\"f1\\": 1, '), "another record: its scores"),
     "another architecture": (lambda c: described(c, "[12, 3]", "[3, 12]"), "of another architecture: recurrence."),
     "other names": (lambda c: described(c, "readout.bias", "readout.bios"), "another architecture: readout.bi"),
+    "no number": (lambda c: c[:-4] + b"\0\0\xc0\x7f", "holds values that are not numbers (NaN)"),
     "no description": (lambda c: described(c, '"rnnbench"', '"someone"'), "holds no description of rnnbench's"),
     "a description of no JSON": (lambda c: described(c, '"rnnbench": "{', '"rnnbench": "'), "cannot be read"),
     "a list for one": (lambda c: described(c, '"rnnbench": "{', '"rnnbench": "[1, 2, {'), "cannot be read"),
