@@ -56,6 +56,8 @@ class Metric:
         steps: half-open range of steps that are measured (readout at every step); ``labelled`` for those whose class is
             not ``UNLABELLED``; None for all.
         score: of a metric of one's own, what it is the mean of, or the import path of that; None for the known ones.
+        unit: of a metric of one's own, in headings; with ``%``, values are fractions and shown as percentages.
+        decimals: whether its values are shown with two decimals, not in scientific form.
 
     >>> Metric("accuracy", "max", chance=0.1, best=1.0).minimal_performance is None
     True
@@ -68,6 +70,8 @@ class Metric:
     minimal_performance: float | None = None
     steps: Steps = None
     score: Objective | str | None = None
+    unit: str = ""
+    decimals: bool = False
 
     def __post_init__(self) -> None:
         """Build what an import path names, and check the range of steps."""

@@ -62,11 +62,13 @@ class LeaderboardReport(Report):
     figures: int
 
 
-def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = None) -> LeaderboardReport:
+def write_leaderboard(
+    records_root: Path, output: Path, plans: Plans | None = None, everything: bool = True
+) -> LeaderboardReport:
     """Write ``LEADERBOARD.md`` and the figures in ``figures/`` and ``figures/dynamics/``; remove outdated ones of ours.
 
     Where the plan of a suite is known, its boards are made of the records of that version alone, and what is missing
-    is listed.
+    is listed. Unless ``everything``, open claims and what was not run at all are left out, as in a folder of runs.
 
     Raises:
         FileError: the list of those who sent records in is damaged.
@@ -108,13 +110,14 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
     problems.sort(key=lambda problem: (problem.path.parts, problem.reason))
-    tail = [*not_run(laid_out, plans, claims), *_not_placed(problems)]
-    if sections:
-        sections.insert(0, render_table(claims_table(decisions, laid_out)).replace("### ", "## ", 1))
+    tail = [*(not_run(laid_out, plans, claims) if everything else ()), *_not_placed(problems)]
+    summed = [each for each in decisions if everything or each.verdict != "open"]
+    if sections and summed:
+        sections.insert(0, render_table(claims_table(summed, laid_out)).replace("### ", "## ", 1))
     page = "\n".join(
         [
             _HEADING,
-            *_contents(laid_out, [line.partition("\n")[0] for line in tail if line.startswith("## ")]),
+            *_contents(laid_out, bool(summed), [line.partition("\n")[0] for line in tail if line.startswith("## ")]),
             *folded("How to read the tables", [_HOW_TO_READ]),
             *(sections or ["There are no records yet.\n"]),
             *tail,
@@ -133,10 +136,10 @@ def write_leaderboard(records_root: Path, output: Path, plans: Plans | None = No
     return LeaderboardReport(output / PAGE, len(records), count, len(figures), problems=problems)
 
 
-def _contents(shown: Sequence[Board], last: Sequence[str]) -> list[str]:
-    """Return the table of contents: claims, boards, and the last headings."""
+def _contents(shown: Sequence[Board], claims: bool, last: Sequence[str]) -> list[str]:
+    """Return the table of contents: claims if there are any, boards, and the last headings."""
     links = [f"{link(board.suite, board_heading(board.suite, board.budget))} `{board.budget}`" for board in shown]
-    parts = [f"- {link(CLAIMS, CLAIMS)}", f"- Boards: {', '.join(links)}"] if links else []
+    parts = [*[f"- {link(CLAIMS, CLAIMS)}"] * claims, f"- Boards: {', '.join(links)}"] if links else []
     return [*parts, *(f"- {link(name, name)}" for name in (line.removeprefix("## ") for line in last)), ""]
 
 

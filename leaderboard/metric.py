@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,14 @@ def metric_of_published(name: str) -> str:
 
 
 class MetricInfo(BaseModel):
-    """A measured quantity: its direction, its chance level, its best possible value and, if any, its threshold."""
+    """A measured quantity: its direction, its chance level, its best possible value and, if any, its threshold.
+
+    ``unit`` and ``decimals`` say how one of a user's own is shown (``Display``).
+
+    >>> within = MetricInfo(name="within", direction="max", chance=0.0, best=1.0, unit="%")
+    >>> within.display.sentence(0.5), within.heading
+    ('within 50.00 %', 'within % ↑')
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -107,11 +114,18 @@ class MetricInfo(BaseModel):
     chance: float
     best: float
     minimal_performance: float | None = None
+    unit: Annotated[str, Field(max_length=40)] = ""
+    decimals: bool = False
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Those of known metrics are written as before there were these fields.
+        return {key: value for key, value in write(self).items() if value or key not in ("unit", "decimals")}
 
     @property
     def display(self) -> Display:
         """How it is shown."""
-        return display(self.name)
+        return _DISPLAYS.get(self.name, Display(self.name, self.unit, self.decimals))
 
     @property
     def heading(self) -> str:

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.leaderboard.board_page import write_leaderboard
-from tests.leaderboard.factory import make_record, put
-
 ROOT = Path(__file__).parents[1]
 SUITES = ("quick", "adding", "copy", "polynomial", "digits", "smnist", "psmnist", "scifar10", "table1", "table2")
 
@@ -68,18 +65,6 @@ def test_benchmark_runs_the_quick_suite_and_makes_its_leaderboard() -> None:
     run, leaderboard = commands("benchmark", "RUNS_DIR=out")
     assert run[:2] == ["run", "quick"]
     assert leaderboard == ["leaderboard", "--records-dir", "'out'", "--output", "'out/LEADERBOARD.md'"]
-
-
-def test_benchmark_prints_the_scores_of_the_page_and_nothing_else(tmp_path: Path) -> None:
-    (line,) = (s for s in make("--dry-run", "benchmark", f"RUNS_DIR={tmp_path}").stdout.splitlines() if s[:3] == "sed")
-    put(tmp_path / "records", make_record())
-    write_leaderboard(tmp_path / "records", tmp_path)
-    lines = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout.split("\n")
-    table = [line for line in lines if line.startswith("|")]
-    assert [line.split(" | ")[0] for line in table[2:]] == ["| LSTM", "| *chance*", "| *best possible*"]
-    assert [line for line in lines if line and line not in table] == [
-        line for line in lines if line.startswith("Test value")
-    ]
 
 
 @pytest.mark.parametrize(

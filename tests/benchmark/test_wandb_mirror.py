@@ -1,5 +1,6 @@
 """The mirror in Weights & Biases, read back from the transaction logs that wandb writes. No network, no key."""
 
+import dataclasses
 import json
 import socket
 import struct
@@ -44,6 +45,7 @@ def _fresh_wandb(monkeypatch, tmp_path):
     for name in ("WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    wandb_session.report_once.cache_clear()
     yield
     if sys.modules["wandb"]:
         wandb.teardown()
@@ -242,6 +244,9 @@ def test_without_a_network_online_becomes_offline(job, monkeypatch, capfd) -> No
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
     monkeypatch.setitem(wandb_session.SETTINGS, "init_timeout", 2.0)
     assert "online is not possible" in message_of(job, "online", capfd)
+    # Once for all runs of a process.
+    train(dataclasses.replace(job, runs_dir=job.runs_dir / "again"), wandb="online")
+    assert capfd.readouterr().err == ""
 
 
 def test_without_wandb_training_goes_on(job, monkeypatch, capfd) -> None:

@@ -396,3 +396,9 @@ def test_a_board_is_of_one_version_of_its_suite_and_names_what_is_missing_of_it(
     assert "| no records | `rnnbench run rotation` (about 3 for W7)" in page
     assert "1 record of another version of the suite, not shown: sMNIST/GRU" in page
     assert not report.damaged
+    brief = write_leaderboard(tmp_path / "records", tmp_path / "out", plans, everything=False).page.read_text(
+        encoding="utf-8"
+    )
+    for heading in ("## Claims of the papers", "## Not run", "[Claims of the papers]"):
+        assert (heading in page, heading in brief) == (True, False)
+    assert "Missing: LSTM on sMNIST" in brief

@@ -11,7 +11,8 @@ from tests.leaderboard.factory import make_record, put
 def test_senders_tiers_and_code_stand_under_the_board(tmp_path):
     own = OwnCode(module="mylab.cells", version="0.3", source="ab" * 8, commit="c" * 40, dirty=True)
     loose = OwnCode(module="cells_of_<b>", version=None, source="cd" * 8, commit=None, dirty=None)
-    ours = make_record(network="MyNet", own_code=[own, loose])
+    config = {"recurrence": {"class_path": "mylab.cells.MyNet"}, "task": {"class_path": "cells_of_<b>.Task"}}
+    ours = make_record(network="MyNet", own_code=[own, loose], config=config)
     theirs = [make_record(network="GRU", instance=i) for i in range(2)]
     reproduced = make_record(network="GRU", task="Digits")
     put(tmp_path, ours, *theirs, reproduced)
@@ -26,8 +27,9 @@ def test_senders_tiers_and_code_stand_under_the_board(tmp_path):
     lines = report.page.read_text(encoding="utf-8").splitlines()
     assert "- Sent in by Lab &lt;X>, self-reported: GRU on sMNIST (1 of 2)." in lines
     assert "- Sent in by Y, reproduced here: GRU on Digits." in lines
-    code = f"mylab.cells 0.3, commit {'c' * 12} with changes; cells_of_&lt;b> of hash {'cd' * 8}"
-    assert f"- MyNet is made by code outside of rnnbench: {code}." in lines
+    made = "is made by code outside of rnnbench"
+    assert f"- MyNet {made}: mylab.cells 0.3, commit {'c' * 12} with changes." in lines
+    assert f"- task sMNIST {made}: cells_of_&lt;b> of hash {'cd' * 8}." in lines
 
 
 def test_claims_are_decided_by_what_was_seen_here(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ from rnnbench.benchmark.command.parsing import Parser, named_path, one_of, posit
 from rnnbench.benchmark.command.streams import print_error
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
-from rnnbench.leaderboard.metric import display
 
 _SPLITS = ("val", "test")
 
@@ -33,7 +32,9 @@ def _run(options: argparse.Namespace) -> int:
     found, code = [], 0
     for path in options.records:
         try:
-            rescored = rescore(find_trained(path), options.length, options.data_dir)
+            trained = find_trained(path)
+            display = {metric.name: metric.display for metric in trained.needed_record.metrics}
+            rescored = rescore(trained, options.length, options.data_dir)
         except UserError as error:
             print_error(str(error))
             code = 2
@@ -42,17 +43,16 @@ def _run(options: argparse.Namespace) -> int:
         found.append({"record": str(path), "length": options.length, "scores": scores, "recorded": rescored.recorded})
         if not options.json:
             for split, by_metric in scores.items():
-                shown = ", ".join(_sentence(name, value) for name, value in by_metric.items())
+                shown = ", ".join(
+                    display[name].sentence(value) if name in display and value is not None else f"{name} {value}"
+                    for name, value in by_metric.items()
+                )
                 print(f"{path}: {split}: {shown}")
             if options.length is None:
                 print(f"{path}: {rescored.remark}")
     if options.json:
         print(json.dumps(found, indent=1))
     return code
-
-
-def _sentence(name: str, value: float | None) -> str:
-    return f"{name} is not finite" if value is None else display(name).sentence(value)
 
 
 VERB = Verb("evaluate", "score trained networks again, also on sequences of another length", _add_arguments, _run)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from rnnbench.benchmark.config.options import WandbMode
-from rnnbench.benchmark.run.callbacks.wandb_session import open_run, reason_of, remove_superseded, report
+from rnnbench.benchmark.run.callbacks.wandb_session import (
+    open_run,
+    reason_of,
+    remove_superseded,
+    report,
+    report_once,
+)
 from rnnbench.benchmark.run.job import Job, Member
 from rnnbench.benchmark.run.recording import learning_curve, portable
 from rnnbench.leaderboard.files import side_path
@@ -107,12 +113,12 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
                     self._runs[index] = self._init(member, model)
             except ImportError as error:
                 self.mode = "off"
-                report(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
+                report_once(f"cannot be imported ({error}): pip install 'rnnbench[wandb]'. Training goes on without it")
             except Exception as error:
                 # wandb's errors share no base class (Error, OSError, its mailbox's, pydantic's for a wrong setting).
                 failed, self.mode = self.mode, _FALLBACK[self.mode]
                 how = "without it" if self.mode == "off" else f"offline, in {self._folder}; `wandb sync` sends it"
-                report(f"{self.job.name}: {failed} is not possible ({reason_of(error)}). Training goes on {how}")
+                report_once(f"{failed} is not possible ({reason_of(error)}). Training goes on {how}")
                 self._close_service()
 
     def _close_service(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -79,7 +80,7 @@ def _clean_environment() -> None:
     # Errors of wandb itself are reported here, not to its makers.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     if "WANDB_SWEEP_ID" in os.environ:
-        report(
+        report_once(
             "started by a sweep's agent, whose one run cannot hold several instances: each has a run outside the sweep"
         )
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
@@ -91,6 +92,12 @@ def _clean_environment() -> None:
 def reason_of(error: BaseException) -> str:
     """Return what an error says, in one line: pydantic names the wrong setting in its second."""
     return printable(str(error), most=300) or type(error).__name__
+
+
+@functools.cache
+def report_once(message: str) -> None:
+    """Print what holds for every run of this process when it is first met."""
+    report(message)
 
 
 def report(message: str) -> None:
