@@ -34,7 +34,17 @@ class Objective:
         raise NotImplementedError
 
     def value(self, mean: Tensor) -> Tensor:
-        """Return a metric's values [M] from the means of its terms [M]."""
+        """Return a metric's values [M] from the means of its terms [M], over all that is scored.
+
+        >>> import torch
+        >>> class RootMeanSquare(Objective):
+        ...     def terms(self, outputs, targets):
+        ...         return (outputs - targets).square().mean(-1)
+        ...     def value(self, mean):
+        ...         return mean.sqrt()
+        >>> RootMeanSquare().value(torch.tensor([4.0, 9.0]))
+        tensor([2., 3.])
+        """
         return mean
 
     def __eq__(self, other: object) -> bool:

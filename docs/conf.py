@@ -10,6 +10,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 import rnnbench
+from rnnbench.benchmark.config.suite_keys import keys_page
 from rnnbench.benchmark.measures import MEASURES, measure_class
 from rnnbench.datamodules import registered_tasks
 from rnnbench.lit_models.recurrences import registered_recurrences
@@ -52,12 +53,14 @@ def _listed(what: str) -> str:
         return "\n".join(
             _objects({k: f"{cls.__module__}.{cls.__name__}" for k, cls in classes.items()}, ":members: take")
         )
+    if what == "keys":
+        return keys_page()
     names = [name for name in rnnbench.__all__ if name not in {*tasks, *recurrences}]
     return "\n".join(_objects({name: f"rnnbench.{name}" for name in names}, ":members:"))
 
 
 def _fill(app: Sphinx, page: str, source: list[str]) -> None:
-    for what in ("tasks", "recurrences", "measures", "api"):
+    for what in ("tasks", "recurrences", "measures", "api", "keys"):
         marker = f"<!-- {what} -->"
         if page.startswith("reference/") and marker in source[0]:
             source[0] = source[0].replace(marker, _listed(what))

@@ -61,7 +61,15 @@ class Recurrence(nn.Module, ABC):
         return self.advance(self.project(inputs), state)
 
     def output(self, state: Tensor) -> Tensor:
-        """Return the output [B, N] that the next layer or the readout sees: the first N numbers of the state."""
+        """Return the output [B, N] that the next layer or the readout sees: the first N numbers of the state.
+
+        >>> from rnnbench.lit_models.recurrences.gated import LSTM
+        >>> class ShowsCell(LSTM):
+        ...     def output(self, state: Tensor) -> Tensor:
+        ...         return state[..., self.hidden_size :]
+        >>> ShowsCell(1, 2).output(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+        tensor([[3., 4.]])
+        """
         return state if self.state_size == self.hidden_size else state[..., : self.hidden_size]
 
     def scan_kernel(self) -> KernelCall | None:

@@ -17,14 +17,27 @@ class Recipe(Model):
     """The training settings of an experiment; all of them can change its result and so enter its id.
 
     Attributes:
+        optimizer: ``sgd``, ``adam`` or ``adamw``.
         learning_rate: step size; the peak of the schedule.
+        momentum: of SGD.
+        weight_decay: added to the gradient (``sgd``, ``adam``) or decoupled (``adamw``).
+        betas: decay rates of Adam's two moments.
+        schedule: ``constant``, ``cosine`` to 0 at the last step, or ``plateau``: an instance's rate is multiplied by
+            ``plateau_factor`` after ``plateau_patience`` steps without improvement on validation.
+        warmup_steps: steps of linear warm-up.
+        gradient_clip_norm: largest 2-norm of an instance's gradient; None for no clipping.
         batch_size: sequences of one step, over all devices.
         max_epochs: epochs to train; give this or ``max_steps``.
         max_steps: optimiser steps to train; 0 trains nothing, for measures of networks as they are drawn.
         validate_every: steps between evaluations; None for the end of each epoch.
+        stability_input_bound: the largest absolute input for which an LSTM is kept stable (an ElmanRNN is so for all),
+            by a projection after every step; None for no projection.
+        stability_contraction: below which the contraction constant is kept then.
+        stability_forget_bound: how far the forget gate of an LSTM may open then; None for 0.64 of the contraction.
+        patience: steps without improvement on validation after which an instance stops; None for the whole length.
+        plateau_factor: of schedule ``plateau``.
+        plateau_patience: steps, of schedule ``plateau``, which needs it.
         test_at: whether the test value that counts is that at the ``best`` validation value or at the ``last`` one.
-
-    The others are as in ``LitSequenceModel``.
 
     Raises:
         ValidationError: a ``ValueError``; a setting is unknown, of the wrong type, or outside of what is allowed.

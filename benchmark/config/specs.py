@@ -130,8 +130,13 @@ def _users_class(kind: Kind, path: str, where: str) -> FoundClass:
     return FoundClass(path, path.rpartition(".")[0], (found.__doc__ or "").split("\n")[0], tuple(arguments))
 
 
-class _ClassSpec(Model):
-    """A class and some arguments of its constructor, as written."""
+class ClassSpec(Model):
+    """A class and some arguments of its constructor, as written.
+
+    Attributes:
+        class_path: name of a task or recurrence, or the import path of a class of one's own.
+        init_args: arguments of its constructor, recurrences inside recurrences too; defaults are filled in.
+    """
 
     key_name: ClassVar[str] = "key"
 
@@ -139,8 +144,13 @@ class _ClassSpec(Model):
     init_args: Mapped = Section()
 
 
-class _PresetSpec(Model):
-    """A preset and arguments laid over its own, as written."""
+class PresetSpec(Model):
+    """A preset and arguments laid over its own, as written.
+
+    Attributes:
+        preset: name of a row of the papers (``list recurrences``), in place of ``class_path``.
+        init_args: arguments laid over those of the preset.
+    """
 
     key_name: ClassVar[str] = "key of a preset"
 
@@ -159,7 +169,7 @@ def network_spec(value: object, where: str) -> tuple[Section, Section]:
         raise UserError(f"{where} must be a mapping with class_path or preset, or a preset's name, got {shown(value)}")
     if "preset" not in value:
         return value, Section()
-    written = validated(_PresetSpec, value, where.rpartition(": ")[2])
+    written = validated(PresetSpec, value, where.rpartition(": ")[2])
     preset = find_preset(written.preset, where)
     return with_arguments(as_sections(preset.recurrence), written.init_args), as_sections(preset.training)
 
@@ -179,7 +189,7 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
         spec, _ = network_spec(spec, where)
     if not isinstance(spec, Section) or "class_path" not in spec:
         raise UserError(f"{where} must be a mapping with class_path (and init_args), got {shown(spec)}")
-    written = validated(_ClassSpec, spec, where.rpartition(": ")[2])
+    written = validated(ClassSpec, spec, where.rpartition(": ")[2])
     found = find_class(kind, written.class_path, _at(spec, "class_path", where))
     given, elsewhere = written.init_args, _GIVEN_ELSEWHERE[kind]
     arguments = {argument.name: argument.default for argument in found.arguments if argument.name not in elsewhere}

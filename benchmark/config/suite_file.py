@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from rnnbench.benchmark.config.experiment import MOST_INSTANCES
 from rnnbench.benchmark.config.families import with_families_expanded
@@ -72,18 +72,28 @@ def _sweep(value: object) -> Section | list[Section]:
     return value
 
 
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_SWEEP = {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
+_MEASURES = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}
+
+
 def _null_is(empty: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: empty if value is None else value)
 
 
 Text = Annotated[str, _null_is(""), AfterValidator(str.strip)]
-Names = Annotated[tuple[str, ...] | None, PlainValidator(_chosen)]
+Names = Annotated[tuple[str, ...] | None, PlainValidator(_chosen), WithJsonSchema(_TEXTS)]
 Renamed = Annotated[dict[str, str], BeforeValidator(section), AfterValidator(_renamed)]
 Instances = Annotated[int, Field(ge=1, le=MOST_INSTANCES)]
 
 
 class Cells(Model):
-    """Pairs of task and network: all of the tasks with all of the networks; those not given are all there are."""
+    """Pairs of task and network: all of the tasks with all of the networks; those not given are all there are.
+
+    Attributes:
+        tasks: names of tasks; all where none are given.
+        networks: names of networks; all where none are given.
+    """
 
     key_name: ClassVar[str] = "key of a block to leave out"
 
@@ -99,23 +109,26 @@ class Settings(Model):
     """Settings laid over those that came before; None where nothing is written.
 
     Attributes:
-        training: some of the settings of a ``Recipe``.
+        training: some of the settings of the recipe.
         sweep: dotted path to values, of which all combinations are points; or a list of points, each dotted path to
             value. Replaces the one before as a whole.
-        pilot: how a sweep's points are tried (``PilotSettings``); replaces the one before as a whole, ``{}`` ends it.
+        pilot: how a sweep's points are tried; replaces the one before as a whole, ``{}`` ends it.
         measures: measures of dynamics, defaults filled in; replace those before as a whole.
     """
 
     training: Mapped | None = None
-    sweep: Annotated[Section | list[Section] | None, PlainValidator(_sweep)] = None
+    sweep: Annotated[Section | list[Section] | None, PlainValidator(_sweep), WithJsonSchema(_SWEEP)] = None
     pilot: Mapped | None = None
-    measures: Annotated[tuple[Spec, ...] | None, PlainValidator(resolve_measures)] = None
+    measures: Annotated[tuple[Spec, ...] | None, PlainValidator(resolve_measures), WithJsonSchema(_MEASURES)] = None
 
 
 class Override(Settings, Cells):
     """Settings for some cells alone, of the task's and the recurrence's ``init_args`` too.
 
-    ``reason`` says why they differ from those of the other cells; tables print it.
+    Attributes:
+        task: arguments laid over the task's ``init_args``.
+        recurrence: arguments laid over the recurrence's ``init_args``.
+        reason: why these cells differ from the others; tables print it.
     """
 
     key_name: ClassVar[str] = "key of an override"
@@ -129,7 +142,12 @@ Overrides = Annotated[list[Override], _null_is([])]
 
 
 class BudgetSettings(Settings, Cells):
-    """What a budget changes and chooses."""
+    """What a budget changes and chooses.
+
+    Attributes:
+        instances: instances of each experiment; as at the top where none are given.
+        overrides: further overrides, laid over those of the suite.
+    """
 
     key_name: ClassVar[str] = "key of a budget"
 
@@ -138,7 +156,13 @@ class BudgetSettings(Settings, Cells):
 
 
 class PublishedNames(Model):
-    """Where the published numbers are, and what tasks and networks are called there if not as here."""
+    """Where the published numbers are, and what tasks and networks are called there if not as here.
+
+    Attributes:
+        source: the ``source`` of rows in ``leaderboard/published/results.csv``.
+        tasks: name here to name there.
+        networks: name here to name there.
+    """
 
     key_name: ClassVar[str] = "key of 'published'"
 
@@ -153,7 +177,21 @@ class PublishedNames(Model):
 
 
 class SuiteFile(Settings):
-    """A suite's file."""
+    """A suite's file.
+
+    Attributes:
+        title: heading of its boards; the file's name where none is given.
+        description: what it shows.
+        source: the figure or table that it reproduces.
+        published: where the published numbers are that stand beside its own.
+        instances: repetitions of each experiment, with weights of their own.
+        seed: of data, order and splits.
+        tasks: the columns: name to class and arguments.
+        networks: the rows: name to class and arguments, or to a preset.
+        leave_out: blocks of cells that are not run.
+        overrides: settings for some cells alone; later ones are laid over earlier ones.
+        budgets: settings for ``smoke``, ``cpu`` and ``paper``; where none is given, all three are as the suite.
+    """
 
     key_name: ClassVar[str] = "key of a suite"
 

@@ -5,7 +5,16 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from rnnbench.benchmark.config.section import Section
@@ -37,7 +46,7 @@ def section(value: object) -> Section:
     return Section() if value is None else value
 
 
-Mapped = Annotated[Section, PlainValidator(section)]
+Mapped = Annotated[Section, PlainValidator(section), WithJsonSchema({"type": "object"})]
 
 
 class Model(BaseModel):
