@@ -171,6 +171,16 @@ def forward_is_the_loop_over_step(case: RecurrenceCase) -> None:
         expect(any(gradient.abs().max() > 0 for gradient in ours), "gradients reach neither inputs nor parameters")
 
 
+def every_parameter_is_used(case: RecurrenceCase) -> None:
+    """Gradients of the outputs reach every parameter."""
+    recurrence = case.build()
+    named = {name: one for name, one in recurrence.named_parameters() if one.requires_grad}
+    loss = recurrence(case.inputs)[0].square().sum()
+    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True) if named else ()
+    unused = ", ".join(name for name, gradient in zip(named, found, strict=True) if gradient is None)
+    expect(not unused, f"no gradient reaches {unused}: use it in project, advance or output, or make it a buffer")
+
+
 def goes_on_from_a_state(case: RecurrenceCase) -> None:
     """A sequence can be run in parts, one of no steps too; truncated to all its inputs it gives the same."""
     recurrence, inputs = case.build(), case.inputs
@@ -262,6 +272,7 @@ CONTRACTS: tuple[Callable[[RecurrenceCase], None], ...] = (
     sequences_stay_apart,
     causal,
     forward_is_the_loop_over_step,
+    every_parameter_is_used,
     goes_on_from_a_state,
     weights_follow_the_seed,
     instances_learn_apart,

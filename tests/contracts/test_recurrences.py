@@ -88,6 +88,11 @@ def hidden(self: Leaky, input_size: int, hidden_size: int) -> None:
     self.scale = float(torch.rand(()))
 
 
+def with_unused(self: Leaky, input_size: int, hidden_size: int) -> None:
+    Leaky.__init__(self, input_size, hidden_size)
+    self.unused = torch.nn.Parameter(torch.zeros(3))
+
+
 # the message: what is wrong in the class
 BROKEN = {
     None: {},
@@ -107,6 +112,7 @@ BROKEN = {
     "the inputs do not reach the outputs": advancing(lambda _, state: 0.5 * state),
     "in torch.float64, states and outputs are": advancing(lambda following, _: following.float()),
     "state_dict lacks something that decides the outputs": {"__init__": hidden},
+    "no gradient reaches unused: use it in project, advance or output": {"__init__": with_unused},
     "vmap": advancing(lambda following, state: following if float(state.detach().sum()) < 100 else state),
 }
 
