@@ -26,27 +26,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What only prints ends in silence where its reader has gone, such as ``head``, as other tools do.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    code, message = 0, ""
+    code, message, problem = 0, "", None
     try:
         # The other commands do nothing but print.
         prepare_streams(needs_output=not _writes_files(given))
         code = _run_command(given)
     except (UserError, FileError) as error:
         message = str(error)
+    except BrokenPipeError as error:
+        problem = error
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
         message = message_of(error)
-        if isinstance(error, BrokenPipeError) and not _writes_files(given):
-            code, message = _READER_IS_GONE, ""
     except KeyboardInterrupt as interruption:
         print(str(interruption) or MESSAGE, file=sys.stderr)
         code = EXIT_CODE
     except SystemExit as end:  # --help and --version
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     # Where standard output is at fault, that is the reason of an OSError too.
-    problem = output_problem()
-    if isinstance(problem, BrokenPipeError) and not _writes_files(given):
-        return _READER_IS_GONE
+    problem = output_problem() or problem
+    if isinstance(problem, BrokenPipeError) and not message and not _writes_files(given):
+        return code or _READER_IS_GONE
     message = f"standard output cannot be written: {problem.strerror}" if problem else message
     if message:
         print_error(message)
