@@ -19,6 +19,8 @@ FORMAT: Literal[1] = 1
 #: Largest file in bytes: room for the largest network that a suite may name.
 LARGEST_WEIGHTS = 4 * 2**30
 
+#: Numpy's names of the types that have values that are not numbers.
+_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8"}
 _OF_RECORD = ("suite", "budget", "task", "network", "experiment_id", "instance", "config", "best_step", "scores")
 
 
@@ -74,15 +76,16 @@ def read_weights(path: Path, record: Record | None = None) -> tuple[Description,
 
     Raises:
         FileError: the file is damaged, no file of weights, of a newer rnnbench, too large, or cannot be read; or the
-            weights are of another record than the given one.
+            weights are of another record than the given one, or not numbers.
         FileNotFoundError: there is none.
     """
     content = read_file(path, LARGEST_WEIGHTS)
+    import numpy as np
     import safetensors
 
     try:
         # Checks that the header describes every byte of the rest.
-        safetensors.deserialize(content)  # type: ignore[no-untyped-call]
+        tensors = safetensors.deserialize(content)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         if content.startswith((b"PK", b"\x80")):
             what = "is a pickle, which may hold a program and so is not opened; weights are safetensors files"
@@ -96,6 +99,10 @@ def read_weights(path: Path, record: Record | None = None) -> tuple[Description,
         described = Description.model_validate(written)
         if record is not None and (reason := described.difference(record)):
             raise FileError(path, reason)
+        for name, tensor in tensors:
+            kind = _NUMPY.get(tensor["dtype"])
+            if kind is not None and np.isnan(np.frombuffer(tensor["data"], kind)).any():
+                raise FileError(path, f"holds values that are not numbers (NaN), in {name}: restore it, or train again")
         return described, content
     except FileError:
         raise

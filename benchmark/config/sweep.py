@@ -59,11 +59,11 @@ def axes(sweep: Section | list[Section]) -> list[str]:
 
 def unswept_notes(experiments: Iterable[Experiment]) -> Iterator[str]:
     """Yield a line for each sweep in whose place a row's or a budget's stands that names fewer settings."""
-    cells: dict[tuple[str, ...], list[str]] = {}
+    cells: dict[tuple[str, str], list[str]] = {}
     for experiment in experiments:
         if experiment.unswept:
-            fixed = [f"{path} stays {shown(get_setting(experiment.config, path))}" for path in experiment.unswept]
-            cells.setdefault((", ".join(experiment.grid), ", ".join(fixed)), []).append(experiment.name)
+            stays = [f"{path} stays {shown(get_setting(experiment.config, path))}" for path in experiment.unswept]
+            cells.setdefault((", ".join(experiment.grid), ", ".join(stays)), []).append(experiment.name)
     for (swept, fixed), (first, *others) in cells.items():
         more = f" and {len(others)} more cell{'s' * (len(others) > 1)}" if others else ""
         place = f"its sweep of {swept} takes the place of the one above it, so that {fixed}"

@@ -56,11 +56,8 @@ def load_weights(ensemble: Ensemble[Network], tensors: Mapping[str, Tensor]) -> 
     """Put the weights of one instance into every place of an ensemble.
 
     Raises:
-        ValueError: they are of another architecture, or not numbers.
+        ValueError: they are of another architecture.
     """
-    for name, tensor in tensors.items():
-        if tensor.isnan().any():
-            raise ValueError(f"{name} holds values that are not numbers (NaN): restore the file, or train again")
     state = ensemble.network.state_dict()
     own = {name: (list(stack.shape[1:]), stack.dtype) for name, stack in state.items()}
     given = {name: (list(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}

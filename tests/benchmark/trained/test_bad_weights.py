@@ -177,7 +177,7 @@ def test_what_cannot_be_done_is_refused(words: str, reason: str, copy: Path, cap
         ('training\\": {', 'trained\\": {', "cannot be built: 'training'"),
         ('optimizer\\": \\"adam', 'optimizer\\": \\"ada', "Input should be"),
         ('length\\": 6', 'length\\": -6', "length must be at least"),
-        ('class_path\\": \\"Adding', 'class_path\\": \\"os.path', "'os.path' is not a SequenceDataModule subclass"),
+        ('class_path\\": \\"Adding', 'class_path\\": \\"os.path', "'os.path' is a module: write os.path.CLASS"),
     ],
 )
 def test_configurations_that_cannot_be_built(old: str, new: str, reason: str, content: bytes, tmp_path: Path) -> None:
