@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What only prints ends in silence where its reader has gone, such as ``head``, as other tools do.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    code, message, problem = 0, "", None
+    code, message = 0, ""
+    problem: OSError | None = None
     try:
         # The other commands do nothing but print.
         prepare_streams(needs_output=not _writes_files(given))

@@ -83,10 +83,11 @@ def _type_of(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(map(_type_of, schema["anyOf"]))
     if schema.get("type") == "array":
-        inner = schema.get("items") or next(iter(schema.get("prefixItems", [])), {})
+        inner: dict[str, Any] = schema.get("items") or next(iter(schema.get("prefixItems", [])), {})
         return f"list: {_type_of(inner)}"
     limits = [f"{sign}{schema[name]:,}" for name, sign in _LIMITS.items() if name in schema]
-    return ", ".join([_TYPES[schema.get("type", "string")], *limits])
+    known = schema.get("type", "object" if "$ref" in schema else "string")
+    return ", ".join([_TYPES[known], *limits])
 
 
 def _default_of(field: FieldInfo) -> str:
