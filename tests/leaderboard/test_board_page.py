@@ -8,7 +8,6 @@ import pytest
 
 from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.literature import RESULTS, find_published
-from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
 from rnnbench.leaderboard.schema import Published
 from tests.leaderboard.factory import ACCURACY, CROSS_ENTROPY, MSE, RMSE, TABLE2, full_disk, make_record, put
 
@@ -381,24 +380,3 @@ def test_a_full_disk_leaves_the_old_page(tmp_path, monkeypatch):
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert sorted(path.name for path in files) == ["LEADERBOARD.md", "quick-cpu-sMNIST.svg"]
     assert (tmp_path / "out" / "LEADERBOARD.md").read_text(encoding="utf-8") == old
-
-
-def test_a_board_is_of_one_version_of_its_suite_and_names_what_is_missing_of_it(tmp_path):
-    new, old = instances(0.9, 0.8), instances(0.99, network="GRU", family_id="old")
-    put(tmp_path / "records", *new, *old)
-    cells = {("sMNIST", name): PlannedCell(frozenset([new[0].experiment_id])) for name in ("LSTM", "GRU")}
-    plans = {(suite, "cpu"): SuitePlan(suite, "cpu", 3, cells) for suite in ("quick", "rotation")}
-    report = write_leaderboard(tmp_path / "records", tmp_path / "out", plans)
-    page = report.page.read_text(encoding="utf-8")
-    assert "99.00" not in page
-    assert "Missing: LSTM on sMNIST (2 of 3 instances); GRU on sMNIST." in page
-    assert "`rnnbench run quick --only sMNIST/LSTM sMNIST/GRU` fills them." in page
-    assert "| no records | `rnnbench run rotation` (about 3 for W7)" in page
-    assert "1 record of another version of the suite, not shown: sMNIST/GRU" in page
-    assert not report.damaged
-    brief = write_leaderboard(tmp_path / "records", tmp_path / "out", plans, everything=False).page.read_text(
-        encoding="utf-8"
-    )
-    for heading in ("## Claims of the papers", "## Not run", "[Claims of the papers]"):
-        assert (heading in page, heading in brief) == (True, False)
-    assert "Missing: LSTM on sMNIST" in brief

@@ -107,3 +107,22 @@ def test_rows_that_stopped_early_by_patience_have_the_same_steps(tmp_path, limit
     stop = recipe(0.01, patience=10, **{limit: 1000})
     page = page_of(tmp_path, *instances(0.9, stopped_at=100, **stop), *gru(0.5, steps=800, **stop))
     assert f"All rows: adam; learning rate 0.01; no grid; at most 1000 {limit[4:]}." in page
+
+
+def test_a_board_is_of_one_version_of_its_suite_and_names_what_is_missing_of_it(tmp_path):
+    new, old = instances(0.9, 0.8), instances(0.99, network="GRU", family_id="old")
+    put(tmp_path / "records", *new, *old)
+    cells = {("sMNIST", name): PlannedCell(frozenset([new[0].experiment_id])) for name in ("LSTM", "GRU")}
+    plans = {(suite, "cpu"): SuitePlan(suite, "cpu", 3, cells) for suite in ("quick", "rotation")}
+    report = write_leaderboard(tmp_path / "records", tmp_path / "out", plans)
+    page = report.page.read_text(encoding="utf-8")
+    assert "99.00" not in page
+    assert "Missing: LSTM on sMNIST (2 of 3 instances); GRU on sMNIST." in page
+    assert "`rnnbench run quick --only sMNIST/LSTM sMNIST/GRU` fills them." in page
+    assert "| no records | `rnnbench run rotation` (about 3 for W7)" in page
+    assert "1 record of another version of the suite, not shown: sMNIST/GRU" in page
+    assert not report.damaged
+    brief = write_leaderboard(tmp_path / "records", tmp_path / "out", plans, everything=False).page.read_text("utf-8")
+    for heading in ("## Claims of the papers", "## Not run", "[Claims of the papers]"):
+        assert (heading in page, heading in brief) == (True, False)
+    assert "Missing: LSTM on sMNIST" in brief
