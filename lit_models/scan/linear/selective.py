@@ -8,6 +8,10 @@ from torch import Tensor
 
 from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
 
+# Gradients of the last step alone decay to denormal numbers, which take several times as long as others: so many steps
+# apart, those that would soon be are set to zero.
+_FLUSH_EVERY = 16
+
 
 class SelectiveKernel(NamedTuple):
     """h_t = exp(-Δ_t r) ∘ h_{t-1} + u_t B_tᵀ and y_t = h_t C_t, as a ``ScanKernel``; it keeps h for the backward pass.
@@ -46,6 +50,8 @@ class SelectiveKernel(NamedTuple):
         d_outputs = None if grads.outputs is None else grads.outputs.mT.unsqueeze(2)
         back = torch.zeros_like(before) if grads.final is None else _inside(grads.final, rates).clone()
         rates, by_rates = -rates.mT.unsqueeze(2), torch.zeros_like(before)
+        numbers = torch.finfo(back.dtype)
+        smallest = numbers.tiny / numbers.eps
         for t in reversed(range(len(inputs))):
             if d_outputs is not None:
                 back.addcmul_(d_outputs[t], leave[t])
@@ -53,6 +59,8 @@ class SelectiveKernel(NamedTuple):
             d_entering[t] = (back * enter[t]).sum(1)
             d_enter[t] = (back * entering[t]).sum(-1).mT
             back *= (steps[t] * rates).exp_()
+            if t % _FLUSH_EVERY == 0:
+                back.masked_fill_(back.abs() < smallest, 0.0)
             exponent = back * (states[t - 1] if t else before)
             d_steps[t] = (exponent * rates).sum(1)
             by_rates.addcmul_(exponent, steps[t])
