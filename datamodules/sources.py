@@ -25,7 +25,7 @@ class FixedSource:
 
     inputs: Tensor
     targets: Tensor
-    scale: float = 1.0
+    scale: float = field(default=1.0, kw_only=True)
 
     def __len__(self) -> int:
         """Return the number of sequences."""
