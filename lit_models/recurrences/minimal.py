@@ -11,7 +11,7 @@ from rnnbench.lit_models.recurrences._linear_map import DiagonalMap
 class MinGRU(DiagonalMap, Recurrence):
     """h_t = (1 - z_t) ∘ h_{t-1} + z_t ∘ h̃_t with z_t = σ(W_z x_t + b_z), h̃_t = g(W_h x_t + b_h) (Feng et al. 2024).
 
-    The paper's section 3.1 in the form of its appendix B.3 ("log-space"), in which candidates are positive:
+    The paper's minGRU in the form of its appendix for "log-space", in which candidates are positive:
     g(a) = a + ½ for a ≥ 0, else σ(a). W and b are drawn as in ``torch.nn.Linear``. The state is h: S = N; it starts at
     zero. Whole sequences are scanned as h_t = a_t ∘ h_{t-1} + u_t, without logarithms.
 
@@ -38,9 +38,9 @@ class MinGRU(DiagonalMap, Recurrence):
 
 
 class MinLSTM(DiagonalMap, Recurrence):
-    """h_t = f'_t ∘ h_{t-1} + i'_t ∘ h̃_t with f' = f / (f + i), i' = i / (f + i) (Feng et al. 2024, section 3.2).
+    """h_t = f'_t ∘ h_{t-1} + i'_t ∘ h̃_t with f' = f / (f + i), i' = i / (f + i) (Feng et al. 2024).
 
-    f_t, i_t = σ(W x_t + b), h̃_t = g(W_h x_t + b_h) with g as in ``MinGRU`` (appendix B.3), W and b drawn as in
+    f_t, i_t = σ(W x_t + b), h̃_t = g(W_h x_t + b_h) with g as in ``MinGRU``, W and b drawn as in
     ``torch.nn.Linear``. The state is h: S = N. As f' is a function of one number, minLSTM is minGRU with another gate.
 
     >>> network = MinLSTM(1, 1)

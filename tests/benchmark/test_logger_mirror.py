@@ -75,6 +75,6 @@ def test_pilots_write_none_and_a_logger_that_breaks_is_reported_and_left_alone(j
     ],
 )
 def test_an_unknown_or_missing_logger_is_refused_before_training(words, message, monkeypatch, capsys) -> None:
-    monkeypatch.setattr("rnnbench.benchmark.command.verbs.run.find_spec", lambda name: None)
+    monkeypatch.setattr("rnnbench.benchmark.command.arguments.find_spec", lambda name: None)
     assert main(["run", "quick", *words.split()]) == 2
     assert message in capsys.readouterr().err

@@ -73,7 +73,9 @@ def put_in_queue(*rows: tuple[str, str, str, str]) -> None:
 
 def submitted() -> Path:
     """The folder of the newest submission."""
-    return sorted(path.parent for path in Path("runs/.slurm").glob("*/script.sh"))[-1]
+    scripts = Path("runs/.slurm").glob("*/script.sh")
+    # Names are of seconds, in which several may be.
+    return max(scripts, key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def networks(*numbers: int) -> list[str]:

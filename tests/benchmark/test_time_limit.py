@@ -11,7 +11,7 @@ import pytest
 
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.command.parsing import duration
-from rnnbench.benchmark.launchers import pool, suite_run
+from rnnbench.benchmark.launchers import checks, pool
 from rnnbench.benchmark.run.callbacks import resume_checkpoint
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.leaderboard.record import read_record
@@ -42,14 +42,14 @@ def records(folder: Path) -> dict[Path, object]:
 def end_while_planning() -> None:
     """The limit comes before anything is built."""
     clock = itertools.count(0, 10**6)
-    suite_run.time = SimpleNamespace(monotonic=lambda: next(clock))
+    checks.time = SimpleNamespace(monotonic=lambda: next(clock))
 
 
 def end_while_training() -> None:
     """The limit comes once a first checkpoint is there; until then the clock stands, and then the worker does."""
     saved, save, begin = Path("saved").resolve(), L.Trainer.save_checkpoint, time.monotonic()
     clock = SimpleNamespace(monotonic=lambda: begin + 10**6 * saved.exists(), sleep=time.sleep)
-    pool.time = suite_run.time = clock
+    pool.time = checks.time = clock
 
     def save_and_wait(trainer: L.Trainer, path: Path) -> None:
         save(trainer, path)

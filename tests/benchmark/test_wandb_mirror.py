@@ -45,7 +45,7 @@ def _fresh_wandb(monkeypatch, tmp_path):
     for name in ("WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    wandb_session.report_once.cache_clear()
+    wandb_session._reported.clear()
     yield
     if sys.modules["wandb"]:
         wandb.teardown()

@@ -118,7 +118,7 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
                 # wandb's errors share no base class (Error, OSError, its mailbox's, pydantic's for a wrong setting).
                 failed, self.mode = self.mode, _FALLBACK[self.mode]
                 how = "without it" if self.mode == "off" else f"offline, in {self._folder}; `wandb sync` sends it"
-                report_once(f"{failed} is not possible ({reason_of(error)}). Training goes on {how}")
+                report_once(f"{failed} is not possible", f" ({reason_of(error)}). Training goes on {how}")
                 self._close_service()
 
     def _close_service(self) -> None:

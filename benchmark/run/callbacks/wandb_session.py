@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import sys
@@ -21,6 +20,9 @@ _OF_ANOTHER_RUN = (
     *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_NAME", "WANDB_RUN_GROUP"),
     *("WANDB_JOB_TYPE", "WANDB_TAGS", "WANDB_NOTES"),
 )
+
+#: What has been reported of this process, see ``report_once``.
+_reported: set[str] = set()
 
 #: Nothing about this machine, its console or its code leaves it, and nothing waits long for a network.
 SETTINGS: dict[str, Any] = {
@@ -94,10 +96,11 @@ def reason_of(error: BaseException) -> str:
     return printable(str(error), most=300) or type(error).__name__
 
 
-@functools.cache
-def report_once(message: str) -> None:
-    """Print what holds for every run of this process when it is first met."""
-    report(message)
+def report_once(what: str, why: str = "") -> None:
+    """Print what holds for every run of this process when it is first met, with the reason of that time."""
+    if what not in _reported:
+        _reported.add(what)
+        report(what + why)
 
 
 def report(message: str) -> None:

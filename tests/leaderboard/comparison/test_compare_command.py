@@ -117,10 +117,10 @@ def test_empty_and_damaged_folders(folder, capsys):
 
 
 def test_a_copy_of_the_committed_records_is_inside_and_torch_is_not_imported(tmp_path):
-    shutil.copytree(RECORDS / "music", tmp_path / "music")
+    shutil.copytree(RECORDS / "truncated-training", tmp_path / "truncated-training")
     script = "import sys; from rnnbench.benchmark.command.cli import main; code = main(sys.argv[1:]); " \
         "assert not {'torch', 'lightning'} & sys.modules.keys(); sys.exit(code)"  # fmt: skip
-    command = [sys.executable, "-c", script, "compare", str(tmp_path), str(tmp_path), "--suite", "music"]
+    command = [sys.executable, "-c", script, "compare", str(tmp_path), str(tmp_path), "--suite", "truncated-training"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("4 of 4 results of ")
