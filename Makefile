@@ -193,7 +193,7 @@ PYTEST = $(TEST_DATA) $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist
 
 .PHONY: test
 test: $(STAMP) ## Run the tests and doctests
-	@# Else each of a hundred processes compiles what it imports, where Python is told to write no bytecode.
+	@# Else each of a hundred processes compiles what it imports, where Python may write no bytecode.
 	@$(BIN)/python -m compileall -q rnnbench benchmark datamodules lit_models leaderboard
 	$(PYTEST)
 

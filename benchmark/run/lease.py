@@ -4,8 +4,8 @@ The holder is whoever created the file ``lease.N`` of the highest N. That one pr
 ``O_EXCL``, is what shared file systems grant; locks of the kernel they may keep to one machine, or forget. A holder
 touches its file, so that the time of its last change, by the file server's clock, goes on. Whoever finds that time
 unchanged while ``EXPIRY`` passes on its own clock takes over, by creating the next number: two clocks are never
-compared, and no jump of one makes two holders. On the machine of the holder
-it is enough to see that its process is gone.
+compared, and no jump of one makes two holders. On the machine of the holder it is enough to see that its process is
+gone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which rows of a column stand in bold: those that cannot be told from the best."""
+"""Which rows of a column stand in bold: those that cannot be distinguished from the best."""
 
 from itertools import takewhile
 
@@ -9,10 +9,10 @@ from rnnbench.leaderboard.tables.training import set_apart
 
 
 def best_networks(column: Column) -> set[str]:
-    """Return the best network that beats chance, and those below it down to the first that it is told apart from.
+    """Return the best network that beats chance, and those below it down to the first that differs from it.
 
-    Two are told apart if the 95 % interval of their paired differences, uncorrected for the number of rows, excludes
-    zero. One with diverged instances or of other steps does not count; one without a pair of instances is told apart by
+    Two differ if the 95 % interval of their paired differences, uncorrected for the number of rows, excludes
+    zero. One with diverged instances or of other steps does not count; one without a pair of instances differs by
     its mean.
     """
     means = {}
