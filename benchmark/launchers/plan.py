@@ -14,7 +14,7 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.versions import other_versions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
-from rnnbench.benchmark.launchers.stale import Stale
+from rnnbench.benchmark.launchers.stale import Kept, Stale
 from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
 from rnnbench.benchmark.run.lease import is_leased
 from rnnbench.leaderboard.schema import Record, plain
@@ -55,7 +55,7 @@ class Plan:
     restated: Mapping[Path, Record] = field(default_factory=dict)
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
     piloted: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
-    stale: Mapping[Path, Path] = field(default_factory=dict)
+    stale: Mapping[Path, Kept] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[Job, ...]:

@@ -98,7 +98,7 @@ def _run(suites: Sequence[Suite], options: RunOptions, built: Built) -> int:
     if whole.jobs:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
     modules = check_plan(whole, built, None)
-    set_aside(whole.stale)
+    set_aside(options.runs_dir, whole.stale)
     restate(whole)
     if not whole.jobs:
         return 2 if whole.problems else 0

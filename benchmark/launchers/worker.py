@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from rnnbench.benchmark.errors import UserError, message_of
+from rnnbench.benchmark.errors import UserError, is_out_of_memory, message_of
 from rnnbench.benchmark.interruption import EXIT_CODE, SIGNALS, Noted
 from rnnbench.benchmark.run.lease import BusyError
 
@@ -131,6 +131,8 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
             return Outcome("left", "it was ended by SIGTERM; the same command goes on from its checkpoint")
         if isinstance(error, (UserError, OSError)):
             return Outcome("left" if isinstance(error, BusyError) else "refused", message_of(error))
+        if is_out_of_memory(error):
+            return Outcome("refused", "memory ran out: give fewer --workers, or smaller networks", _logged(job))
         return Outcome("failed", f"{type(error).__name__}: {error}", _logged(job))
     return Outcome("trained")
 

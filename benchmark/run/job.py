@@ -14,7 +14,7 @@ from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.store import record_path
 from rnnbench.leaderboard.weights_file import weights_path
 
-JOB_FILE = "job.yaml"
+JOB_FILE, CHECKPOINT = "job.yaml", "last.ckpt"
 #: Where pilots go, inside the folder of records: hidden, so that nothing takes them for results.
 PILOTS = ".pilots"
 _EXPERIMENT = TypeAdapter(Experiment)
@@ -71,7 +71,7 @@ class Job:
     @property
     def checkpoint(self) -> Path:
         """The file that an interrupted run goes on from."""
-        return self.folder / "last.ckpt"
+        return self.folder / CHECKPOINT
 
     @property
     def progress(self) -> Path:

@@ -1,5 +1,6 @@
 """What is still to be trained: records and unfinished runs as they lie in the runs folder."""
 
+import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
 from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.run.checkpoint import read_checkpoint
 from rnnbench.benchmark.run.job import Job, load_job
+from rnnbench.benchmark.run.lease import Lease
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import OwnCode
 from rnnbench.leaderboard.weights_file import weights_path
@@ -54,18 +56,24 @@ def test_records_that_are_passed_over_are_listed_with_what_is_different(finished
     assert make_plan((part,), (0,), finished.runs_dir, suite=(part, finished.experiment)).notes == (no_record,)
 
 
-def test_records_of_edited_code_of_ones_own_are_missing_and_kept(finished: Job, monkeypatch) -> None:
+@pytest.fixture
+def old(finished: Job, monkeypatch: pytest.MonkeyPatch) -> OwnCode:
+    """The source that made both records, of which the second one was interrupted, and would go on."""
     first, second = map(finished.record_path, finished.members)
     folder = finished.runs_dir.parent / "lab"
     folder.mkdir(exist_ok=True)
     (folder / "mylab_edited.py").write_text("RATE = 1\n", encoding="utf-8")
     monkeypatch.syspath_prepend(folder)
     old = OwnCode(module="mylab_edited", version=None, source="0123456789abcdef", commit=None, dirty=None)
-    # The second one was interrupted, and would go on from its checkpoint.
     write_record(first, read_record(first).model_copy(update={"own_code": [old]}))
     write_record(second, read_record(second).model_copy(update={"own_code": [old], "status": "interrupted"}))
     finished.save()
     finished.checkpoint.touch()
+    return old
+
+
+def test_records_of_edited_code_of_ones_own_are_missing_and_kept(finished: Job, old: OwnCode) -> None:
+    first = finished.record_path(finished.members[0])
     plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
     assert (plan.finished, [job.members for job in plan.jobs]) == (0, [finished.members])
     assert plan.notes[0].startswith(
@@ -73,13 +81,45 @@ def test_records_of_edited_code_of_ones_own_are_missing_and_kept(finished: Job, 
     )
     as_they_are = make_plan((finished.experiment,), (0, 1), finished.runs_dir, any_source=True)
     assert (as_they_are.finished, as_they_are.stale) == (1, {})
-    set_aside(plan.stale)
+    set_aside(finished.runs_dir, plan.stale)
     kept = finished.runs_dir / ".other-source" / "01234567" / first.relative_to(finished.runs_dir)
     assert read_record(kept).own_code == [old]
     assert not first.exists()
     assert not finished.checkpoint.exists()
     assert weights_path(kept).exists()
     assert not make_plan((finished.experiment,), (0, 1), finished.runs_dir).notes
+
+
+def test_of_two_launchers_at_once_the_second_leaves_what_the_first_trained_again(finished: Job, old: OwnCode) -> None:
+    first = finished.record_path(finished.members[0])
+    plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
+    kept = plan.stale[first].place
+    with Lease(finished.folder):
+        # Another launcher trains there.
+        set_aside(finished.runs_dir, plan.stale)
+        assert finished.checkpoint.exists()
+    set_aside(finished.runs_dir, plan.stale)
+    assert not finished.checkpoint.exists()
+    train(finished)
+    finished.checkpoint.write_text("new")
+    new, before = first.read_bytes(), kept.read_bytes()
+    set_aside(finished.runs_dir, plan.stale)
+    assert (first.read_bytes(), kept.read_bytes()) == (new, before)
+    assert finished.checkpoint.read_text() == "new"
+
+
+def test_what_is_set_aside_halfway_is_still_known_to_be_of_other_source(
+    finished: Job, old: OwnCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    for moves in range(9):
+        left = iter(range(moves))
+        with monkeypatch.context() as patch, contextlib.suppress(StopIteration):
+            patch.setattr(Path, "replace", lambda path, target, left=left: (next(left), replace(path, target)))
+            set_aside(finished.runs_dir, make_plan((finished.experiment,), (0, 1), finished.runs_dir).stale)
+        plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
+        assert plan.stale or not finished.checkpoint.exists()
+    assert not plan.stale
 
 
 def test_a_record_in_the_place_of_another_instance_is_a_problem(finished: Job) -> None:

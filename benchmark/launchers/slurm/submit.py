@@ -8,9 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.bundle import Bundle, Unit, jobs_of, pack, units_of
 from rnnbench.benchmark.launchers.checks import Built, check_plan
 from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings, wanted_instances
+from rnnbench.benchmark.launchers.one_at_a_time import one_at_a_time
 from rnnbench.benchmark.launchers.plan import Plan, joined
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, submit_array, tasks
 from rnnbench.benchmark.launchers.slurm.script import Resources, script_text
@@ -26,7 +25,6 @@ from rnnbench.benchmark.launchers.slurm.submissions import ARRAYS, FOLDER, Held,
 from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.launchers.time_left import Speeds
 from rnnbench.benchmark.launchers.writable import check_writable
-from rnnbench.benchmark.run.lease import BusyError, Lease
 from rnnbench.leaderboard.files import write_atomically
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 _SCRIPT = "script.sh"
 #: Seconds that a bundle takes at most, unless the user or its only run says otherwise; and part of the wall clock.
 _LONGEST, _SHARE = 1800.0, 0.5
-_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,26 +76,9 @@ def submit(suites: Sequence[Suite], options: RunOptions, submission: Submission)
         if shutil.which(command) is None:
             raise UserError(f"{command} is not on PATH: submit where SLURM's commands are; --print only shows")
     check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
-    with _one_at_a_time(options.runs_dir / FOLDER):
+    # What another sends is then in the queue.
+    with one_at_a_time(options.runs_dir / FOLDER, "submit"):
         return _submit(suites, options, submission)
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other command submits for the same folder of runs: what it sends is then in the queue."""
-    folder.mkdir(parents=True, exist_ok=True)
-    is_first = True
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(Lease(folder))
-                break
-            except BusyError as error:
-                if is_first:
-                    print(f"note: waiting for another submit: {error}", file=sys.stderr, flush=True)
-                is_first = False
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
-        yield
 
 
 def _submit(suites: Sequence[Suite], options: RunOptions, submission: Submission) -> int:
@@ -112,7 +92,7 @@ def _submit(suites: Sequence[Suite], options: RunOptions, submission: Submission
     whole = joined(plans)
     check_plan(whole, built, None)
     if not submission.only_print:
-        set_aside(whole.stale)
+        set_aside(options.runs_dir, whole.stale)
     instances = {suite.name: wanted_instances(suite, options) for suite in suites}
     units = list(_not_held(units_of(whole, instances), held))
     code = 2 if whole.problems else 0
