@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 #: Characters of a message at most; what is longer lists what nobody reads.
 MOST_CHARACTERS = 2_000
+#: What torch says of tensors beyond the memory, or beyond any.
+_TOO_LARGE = ("can't allocate memory", "out of memory", "Overflow when unpacking long", "size calculation overflowed")
 
 
 class UserError(Exception):
@@ -56,3 +58,12 @@ def message_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     return str(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether Python or torch found no memory for what was asked.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")), is_out_of_memory(KeyError(1))
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or any(part in str(error) for part in _TOO_LARGE)

@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = str(error)
     except BrokenPipeError as error:
         problem = error
+    except MemoryError:
+        message = "memory ran out: nothing that is finished is lost; free some, and give the command again"
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
         message = message_of(error)

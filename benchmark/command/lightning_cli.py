@@ -16,7 +16,7 @@ import lightning as L
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from rnnbench.benchmark.config.specs import search_current_folder
-from rnnbench.benchmark.errors import UserError, nearest
+from rnnbench.benchmark.errors import UserError, is_out_of_memory, nearest
 from rnnbench.benchmark.interruption import MESSAGE
 from rnnbench.benchmark.run.checkpoint import check_checkpoint, read_checkpoint
 from rnnbench.benchmark.run.lean_trainer import LeanTrainer, silence_tips
@@ -42,8 +42,6 @@ _LEAST = {
     **{"min_epochs": 0, "min_steps": 0, "log_every_n_steps": 0},
     **{"check_val_every_n_epoch": 1, "accumulate_grad_batches": 1},
 }
-#: What torch says of tensors beyond the memory, or beyond any.
-_TOO_LARGE = ("can't allocate memory", "out of memory", "Overflow when unpacking long", "size calculation overflowed")
 
 
 class _Parser(LightningArgumentParser):
@@ -139,7 +137,7 @@ def _refusal(error: Exception) -> str:
     settings, or sizes are beyond the memory.
     """
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or any(part in text for part in _TOO_LARGE):
+    if is_out_of_memory(error):
         return f"the sizes given are too large for the memory: {text[:200]}"
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = any(name.startswith("rnnbench.") and not name.startswith(_DOOR) for name in modules)

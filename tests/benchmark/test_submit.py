@@ -202,6 +202,19 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     assert "note: what is submitted is not known here: squeue is not on PATH" in capsys.readouterr().err
 
 
+def test_a_damaged_bundle_is_named_and_its_run_is_sent_again(capsys):
+    assert submit() == 0
+    lost, (first, *_) = networks(1), names()
+    bundle = submitted() / "1.json"
+    bundle.write_bytes(bundle.read_bytes()[:-9])
+    put_in_queue(*[(f"4711_{index}", first, "RUNNING", "node7") for index in range(3)])
+    for words in (["status", "seven.yaml"], ["submit", "seven.yaml", "--slurm", "--only", "N1", "N2", "N3"]):
+        capsys.readouterr()
+        assert main(words) == 0
+        assert f"note: {bundle}: damaged or not a bundle" in capsys.readouterr().err
+    assert networks(0) == lost
+
+
 @pytest.mark.parametrize("suite", ["quick", "digits"])
 def test_a_bundle_keeps_what_is_to_be_trained(suite, folder):
     chosen, options = load_suite(suite), RunOptions(runs_dir=folder / "runs", workers=3, only=("LSTM*",))

@@ -1,7 +1,9 @@
 """A real SLURM on this machine: one node and two partitions, with a munge of its own, all below one folder."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -16,7 +18,7 @@ SlurmdPort={node_port}
 SlurmUser=root
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=30
 CryptoType=crypto/munge
 MpiDefault=none
 SwitchType=switch/none
@@ -87,9 +89,24 @@ class Cluster:
         self._start("slurmd", "-D")
 
     def kill_node(self) -> None:
-        """Kill the daemon of the node, and with it what supervises the tasks, as when a node loses its power."""
+        """Kill all that runs on the node, as when it loses its power: its daemon, tasks, and what supervises them."""
         self._daemons["slurmd"].kill()
         self._daemons["slurmd"].wait()
+        while on_node := self._on_node():
+            for process in on_node:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+    def _on_node(self) -> list[int]:
+        """Return the processes of tasks, and those that supervise them, of this cluster alone."""
+        ours, found = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode(), []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                variables = (process / "environ").read_bytes().split(b"\0")
+                of_task = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+                if ours in variables and (of_task or "slurmstepd" in (process / "comm").read_text(encoding="utf-8")):
+                    found.append(int(process.name))
+        return found
 
     def ask(self, *words: str, check: bool = True) -> str:
         """What a command of SLURM's prints."""

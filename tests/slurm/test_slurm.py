@@ -72,10 +72,10 @@ def states(cluster: Cluster) -> list[str]:
     return [state for _, state in cluster.queue()]
 
 
-def submit_until_nothing_is_left(cluster: Cluster, folder: Path, *words: str) -> int:
-    for count in range(20):
-        if "nothing is missing" in submit(cluster, folder, *words):
-            return count
+def submit_until_nothing_is_left(cluster: Cluster, folder: Path) -> None:
+    for _ in range(20):
+        if "nothing is missing" in submit(cluster, folder):
+            return
         wait_for(lambda: not cluster.queue(), seconds=3600)
     raise AssertionError(rnnbench(cluster, folder, "status", "small.yaml"))
 
@@ -107,5 +107,11 @@ def test_tasks_that_are_cancelled_requeued_or_lose_their_node_lose_nothing(clust
 
 
 def test_what_the_wall_clock_ends_goes_on(cluster, folder, undisturbed):
-    submit_until_nothing_is_left(cluster, folder, "--time", "1m", "--cpus", str(os.cpu_count()))
+    minutes = 1
+    while "nothing is missing" not in submit(cluster, folder, "--time", f"{minutes}m", "--cpus", str(os.cpu_count())):
+        wait_for(lambda: not cluster.queue(), seconds=3600)
+        # On a busy machine a task may take a minute to begin.
+        if "give more --time" in rnnbench(cluster, folder, "status", "small.yaml"):
+            minutes *= 2
+        assert minutes < 60
     assert records(folder) == undisturbed

@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnbench.benchmark.launchers.bundle import jobs_of
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, last_states, tasks
-from rnnbench.benchmark.launchers.slurm.submissions import FOLDER, Sent, held_by, sent_bundles
+from rnnbench.benchmark.launchers.slurm.submissions import FOLDER, Sent, held_by, loaded, sent_bundles
 from rnnbench.leaderboard.plan import MOST_NAMED
 
 #: Tasks of a kind that are listed.
@@ -32,8 +32,8 @@ def print_queue(plans: Sequence[Plan], runs_dir: Path) -> None:
     left = {(job, member) for plan in plans for job in plan.runs for member in job.members}
     queued: list[Sent] = []
     ended: list[Sent] = []
-    for sent in sent_bundles(runs_dir, queue):
-        held = held_by(iter([sent.load()]))
+    for sent, bundle in loaded(sent_bundles(runs_dir, queue)):
+        held = held_by([bundle])
         its = {(job, member) for job, member in left if held.holds(job, member)}
         if its and sent.id:
             (queued if sent.is_queued else ended).append(sent)

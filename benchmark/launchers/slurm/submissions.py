@@ -8,11 +8,13 @@ bundle: the queue alone decides what is queued, also where a command died after 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.bundle import Bundle, load_bundle
 from rnnbench.benchmark.launchers.slurm.commands import Task
 from rnnbench.benchmark.run.job import Job, Member
@@ -66,6 +68,15 @@ class Sent:
         return load_bundle(self.path, self.path.parents[2])
 
 
+def loaded(sent: Iterable[Sent]) -> Iterator[tuple[Sent, Bundle]]:
+    """Yield the bundles that can be read, with what was sent; a note names each other one, whose task says so too."""
+    for one in sent:
+        try:
+            yield one, one.load()
+        except UserError as error:
+            print(f"note: {error}", file=sys.stderr)
+
+
 @dataclass(frozen=True)
 class Held:
     """What bundles hold: members by the folder of records they belong to, and cells that they follow up."""
@@ -81,7 +92,7 @@ class Held:
         ) in self.members
 
 
-def held_by(bundles: Iterator[Bundle]) -> Held:
+def held_by(bundles: Iterable[Bundle]) -> Held:
     """Return what bundles hold."""
     members, cells = set(), set()
     for bundle in bundles:

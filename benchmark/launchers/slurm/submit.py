@@ -21,7 +21,15 @@ from rnnbench.benchmark.launchers.one_at_a_time import one_at_a_time
 from rnnbench.benchmark.launchers.plan import Plan, joined
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, submit_array, tasks
 from rnnbench.benchmark.launchers.slurm.script import Resources, script_text
-from rnnbench.benchmark.launchers.slurm.submissions import ARRAYS, FOLDER, Held, array_name, held_by, sent_bundles
+from rnnbench.benchmark.launchers.slurm.submissions import (
+    ARRAYS,
+    FOLDER,
+    Held,
+    array_name,
+    held_by,
+    loaded,
+    sent_bundles,
+)
 from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.launchers.time_left import Speeds
 from rnnbench.benchmark.launchers.writable import check_writable
@@ -112,7 +120,8 @@ def _held(runs_dir: Path, only_print: bool) -> Held:
             raise
         print(f"note: what is queued is shown as if it were not: {error}", file=sys.stderr)
         queue = []
-    return held_by(sent.load() for sent in sent_bundles(runs_dir, queue) if sent.is_queued)
+    queued = (sent for sent in sent_bundles(runs_dir, queue) if sent.is_queued)
+    return held_by(bundle for _, bundle in loaded(queued))
 
 
 def _not_held(units: Iterable[Unit], held: Held) -> Iterator[Unit]:
