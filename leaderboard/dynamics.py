@@ -26,11 +26,14 @@ _AXES: dict[str, dict[str, str]] = {
     "truncation": dict.fromkeys(("ks", "state_error", "state_error_max", "output_error", "bound", "metric"), "k"),
     "memory_capacity": {"delays": "p", "capacity": "p"},
     "polynomial_degree": {"steps": "t", "degree": "t"},
+    "parallelisability": {"steps": "t", "newton": "t", "diagonal": "t"},
+    "effective_state": {"singular_values": "s"},
+    "processing_capacity": {"degrees": "g", "by_degree": "g", "delays": "p", "capacity": "gp"},
     "truncated_training": {"ks": "k", "distance": "kn"},
     "length_generalisation": {"lengths": "l", "metric": "l"},
 }
 # Those of them that lie along a horizontal axis: delays and steps from 0 on, numbers of inputs from 1 on.
-_PLACES = {"curve_steps": 0, "delays": 0, "steps": 0, "ks": 1, "lengths": 1}
+_PLACES = {"curve_steps": 0, "delays": 0, "steps": 0, "ks": 1, "lengths": 1, "degrees": 1}
 
 
 class SideFiles:

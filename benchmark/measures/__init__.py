@@ -22,6 +22,9 @@ MEASURES = {
     "memory_capacity": "MemoryCapacity",
     "polynomial_degree": "PolynomialDegree",
     "length_generalisation": "LengthGeneralisation",
+    "parallelisability": "Parallelisability",
+    "effective_state": "EffectiveState",
+    "processing_capacity": "ProcessingCapacity",
 }
 
 

@@ -42,6 +42,10 @@ _PANELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "truncation_metric": ("truncation", ("ks", "metric")),
     "memory_capacity": ("memory_capacity", ("delays", "capacity")),
     "polynomial_degree": ("polynomial_degree", ("steps", "degree")),
+    "iterations": ("parallelisability", ("steps", "newton")),
+    "diagonal_iterations": ("parallelisability", ("steps", "diagonal")),
+    "processing_capacity": ("processing_capacity", ("degrees", "by_degree")),
+    "singular_values": ("effective_state", ("singular_values",)),
     "last_distance": ("truncated_training", ("ks", "distance")),
     "distances": ("truncated_training", ("ks", "distance")),
 }
@@ -54,6 +58,9 @@ _FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
     "truncation": ("Truncation", ("truncation_error", "truncation_metric")),
     "memory-capacity": ("Memory capacity", ("memory_capacity",)),
     "polynomial-degree": ("Polynomial degree", ("polynomial_degree",)),
+    "parallelisability": ("Newton iterations over whole sequences", ("iterations", "diagonal_iterations")),
+    "processing-capacity": ("Information processing capacity", ("processing_capacity",)),
+    "effective-state": ("Reachable state", ("singular_values",)),
     "truncated-training": ("Truncated training", ("last_distance", "distances")),
 }
 # What is drawn before and after training side by side: Fig. B.1 and B.3 of Dubinin & Effenberger 2024.

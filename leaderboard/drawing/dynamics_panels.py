@@ -178,6 +178,45 @@ def polynomial_degree(axes: Axes, sheet: Sheet, series: Series) -> None:
     axes.set(xlabel="time step", ylabel="degree of the output in the inputs")
 
 
+def iterations(axes: Axes, sheet: Sheet, series: Series, variant: str = "newton") -> None:
+    """Draw the iterations of Newton's method against the length, and the bound T."""
+    longest = 1
+    for network, drawn, instances in sheet.each(series):
+        rows = parts.stack(instances, variant)
+        steps = instances[0]["steps"][: rows.shape[1]]
+        longest = max(longest, int(steps[-1]))
+        parts.mean_line(axes, steps, rows, drawn, every=True)
+        sheet.legend.add(network)
+    axes.plot([1, longest], [1, longest], color=REFERENCE, linewidth=0.9, linestyle=_BOUND)
+    sheet.legend.refer("T iterations", REFERENCE, _BOUND)
+    what = "Newton's method" if variant == "newton" else "its diagonal variant"
+    axes.set(xlabel="length T (time steps)", ylabel=f"iterations of {what}", xscale="log")
+
+
+def diagonal_iterations(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the iterations of the variant with the Jacobian's diagonal alone."""
+    iterations(axes, sheet, series, "diagonal")
+
+
+def processing_capacity(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the capacity of each degree."""
+    for network, drawn, instances in sheet.each(series):
+        rows = parts.stack(instances, "by_degree")
+        parts.mean_line(axes, instances[0]["degrees"][: rows.shape[1]], rows, drawn, every=True)
+        sheet.legend.add(network, f"sum {rows.sum(axis=1).mean():.4g}")
+    axes.set(xlabel="degree", ylabel="information processing capacity")
+
+
+def singular_values(axes: Axes, sheet: Sheet, series: Series) -> None:
+    """Draw the singular values of the map from all inputs to the last state by rank."""
+    for network, drawn, instances in sheet.each(series):
+        rows = parts.stack(instances, "singular_values")
+        points = parts.spread(rows.shape[1])
+        parts.log_lines(axes, sheet.legend, network, points + 1, rows[:, points], drawn, "values drawn")
+    parts.log_axis(axes)
+    axes.set(xlabel="rank", ylabel="singular value of ∂hₜ/∂(x₁, …, xₜ)")
+
+
 def last_distance(axes: Axes, sheet: Sheet, series: Series) -> None:
     """Draw how far the weights of truncated training end from those of recurrent training."""
     for network, drawn, instances in sheet.each(series):

@@ -26,6 +26,9 @@ DYNAMICS = {
     "slope": ("gradient_flow", "slope", "gradient slope (nats per step)"),
     "horizon": ("truncation", "memory", "truncation horizon (steps to 1 % state error)"),
     "capacity": ("memory_capacity", "total", "memory capacity"),
+    "processing": ("processing_capacity", "total", "information processing capacity"),
+    "state": ("effective_state", "rank", "effective state size"),
+    "iterations": ("parallelisability", "newton", "Newton iterations over the whole sequence"),
     "curvature": ("hessian", "largest_magnitude", "largest |Hessian eigenvalue|"),
 }
 _MOMENTS = ("start", "best", "end")

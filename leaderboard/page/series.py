@@ -36,6 +36,10 @@ _KINDS = (
     _Kind("Length generalisation", "length_generalisation", "metric", "lengths", "length T (time steps)", "", True),
     _Kind("Memory capacity", "memory_capacity", "capacity", "delays", "delay (time steps)", "explained variance"),
     _Kind("Polynomial degree", "polynomial_degree", "degree", "steps", "time step", "degree of the output"),
+    _Kind("Processing capacity", "processing_capacity", "by_degree", "degrees", "degree", "capacity"),
+    _Kind("Reachable state", "effective_state", "singular_values", "", "rank", "singular value of ∂hₜ/∂x", log_y=True),
+    _Kind("Newton iterations", "parallelisability", "newton", "steps", "length T (time steps)", "iterations", True),
+    _Kind("Diagonal Newton", "parallelisability", "diagonal", "steps", "length T (time steps)", "iterations", True),
 )  # fmt: skip
 
 

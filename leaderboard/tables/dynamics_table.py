@@ -27,6 +27,10 @@ _NUMBERS = (
     _Number("memory capacity", "memory_capacity", "total"),
     _Number("memory capacity of all layers", "memory_capacity", "state_total"),
     _Number("polynomial degree", "polynomial_degree", "degree"),
+    _Number("information processing capacity", "processing_capacity", "total"),
+    _Number("effective state size", "effective_state", "rank"),
+    _Number("Newton iterations", "parallelisability", "newton"),
+    _Number("Newton iterations, diagonal", "parallelisability", "diagonal"),
 )
 
 

@@ -114,7 +114,7 @@ def lyapunov_spectrum(
     >>> spectrum.exponents.exp().round(decimals=9).tolist()
     [[0.5, 0.5, 0.5]]
     """
-    recurrence, inputs, state = _prepared(recurrence, inputs, state, dtype)
+    recurrence, inputs, state = prepared(recurrence, inputs, state, dtype)
     total, batch_size, state_size = len(inputs), inputs.shape[1], state.shape[1]
     count = state_size if count is None else count
     check_at_least(1, count=count)
@@ -162,7 +162,7 @@ def finite_time_exponents(
     >>> finite_time_exponents(decaying, torch.zeros(2, 1, 1)).log_factors.exp().round(decimals=9).flatten().tolist()
     [0.5, 0.5, 0.5, 0.5]
     """
-    recurrence, inputs, state = _prepared(recurrence, inputs, state, dtype)
+    recurrence, inputs, state = prepared(recurrence, inputs, state, dtype)
     total, batch_size, state_size = len(inputs), inputs.shape[1], state.shape[1]
     tangents = _start(state_size, batch_size, state_size, 0).to(inputs)
     growth = log_growth(recurrence, inputs, state, tangents, 1, range(1, total + 1))
@@ -174,7 +174,7 @@ def finite_time_exponents(
     return FiniteTimeExponents(log_factors, log_factors.cumsum(0) / ends, finite)
 
 
-def _prepared(
+def prepared(
     recurrence: Recurrence, inputs: Tensor, state: Tensor | None, dtype: torch.dtype
 ) -> tuple[Recurrence, Tensor, Tensor]:
     """Return a copy of the recurrence, the inputs and the first state, all in ``dtype`` on the inputs' device."""

@@ -1,19 +1,19 @@
 """Memory capacity: how much of every past input a linear readout finds in the state."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from rnnbench.datamodules.checks import check_at_least, check_choice
-from rnnbench.datamodules.seeds import named_generator
-from rnnbench.lit_models.dynamics.precision import converted_copy
+from rnnbench.datamodules.checks import check_at_least
+from rnnbench.lit_models.dynamics.linear_readout import (
+    Distribution,
+    driven_states,
+    explained_variance,
+    state_directions,
+)
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
-
-# Below this probability under chance a delay counts as remembered: of 100 forgotten delays, 0.01 on average pass.
-SIGNIFICANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def memory_capacity(
     steps: int,
     washout: int | None = None,
     sequences: int = 1,
-    distribution: Literal["uniform", "normal"] = "uniform",
+    distribution: Distribution = "uniform",
     regularisation: float | None = None,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
@@ -95,39 +95,14 @@ def memory_capacity(
     check_at_least(delays - 1, washout=washout)
     if regularisation is not None and not 0 <= regularisation < 1:
         raise ValueError(f"regularisation must be None, or at least 0 and below 1, got {regularisation}")
-    needed = 2 * recurrence.state_size + 2
-    if sequences * steps < needed:
-        raise ValueError(
-            f"steps × sequences must be at least {needed} for a state of {recurrence.state_size}, got "
-            f"{steps} × {sequences}"
-        )
-    check_choice("distribution", distribution, ("uniform", "normal"))
-    recurrence = converted_copy(recurrence, dtype)
+    stream = "memory capacity", seed
+    inputs, states = driven_states(recurrence, steps, washout, sequences, dtype, stream, distribution)
     cutoff = 1000 * torch.finfo(dtype).eps if regularisation is None else regularisation
-    # A recurrence without parameters starts in the default dtype whatever it was converted to.
-    state = recurrence.initial_state(sequences).to(dtype)
-    shape = (washout + steps, sequences, recurrence.input_size)
-    # Drawn on the CPU, so that every device sees the same inputs.
-    generator = named_generator("memory capacity", seed)
-    if distribution == "uniform":
-        inputs = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
-    else:
-        inputs = torch.randn(shape, generator=generator, dtype=torch.float64)
-    inputs = inputs.to(state)
-
-    states = state.new_empty(steps, sequences, recurrence.state_size)
-    for t, step_inputs in enumerate(inputs.unbind(0)):
-        state = recurrence.step(step_inputs, state)
-        if t >= washout:
-            states[t - washout] = state
-    if not states.isfinite().all():
-        raise FloatingPointError(f"the state becomes infinite or NaN within {washout + steps} steps of random inputs")
-
     past = [inputs[washout - delay : washout - delay + steps].flatten(0, 1) for delay in range(delays)]
 
     def explained(seen: Tensor) -> Tensor:
-        directions = _directions(seen, cutoff)
-        return torch.stack([_explained_variance(directions, each).sum() for each in past])
+        directions = state_directions(seen, cutoff)
+        return torch.stack([explained_variance(directions, each).sum() for each in past])
 
     whole = states.flatten(0, 1)
     capacity = state_capacity = explained(whole)
@@ -135,28 +110,3 @@ def memory_capacity(
         capacity = explained(whole[:, -recurrence.layers[-1].state_size :])
     ages = torch.arange(delays, device=capacity.device)
     return MemoryCapacity(ages, capacity, capacity.sum(), state_capacity, state_capacity.sum())
-
-
-def _directions(states: Tensor, cutoff: float) -> Tensor:
-    """Return an orthonormal basis [n, r] of what varies in states [n, S]; r is 0 where nothing does."""
-    largest = states.abs().amax(0)
-    varying = states / torch.where(largest > 0, largest, 1.0)  # squares of large states would overflow
-    varying = varying - varying.mean(0)
-    spread = varying.square().mean(0).sqrt()
-    moves = spread > cutoff  # what is left of a constant unit are rounding errors of its mean
-    if not moves.any():
-        return states.new_empty(len(states), 0)
-    basis, singular, _ = torch.linalg.svd(varying[:, moves] / spread[moves], full_matrices=False)
-    return basis[:, singular > cutoff * singular[0]]
-
-
-def _explained_variance(directions: Tensor, targets: Tensor) -> Tensor:
-    """Return the corrected R² [D] of targets [n, D] from an orthonormal basis [n, r]; 0 where it may be chance."""
-    samples, rank = directions.shape
-    if not rank:
-        return targets.new_zeros(targets.shape[1])
-    targets = targets - targets.mean(0)
-    share = (directions.T @ targets).square().sum(0) / targets.square().sum(0)
-    corrected = 1 - (1 - share) * (samples - 1) / (samples - rank - 1)
-    chance = torch.special.gammaincc(torch.full_like(share, rank / 2), samples * share / 2)
-    return torch.where(chance < SIGNIFICANCE, corrected, 0.0)

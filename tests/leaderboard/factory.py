@@ -130,6 +130,15 @@ def synthetic_dynamics(r, instance=0, units=8, steps=60, nilpotent=False, only=N
         },
         "memory_capacity": {"delays": np.arange(30), "capacity": r ** (2.0 * np.arange(30))},
         "polynomial_degree": {"steps": np.arange(1, 5), "degree": np.array([1.0, 3.0, 6.0, 10.0])},
+        "parallelisability": {
+            "steps": 2 ** np.arange(3, 7), "newton": np.array([3.0, 4.0, 5.0, 6.0]),
+            "diagonal": np.array([8.0, 16.0, 20.0, 20.0]),
+        },
+        "effective_state": {"singular_values": r ** np.arange(units)},
+        "processing_capacity": {
+            "degrees": np.arange(1, 4), "by_degree": np.array([5.0, 2.0, 1.0]), "delays": np.arange(4),
+            "capacity": np.ones((3, 4)),
+        },
         "length_generalisation": {"lengths": np.array([60, 120, 240]), "metric": np.array([0.9, 0.5, 0.2])},
         "truncated_training": {"ks": ks[:4], "distance": r ** ks[:4, None] * 0.01 * np.arange(1, 51)},
     }  # fmt: skip

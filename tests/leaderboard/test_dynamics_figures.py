@@ -15,7 +15,8 @@ from rnnbench.leaderboard.store import find_records, path_of
 from tests.leaderboard.factory import make_record, put, put_dynamics, synthetic_dynamics, untrained
 
 KINDS = {"spectrum", "finite-time", "hessian", "gradient-norms", "truncation"}
-KINDS |= {"memory-capacity", "polynomial-degree", "truncated-training"}
+KINDS |= {"memory-capacity", "polynomial-degree", "truncated-training", "parallelisability"}
+KINDS |= {"processing-capacity", "effective-state"}
 
 
 def wcrnn(r, **changes):
@@ -207,7 +208,7 @@ def test_bounds_are_dashed_where_there_are_any(tmp_path):
 )
 def test_odd_values_are_drawn_without_a_warning(tmp_path, fill, alone):
     arrays = synthetic_dynamics(0.95)[1]
-    keep = {"curve_steps", "ks", "delays", "steps", "lengths"}
+    keep = {"curve_steps", "ks", "delays", "steps", "lengths", "degrees"}
     odd = {
         measure: {name: a if name in keep else np.full(a.shape, fill) for name, a in of_measure.items()}
         for measure, of_measure in arrays.items()

@@ -45,7 +45,7 @@ def plain(tmp_path_factory):
 )
 def test_noise_of_the_processor_does_not_show(plain, tmp_path, name):
     nudged = files_of(tmp_path, NUDGES[name])
-    assert len(plain) == 11
+    assert len(plain) == 14
     assert [name for name in plain if plain[name] != nudged[name]] == []
 
 

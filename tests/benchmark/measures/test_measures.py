@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from rnnbench.benchmark.measures.effective_state import EffectiveState
 from rnnbench.benchmark.measures.gradient_flow import GradientFlow
 from rnnbench.benchmark.measures.hessian import Hessian
 from rnnbench.benchmark.measures.lyapunov import Lyapunov
 from rnnbench.benchmark.measures.memory_capacity import MemoryCapacity
+from rnnbench.benchmark.measures.parallelisability import Parallelisability
 from rnnbench.benchmark.measures.polynomial_degree import PolynomialDegree
+from rnnbench.benchmark.measures.processing_capacity import ProcessingCapacity
 from rnnbench.benchmark.measures.truncated_training import TruncatedTraining
 from rnnbench.benchmark.measures.truncation import Truncation
 from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
@@ -22,7 +25,7 @@ from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from tests.lit_models.small_runs import ELMAN, subject_of
 
 PRODUCT = functools.partial(SecondOrderRNN, hidden_size=4, time_activation="identity")
-WHOLE_NUMBERS = {"curve_steps", "delays", "ks", "settled", "steps"}
+WHOLE_NUMBERS = {"curve_steps", "degrees", "delays", "ks", "settled", "steps"}
 MEMORY = ("delays", "capacity", "state_capacity")
 TRUNCATION = ("ks", "state_error", "state_error_max", "output_error", "bound", "metric")
 
@@ -42,6 +45,13 @@ TRUNCATION = ("ks", "state_error", "state_error_max", "output_error", "bound", "
             TruncatedTraining(ks=(1, 6), steps=11),
             {"ks": (2,), "distance": (2, 11), "relative": (2, 11), "moved": (11,)},
         ),
+        (Parallelisability(), dict.fromkeys(("steps", "newton", "diagonal"), (1,))),  # 6 alone
+        (Parallelisability(steps=(2, 4, 8)), dict.fromkeys(("steps", "newton", "diagonal"), (2,))),
+        (EffectiveState(), {"singular_values": (4,)}),
+        (
+            ProcessingCapacity(functions=60, steps=200),
+            {"degrees": (3,), "by_degree": (3,), "delays": (30,), "capacity": (3, 30)},
+        ),
         (Truncation(), dict.fromkeys(TRUNCATION, (4,))),  # 1, 2, 4 and all 6 inputs
         (Truncation(ks=(3, 5)), dict.fromkeys(TRUNCATION, (2,))),
     ],
@@ -55,8 +65,9 @@ def test_arrays(measure, shapes):
 def test_sequences_of_different_lengths_are_refused():
     subject = subject_of()
     shorter = subject.batch._replace(lengths=torch.tensor([6, 3, 4, 5, 6, 6, 6, 6]))
-    with pytest.raises(ValueError, match="of different lengths"):
-        Lyapunov().take(dataclasses.replace(subject, batch=shorter))
+    for measure in (Lyapunov(), Parallelisability(), EffectiveState()):
+        with pytest.raises(ValueError, match="of different lengths"):
+            measure.take(dataclasses.replace(subject, batch=shorter))
 
 
 def flow_subject(gamma):
@@ -103,6 +114,16 @@ def test_hessian_takes_both_matrices(dtype):
     assert measured.summary["loss"] == pytest.approx(expected.loss.item(), rel=1e-5)
     assert measured.summary["samples"] == 8
     assert "ggn_largest" not in Hessian(count=3, ggn=False).take(subject).summary
+
+
+def test_iterations_and_the_rank_of_a_linear_network():
+    subject = subject_of(functools.partial(WCRNN, hidden_size=4, r=0.5, gamma=0.0))
+    found = Parallelisability(steps=(2, 6), tolerance=1e-3).take(subject).summary
+    assert found == {"newton": 0, "diagonal": 0, "newton_growth": 0, "diagonal_growth": 0}
+    assert Parallelisability().take(subject_of()).summary["newton_growth"] is None
+    assert EffectiveState().take(subject).summary == {"rank": 0, "entropy": 0, "state_size": 4}
+    capacity = ProcessingCapacity(functions=60, steps=200).take(subject_of()).summary
+    assert 0 < capacity["linear"] <= capacity["total"] <= capacity["rank"] + 0.5 == capacity["state_size"] + 0.5
 
 
 def test_failures_are_raised():

@@ -10,11 +10,14 @@ from torch import Tensor
 
 from rnnbench.datamodules.adding import Adding
 from rnnbench.datamodules.task import Batch
+from rnnbench.lit_models.dynamics.effective_state import effective_state
 from rnnbench.lit_models.dynamics.gradient_flow import gradient_flow
 from rnnbench.lit_models.dynamics.hessian import hessian_spectrum
 from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
 from rnnbench.lit_models.dynamics.memory import memory_capacity
+from rnnbench.lit_models.dynamics.parallelisability import parallelisability
 from rnnbench.lit_models.dynamics.polynomial_degree import polynomial_degree
+from rnnbench.lit_models.dynamics.processing_capacity import processing_capacity
 from rnnbench.lit_models.dynamics.truncated_training import truncated_training
 from rnnbench.lit_models.dynamics.truncation import truncation_error
 from rnnbench.lit_models.network import Network
@@ -31,6 +34,9 @@ MEASURES = {
     "finite_time": (finite_time_exponents, "inputs", {}, "running_means"),
     "memory": (memory_capacity, "", {"delays": 3, "steps": 50}, "capacity"),
     "degree": (polynomial_degree, "", {"length": 3}, "degree"),
+    "capacity": (processing_capacity, "", {"functions": 20, "steps": 50}, "capacity"),
+    "effective state": (effective_state, "inputs", {}, "singular_values"),
+    "newton": (parallelisability, "inputs", {"steps": [2, 4], "tolerance": 1e-3}, "newton"),
     "truncation": (truncation_error, "inputs", {"ks": [2]}, "state_error"),
 }
 
