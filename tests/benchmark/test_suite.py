@@ -292,4 +292,4 @@ def test_regular_languages_stand_beside_their_published_values() -> None:
     found = {(e.task, e.network) for e in load_suite("regular", "cpu").experiments if find_published(e.published)}
     rows = {"LSTM", "sLSTM", "DeltaNet", "DeltaNet(-1,1)", "GatedDeltaNet", "GatedDeltaProduct(-1,1)", "S4D"}
     tasks = ("ParityCheck", "EvenPairs", "CycleNavigation", "ModularArithmetic")
-    assert found == set(itertools.product(tasks, rows | {"D-SLiCE", "BD-SLiCE"}))
+    assert found == set(itertools.product(tasks, rows | {"D-SLiCE", "BD-SLiCE", "mLSTM", "RWKV-7", "S6"}))
