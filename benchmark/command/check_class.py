@@ -5,10 +5,11 @@ from typing import Any
 
 from rnnbench.benchmark.config.construct import recurrence_factory
 from rnnbench.benchmark.config.specs import imported, registered
-from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules.contracts import CONTRACTS as TASK_CONTRACTS
 from rnnbench.datamodules.contracts import TaskCase, broken
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
+from rnnbench.datamodules.source_scan import constructor_parameters
 from rnnbench.lit_models.contracts import CONTRACTS as RECURRENCE_CONTRACTS
 from rnnbench.lit_models.contracts import RecurrenceCase, variants
 from rnnbench.lit_models.recurrence import Recurrence
@@ -21,6 +22,10 @@ def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[st
     """
     try:
         cls = _load(class_path)
+        known = constructor_parameters(cls)
+        if unknown := next((name for name in init_args if name not in known), None):
+            yield f"{class_path} has no argument {shown(unknown)}: {nearest(unknown, known)}"
+            return
         given = {
             name: recurrence_factory(value) if isinstance(value, dict) and "class_path" in value else value
             for name, value in init_args.items()

@@ -65,7 +65,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("GRU LTSM", 2, "LTSM: neither a suite"),
         ("GRU --init-args [8]", 2, "must be a mapping such as {hidden_size: 8}, got '[8]'"),
         ("GRU --init-args {a", 2, "not valid YAML"),
-        ("GRU --init-args {hiden_size: 8}", 2, "unexpected keyword argument 'hiden_size'"),
+        ("GRU --init-args {hiden_size: 8}", 2, "GRU has no argument 'hiden_size': did you mean hidden_size?"),
+        ("PACKAGE.cells.Sums --init-args {length:8}", 2, "no argument 'length:8': did you mean length?"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")

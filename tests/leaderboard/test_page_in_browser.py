@@ -269,6 +269,11 @@ def test_claims_and_published_values_are_all_there(opened):
     shown = json.loads(exported(page, "json"))
     assert {row["claim"] for row in shown} == set(page.locator(".claim h2 span").all_text_contents())
     assert page.locator(".claim .outcome circle").count() == sum(row["value"] is not None for row in shown)
+    verdicts = """() => [...document.querySelectorAll(".outcomes tbody tr:has(circle)")].map((row) =>
+        [getComputedStyle(row.querySelector(".verdict")).color, getComputedStyle(row.querySelector("circle")).fill])"""
+    colours = page.evaluate(verdicts)
+    assert all(of_text == of_dot for of_text, of_dot in colours)
+    assert len({of_dot for _, of_dot in colours}) > 1  # some hold, in a claim that fails
     opened("view=claims&verdict=open")
     assert "missing, the hours are those of another claim:" in page.locator("#view").inner_text()
     changes_address(page, page.locator("nav a", has_text="Published").click)
@@ -290,6 +295,20 @@ def test_dark_and_light_by_system_and_by_switch(opened):
     expect(paper).to_have_css("background-color", light)
     page.emulate_media(media="print", color_scheme="dark")
     expect(page.locator("nav")).to_be_hidden()
+
+
+def test_boards_print_apart_large_enough_to_read(opened):
+    page = opened()
+    printed = page.locator("table.matrix")
+    cells, groups = (page.locator(f"table.matrix {part}").count() for part in ("[data-cell]", "th.group"))
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert printed.count() == groups > 5
+    assert page.locator("table.matrix [data-cell]").count() == cells
+    assert min(printed.evaluate_all("tables => tables.map((one) => Number(one.style.zoom))")) > 0.8
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert printed.count() == 1
+    assert page.locator("table.matrix [data-cell]").count() == cells
+    assert printed.evaluate("one => one.style.zoom") == ""
 
 
 def test_accessibility_checker_finds_nothing_serious(opened):

@@ -6,6 +6,7 @@ const WIDTHS = {
 const CELLS_AT_ONCE = 1200;
 // Pixels across a page of A4 in landscape.
 const PRINTED_WIDTH = 1000;
+let onScreen = null;
 let waiting = null;
 let finishRows = () => {};
 
@@ -48,6 +49,32 @@ function fillRows(body, rows, make, size) {
     more(rows.length);
   };
   more(size);
+}
+
+// On paper a matrix of many boards would be too small to read: each board comes by itself there, with its own rows.
+function printMatrix() {
+  const frame = document.querySelector(".matrix-frame");
+  if (!frame) return;
+  finishRows();
+  onScreen = frame.firstChild;
+  const boards = new Map(DATA.boards.map((_, index) => [index, []]));
+  for (const { dataset } of onScreen.querySelectorAll("[data-cell]")) {
+    const cell = CELLS.get(dataset.cell);
+    boards.get(cell.at.board).push(cell);
+  }
+  const apart = onScreen.offsetWidth > PRINTED_WIDTH ? [...boards.values()].filter((cells) => cells.length) : [];
+  const tables = apart.map((cells) => {
+    const one = grid(cells);
+    finishRows();
+    return one;
+  });
+  if (tables.length) frame.replaceChildren(...tables);
+  for (const one of frame.children) one.style.zoom = Math.min(1, PRINTED_WIDTH / one.offsetWidth);
+}
+
+function restoreMatrix() {
+  onScreen?.style.removeProperty("zoom");
+  document.querySelector(".matrix-frame")?.replaceChildren(onScreen);
 }
 
 function headOf(groups, columns, narrow) {

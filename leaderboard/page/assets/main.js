@@ -69,12 +69,8 @@ function start() {
   // A click beside the dialog.
   byId("cell").addEventListener("click", (event) => event.target === event.currentTarget && set({ cell: "" }));
   for (const name of ["hashchange", "popstate"]) addEventListener(name, onAddress);
-  addEventListener("beforeprint", () => {
-    finishRows();
-    const wide = document.querySelector("table.matrix");
-    if (wide) wide.style.zoom = Math.min(1, PRINTED_WIDTH / wide.offsetWidth);
-  });
-  addEventListener("afterprint", () => document.querySelector("table.matrix")?.style.removeProperty("zoom"));
+  addEventListener("beforeprint", printMatrix);
+  addEventListener("afterprint", restoreMatrix);
   drawFilters();
   render();
 }
