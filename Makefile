@@ -208,6 +208,11 @@ test-slurm: $(STAMP) ## Run the tests on a real SLURM of this machine (as root: 
 	    || echo 'SLURM cannot be installed here: its tests are skipped'
 	$(BIN)/python -m pytest -q -n 0 -m slurm tests/slurm
 
+.PHONY: test-ray
+test-ray: $(STAMP) ## Run the tests on a Ray cluster of two nodes of this machine (installs Ray)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[ray]'
+	$(BIN)/python -m pytest -q -n 0 -m slow tests/ray
+
 .PHONY: test-data
 test-data: $(STAMP) ## Run the tests on real data, from DATA_DIR or RNNBENCH_DATA
 	@test -n "$(DATA_DIR)$${RNNBENCH_DATA:-}" || { echo 'Say where the data are: make test-data DATA_DIR=...' >&2; exit 2; }

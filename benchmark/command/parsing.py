@@ -62,6 +62,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Return a number from 0 to 1."""
+    if not re.fullmatch(r"0|1|0?\.\d{1,4}|[01]\.0+", text):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1 with four decimals at most, got '{text}'")
+    return float(text)
+
+
 def duration(text: str) -> float:
     """Return the seconds of ``90s``, ``30m``, ``2h`` or ``1h30m``."""
     found = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", text)

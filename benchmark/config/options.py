@@ -10,9 +10,11 @@ from rnnbench.lit_models.scan.policy import BackendName, CheckpointEvery
 
 WandbMode = Literal["off", "online", "offline"]
 LoggerName = Literal["csv", "tensorboard"]
+LauncherName = Literal["local", "ray"]
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
 WANDB_MODES: tuple[WandbMode, ...] = get_args(WandbMode)
 LOGGERS: tuple[LoggerName, ...] = get_args(LoggerName)
+LAUNCHERS: tuple[LauncherName, ...] = get_args(LauncherName)
 SCANS: tuple[BackendName, ...] = get_args(BackendName)
 
 
@@ -60,6 +62,9 @@ class RunOptions(TrainOptions):
         time_limit: seconds after which everything is ended in order, to be gone on with; None for none.
         quiet: whether to print errors alone.
         any_source: whether to take records as they are that other source of a user's own classes made.
+        launcher: who starts runs: this machine, or a Ray cluster.
+        address: Ray's; None for ``RAY_ADDRESS``, a cluster of this machine that runs, or one that is started.
+        gpus_per_job: the share of a GPU, or the GPUs, of a run on Ray; None for one if the cluster has any.
 
     >>> RunOptions(only=("LSTM",), instances=(0, 1)).runs_dir.name
     'runs'
@@ -74,3 +79,6 @@ class RunOptions(TrainOptions):
     time_limit: float | None = None
     quiet: bool = False
     any_source: bool = False
+    launcher: LauncherName = "local"
+    address: str | None = None
+    gpus_per_job: float | None = None

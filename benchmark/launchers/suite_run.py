@@ -144,8 +144,12 @@ def _train(
     built: Built,
     after: Callable[[Job], Plan | None],
 ) -> int:
-    from rnnbench.benchmark.launchers.local import run_jobs
     from rnnbench.benchmark.launchers.progress import SuiteBar
+
+    if options.launcher == "ray":
+        from rnnbench.benchmark.launchers.ray.jobs import run_jobs
+    else:
+        from rnnbench.benchmark.launchers.local import run_jobs
 
     of_cells = {_cell(job): modules[job] for job in plan.jobs}
     later = [job for job in plan.later if _cell(job) in of_cells]

@@ -79,6 +79,14 @@ def edited_since(record: Record) -> str:
     return source_change(record.own_code, today)
 
 
+def with_commits(record: Record) -> Record:
+    """Return a record of a copy of the code here, with what the copy does not know: commits, and its version."""
+    here = [_code_of(one.module) for one in record.own_code]
+    own = [known if known.source == one.source else one for known, one in zip(here, record.own_code, strict=True)]
+    versions = {**record.versions, "rnnbench": rnnbench.__version__}
+    return record.model_copy(update={"code": code_version(), "own_code": own, "versions": versions})
+
+
 def _class_paths(spec: object) -> Iterator[str]:
     if isinstance(spec, Mapping):
         if isinstance(spec.get("class_path"), str):

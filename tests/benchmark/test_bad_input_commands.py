@@ -6,6 +6,7 @@ import pytest
 
 from rnnbench.benchmark.command import listing, parsing
 from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.command.verbs import run
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("run quick --checkpoint-every 0", ["--checkpoint-every", "'0'", "from 1 to"]),
         ("run quick --checkpoint-every sqrt", ["--checkpoint-every", "'sqrt'", "from 1 to", "auto"]),
         ("run quick --devices two", ["--devices", "'two'", "from 1 to"]),
+        ("run quick --launcher rey", ["--launcher", "unknown launcher 'rey'", "did you mean ray?"]),
+        ("run quick --address 10.0.0.1:6379", ["--address needs --launcher ray"]),
+        ("run quick --gpus-per-job 0.5", ["--gpus-per-job needs --launcher ray"]),
+        ("run quick --launcher ray --gpus-per-job 2", ["--gpus-per-job", "from 0 to 1", "'2'"]),
+        ("run quick --launcher ray --devices 2", ["--devices must be 1 with --launcher ray, got 2"]),
         ("run quick --only Digit", ["--only Digit", "did you mean Digits?"]),
         ("run", ["SUITE"]),
         ("status quik", ["did you mean quick?"]),
@@ -75,6 +81,12 @@ def test_wrong_words(command: str, fragments: list[str], capsys: pytest.CaptureF
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert all(fragment in message for fragment in fragments), message
+
+
+def test_ray_without_its_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(run, "find_spec", lambda name: None)
+    assert main(["run", "quick", "--launcher", "ray"]) == 2
+    assert capsys.readouterr().err == "error: --launcher ray: it is not installed: pip install 'rnnbench[ray]'\n"
 
 
 def test_status_counts_the_chosen_instances(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,120 @@
+"""What a task does on a node: it trains a job in a folder of its own, says how far it is, and returns all files."""
+
+import dataclasses
+import functools
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from rnnbench.benchmark.config.options import TrainOptions
+from rnnbench.benchmark.interruption import Noted
+from rnnbench.benchmark.launchers.worker import Outcome, train_job
+from rnnbench.benchmark.run.job import Job
+from rnnbench.leaderboard.files import write_atomically
+
+#: Contents of files by their paths, relative to the folder of runs.
+Files = dict[str, bytes]
+
+_SECONDS_BETWEEN_REPORTS = 1.0
+#: Checkpoints of a thousand tasks go through one process.
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+class Board:
+    """What tasks say while they train, and whether they are to end: an actor on the launcher's node."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, Files] = {}
+        self._is_over = False
+
+    def say(self, attempt: int, files: Files) -> bool:
+        """Note files of an attempt to train a job; return whether it is to end."""
+        self._said.setdefault(attempt, {}).update(files)
+        return self._is_over
+
+    def take(self) -> dict[int, Files]:
+        """Return what was said since the last time, by attempt."""
+        said, self._said = self._said, {}
+        return said
+
+    def end(self) -> None:
+        """Have all tasks end in order."""
+        self._is_over = True
+
+
+def train_on_node(
+    job: Job, options: TrainOptions, checkpoint: bytes | None, board: Any, attempt: int
+) -> tuple[Outcome, Files]:
+    """Train a job from a checkpoint, if there is one, and return how it ended and what it wrote."""
+    with tempfile.TemporaryDirectory(prefix="rnnbench-") as name:
+        here = dataclasses.replace(job, runs_dir=Path(name))
+        if checkpoint is not None:
+            write_atomically(here.checkpoint, checkpoint)
+        outcome = _train(here, options, functools.partial(board.say.remote, attempt))
+        there = {field: getattr(outcome, field).replace(name, str(job.runs_dir)) for field in ("message", "log")}
+        paths = (path for path in here.runs_dir.rglob("*") if path.is_file() and not path.match("run-*/lease.*"))
+        files = {path.relative_to(name).as_posix(): path.read_bytes() for path in paths}
+        return dataclasses.replace(outcome, **there), files
+
+
+def _train(job: Job, options: TrainOptions, say: Callable[[Files], Any]) -> Outcome:
+    is_over, ended = Noted(), threading.Event()
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        # Only once, and only when the launcher says so.
+        if is_over.is_set:
+            is_over.is_set = False
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    reports = threading.Thread(target=_report, args=(job, say, is_over, ended), daemon=True)
+    reports.start()
+    try:
+        outcome = train_job(job, options)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        outcome = Outcome("left", "it was interrupted")
+    finally:
+        ended.set()
+        reports.join()
+        signal.signal(signal.SIGINT, before)
+    return outcome
+
+
+def _report(job: Job, say: Callable[[Files], Any], is_over: Noted, ended: threading.Event) -> None:
+    """Send progress and checkpoints until the job has ended; interrupt it if it is to end or nobody listens."""
+    sent: dict[Path, int] = {}
+    next_checkpoint = 0.0
+    while not ended.wait(_SECONDS_BETWEEN_REPORTS):
+        files = _changed(job.progress, sent)
+        if time.monotonic() >= next_checkpoint and (checkpoint := _changed(job.checkpoint, sent)):
+            files |= checkpoint
+            next_checkpoint = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
+        try:
+            is_over.is_set = ray.get(say({path.relative_to(job.runs_dir).as_posix(): files[path] for path in files}))
+        except RayError:
+            is_over.is_set = True
+        if is_over.is_set:
+            # To the main thread, which trains.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            return
+
+
+def _changed(path: Path, sent: dict[Path, int]) -> dict[Path, bytes]:
+    """Return the content of a file that is there and was not sent yet as it is."""
+    try:
+        changed, content = path.stat().st_mtime_ns, path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    if sent.get(path) == changed:
+        return {}
+    sent[path] = changed
+    return {path: content}
