@@ -63,6 +63,24 @@ def interrupt(job: Job, step: int, **options: Any) -> list[Record]:
     return [read_record(job.record_path(member)) for member in job.members]
 
 
+def write_own_project(parent: Path) -> Path:
+    """A project with a suite ``own.yaml`` and a class of its own, in a folder whose path and content may mislead."""
+    folder = parent / "100% [v2] run::3 $HOME"
+    for name in ("benchmark", "datamodules"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text('"""The project\'s own."""\n', encoding="utf-8")
+    source = "from rnnbench.lit_models.recurrences.elman import ElmanRNN\n\n\nclass Leaky(ElmanRNN):\n    pass\n"
+    (folder / "leaky.py").write_text(source, encoding="utf-8")
+    suite = """
+        instances: 2
+        tasks: {ADD8: {class_path: Adding, init_args: {length: 8, train_size: 32, val_size: 8, test_size: 8}}}
+        networks: {Leaky: {class_path: leaky.Leaky, init_args: {hidden_size: 3}}}
+        training: {batch_size: 16, max_steps: 2, validate_every: 2}
+        """
+    (folder / "own.yaml").write_text(suite, encoding="utf-8")
+    return folder
+
+
 def rnnbench(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, without real data."""
     environment = {name: value for name, value in os.environ.items() if name != "RNNBENCH_DATA"}

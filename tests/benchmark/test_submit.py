@@ -17,6 +17,7 @@ from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.launchers.slurm import task
 from rnnbench.benchmark.launchers.time_left import Speeds
 from rnnbench.benchmark.launchers.worker import Outcome
+from tests.benchmark.small_jobs import rnnbench, write_own_project
 
 SUITE = """
 instances: 1
@@ -213,6 +214,18 @@ def test_a_damaged_bundle_is_named_and_its_run_is_sent_again(capsys):
         assert main(words) == 0
         assert f"note: {bundle}: damaged or not a bundle" in capsys.readouterr().err
     assert networks(0) == lost
+
+
+def test_a_task_trains_in_any_folder_as_one_of_several(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_own_project(tmp_path))
+    assert main(["submit", "own.yaml", "--slurm"]) == 0
+    # What SLURM tells a task of an allocation with --ntasks=4, whose processes are not those of rnnbench.
+    for name, value in {"JOB_ID": "17", "NTASKS": "4", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.delenv("HOME", raising=False)
+    done = rnnbench(Path.cwd(), "work", str(submitted() / "0.json"))
+    assert done.returncode == 0, done.stderr
+    assert len(list(Path("runs/own").rglob("*.json"))) == 2
 
 
 @pytest.mark.parametrize("suite", ["quick", "digits"])

@@ -14,17 +14,17 @@ from typing import Protocol
 from tests.benchmark.small_jobs import ROOT
 
 SUITE = "suite.yaml"
-#: Two runs of two instances each, with a file of arrays beside each record and two checkpoints on the way.
-TEXT = """
+#: Runs of two instances each, with a file of arrays beside each record and checkpoints on the way.
+ONE_RUN = """
 instances: 2
 tasks:
   ADD8: {class_path: Adding, init_args: {length: 8, train_size: 48, val_size: 12, test_size: 12}}
+training: {batch_size: 16, max_steps: 4, validate_every: 2}
+measures: [{gradient_flow: {at: [end], samples: 2}}]
 networks:
   N3: {class_path: ElmanRNN, init_args: {hidden_size: 3}}
-  N4: {class_path: ElmanRNN, init_args: {hidden_size: 4}}
-training: {batch_size: 16, max_steps: 6, validate_every: 2}
-measures: [{gradient_flow: {at: [start, end], samples: 3}}]
 """
+TWO_RUNS = f"{ONE_RUN}  N4: {{class_path: ElmanRNN, init_args: {{hidden_size: 4}}}}\n"
 
 
 @dataclass(frozen=True)

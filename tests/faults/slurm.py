@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ os._exit(code)
 """
 _EXECUTABLE = "RNNBENCH_TEST_EXECUTABLE"
 _WORST_FIRST = (2, 3, 130)
+#: To ask SLURM takes a process.
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class Tasks:
@@ -88,6 +91,7 @@ class SlurmCommand:
 
     def __init__(self, cluster: Cluster, tasks: Tasks, folder: Path, environment: Mapping[str, str]) -> None:
         self._cluster, self._tasks = cluster, tasks
+        self._next_look = 0.0
         self._sent = folder / "runs" / FOLDER
         self._before = set(self._sent.glob("*/"))
         self.submit = LocalCommand(
@@ -99,7 +103,10 @@ class SlurmCommand:
 
     def ended(self) -> Ended | None:
         submit = self.submit.ended()
-        if submit is None or self._cluster.queue() or self._tasks.running:
+        if submit is None or self._tasks.running or time.monotonic() < self._next_look:
+            return None
+        self._next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+        if self._cluster.queue():
             return None
         names = {f"rnnbench-{path.name}" for path in set(self._sent.glob("*/")) - self._before}
         tasks = [end for (name, _), end in list(self._tasks.ended.items()) if name.rpartition("-")[0] in names]

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from rnnbench.leaderboard.files import FileError, side_path
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.weights_file import weights_path
 from tests.faults.injected import VARIABLE
-from tests.faults.launcher import SUITE, TEXT, Command, Ended, Launcher, Reached
+from tests.faults.launcher import SUITE, TWO_RUNS, Command, Ended, Launcher, Reached
 from tests.leaderboard.factory import comparable
 
 #: Seconds after which something never happens, however busy the machine.
@@ -42,8 +43,9 @@ _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run without a fault gives: its files by their places, and the number of places that it comes by."""
+    """What a run of a suite without a fault gives: its files by their places, and the number of places it comes by."""
 
+    suite: str
     results: dict[Path, Any]
     places: int
 
@@ -59,9 +61,12 @@ class Trial:
     torn: set[Path] = field(default_factory=set)
     kept: dict[Path, bytes] = field(default_factory=dict)
     faults: int = 0
+    #: How the last command ended, if nothing is left to do.
+    last: Ended | None = None
+    afterwards: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
-        (self.folder / SUITE).write_text(TEXT, encoding="utf-8")
+        (self.folder / SUITE).write_text(self.undisturbed.suite, encoding="utf-8")
         self.draw = random.Random(self.seed)  # noqa: S311
         self.at = self.draw.randint(1, max(1, self.undisturbed.places))
 
@@ -103,13 +108,14 @@ class Trial:
         now = finished(self.runs)
         for path, content in self.kept.items():
             assert path in self.torn or now.get(path) == content, f"{path} was finished, and is lost or written again"
-        self.kept = now
+        self.kept, self.last = now, ended if ended.code == 0 else None
         return ended
 
     def finish(self) -> None:
         """Start commands, moving away what they say is damaged, until nothing is left; and compare."""
         for _ in range(_STARTS):
-            ended = self.end(self.start())
+            ended = self.last or self.end(self.start())
+            self.last = None
             if ended.code == 0:
                 break
             named = [self.folder / name for line in ended.printed.splitlines() for name in _TO_MOVE.findall(line)]
@@ -129,8 +135,9 @@ class Trial:
 def survive(launcher: Launcher, seed: int, folder: Path, undisturbed: Undisturbed) -> None:
     """Let a command suffer the fault of a seed, and check what holds afterwards."""
     trial = Trial(launcher, seed, folder, undisturbed)
-    KINDS[list(KINDS)[seed % len(KINDS)]](trial)
-    trial.finish()
+    with trial.afterwards:
+        KINDS[list(KINDS)[seed % len(KINDS)]](trial)
+        trial.finish()
 
 
 def name_of(seed: int) -> str:
@@ -138,12 +145,12 @@ def name_of(seed: int) -> str:
     return f"{seed}-{list(KINDS)[seed % len(KINDS)]}"
 
 
-def undisturbed_run(launcher: Launcher, folder: Path) -> Undisturbed:
+def undisturbed_run(launcher: Launcher, folder: Path, suite: str = TWO_RUNS) -> Undisturbed:
     """Return what a run without a fault gives."""
-    trial = Trial(launcher, 0, folder, Undisturbed({}, 1))
+    trial = Trial(launcher, 0, folder, Undisturbed(suite, {}, 1))
     command = trial.start()
     assert trial.end(command).code == 0
-    return Undisturbed(results(trial.runs), (trial.where / "places").stat().st_size)
+    return Undisturbed(suite, results(trial.runs), (trial.where / "places").stat().st_size)
 
 
 def results(runs: Path) -> dict[Path, Any]:
@@ -272,15 +279,9 @@ def _small_file_system(trial: Trial) -> None:
     size = trial.draw.choice(["size=64k", "size=24k", "nr_inodes=12", "nr_inodes=5", "ro"])
     if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", trial.runs], capture_output=True).returncode:
         pytest.skip("no file system may be mounted here")
-    try:
-        trial.end(trial.start())
-        subprocess.run(["mount", "-o", "remount,rw,size=1g,nr_inodes=10000", trial.runs], check=True)
-        trial.finish()
-    finally:
-        subprocess.run(["umount", "--lazy", trial.runs], check=True)
-    (trial.folder / "fresh").mkdir()
-    trial.runs.rmdir()
-    trial.kept = {}
+    trial.afterwards.callback(subprocess.run, ["umount", "--lazy", trial.runs], check=True)
+    trial.end(trial.start())
+    subprocess.run(["mount", "-o", "remount,rw,size=1g,nr_inodes=10000", trial.runs], check=True)
 
 
 def _torn(trial: Trial) -> None:
@@ -306,6 +307,7 @@ def _tear(trial: Trial) -> None:
         path = trial.draw.choice(kinds[trial.draw.choice(sorted(kinds))])
         os.truncate(path, trial.draw.randrange(path.stat().st_size))
         trial.torn.add(path)
+        trial.last = None
 
 
 #: What may happen, by the name of it. Seed n suffers the n-th, and those that follow begin again.

@@ -4,20 +4,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.launcher import ONE_RUN, TWO_RUNS
 from tests.faults.local import LocalLauncher
 from tests.faults.survival import Undisturbed, name_of, survive, undisturbed_run
 
-#: Seeds, and those of them that the default tests take: one of each kind.
-SEEDS, FEW = range(102), 17
+#: Of each kind one within the default tests, with one run; and five that have two runs at a time.
+ONE, TWO = range(17), range(17, 102)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Undisturbed:
-    return undisturbed_run(LocalLauncher(), tmp_path_factory.mktemp("undisturbed"))
+def one_run(tmp_path_factory) -> Undisturbed:
+    return undisturbed_run(LocalLauncher(), tmp_path_factory.mktemp("undisturbed"), ONE_RUN)
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(s, id=name_of(s), marks=[pytest.mark.slow] if s >= FEW else []) for s in SEEDS]
-)
-def test_records_are_those_of_an_undisturbed_run(seed: int, undisturbed: Undisturbed, tmp_path: Path) -> None:
-    survive(LocalLauncher(), seed, tmp_path, undisturbed)
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory) -> Undisturbed:
+    return undisturbed_run(LocalLauncher(), tmp_path_factory.mktemp("undisturbed"), TWO_RUNS)
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, id=name_of(seed)) for seed in ONE])
+def test_records_of_a_run_are_those_of_an_undisturbed_one(seed: int, one_run: Undisturbed, tmp_path: Path) -> None:
+    survive(LocalLauncher(), seed, tmp_path, one_run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [pytest.param(seed, id=name_of(seed)) for seed in TWO])
+def test_records_of_two_runs_are_those_of_undisturbed_ones(seed: int, two_runs: Undisturbed, tmp_path: Path) -> None:
+    survive(LocalLauncher(), seed, tmp_path, two_runs)

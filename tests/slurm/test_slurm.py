@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.leaderboard.record import read_record
-from tests.benchmark.small_jobs import ROOT
+from tests.benchmark.small_jobs import ROOT, write_own_project
 from tests.leaderboard.factory import comparable
 from tests.slurm.cluster import Cluster, wait_for, why_none
 
@@ -115,3 +115,12 @@ def test_what_the_wall_clock_ends_goes_on(cluster, folder, undisturbed):
             minutes *= 2
         assert minutes < 60
     assert records(folder) == undisturbed
+
+
+def test_tasks_train_in_any_folder_and_without_home_or_standard_error(cluster, folder):
+    project = write_own_project(folder)
+    # Also as one of the tasks of an allocation.
+    (project / "setup.sh").write_text("#SBATCH --ntasks=2 --overcommit\nunset HOME\nexec 2>&-\n", encoding="utf-8")
+    rnnbench(cluster, project, "submit", "own.yaml", "--slurm", "--setup", "setup.sh", code=0)
+    wait_for(lambda: not cluster.queue(), seconds=3600)
+    assert len(list((project / "runs" / "own").rglob("*.json"))) == 2

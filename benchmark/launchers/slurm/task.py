@@ -61,8 +61,8 @@ def do_bundle(path: Path) -> int:
                 reason = "nothing was done within the wall clock: give more --time"
             messages.append(f"{reason}; submit again")
             code = 3
-        if messages:
-            print("\n".join(messages), file=sys.stderr, flush=True)
+        for message in messages:
+            print(f"error: {message}", file=sys.stderr, flush=True)
         _say(path, code, messages)
     return code
 
