@@ -32,7 +32,15 @@ setup(
             [str(_NATIVE / "module.c")],
             depends=[str(path) for path in _SOURCES],
             define_macros=[("MODULE", f"_{name}"), ("MODULE_NAME", f'"_{name}"'), ("SOURCES", f'"{_HASH}"')],
-            extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi", "-fno-wrapv", *flags],
+            extra_compile_args=[
+                "-O3",
+                "-std=gnu11",
+                "-fvisibility=hidden",
+                "-Wno-psabi",
+                "-fno-wrapv",
+                "-fno-math-errno",
+                *flags,
+            ],
             optional=True,
         )
         for name, flags in _FLAGS.items()

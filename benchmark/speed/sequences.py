@@ -33,14 +33,16 @@ def _linear(cell: Cell, largest: float, quick: bool = False, states: str = "64 s
     )
 
 
+_HEADS: tuple[Cell, ...] = ("DeltaNet", "DeltaNet, gated", "RWKV7", "MLSTM")
+_GATED: tuple[Cell, ...] = ("MinGRU", "MinLSTM", "RGLRU")
 LINEAR = (
     _linear("S4D", 0.1, quick=True),
     _linear("S4", 0.1),
     *(_linear(cell, 0.2) for cell in ("LRU", "LinOSS")),
-    *(_linear(cell, 0.2, states="4 heads") for cell in ("DeltaNet", "DeltaNet, gated", "RWKV7", "MLSTM")),
+    *(_linear(cell, 0.2, states="4 heads") for cell in _HEADS),
     _linear("S6", 0.2, states="16 states"),
     _linear("BlockDiagonalRNN", 0.2, states="blocks of 4"),
-    *(_linear(cell, 0.2, states="1 state") for cell in ("MinGRU", "MinLSTM", "RGLRU")),
+    *(_linear(cell, 0.2, states="1 state") for cell in _GATED),
 )
 
 
@@ -100,6 +102,10 @@ MEMORY = (
     _memory(SequenceCase("WCRNN, rotation R", units=100), *_RESIDUAL),
     _memory(_LSTM, LOOP, *ensembles(1, 5, largest_memory=7.0)),
     _memory(SequenceCase("GRU", units=58), LOOP, *ensembles(1, 5)),
+    *(
+        _memory(SequenceCase(cell, units=64, sequences=32), LOOP, *ensembles(1, 5))
+        for cell in (*_HEADS, "S6", "BlockDiagonalRNN", *_GATED)
+    ),
     _checkpointed(replace(_DIAGONAL, steps=10_000), 2.2),
     _checkpointed(replace(_LSTM, steps=10_000), 7.0),
 )

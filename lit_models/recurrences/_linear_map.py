@@ -69,3 +69,14 @@ class DiagonalMap(LinearMap):
             decay, driven = decay.masked_fill(past, 1.0), driven.masked_fill(past, 0.0)
         states = gated_scan(decay, driven, state)
         return states, states[-1]
+
+
+def affine(weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return [W, b] [P, D+1] of an affine map, with zeros for b if None."""
+    return torch.cat([weight, (torch.zeros_like(weight[:, 0]) if bias is None else bias).unsqueeze(-1)], -1)
+
+
+def compose(weight: Tensor, inner: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return [W V, W c + b] [P, D+1] of W [P, N] and b after an affine map [V, c] [N, D+1]."""
+    found = weight @ inner
+    return found if bias is None else torch.cat([found[:, :-1], found[:, -1:] + bias.unsqueeze(-1)], -1)

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_at_least, check_number
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import add_constants, check_divides
-from rnnbench.lit_models.recurrences._linear_map import LinearMap
-from rnnbench.lit_models.scan.contract import Scanned
+from rnnbench.lit_models.recurrences._linear_map import LinearMap, affine
+from rnnbench.lit_models.scan.contract import KernelCall, Scanned
 from rnnbench.lit_models.scan.linear.gated import matrix_scan
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 
 class BlockDiagonalRNN(LinearMap, Recurrence):
@@ -51,9 +52,7 @@ class BlockDiagonalRNN(LinearMap, Recurrence):
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return the blocks of the transition and W x + b [..., N (block_size + 1)] of inputs [..., D]."""
-        identity = torch.eye(self.block_size, dtype=inputs.dtype, device=inputs.device).flatten()
-        constant = self.dt * self.transition[0] + identity.repeat(self.hidden_size // self.block_size)
-        return torch.cat([inputs @ (self.dt * self.transition[1:]) + constant, self.drive(inputs)], -1)
+        return torch.cat([inputs @ (self.dt * self.transition[1:]) + self._constant(), self.drive(inputs)], -1)
 
     def advance(self, projected: Tensor, state: Tensor) -> Tensor:
         """Return the next h [B, N]."""
@@ -71,6 +70,17 @@ class BlockDiagonalRNN(LinearMap, Recurrence):
         driven, state = (each.unflatten(-1, (-1, self.block_size)) for each in (driven, state))
         states = matrix_scan(transitions, driven, state).flatten(-2)
         return states, states[-1]
+
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C and the affine maps of the inputs that the blocks, and W x + b, are."""
+        blocks = affine((self.dt * self.transition[1:]).mT, self._constant())
+        kernel = NativeLinearKernel("blocks", self.hidden_size, self.block_size)
+        return kernel, [torch.cat([blocks, affine(self.drive.weight, self.drive.bias)])]
+
+    def _constant(self) -> Tensor:
+        """Return the blocks I + Δ A_0 [N block_size]."""
+        identity = torch.eye(self.block_size, dtype=self.transition.dtype, device=self.transition.device).flatten()
+        return self.dt * self.transition[0] + identity.repeat(self.hidden_size // self.block_size)
 
     def _parts(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         """Return blocks [..., N / block_size, block_size, block_size] and W x + b [..., N]."""

@@ -5,7 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._linear_map import DiagonalMap
+from rnnbench.lit_models.recurrences._linear_map import DiagonalMap, affine
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 
 class MinGRU(DiagonalMap, Recurrence):
@@ -36,6 +38,10 @@ class MinGRU(DiagonalMap, Recurrence):
         gate, candidate = projected.chunk(2, -1)
         return torch.sigmoid(-gate), torch.sigmoid(gate) * positive(candidate)
 
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C and [W, b]."""
+        return NativeLinearKernel("minGRU", self.hidden_size), [affine(self.drive.weight, self.drive.bias)]
+
 
 class MinLSTM(DiagonalMap, Recurrence):
     """h_t = f'_t ∘ h_{t-1} + i'_t ∘ h̃_t with f' = f / (f + i), i' = i / (f + i) (Feng et al. 2024).
@@ -62,6 +68,10 @@ class MinLSTM(DiagonalMap, Recurrence):
         forget, enter, candidate = projected.chunk(3, -1)
         gate = functional.logsigmoid(forget) - functional.logsigmoid(enter)
         return torch.sigmoid(gate), torch.sigmoid(-gate) * positive(candidate)
+
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C and [W, b]."""
+        return NativeLinearKernel("minLSTM", self.hidden_size), [affine(self.drive.weight, self.drive.bias)]
 
 
 def positive(values: Tensor) -> Tensor:

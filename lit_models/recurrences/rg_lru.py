@@ -9,7 +9,9 @@ from torch.nn import functional
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import check_divides
-from rnnbench.lit_models.recurrences._linear_map import DiagonalMap
+from rnnbench.lit_models.recurrences._linear_map import DiagonalMap, affine
+from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 #: c of the paper's eq. 3.
 SHARPNESS = 8.0
@@ -65,3 +67,14 @@ class RGLRU(DiagonalMap, Recurrence):
         log_decay = SHARPNESS * torch.sigmoid(recurrence_gate) * functional.logsigmoid(self.decay)
         scale = torch.sqrt(-torch.expm1(2 * log_decay))
         return log_decay.exp(), scale * torch.sigmoid(input_gate) * encoded
+
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C, the affine maps of the inputs that x, r and i are of, and c log a."""
+        encoder = self.encoder
+        identity = torch.eye(self.hidden_size, dtype=self.decay.dtype, device=self.decay.device)
+        encoded = affine(encoder.weight, encoder.bias) if isinstance(encoder, nn.Linear) else affine(identity)
+        blocks = encoded.unflatten(0, (self.gate_weight.shape[1], -1))
+        gates = torch.einsum("ghij,hid->ghjd", self.gate_weight, blocks).flatten(0, 2)
+        gates = torch.cat([gates[:, :-1], gates[:, -1:] + self.gate_bias.reshape(-1, 1)], -1)
+        kernel = NativeLinearKernel("RG-LRU", self.hidden_size)
+        return kernel, [torch.cat([encoded, gates]), SHARPNESS * functional.logsigmoid(self.decay)]

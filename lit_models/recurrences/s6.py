@@ -8,10 +8,11 @@ from torch.nn import functional
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
-from rnnbench.lit_models.recurrences._linear_map import LinearMap
+from rnnbench.lit_models.recurrences._linear_map import LinearMap, affine, compose
 from rnnbench.lit_models.scan.autograd.function import scan_instances
-from rnnbench.lit_models.scan.contract import Scanned
+from rnnbench.lit_models.scan.contract import KernelCall, Scanned
 from rnnbench.lit_models.scan.linear.selective import SelectiveKernel
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 
 class S6(LinearMap, Recurrence):
@@ -82,6 +83,15 @@ class S6(LinearMap, Recurrence):
         read, latent = scan_instances(SelectiveKernel(self.hidden_size), given, latent, [rates], True)
         outputs = read + self.skip * encoded
         return outputs, torch.cat([outputs[-1], latent], -1)
+
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C, the affine maps of the inputs that ``project`` gives, rates and d."""
+        encoder = self.encoder
+        identity = torch.eye(self.hidden_size, dtype=self.skip.dtype, device=self.skip.device)
+        encoded = affine(encoder.weight, encoder.bias) if isinstance(encoder, nn.Linear) else affine(identity)
+        steps, rest = compose(self.select.weight, encoded).split([self.step_weight.shape[1], 2 * self.state_dim])
+        joint = torch.cat([encoded, compose(self.step_weight, steps, self.step_bias), rest])
+        return NativeLinearKernel("S6", self.hidden_size, self.state_dim), [joint, self.log_rate.exp(), self.skip]
 
     def _parts(self, projected: Tensor) -> tuple[Tensor, ...]:
         """Return x and Δ [..., N], B and C [..., K]."""

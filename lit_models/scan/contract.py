@@ -11,7 +11,7 @@ from torch import Tensor, nn
 Scanned = tuple[Tensor, Tensor]
 
 # What a subclass may override without changing what a step computes.
-_FREE = {"__init__", "initial_state", "forward", "forward_last", "run", "_abc_impl"}
+_FREE = {"__init__", "initial_state", "forward", "forward_last", "run", "scan_kernel", "scan_linear", "_abc_impl"}
 
 
 class Operands(NamedTuple):
@@ -51,7 +51,7 @@ class ScanKernel(Protocol):
         """Return the gradients of inputs, state and each weight; those that are not needed may be None."""
 
 
-#: A hand-derived kernel in PyTorch and one network's weights, as the kernel takes them.
+#: A hand-derived kernel, in PyTorch unless there is another scan beside it, and one network's weights as it takes them.
 KernelCall = tuple[ScanKernel, Sequence[Any]]
 
 
@@ -68,7 +68,7 @@ class ScannedRecurrence(Protocol):
         """Return the output [B, N]."""
 
     def scan_kernel(self) -> KernelCall | None:
-        """Return a kernel that equals the loop; None where there is none."""
+        """Return a kernel that equals the loop, maybe one that is in C alone; None where there is none."""
 
     def scan_linear(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned | None:
         """Scan in closed form; None where there is none."""

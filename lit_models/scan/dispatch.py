@@ -20,6 +20,7 @@ from rnnbench.lit_models.scan.eager.residual import ResidualKernel, ResidualWeig
 from rnnbench.lit_models.scan.loop.definition import scan_loop
 from rnnbench.lit_models.scan.loop.kernel import LoopKernel, weights_of
 from rnnbench.lit_models.scan.native.availability import runs_native
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 from rnnbench.lit_models.scan.native.lstm import NativeLSTMKernel
 from rnnbench.lit_models.scan.native.residual import NativeResidualKernel
 from rnnbench.lit_models.scan.padding import freeze_padding, hold_cell
@@ -50,6 +51,8 @@ def _triton(kernel: ScanKernel, _: Sequence[Any], size: int) -> ScanKernel | Non
 def _native(kernel: ScanKernel, weights: Sequence[Any], _: int) -> ScanKernel | None:
     if type(kernel) is LSTMKernel:
         return NativeLSTMKernel()
+    if isinstance(kernel, NativeLinearKernel):
+        return kernel
     form = _form(kernel)
     dense = type(kernel) is ResidualKernel and ResidualWeights(*weights).dense is not None
     return NativeResidualKernel(*form) if form and not dense else None
@@ -61,8 +64,12 @@ _BACKENDS = {"triton": (runs_triton, _triton), "native": (runs_native, _native)}
 _TRIED = {"auto": ("triton", "native"), "eager": (), "native": ("native",), "triton": ("triton",)}
 
 
-def choose_kernel(kernel: ScanKernel, inputs: Tensor, state: Tensor, weights: Sequence[Any], name: str) -> ScanKernel:
+def choose_kernel(
+    kernel: ScanKernel, inputs: Tensor, state: Tensor, weights: Sequence[Any], name: str
+) -> ScanKernel | None:
     """Return the kernel that scans inputs [T, B, D] from a state [B, S] in the place of one in PyTorch, or that one.
+
+    None where it is in C alone, which does not run here.
 
     The weights are one network's, as the kernel takes them; ``name`` is any backend's that is asked for but ``loop``.
     RuntimeError if it cannot run here at all.
@@ -72,7 +79,7 @@ def choose_kernel(kernel: ScanKernel, inputs: Tensor, state: Tensor, weights: Se
         found = kernel_of(kernel, weights, state.shape[-1]) if runs(inputs, state, asked=name == backend) else None
         if found is not None:
             return found
-    return kernel
+    return None if isinstance(kernel, NativeLinearKernel) else kernel
 
 
 def scan(
@@ -87,7 +94,7 @@ def scan(
             call = recurrence.scan_kernel()
             if call is not None:
                 found = _scan_by_kernel(recurrence, call, inputs, state, lengths, keep_outputs, segment)
-        elif keeps_definition(cls, "scan_linear") and (segment is None or lengths is not None):
+        if found is None and keeps_definition(cls, "scan_linear") and (segment is None or lengths is not None):
             found = recurrence.scan_linear(inputs, state, lengths, keep_outputs)
     if found is None and segment is not None and lengths is None:
         weights = list(weights_of(recurrence).values())
@@ -117,6 +124,8 @@ def _scan_by_kernel(
             # The kernel gives outputs, of which the states are not known.
             return None
     chosen = choose_kernel(kernel, inputs, state, weights, current_backend().name)
+    if chosen is None:
+        return None
     if segment is not None:
         chosen = SegmentedKernel(chosen, segment)
     outputs, final = scan_instances(chosen, inputs, state, weights, keep_outputs or lengths is not None)

@@ -14,7 +14,7 @@ from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._state_space import StateSpaceBlock
-from rnnbench.lit_models.scan.native.call import NativeCall
+from rnnbench.lit_models.scan.native.library import find_library
 from rnnbench.lit_models.scan.policy import BackendName, use_backend
 from tests.contracts.builders import INPUTS, variants
 
@@ -27,7 +27,7 @@ BATCH, INSTANCES = 5, 3
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 draw = functools.partial(normal, seed=1)
 Build = Callable[[int], Recurrence]
-RUN = NativeCall.run
+LIBRARY = "rnnbench.lit_models.scan.native.library.find_library"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def check(run: Callable[[], object]) -> None:
     """Check that the compiled scan, and that in PyTorch where it is another one, do what the loop does."""
     with use_backend("loop"):
         expected = run()
-    with use_backend("native"), mock.patch.object(NativeCall, "run", autospec=True, side_effect=RUN) as compiled:
+    with use_backend("native"), mock.patch(LIBRARY, side_effect=find_library) as compiled:
         close(run(), expected)
     if compiled.called:
         with use_backend("eager"):

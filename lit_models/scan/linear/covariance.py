@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnbench.lit_models.scan.linear.delta import join_chunks, split_chunks, upper
 
 #: Steps of a chunk.
-CHUNK = 64
+CHUNK = 32
 
 
 def covariance_scan(
@@ -43,13 +43,14 @@ def covariance_scan(
     weights = weights.masked_fill(upper(weights), -torch.inf)
     memory, stabiliser = state
     memories, stabilisers = [], []
-    for c in range(len(q)):
+    parts = (total[..., -1], largest[..., -1], weights[..., -1, :], k, v)
+    for all_forget, most, written, key, value in zip(*(part.unbind(0) for part in parts), strict=True):
         memories.append(memory)
         stabilisers.append(stabiliser)
-        following = total[c, ..., -1] + torch.maximum(stabiliser, largest[c, ..., -1])
-        entering = torch.exp(weights[c, ..., -1, :] - following.unsqueeze(-1)).unsqueeze(-1) * k[c]
-        kept = torch.exp(total[c, ..., -1] + stabiliser - following)
-        memory, stabiliser = kept[..., None, None] * memory + entering.mT @ v[c], following
+        following = all_forget + torch.maximum(stabiliser, most)
+        entering = torch.exp(written - following.unsqueeze(-1)).unsqueeze(-1) * key
+        kept = torch.exp(all_forget + stabiliser - following)
+        memory, stabiliser = kept[..., None, None] * memory + entering.mT @ value, following
     before = torch.stack(stabilisers).unsqueeze(-1)
     m = total + torch.maximum(before, largest)
     scores = products * torch.exp(weights - m.unsqueeze(-1))

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from rnnbench.lit_models.scan.contract import Grads
 from rnnbench.lit_models.scan.eager.layout import store_lengths
-from rnnbench.lit_models.scan.native.library import Arguments, find_library, padded_length
+from rnnbench.lit_models.scan.native.library import Arguments, call_library, padded_length
 
 # What a block of sequences works on stays in the processor's caches; so many sequences fill registers well.
 _BLOCK_BYTES = 3 * 2**19
@@ -128,8 +128,6 @@ class NativeCall:
         """Call a function of the library, with as much scratch as it wants."""
         for key, tensor in self.given.items():
             setattr(self.arguments, key, tensor.data_ptr())
-        library, number = find_library()[0], "float" if self._like.dtype == torch.float32 else "double"
-        where = ctypes.byref(self.arguments)
-        scratch = self._like.new_empty(getattr(library, f"scratch_{number}")(where))
+        scratch = self._like.new_empty(call_library("scratch", self.arguments, self._like.dtype))
         self.arguments.scratch = scratch.data_ptr()
-        getattr(library, f"{name}_{number}")(where)
+        call_library(name, self.arguments, self._like.dtype)

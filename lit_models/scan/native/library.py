@@ -20,7 +20,7 @@ _VECTOR_BYTES = 64
 
 _NUMBERS = (
     *("steps", "instances", "copies", "units", "features", "batch", "columns", "chunk"),
-    *("blocks", "whole", "squashes", "activation", "gates"),
+    *("blocks", "whole", "squashes", "activation", "gates", "owned", "width"),
 )
 _ARRAYS = (
     *("inputs", "joint", "own", "cross", "gain", "state", "firsts", "activations"),
@@ -68,6 +68,13 @@ def find_library() -> tuple[ctypes.CDLL | None, str]:
     return library, failure or _NOT_COMPILED
 
 
+def call_library(name: str, arguments: Arguments, dtype: torch.dtype) -> int:
+    """Call a function of the library for float32 or float64, and return what it returns."""
+    library, number = find_library()[0], "float" if dtype == torch.float32 else "double"
+    found: int = getattr(library, f"{name}_{number}")(ctypes.byref(arguments))
+    return found
+
+
 def sources_hash() -> str:
     """Return the hash of the C sources, as ``setup.py`` computes it for a build."""
     sources = sorted(Path(__file__).parent.glob("*.[ch]"))
@@ -85,7 +92,7 @@ def _load(path: str) -> ctypes.CDLL:
     if size != expected:
         raise OSError(f"{path} takes arguments of {size} bytes, and library.py gives {expected}")
     for number in ("float", "double"):
-        for name in ("forward", "backward", "scratch"):
+        for name in ("forward", "backward", "scratch", "linear_forward", "linear_backward"):
             function = getattr(library, f"{name}_{number}")
             function.argtypes = [ctypes.POINTER(Arguments)]
             function.restype = ctypes.c_int64 if name == "scratch" else None

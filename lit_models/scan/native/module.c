@@ -1,4 +1,4 @@
-/* Scans of residual networks and of LSTMs, for float and double. Called through ctypes; see call.py. */
+/* Scans of residual networks, of LSTMs and of recurrences that are linear in their state, for float and double. Called through ctypes; see call.py. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -25,6 +25,9 @@ struct arguments {
     int64_t blocks, whole;
     /* rows of a for each unit: 4 of an LSTM, else 1 */
     int64_t squashes, activation, gates;
+    /* of linear recurrences: factors of an instance's units in own; and columns of joint, where rows are joint [x; 1] of
+       inputs [copies, D, T, batch], else 0, where rows are given, inputs [M, row, T, batch] */
+    int64_t owned, width;
     /* inputs [T, copies, D, columns]; of a network, M / blocks in all, joint [N, N + D + 1], own, cross, gain [N] */
     const void *inputs, *joint, *own, *cross, *gain;
     /* state [M, N, columns]; first states of the chunks [C, M, N, columns]; activations of each [n, M, N, columns] */
@@ -45,6 +48,9 @@ EXPORT const char *sources(void) { return SOURCES; }
 EXPORT int64_t size_of_arguments(void) { return sizeof(struct arguments); }
 
 enum { TANH, RELU, IDENTITY };
+/* Most columns of joint of which a linear recurrence computes its rows itself, as in linear.py. */
+enum { WIDEST = 4 };
+enum { MIN_GRU, MIN_LSTM, RG_LRU, BLOCKS, SELECTIVE };
 #define IS_LSTM(g) ((g)->gates > 1)
 
 /* A vector fills a register: wider ones GCC takes apart in memory. Rows and vectors of a tile, which is summed up in
@@ -65,6 +71,7 @@ enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #include "residual.h"
 #include "lstm.h"
 #include "scan.h"
+#include "linear.h"
 #undef REAL
 #undef INTEGER
 #undef SUFFIX
@@ -77,6 +84,7 @@ enum { VECTOR_BYTES = 16, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #include "residual.h"
 #include "lstm.h"
 #include "scan.h"
+#include "linear.h"
 
 /* What setuptools wants of an extension; nothing is imported from it. */
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, MODULE_NAME, NULL, -1, NULL, NULL, NULL, NULL, NULL};

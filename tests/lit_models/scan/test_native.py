@@ -1,6 +1,7 @@
 """The compiled kernels: that they are there, what they refuse, and numbers that are not numbers."""
 
 import ctypes
+import functools
 import shutil
 import sysconfig
 from unittest import mock
@@ -10,8 +11,12 @@ import torch
 from torch.func import functional_call, stack_module_state, vmap
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.lit_models.recurrences.block_diagonal import BlockDiagonalRNN
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
+from rnnbench.lit_models.recurrences.minimal import MinGRU, MinLSTM
+from rnnbench.lit_models.recurrences.rg_lru import RGLRU
+from rnnbench.lit_models.recurrences.s6 import S6
 from rnnbench.lit_models.recurrences.ur_lstm import URLSTM
 from rnnbench.lit_models.recurrences.wcrnn import WCRNN
 from rnnbench.lit_models.scan.contract import Operands
@@ -47,13 +52,25 @@ def test_walks_are_compiled_where_there_is_a_compiler():
 
 @compiled
 @pytest.mark.parametrize("capability", ["AVX512", "AVX2", "DEFAULT"])
-@pytest.mark.parametrize("make", [lambda: WCRNN(3, 54, "rotation", phi=(0.1, 1.0), gamma=0.3), lambda: LSTM(3, 47)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: WCRNN(3, 54, "rotation", phi=(0.1, 1.0), gamma=0.3),
+        lambda: LSTM(3, 47),
+        # Of up to three inputs the rows of linear recurrences are computed in C, of more they are given.
+        *(
+            functools.partial(cls, inputs, 12)
+            for cls in (MinGRU, MinLSTM, RGLRU, BlockDiagonalRNN, S6)
+            for inputs in (2, 5)
+        ),
+    ],
+)
 @pytest.mark.parametrize("batch", [33, 128])
 def test_every_build_gives_the_same(capability, make, batch):
     if not runs_on(capability):
         pytest.skip(f"the processor has no {capability}")
-    recurrence, inputs = make(), torch.randn(20, batch, 3)
-    found = []
+    recurrence = make()
+    inputs, found = torch.randn(20, batch, recurrence.input_size), []
     for name in ("eager", "native"):
         with library_for(capability), use_backend(name):
             outputs, state = recurrence(inputs)
@@ -71,7 +88,7 @@ def runs_on(capability):
 def library_for(capability):
     with mock.patch("torch.backends.cpu.get_cpu_capability", return_value=capability):
         found = find_library.__wrapped__()
-    return mock.patch("rnnbench.lit_models.scan.native.call.find_library", return_value=found)
+    return mock.patch("rnnbench.lit_models.scan.native.library.find_library", return_value=found)
 
 
 def test_a_damaged_build_is_named_and_the_next_one_taken(tmp_path):
