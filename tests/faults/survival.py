@@ -34,7 +34,7 @@ from tests.leaderboard.factory import comparable
 
 #: Seconds after which something never happens, however busy the machine.
 _NEVER = 3600.0
-#: Starts until all is done; each may be told of one more file that is damaged.
+#: Starts until all is done; each may name one more file that is damaged.
 _STARTS = 8
 #: A file that a message says is to be moved away.
 _TO_MOVE = re.compile(r"(runs/[^:\s]+\.(?:json|ckpt|yaml)).*move it away")

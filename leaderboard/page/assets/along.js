@@ -32,8 +32,6 @@ function sweepsPlot(cells) {
   };
 }
 
-
-
 function sweepPoint(x, cell, value) {
   if (!cell[value]) return null;
   const [y, low, high, whole] = cell[value];
