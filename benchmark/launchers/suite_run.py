@@ -18,6 +18,7 @@ from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_f
 from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
 from rnnbench.benchmark.launchers.follow import after_pilots, restate
 from rnnbench.benchmark.launchers.plan import Plan, joined
+from rnnbench.benchmark.launchers.shared import is_shared
 from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.launchers.status import print_scores
 from rnnbench.benchmark.launchers.worker import exit_code
@@ -148,6 +149,8 @@ def _train(
 
     if options.launcher == "ray":
         from rnnbench.benchmark.launchers.ray.jobs import run_jobs
+    elif is_shared(options.devices):
+        from rnnbench.benchmark.launchers.shared import run_jobs
     else:
         from rnnbench.benchmark.launchers.local import run_jobs
 

@@ -68,8 +68,8 @@ def train(job: Job, options: TrainOptions) -> None:
 
 def is_first_process(options: TrainOptions) -> bool:
     """Return whether this process is the one of its run that holds the lock and writes files."""
-    # Lightning sets the variable; with one device it may be set by somebody else and mean something else.
-    return options.devices == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
+    # Lightning sets the variable, and torchrun both; with one device somebody else may, and mean something else.
+    return options.devices == 1 or os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 class _KeepLease(L.Callback):
@@ -141,9 +141,15 @@ def make_trainer(job: Job, options: TrainOptions, *callbacks: L.Callback) -> L.T
     recipe = job.point(job.members[0]).recipe
     resume = ResumeCheckpoint(job.checkpoint, options.checkpoint_seconds, recipe.validate_every, options.deadline)
     devices: Any = options.devices if options.device_index is None else [options.device_index]
+    nodes = 1
+    if options.devices > 1:
+        # Of processes that torchrun or srun started, perhaps on several machines.
+        devices = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+        nodes = options.devices // devices
     return L.Trainer(
         accelerator=options.accelerator,
         devices=devices,
+        num_nodes=nodes,
         strategy="ddp" if options.devices > 1 else "auto",
         # The loaders split each batch themselves: Lightning's sampler would change the global batches.
         use_distributed_sampler=False,

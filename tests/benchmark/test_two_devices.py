@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers import local
@@ -134,6 +135,51 @@ def test_the_same_records_and_weights_to_rounding(runs):
             weights = [load_file(weights_path(folder / name)) for folder in (two, one)]
             torch.testing.assert_close(*weights, rtol=0, atol=1e-6)
     assert sorted(statuses) == 2 * ["diverged"] + 4 * ["finished"]
+
+
+def torchrun(suite, runs_dir):
+    """The command as torchrun starts it, twice."""
+    run = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "rnnbench", "run", str(suite)]
+    return [[sys.executable, "-m", *run, "--devices", "2", "--runs-dir", str(runs_dir)]], [{}]
+
+
+def srun(suite, runs_dir):
+    """The command as ``srun --ntasks 2`` starts it."""
+    command = [sys.executable, "-m", "rnnbench", "run", str(suite), "--devices", "2", "--runs-dir", str(runs_dir)]
+    step = {"JOB_ID": "17", "JOB_NAME": "train", "NTASKS": "2", "STEP_NUM_TASKS": "2", "STEP_NUM_NODES": "1"}
+    places = [{"PROCID": rank, "LOCALID": rank, "NODEID": "0", "NODELIST": "127.0.0.1"} for rank in "01"]
+    return [command] * 2, [{f"SLURM_{name}": value for name, value in {**step, **place}.items()} for place in places]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [torchrun, srun])
+def test_processes_of_another_launcher_give_the_same_records(runs, tmp_path, launcher):
+    suite = write(tmp_path, SUITE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    # A second time there is nothing to train, and no process waits for ever.
+    for _ in range(2):
+        pairs = zip(*launcher(suite, tmp_path / "runs"), strict=True)
+        processes = [subprocess.Popen(command, env={**environment, **given}) for command, given in pairs]
+        assert [process.wait() for process in processes] == [0] * len(processes)
+    names = relative(runs[1], "*.json")
+    assert relative(tmp_path / "runs", "*.json") == names
+    for name in names:
+        assert comparable(read_record(tmp_path / "runs" / name)) == comparable(read_record(runs[1] / name))
+
+
+@pytest.mark.parametrize(
+    ("variables", "words", "message"),
+    [
+        ({"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "4"}, "", "--devices must be 4, the processes that torchrun"),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, "", "--devices must be 4, the processes that srun started, got 2"),
+        ({"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "2"}, "--time-limit 1h", "use the launcher's own"),
+    ],
+)
+def test_processes_of_another_launcher_are_as_many_as_devices(variables, words, message, monkeypatch, capsys):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(f"run quick --devices 2 {words}".split()) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

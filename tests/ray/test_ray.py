@@ -144,7 +144,8 @@ def test_what_is_interrupted_comes_back(cluster: Cluster, folder: Path) -> None:
 def test_what_cannot_be_is_refused_at_once(cluster: Cluster, folder: Path) -> None:
     words = ("--launcher", "ray", "--address")
     code, error = end(start(folder, *words, cluster.address, "--gpus-per-job", "0.25"))
-    assert (code, error) == (2, "error: no node of the Ray cluster has a core and 0.25 GPUs for a job\n")
+    assert code == 2
+    assert error.endswith("error: no node of the Ray cluster has a core and 0.25 GPUs for a job\n")
     code, error = end(start(folder, *words, "127.0.0.1:1"))
     assert code == 2
-    assert error.startswith("error: no Ray cluster is reached at 127.0.0.1:1: ")
+    assert "error: no Ray cluster is reached at 127.0.0.1:1: " in error

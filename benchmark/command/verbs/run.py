@@ -27,6 +27,7 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.launchers import shared
     from rnnbench.benchmark.launchers.suite_run import run_suites
 
     check_loggers(options)
@@ -34,7 +35,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.scan in ("native", "triton"):
         _check_scan(options.scan)
     try:
-        return run_suites(*suites_and_options(options, options.suite))
+        if options.dry_run or not shared.is_shared(options.devices):
+            return run_suites(*suites_and_options(options, options.suite))
+        if options.time_limit is not None:
+            raise UserError("--time-limit needs a command that starts its processes itself: use the launcher's own")
+        if not shared.is_first():
+            return shared.follow()
+        code = run_suites(*suites_and_options(options, options.suite))
+        shared.end()
+        return code
     except KeyboardInterrupt:
         raise KeyboardInterrupt(GOES_ON) from None
 

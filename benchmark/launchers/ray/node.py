@@ -75,6 +75,8 @@ def _train(job: Job, options: TrainOptions, say: Callable[[Files], Any]) -> Outc
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)
+    # Ray's daemons, and so their workers, block it.
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     reports = threading.Thread(target=_report, args=(job, say, is_over, ended), daemon=True)
     reports.start()
     try:
@@ -85,6 +87,7 @@ def _train(job: Job, options: TrainOptions, say: Callable[[Files], Any]) -> Outc
     finally:
         ended.set()
         reports.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
     return outcome
 

@@ -1,0 +1,101 @@
+"""Jobs whose batches are shared by processes that torchrun or srun started, one for each device, on any machines.
+
+The first process plans and says what to train; all train it together. One that fails ends, and with it the others,
+which would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from rnnbench.benchmark.config.options import TrainOptions
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers.local import Tick
+from rnnbench.benchmark.launchers.worker import Outcome, exit_code, train_job
+from rnnbench.benchmark.run.job import Job
+
+
+def is_shared(devices: int) -> bool:
+    """Return whether this process is one of several that share each run; their places are in the environment then.
+
+    Raises:
+        UserError: their number is not that of the devices.
+    """
+    if devices == 1:
+        return False
+    torchrun, srun = os.environ.get("TORCHELASTIC_RUN_ID"), int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    world = int(os.environ["WORLD_SIZE"]) if torchrun else srun
+    if world == 1:
+        return False
+    if world != devices:
+        name = "torchrun" if torchrun else "srun"
+        raise UserError(f"--devices must be {world}, the processes that {name} started, got {devices}")
+    if not torchrun:
+        _take_places_of_slurm()
+    return True
+
+
+def _take_places_of_slurm() -> None:
+    from lightning.fabric.plugins.environments import SLURMEnvironment
+
+    slurm = SLURMEnvironment(auto_requeue=False)
+    places = {"RANK": slurm.global_rank(), "LOCAL_RANK": slurm.local_rank(), "NODE_RANK": slurm.node_rank()}
+    nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
+    sizes = {"WORLD_SIZE": slurm.world_size(), "LOCAL_WORLD_SIZE": slurm.world_size() // nodes}
+    first = {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": slurm.main_port}
+    os.environ |= {name: str(value) for name, value in {**places, **sizes, **first}.items()}
+
+
+def is_first() -> bool:
+    """Return whether this process plans and reports for the others."""
+    return os.environ["RANK"] == "0"
+
+
+def run_jobs(
+    jobs: Sequence[Job], options: TrainOptions, workers: int | None, tick: Tick, deadline: float = math.inf
+) -> Iterator[tuple[Job, Outcome]]:
+    """Train jobs together with the other processes, one after another, and yield how each ended.
+
+    Raises:
+        SystemExit: one was not trained.
+    """
+    waiting = jobs if isinstance(jobs, deque) else deque(jobs)
+    while waiting:
+        job = waiting.popleft()
+        _say((job, options))
+        outcome = train_job(job, options)
+        tick()
+        yield job, outcome
+        if outcome.kind != "trained":
+            raise SystemExit(exit_code({outcome.kind}))
+
+
+def end() -> None:
+    """Let the other processes end: there is no more to train."""
+    _say(None)
+
+
+def follow() -> int:
+    """Train what the first process says, until there is no more; return the exit code."""
+    while (said := _say()) is not None:
+        outcome = train_job(*said)
+        if outcome.kind != "trained":
+            return exit_code({outcome.kind})
+    return 0
+
+
+def _say(said: tuple[Job, TrainOptions] | None = None) -> tuple[Job, TrainOptions] | None:
+    """Return what the first process says, the only one whose argument counts."""
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        # Of no one kind: processors and GPUs take what suits each.
+        dist.init_process_group()
+    objects = [said]
+    dist.broadcast_object_list(objects)
+    if objects[0] is None:
+        dist.destroy_process_group()
+    return objects[0]
