@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from rnnbench.benchmark.config.experiment import Experiment, Point
 from rnnbench.benchmark.errors import UserError
-from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.files import torn_files, write_atomically
 from rnnbench.leaderboard.store import record_path
 from rnnbench.leaderboard.weights_file import weights_path
 
@@ -89,6 +89,19 @@ class Job:
     def weights_path(self, member: Member) -> Path:
         """Return where the weights that a member's scores belong to go: beside its record."""
         return weights_path(self.record_path(member))
+
+    def begin(self) -> None:
+        """Write the job into its folder, and remove what a killed process was writing; the caller holds the lease."""
+        self.save()
+        paths = (
+            self.file,
+            self.checkpoint,
+            *map(self.weights_path, self.members),
+            *map(self.record_path, self.members),
+        )
+        for path in paths:
+            for torn in torn_files(path):
+                torn.unlink(missing_ok=True)
 
     def save(self) -> None:
         """Write the job into its folder."""

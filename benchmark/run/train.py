@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 import logging
 import os
 import warnings
@@ -32,7 +31,6 @@ from rnnbench.benchmark.run.lease import BusyError, Lease
 from rnnbench.benchmark.run.provenance import reset_peak_memory
 from rnnbench.benchmark.run.recording import Run, is_finished, write_records
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
-from rnnbench.leaderboard.files import torn_files
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.scan.policy import use_backend
 
@@ -86,11 +84,7 @@ class _KeepLease(L.Callback):
 def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror], lease: Lease | None) -> None:
     started_at = datetime.now(timezone.utc)
     if is_first_process(options):
-        job.save()
-        paths = (job.file, job.checkpoint, *map(job.weights_path, job.members), *map(job.record_path, job.members))
-        # What a killed process was writing: nobody else writes here while the lease is held.
-        for torn in itertools.chain.from_iterable(map(torn_files, paths)):
-            torn.unlink(missing_ok=True)
+        job.begin()
     reset_peak_memory()
     data, model = build(job, options.data_dir)
     measures = TakeMeasures({spec["measure"]: build_measure(spec) for spec in job.experiment.measures})

@@ -110,7 +110,7 @@ def runs(tmp_path_factory):
     for name, options in (("one", ("--workers", "1")), ("two", ("--devices", "2", *mirror))):
         done = run(suite, folder / name, *options)
         assert done.returncode == 0, done.stderr
-        assert done.stdout == "tiny (cpu): 0 of 6 records are there\n"
+        assert done.stdout.startswith("tiny (cpu): 0 of 6 records are there\n")
         assert "Warning" not in done.stderr
     return folder / "one", folder / "two"
 

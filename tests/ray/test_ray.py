@@ -1,6 +1,5 @@
 """Suites on a Ray cluster of two nodes: whatever happens to them, the records are those of ``rnnbench run``."""
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -15,11 +14,9 @@ from rnnbench.benchmark.run.source import code_version
 from rnnbench.leaderboard.record import read_record
 from tests.benchmark.small_jobs import ROOT
 from tests.leaderboard.factory import comparable
+from tests.ray.cluster import NO_RAY, Cluster
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="ray is not installed: make test-ray"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_RAY), reason=NO_RAY)]
 # A class of the user's own, with a module that it imports, of which the nodes know nothing.
 OWN = {
     "mycells.py": "from rnnbench import GRU\nfrom mysizes import SIZE\n\nclass MyGRU(GRU):\n    units = SIZE\n",
@@ -37,22 +34,6 @@ pilot: {share: 0.1, instances: 1}
 measures: [lyapunov: {at: [end], samples: 2}]
 """,
 }
-
-
-class Cluster:
-    """The script of the cluster."""
-
-    def __init__(self) -> None:
-        script = [sys.executable, str(Path(__file__).with_name("nodes.py"))]
-        self._script = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.address = self._script.stdout.readline().strip()
-
-    def tell(self, word: str) -> None:
-        print(word, file=self._script.stdin, flush=True)
-        assert self._script.stdout.readline() == "done\n"
-
-    def end(self) -> None:
-        self._script.communicate()
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,7 @@ class _Tasks:
         if is_whole(job):
             lease.__exit__()
             return Outcome("trained")
+        job.begin()
         self._send(_Task(job, lease, 0))
         return None
 
@@ -153,7 +154,10 @@ class _Tasks:
         except RayTaskError as error:
             return Outcome("failed", f"{type(error.cause).__name__}: {error.cause}")
         try:
+            task.lease.confirm()
             keep(task.job, files, outcome.kind == "trained")
+        except BusyError as error:
+            return Outcome("left", str(error))
         except OSError as error:
             return Outcome("refused", f"what it wrote cannot be kept: {error.strerror or error}: {error.filename}")
         return Outcome(**vars(outcome))
@@ -169,8 +173,9 @@ class _Tasks:
                 path = task.job.runs_dir / name
                 if path == task.job.checkpoint:
                     task.losses = 0
-                with contextlib.suppress(OSError):
-                    # A full disk is said when the task has ended.
+                # Another command that took over, or a full disk, is said when the task has ended.
+                with contextlib.suppress(BusyError, OSError):
+                    task.lease.confirm()
                     write_atomically(path, content)
 
     def end(self, seconds: float) -> None:

@@ -1,0 +1,35 @@
+"""``rnnbench run --launcher ray`` under seeded faults: of the command, and of a node."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.local import LocalLauncher
+from tests.faults.ray import RayLauncher
+from tests.faults.survival import Undisturbed, name_of, survive, undisturbed_run
+from tests.ray.cluster import NO_RAY, Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_RAY), reason=NO_RAY)]
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[RayLauncher]:
+    cluster = Cluster()
+    yield RayLauncher(cluster)
+    cluster.end()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
+    by_run = undisturbed_run(LocalLauncher(), tmp_path_factory.mktemp("run"))
+    by_ray = undisturbed_run(launcher, tmp_path_factory.mktemp("ray"))
+    assert by_ray.results == by_run.results
+    return by_ray
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, id=name_of(seed)) for seed in range(102)])
+def test_records_are_those_of_an_undisturbed_run(
+    seed: int, launcher: RayLauncher, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    survive(launcher, seed, tmp_path, undisturbed)
