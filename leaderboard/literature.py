@@ -20,6 +20,7 @@ PAPERS = {
     "pascanu2014": "Pascanu et al. 2014",
     "walker2025": "Walker et al. 2025",
     "grazzi2024": "Grazzi et al. 2024",
+    "gonzalez2025": "Gonzalez et al. 2025",
 }
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # isort: off
     from rnnbench.datamodules.task import Batch as Batch, Metric as Metric, Task as Task, Tokens as Tokens
     from rnnbench.leaderboard.frame import read_records as read_records
     from rnnbench.leaderboard.store import load_records as load_records
+    from rnnbench.lit_models.dynamics.effective_state import effective_state as effective_state
     from rnnbench.lit_models.dynamics.dimension import (
         entropy_rate as entropy_rate,
         kaplan_yorke_dimension as kaplan_yorke_dimension,
@@ -52,7 +53,9 @@ if TYPE_CHECKING:  # isort: off
         lyapunov_spectrum as lyapunov_spectrum,
     )
     from rnnbench.lit_models.dynamics.memory import memory_capacity as memory_capacity
+    from rnnbench.lit_models.dynamics.parallelisability import parallelisability as parallelisability
     from rnnbench.lit_models.dynamics.polynomial_degree import polynomial_degree as polynomial_degree
+    from rnnbench.lit_models.dynamics.processing_capacity import processing_capacity as processing_capacity
     from rnnbench.lit_models.dynamics.truncated_training import truncated_training as truncated_training
     from rnnbench.lit_models.dynamics.truncation import (
         truncated_scores as truncated_scores,

@@ -53,9 +53,9 @@ class Parallelisability(MeasureOptions):
         steps = tuple(length for length in steps if length <= total)
         found = parallelisability(subject.network.recurrence, inputs, steps, tolerance=self.tolerance)
         means = {"newton": found.newton.mean(1), "diagonal": found.diagonal.mean(1)}
-        last = {name: counts[-1].item() for name, counts in means.items()}
-        growth = {f"{name}_growth": _growth(steps, counts.tolist()) for name, counts in means.items()}
-        return Measured(last | growth, as_arrays(steps=torch.tensor(steps), **means))
+        summary: dict[str, float | None] = {name: counts[-1].item() for name, counts in means.items()}
+        summary |= {f"{name}_growth": _growth(steps, counts.tolist()) for name, counts in means.items()}
+        return Measured(summary, as_arrays(steps=torch.tensor(steps), **means))
 
 
 def _growth(steps: tuple[int, ...], counts: list[float]) -> float | None:

@@ -12,13 +12,14 @@ from rnnbench.leaderboard.claims.rules.base import Strict
 from rnnbench.leaderboard.claims.rules.bounds import Bounds
 from rnnbench.leaderboard.claims.rules.differences import Difference
 from rnnbench.leaderboard.claims.rules.dynamics import Degree, NearLog, Reach, SameSign, Truncates
+from rnnbench.leaderboard.claims.rules.parallel import HorizonOrder, IterationGrowth
 from rnnbench.leaderboard.claims.rules.published import PublishedOrder
 from rnnbench.leaderboard.claims.rules.sweeps import Increasing, Optimum, Trend
 from rnnbench.leaderboard.schema import Budget
 
 DEFINITIONS = Path(__file__).parent / "definitions"
-# Depth, weak coupling, stability, deep transitions, state tracking.
-_ORDER = "DWSCT"
+# Depth, weak coupling, stability, deep transitions, state tracking, parallel iterations.
+_ORDER = "DWSCTP"
 
 AnyRule = Annotated[
     Bounds
@@ -31,6 +32,8 @@ AnyRule = Annotated[
     | Degree
     | Truncates
     | Reach
+    | IterationGrowth
+    | HorizonOrder
     | PublishedOrder,
     Field(discriminator="kind"),
 ]
@@ -62,7 +65,16 @@ class Claim(Strict):
 
     id: Annotated[str, Field(pattern="^[A-Z][0-9]+$")]
     statement: str
-    paper: Literal["lizaire2024", "lizaire2026", "dubinin2024", "miller2019", "pascanu2014", "walker2025", "grazzi2024"]
+    paper: Literal[
+        "lizaire2024",
+        "lizaire2026",
+        "dubinin2024",
+        "miller2019",
+        "pascanu2014",
+        "walker2025",
+        "grazzi2024",
+        "gonzalez2025",
+    ]
     place: str
     records: Annotated[tuple[Cells, ...], Field(min_length=1)]
     instances: Annotated[int, Field(ge=1)]

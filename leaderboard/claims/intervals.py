@@ -56,12 +56,31 @@ def kendall_interval(axis: Sequence[float], samples: Sequence[Sequence[float]]) 
         axis: one number a point.
         samples: the instances' values at each point.
     """
-    n = min(len(sample) for sample in samples)
-    values = np.array([sample[:n] for sample in samples], dtype=float)
-    estimate = kendall(axis, values.mean(1).tolist())
+    return paired_kendall_interval(
+        [[point] * len(sample) for point, sample in zip(axis, samples, strict=True)], samples
+    )
+
+
+def paired_kendall_interval(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> Interval:
+    """Return Kendall's τ between the means of two values of the same samples, and its interval; as above.
+
+    Args:
+        first: one value of the instances of each sample.
+        second: the other, of the same instances.
+
+    >>> paired_kendall_interval([[1.0], [2.0], [3.0]], [[4.0], [5.0], [7.0]])
+    Interval(value=1.0, low=-1.0, high=1.0)
+    """
+    n = min(len(sample) for sample in second)
+    pair = [np.array([sample[:n] for sample in samples], dtype=float) for samples in (first, second)]
+
+    def tau(chosen: slice | np.ndarray) -> float:
+        return kendall(*(values[:, chosen].mean(1).tolist() for values in pair))
+
+    estimate = tau(slice(None))
     if n < 2:
         return Interval(estimate, -1.0, 1.0)
     generator = np.random.default_rng(0)
-    drawn = [kendall(axis, values[:, generator.integers(0, n, n)].mean(1).tolist()) for _ in range(RESAMPLES)]
+    drawn = [tau(generator.integers(0, n, n)) for _ in range(RESAMPLES)]
     low, high = np.nanpercentile(drawn, [100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2])
     return Interval(estimate, float(low), float(high))

@@ -43,7 +43,9 @@ def effective_state(
     channel of an operator: singular values above a tolerance, or without one the exponential of their entropy. Here it
     is that of the map to the state, the reachable part, of all features together, at the last step; a map that is not
     linear in its inputs is linearised along each sequence; and the tolerance is a share of the largest singular value.
-    Of a linear recurrence it is the rank of its controllability matrix, and the same on all inputs.
+    Of a linear recurrence it is the rank of its controllability matrix, and the same on all inputs. Where a map
+    expands, the oldest inputs move the state most, all along its most expanding directions, and few singular values are
+    left beside theirs.
 
     The tangents of all inputs are carried along, and replaced by the R of their QR decomposition, which has the same
     singular values, whenever there are more than 2 S: memory for B × (2 S + D) × S numbers.

@@ -25,7 +25,7 @@ SHIPPED = {
     **{"depth-targets": "ab672018655e", "residual-types": "30298ff81203", "depth-shakespeare": "b94bd58202eb"},
     **{"smnist": "adc02133980e", "table1": "c6e9db4c6299", "table2": "a3515802fccb"},
     **{"truncated-training": "c2a2c37defb2", "truncation": "6cc8935a1243"},
-    **{"regular": "edb3a9a2280e", "groups": "448840b77d15", "recall": "5d23a67c8015"},
+    **{"regular": "edb3a9a2280e", "groups": "448840b77d15", "recall": "5d23a67c8015", "parallel": "3dfdf737d925"},
 }
 RECORDS = Path(__file__).parents[2] / "leaderboard" / "records"
 

@@ -262,6 +262,48 @@ def test_truncation(root, tmp_path, changes, contractive, expected):
     assert verdict(root, tmp_path, rule, ["A"], instances=2).verdict == expected
 
 
+def parallel(root, network, exponents, growth, horizons=(4.0, 4.0, 4.0), iterations=(3.0, 3.0, 3.0)):
+    for i, exponent in enumerate(exponents):
+        summaries = {
+            "lyapunov": {"largest": exponent, "minus_infinite": int(exponent is None)},
+            "parallelisability": {"newton": iterations[i], "newton_growth": growth[i]},
+            "truncation": {"memory": horizons[i]},
+        }
+        arrays = {name: {} for name in summaries} | {"truncation": {"ks": np.array([1, 4, 32])}}
+        put_dynamics(root, make_record(network=network, task="Digits", instance=i), summaries, arrays)
+
+
+GROWTH = {"kind": "iteration_growth", "margin": 0.1, "contracting_at_most": 0.3, "expanding_at_least": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("exponents", "growth", "expected"),
+    [
+        ((-0.5, 0.5, 0.01), (0.2, 0.9, 0.4), "holds"),  # the last one is neither
+        ((-0.5, 0.5, None), (0.2, 0.9, 0.4), "fails"),  # -inf
+        ((-0.5, 0.5, -0.2), (0.2, 0.4, 0.0), "fails"),
+        ((-0.5, 0.05, -0.2), (0.2, 0.4, 0.0), "open"),  # nothing expands
+    ],
+)
+def test_growth_of_iterations(root, tmp_path, exponents, growth, expected):
+    parallel(root, "A", exponents, growth)
+    parallel(root, "Linear", (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))  # not asked to grow
+    rule = {**GROWTH, "expanding": ["A"], "moments": ["start"]}
+    assert verdict(root, tmp_path, rule, ["A", "Linear"]).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("horizons", "expected"), [((2, 8, 16, None), "holds"), ((16, 8, 4, 2), "fails"), ((8, 16, 2, 4), "undecided")]
+)
+def test_iterations_and_horizons(root, tmp_path, horizons, expected):
+    for rank, horizon in enumerate(horizons):
+        iterations = [rank + noise for noise in (0.0, 0.1, 0.2)]
+        varied = [horizon and horizon + (-1) ** (i + rank) * 7 * (expected == "undecided") for i in range(3)]
+        parallel(root, f"N{rank}", (-1.0,) * 3, (0.0,) * 3, varied, iterations)
+    rule = {"kind": "horizon_order", "moments": ["start"]}
+    assert verdict(root, tmp_path, rule, [f"N{rank}" for rank in range(4)]).verdict == expected
+
+
 @pytest.mark.parametrize(("wide", "expected"), [(0.5, "holds"), (0.01, "fails")])
 def test_reach(root, tmp_path, wide, expected):
     for delay, deep in ((4, 0.01), (6, 0.02), (8, 0.3)):

@@ -121,7 +121,7 @@ def test_shipped_claims_are_those_of_the_papers():
     claims = load_claims()
     assert [claim.id for claim in claims] == [
         *(f"D{n}" for n in range(1, 10)), *(f"W{n}" for n in range(1, 13)), *(f"S{n}" for n in range(1, 7)), "C1", "C2",
-        *(f"T{n}" for n in range(1, 4)),
+        *(f"T{n}" for n in range(1, 4)), "P1", "P2",
     ]  # fmt: skip
     assert all(claim.statement.endswith(".") for claim in claims)
 
@@ -132,7 +132,7 @@ def test_the_command_decides_from_the_shipped_records_without_torch(capsys):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("32 claims: ")
+    assert lines[0].startswith("34 claims: ")
     assert lines[-1] == "False"
     assert main(["claims", "--paper", "miller2019", "--json", "--records-dir", str(ROOT / "leaderboard/records")]) == 0
     assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [f"S{n}" for n in range(1, 7)]

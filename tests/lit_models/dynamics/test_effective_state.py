@@ -45,8 +45,9 @@ def test_it_is_the_svd_of_the_whole_jacobian():
 def test_any_recurrence_is_measured(cls, arguments):
     recurrence = cls(**arguments)
     found = effective_state(recurrence, normal(4, 2, recurrence.input_size))
-    assert ((found.rank >= 1) & (found.rank <= min(recurrence.state_size, 4 * recurrence.input_size))).all()
-    assert ((found.entropy >= 1 - 1e-9) & (found.entropy <= found.rank.amax() + 1)).all()
+    # Units of relu may all be silent.
+    assert ((found.rank >= 0) & (found.rank <= min(recurrence.state_size, 4 * recurrence.input_size))).all()
+    assert ((found.entropy >= found.rank.clamp(max=1) - 1e-9) & (found.entropy <= recurrence.state_size + 1e-9)).all()
 
 
 def test_bad_arguments_and_states_that_overflow_are_errors():
