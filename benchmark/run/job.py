@@ -137,4 +137,6 @@ def load_job(path: Path, runs_dir: Path) -> Job:
         # A run that was begun before there were measures goes on without.
         return Job(experiment_of(content["experiment"]), members, runs_dir)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: damaged or not a run's description ({error}); move it away to start again") from error
+        # What YAML says of a mistake takes several lines.
+        what = f"damaged or not a run's description ({' '.join(str(error).split())})"
+        raise UserError(f"{path}: {what}; move it away to start again") from error

@@ -122,6 +122,7 @@ class Trial:
             assert named if self.torn and ended.code == 2 else ended.code == 3, ended.printed
             for path in filter(Path.exists, named):
                 path.rename(self.folder / f"moved-{path.name}")
+                self.kept.pop(path, None)
         assert ended.code == 0, ended.printed
         found = results(self.runs)
         assert found.keys() == self.undisturbed.results.keys()

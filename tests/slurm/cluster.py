@@ -35,6 +35,7 @@ MailProg=/bin/true
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=60
+SchedulerParameters=sched_interval=2,bf_interval=2
 MinJobAge=3600
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
