@@ -15,7 +15,7 @@ from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 
 class BlockDiagonalRNN(LinearMap, Recurrence):
-    """h_t = (I + Δ Σ_i [1; x_t]_i A_i) h_{t-1} + W x_t + b, with block-diagonal A_i (Walker et al. 2025, eq. 11).
+    """h_t = (I + Δ Σ_i [1; x_t]_i A_i) h_{t-1} + W x_t + b, with block-diagonal A_i (Walker et al. 2025).
 
     The block-diagonal structured linear CDE (BD-SLiCE), as a step of its Euler scheme: the linear second-order network
     (``SecondOrderRNN`` without activation) with most of its tensor left out. With blocks of one number it is the

@@ -15,7 +15,7 @@ from rnnbench.lit_models.scan.linear.convolution import Transition, scan_chunks
 
 
 class LinOSS(StateSpaceBlock, Recurrence):
-    """Steps of y'' = -A y + B u, x = C y + d ∘ u, with diagonal A ≥ 0, in a gated block (Rusch & Rus 2025, eq. 1).
+    """Steps of y'' = -A y + B u, x = C y + d ∘ u, with diagonal A ≥ 0, in a gated block (Rusch & Rus 2025).
 
     K complex oscillators (``state_dim``) with positions y, velocities z and time steps Δ = σ(s), A = relu(a):
 

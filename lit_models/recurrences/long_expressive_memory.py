@@ -11,7 +11,7 @@ from rnnbench.lit_models.recurrences._common import add_constants
 
 
 class LEM(Recurrence):
-    """Long expressive memory (Rusch, Mishra, Erichson & Mahoney 2022, eq. 3).
+    """Long expressive memory (Rusch, Mishra, Erichson & Mahoney 2022).
 
     * Δt_n = Δt σ(W₁ y_{n-1} + V₁ u_n + b₁), Δ̄t_n = Δt σ(W₂ y_{n-1} + V₂ u_n + b₂);
     * z_n = (1 - Δt_n) ∘ z_{n-1} + Δt_n ∘ tanh(W_z y_{n-1} + V_z u_n + b_z);

@@ -15,7 +15,7 @@ from rnnbench.lit_models.scan.linear.covariance import covariance_scan
 
 
 class MLSTM(LinearMap, Recurrence):
-    """The mLSTM (Beck et al. 2024, section 2.3, eq. 19-27), stabilised as in eq. 15-17.
+    """The mLSTM (Beck et al. 2024, section 2.3), stabilised as the sLSTM of section 2.2.
 
     In each of ``heads`` heads of d = N / heads numbers, with q_t, k_t, v_t, õ_t affine in x_t, and k_t divided by √d:
 

@@ -13,12 +13,12 @@ from rnnbench.lit_models.recurrences._linear_map import DiagonalMap, affine
 from rnnbench.lit_models.scan.contract import KernelCall
 from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
-#: c of the paper's eq. 3.
+#: c of the paper's section 2.4.
 SHARPNESS = 8.0
 
 
 class RGLRU(DiagonalMap, Recurrence):
-    """The real-gated linear recurrent unit (De et al. 2024, eq. 1-4).
+    """The real-gated linear recurrent unit (De et al. 2024, section 2.4).
 
     With x_t the encoded input (an affine map where D differs from N, the input itself where it does not):
 

@@ -10,7 +10,7 @@ from rnnbench.lit_models.recurrences._common import check_divides
 
 
 class SLSTM(Recurrence):
-    """The sLSTM (Beck et al. 2024, section 2.2, eq. 8-17).
+    """The sLSTM (Beck et al. 2024, section 2.2).
 
     With ĩ, f̃, z̃, õ = W x_t + R h_{t-1} + b, where R is block-diagonal with ``heads`` blocks (memory mixing):
 

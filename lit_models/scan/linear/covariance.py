@@ -7,10 +7,7 @@ m_i = F_i + max(m_0, max_{j ≤ i} (ι_j - F_j)), and step j weighs exp(F_i - F_
 import torch
 from torch import Tensor
 
-from rnnbench.lit_models.scan.linear.delta import join_chunks, split_chunks, upper
-
-#: Steps of a chunk.
-CHUNK = 32
+from rnnbench.lit_models.scan.linear.delta import chunk_length, join_chunks, split_chunks, upper
 
 
 def covariance_scan(
@@ -28,7 +25,7 @@ def covariance_scan(
     >>> sums.flatten().tolist(), stabiliser.flatten().tolist()
     ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0])
     """
-    steps, length = len(keys), min(CHUNK, len(keys))
+    steps, length = len(keys), min(chunk_length(keys.shape[-1]), len(keys))
     q, k, v = (split_chunks(each, length) for each in (queries, keys, values))
     enter, forget = (split_chunks(each, length) for each in (log_input, log_forget))
     missing = -steps % length

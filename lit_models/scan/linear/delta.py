@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: Micro-steps of a chunk.
-CHUNK = 32
+
+def chunk_length(size: int) -> int:
+    """Return the micro-steps of a chunk for keys of some size: matrices of as many rows as keys have cost least."""
+    return min(32, max(16, size))
 
 
 def split_chunks(values: Tensor, length: int) -> Tensor:
@@ -53,7 +55,7 @@ def delta_scan(
     [2.0, 0.0, 2.0]
     """
     steps, count, size = len(keys), keys.shape[-2], keys.shape[-1]
-    length = max(1, CHUNK // count)
+    length = max(1, chunk_length(size) // count)
     q = split_chunks(queries, length)
     k, v = (split_chunks(each, length).flatten(3, 4) for each in (keys, values))
     beta = split_chunks(strengths, length).flatten(3, 4).unsqueeze(-1)
