@@ -222,8 +222,7 @@ def _two_at_once(trial: Trial) -> None:
     second = trial.start()
     _a_while(second)
     go.touch()
-    trial.end(command)
-    trial.end(second)
+    _end_both(trial, command, second)
 
 
 def _stopped(trial: Trial, who: Callable[[Command, Reached], int]) -> None:
@@ -237,8 +236,15 @@ def _stopped(trial: Trial, who: Callable[[Command, Reached], int]) -> None:
     _a_while(second)
     os.kill(pid, signal.SIGCONT)
     go.touch()
-    trial.end(command)
-    trial.end(second)
+    _end_both(trial, command, second)
+
+
+def _end_both(trial: Trial, *commands: Command) -> None:
+    """Wait for two commands; one that was taken for dead may write what the other has just written too."""
+    for command in commands:
+        _wait(command.ended)
+    for command in commands:
+        trial.end(command)
 
 
 def _worker_stopped(trial: Trial) -> None:
