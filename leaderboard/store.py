@@ -1,5 +1,7 @@
 """Folders of records: where a record lies, what a folder holds, and the arrays beside a record."""
 
+import contextlib
+import gc
 import hashlib
 import os
 import re
@@ -82,6 +84,19 @@ def place_of(record: Record) -> str:
     return path_of(Path(), record).as_posix()
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Within this block nobody looks for cycles of garbage: among many records that are kept it takes half the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_uncollected()
 def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[Problem]]:
     """Read every record below a folder, in the order of their paths; links are followed, hidden names passed over.
 

@@ -39,7 +39,7 @@ def is_shared(devices: int) -> bool:
 
 
 def _take_places_of_slurm() -> None:
-    from lightning.fabric.plugins.environments import SLURMEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
     slurm = SLURMEnvironment(auto_requeue=False)
     places = {"RANK": slurm.global_rank(), "LOCAL_RANK": slurm.local_rank(), "NODE_RANK": slurm.node_rank()}
