@@ -41,12 +41,14 @@ def is_shared(devices: int) -> bool:
 def _take_places_of_slurm() -> None:
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-    slurm = SLURMEnvironment(auto_requeue=False)
-    places = {"RANK": slurm.global_rank(), "LOCAL_RANK": slurm.local_rank(), "NODE_RANK": slurm.node_rank()}
-    nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
-    sizes = {"WORLD_SIZE": slurm.world_size(), "LOCAL_WORLD_SIZE": slurm.world_size() // nodes}
-    first = {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": slurm.main_port}
-    os.environ |= {name: str(value) for name, value in {**places, **sizes, **first}.items()}
+    given = {name.removeprefix("SLURM_"): value for name, value in os.environ.items() if name.startswith("SLURM_")}
+    world, nodes = int(given["STEP_NUM_TASKS"]), int(given.get("STEP_NUM_NODES", 1))
+    places = {"RANK": given["PROCID"], "LOCAL_RANK": given["LOCALID"], "NODE_RANK": given["NODEID"]}
+    first = SLURMEnvironment.resolve_root_node_address(given.get("STEP_NODELIST", given.get("NODELIST", "127.0.0.1")))
+    # The same for all processes of a job, and seldom that of another.
+    port = 15000 + int(given["JOB_ID"]) % 10000
+    sizes = {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world // nodes, "MASTER_ADDR": first, "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in {**places, **sizes}.items()}
 
 
 def is_first() -> bool:
