@@ -1,18 +1,7 @@
-"""The page in a real browser, from disk and without network: what a reader sees and does, against the records.
+"""The page in a real browser, from disk and without network: what a reader sees and does, against the records."""
 
-Chromium is the system's: ``RNNBENCH_BROWSER`` names it and demands these tests, else the first one on the path is
-taken, and without any they are skipped. Much of what follows an action comes in a later event, so that nothing is
-looked at before the page says which address it has drawn (``data-drawn``) or an assertion has waited for it.
-"""
-
-import csv
-import importlib
-import io
 import json
-import os
 import re
-import shutil
-from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 import pytest
@@ -23,20 +12,23 @@ from rnnbench.leaderboard.page.html import render
 from rnnbench.leaderboard.page.write import gather
 from rnnbench.leaderboard.statistics import select_cells, statistic
 from rnnbench.leaderboard.store import find_records, shipped_records
+from tests.leaderboard.browser import (
+    BROWSER,
+    PATIENCE_MS,
+    axe,
+    busy,
+    changes_address,
+    drawn,
+    expect,
+    exported,
+    new_page,
+    playwright,
+    ranked,
+    rows_of,
+    rows_of_csv,
+)
 from tests.leaderboard.factory import make_record
 from tests.leaderboard.test_page import data_of, hostile, page_of
-
-DEMANDED = os.environ.get("RNNBENCH_BROWSER")
-BROWSER = DEMANDED or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if not BROWSER:
-    pytest.skip("no Chromium on the path: apt-get install chromium", allow_module_level=True)
-needed = importlib.import_module if DEMANDED else pytest.importorskip
-playwright, axe = needed("playwright.sync_api"), needed("axe_playwright_python.sync_playwright")
-
-expect = playwright.expect
-# Of patience, not of speed: a busy machine takes its time, most of all to start a browser and to open a page.
-PATIENCE_MS = 120_000
-expect.set_options(timeout=PATIENCE_MS)
 
 MOST_BYTES = 3_000_000
 OPENS_WITHIN, FILTERS_WITHIN = 3.0, 0.3
@@ -78,16 +70,6 @@ def heard():
     return []
 
 
-def new_page(context, heard, file, state=""):
-    page = context.new_page()
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("dialog", lambda dialog: heard.append(dialog.message))
-    page.on("request", lambda request: heard.append(request.url))
-    page.goto(f"{Path(file).as_uri()}#{state}")
-    return page
-
-
 @pytest.fixture(scope="module")
 def committed_page(context, heard, committed):
     return new_page(context, heard, committed)
@@ -116,47 +98,6 @@ def opened(context, heard, committed_page):
     wrong = [line for line in heard if not line.startswith(("file:", "data:image", "blob:"))]
     heard.clear()
     assert wrong == []
-
-
-def address(page):
-    return page.evaluate("location.hash")
-
-
-def drawn(page):
-    """Wait until the page has drawn its address."""
-    expect(page.locator("html")).to_have_attribute("data-drawn", address(page))
-    return page
-
-
-def changes_address(page, act, *given, **how):
-    """Do something and wait until the page has drawn the address that it leads to; return that."""
-    before = address(page)
-    act(*given, **how)
-    expect(page.locator("html")).not_to_have_attribute("data-drawn", before)
-    return address(page)
-
-
-def busy(session):
-    """Seconds of a core that a page has taken so far: what it would take on a machine with nothing else to do."""
-    return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}["TaskDuration"]
-
-
-def exported(page, kind):
-    with page.expect_download() as waiting:
-        page.locator(f"#{kind}").click()
-    return Path(waiting.value.path()).read_text(encoding="utf-8")
-
-
-def rows_of_csv(page):
-    return list(csv.DictReader(io.StringIO(exported(page, "csv"), newline="")))
-
-
-def rows_of(page):
-    return page.locator("table.matrix tbody th")
-
-
-def ranked(record):
-    return record.scores.test.get(record.ranked.name)
 
 
 def test_what_is_shown_is_what_the_records_say(opened, cells, committed):
