@@ -67,7 +67,7 @@ class Launcher(Protocol):
     def kill_node(self, command: Command, reached: Reached) -> None:
         """Kill all that runs of a command on the machine of the process that halts."""
 
-    def mend_node(self) -> None:
+    def restore_node(self) -> None:
         """Let the machine come back, so that commands can end and be started again."""
 
 

@@ -49,7 +49,7 @@ class LocalLauncher:
     def kill_node(self, command: LocalCommand, reached: Reached) -> None:
         os.killpg(command.process.pid, signal.SIGKILL)
 
-    def mend_node(self) -> None:
+    def restore_node(self) -> None:
         pass
 
 

@@ -39,5 +39,5 @@ class RayLauncher:
         self._cluster.tell("kill")
         command.go.touch()
 
-    def mend_node(self) -> None:
+    def restore_node(self) -> None:
         self._cluster.tell("add")

@@ -138,7 +138,7 @@ class SlurmLauncher:
             os.kill(reached.pid, signal.SIGKILL)
         wait_for(lambda: not self._tasks.running)
 
-    def mend_node(self) -> None:
+    def restore_node(self) -> None:
         self._cluster.start_node()
 
 

@@ -206,7 +206,7 @@ def _launcher_killed(trial: Trial) -> None:
 def _node_killed(trial: Trial) -> None:
     command, reached, _ = trial.reach()
     trial.launcher.kill_node(command, reached)
-    trial.launcher.mend_node()
+    trial.launcher.restore_node()
     trial.end(command, *_KILLED)
 
 
@@ -296,7 +296,7 @@ def _torn(trial: Trial) -> None:
     command, reached, _ = trial.reach()
     trial.launcher.kill_node(command, reached)
     _tear(trial)
-    trial.launcher.mend_node()
+    trial.launcher.restore_node()
     trial.end(command, *_KILLED)
 
 
