@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.source import code_version
 from rnnbench.leaderboard.record import read_record
 from tests.benchmark.small_jobs import ROOT
@@ -130,3 +132,24 @@ def test_what_cannot_be_is_refused_at_once(cluster: Cluster, folder: Path) -> No
     code, error = end(start(folder, *words, "127.0.0.1:1"))
     assert code == 2
     assert "error: no Ray cluster is reached at 127.0.0.1:1: " in error
+
+
+def test_what_others_wrote_is_kept_at_the_end_when_one_task_is_lost(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+    jobs = pytest.importorskip("rnnbench.benchmark.launchers.ray.jobs")
+    kept: list[dict[str, bytes]] = []
+    monkeypatch.setattr(jobs, "keep", lambda job, files, is_trained: kept.append(files))
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        lost = ray.remote(lambda: os._exit(1)).options(max_retries=0).remote()
+        ray.wait([lost])
+        left = ray.remote(lambda: (Outcome("left"), {"record.json": b"{}"})).remote()
+        tasks = object.__new__(jobs._Tasks)
+        tasks._board = Mock()
+        tasks._tasks = {reference: jobs._Task(Mock(), MagicMock(), 0) for reference in (lost, left)}
+        tasks.end(60.0)
+    finally:
+        ray.shutdown()
+    assert kept == [{"record.json": b"{}"}]

@@ -184,10 +184,11 @@ class _Tasks:
             self._board.end.remote()
         deadline = time.monotonic() + seconds
         running = list(self._tasks)
-        with contextlib.suppress(RayError):
-            while running and (left := deadline - time.monotonic()) > 0:
-                ready, running = ray.wait(running, timeout=left)
-                for reference in ready:
+        while running and (left := deadline - time.monotonic()) > 0:
+            ready, running = ray.wait(running, timeout=left)
+            for reference in ready:
+                # What one lost task wrote comes with the next command; what the others wrote is still kept.
+                with contextlib.suppress(RayError):
                     self._outcome(self._tasks[reference], reference)
         for reference, task in self._tasks.items():
             ray.cancel(reference, force=True)
