@@ -1,12 +1,12 @@
 """Networks of one architecture trained together along a leading instance axis."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 N = TypeVar("N", bound=nn.Module)
@@ -50,18 +50,19 @@ class Ensemble(nn.Module, Generic[N]):
         """
         shared = (inputs,) if lengths is None and state is None else (inputs, lengths)
         # Looked up each time: modules may be replaced.
-        stacks = dict(_named_tensors(self.network))
+        places = _places(self.network)
+        stacks = [table[name] for table, name in places]
 
-        def call(tensors: dict[str, Tensor], *own: Tensor) -> Any:
-            # Tied tensors come under each of their names: to search for them again takes a twentieth of a short step.
-            return functional_call(self.network, tensors, (*shared, *own), options, tie_weights=False)
+        def call(tensors: list[Tensor], *own: Tensor) -> Any:
+            with _placed(places, tensors):
+                return self.network(*shared, *own, **options)
 
         own = () if state is None else (state,)
         if self.size == 1:
             # vmap makes a loop of small operations 1.5 to 2.2 times slower, for nothing here. Not [0], whose gradient
             # is written into zeros; and not squeeze(0): gradients of two biases that are added would be one memory,
             # which clipping scales twice.
-            results = call({name: stack.unbind(0)[0] for name, stack in stacks.items()}, *(each[0] for each in own))
+            results = call([stack.unbind(0)[0] for stack in stacks], *(each[0] for each in own))
             return tuple(r.unsqueeze(0) for r in results) if isinstance(results, tuple) else results.unsqueeze(0)
         return torch.vmap(call)(stacks, *own)
 
@@ -74,6 +75,25 @@ class Ensemble(nn.Module, Generic[N]):
 
 def _named_tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
     return [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+
+
+def _places(module: nn.Module) -> list[tuple[dict[str, Any], str]]:
+    """Return where a module and those in it keep their tensors: tables and names, a tied tensor's each."""
+    tables = (table for each in module.modules() for table in (each._parameters, each._buffers))
+    return [(table, name) for table in tables for name, tensor in table.items() if tensor is not None]
+
+
+@contextmanager
+def _placed(places: Sequence[tuple[dict[str, Any], str]], tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Put other tensors in their places for a while, in a third of the time of ``torch.func.functional_call``."""
+    kept = [table[name] for table, name in places]
+    try:
+        for (table, name), tensor in zip(places, tensors, strict=True):
+            table[name] = tensor
+        yield
+    finally:
+        for (table, name), tensor in zip(places, kept, strict=True):
+            table[name] = tensor
 
 
 def _rebuilt(network: N, value_of: Callable[[str, Tensor], Tensor]) -> N:

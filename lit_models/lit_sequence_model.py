@@ -165,8 +165,8 @@ class LitSequenceModel(L.LightningModule):
         self.register_buffer("loss_steps", torch.zeros((), dtype=torch.int64))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; at once if it is text, which Lightning sets fifty times a step to the hook that runs."""
-        if isinstance(value, str) and name in self.__dict__:
+        """Set an attribute; at once if it is the hook that runs, which Lightning sets fifty times a step."""
+        if name in self.__dict__ and (value is None or isinstance(value, str)):
             # nn.Module searches whether it is a parameter, a buffer or a module.
             object.__setattr__(self, name, value)
         else:
