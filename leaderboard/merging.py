@@ -3,14 +3,14 @@
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnbench.leaderboard.publishing import published_pair, put_pair, with_arrays
-from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.schema import OwnCode, Record
 from rnnbench.leaderboard.senders import REPRODUCED, Sent, read_senders, write_senders
-from rnnbench.leaderboard.statistics import statistic
+from rnnbench.leaderboard.statistics import compared_source, statistic
 from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, place_of
 
 #: How far two means may lie apart: in deviations over their instances, and as a share of chance to best.
@@ -80,7 +80,8 @@ def merge(
 def _mark_reproduced(taken: Sequence[Record], runs_root: Path, senders: dict[str, Sent], report: MergeReport) -> None:
     found, problems = find_records(runs_root)
     report.problems += problems
-    ours, theirs = (_by_experiment(records) for records in (found, taken))
+    source = compared_source(one for record in (*found, *taken) for one in record.own_code)
+    ours, theirs = (_by_experiment(records, source) for records in (found, taken))
     for key, group in theirs.items():
         listed = [place for record in group if (place := place_of(record)) in senders]
         if not listed:
@@ -95,11 +96,13 @@ def _mark_reproduced(taken: Sequence[Record], runs_root: Path, senders: dict[str
         report.reproduced += map(Path, listed)
 
 
-def _by_experiment(records: Iterable[Record]) -> dict[tuple[str, ...], list[Record]]:
-    groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+def _by_experiment(
+    records: Iterable[Record], source: Callable[[OwnCode], tuple[str, str]]
+) -> dict[tuple[Hashable, ...], list[Record]]:
+    groups: dict[tuple[Hashable, ...], list[Record]] = defaultdict(list)
     for record in records:
         if record.status != "interrupted":
-            key = *record.cell, record.experiment_id, *(one.source for one in record.own_code)
+            key = *record.cell, record.experiment_id, *map(source, record.own_code)
             groups[key].append(record)
     return groups
 

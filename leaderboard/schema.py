@@ -137,21 +137,25 @@ class CodeVersion(_Model):
     dirty: bool | None
 
 
-class OwnCode(_Model):
+class OwnCode(_Later):
     """A module of a user's own, outside rnnbench, that a record's classes come from.
 
     Attributes:
         version: of the distribution that installed it; None if none did.
-        source: hash of its file, or of all Python files of the package that it belongs to.
+        source: hash of its file and of those that it imports from its package; in older records of the whole package.
         commit: of the repository that tracks it; None if none does.
-        dirty: whether the file, or the package, differed from that commit.
+        dirty: whether these files differed from that commit.
+        package: hash of all Python files of its package, to be compared with older records; None if the same.
     """
+
+    later_fields = ("package",)
 
     module: Text
     version: str | None
     source: Text
     commit: str | None
     dirty: bool | None
+    package: Text | None = None
 
 
 class Measure(_Later):

@@ -1,5 +1,6 @@
 """From records to cells: statistics over instances, and which experiment of a cell is shown."""
 
+import functools
 import json
 import math
 from collections import defaultdict
@@ -122,7 +123,8 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
             by_cell[record.cell].append(record)
     cells: list[Cell] = []
     for key in sorted(by_cell):
-        versions = list(_group(by_cell[key], _version).values())
+        source = compared_source(one for record in by_cell[key] for one in record.own_code)
+        versions = list(_group(by_cell[key], functools.partial(_version, source=source)).values())
         shown = max(versions, key=lambda each: (max(parse_time(r.finished_at) for r in each), each[0].family_id))
         for other in versions:
             if other is not shown:
@@ -144,10 +146,10 @@ def _count(records: Sequence[Record]) -> str:
     return f"{len(records)} record{'s' if len(records) > 1 else ''}"
 
 
-def _version(record: Record) -> tuple[Hashable, ...]:
+def _version(record: Record, source: Callable[[OwnCode], tuple[str, str]]) -> tuple[Hashable, ...]:
     """Return what the records of a cell must share to be averaged, or chosen from."""
-    source = tuple((one.module, one.source) for one in record.own_code)
-    return record.family_id, json.dumps(record.grid, sort_keys=True), pilot_of(record), source
+    made_by = tuple(map(source, record.own_code))
+    return record.family_id, json.dumps(record.grid, sort_keys=True), pilot_of(record), made_by
 
 
 def _superseded(old: Record, new: Record) -> str:
@@ -158,6 +160,15 @@ def _superseded(old: Record, new: Record) -> str:
     return "chosen from another grid or by other pilots: superseded by today's choice"
 
 
+def compared_source(code: Iterable[OwnCode]) -> Callable[[OwnCode], tuple[str, str]]:
+    """Return what gives the module and the hash by which some code, of older and newer records, is compared.
+
+    Older records have the hash of a whole package: it stands for that of what the module uses, as newer ones have both.
+    """
+    known = {(one.module, one.package): one.source for one in code if one.package}
+    return lambda one: (one.module, known.get((one.module, one.source), one.source))
+
+
 def source_change(old: Iterable[OwnCode], new: Iterable[OwnCode]) -> str:
     """Return which modules of a user's own differ in source, with the short hashes of both; empty if none does.
 
@@ -165,7 +176,9 @@ def source_change(old: Iterable[OwnCode], new: Iterable[OwnCode]) -> str:
     >>> source_change([OwnCode(module="mylab", source="0123456789", **code)], [])
     'mylab 01234567 → none'
     """
-    before, after = ({one.module: one.source[:8] for one in code} for code in (old, new))
+    old, new = list(old), list(new)
+    source = compared_source([*old, *new])
+    before, after = ({module: found[:8] for module, found in map(source, code)} for code in (old, new))
     modules = sorted(before.keys() | after.keys())
     changed = [name for name in modules if before.get(name) != after.get(name)]
     return ", ".join(f"{name} {before.get(name, 'none')} → {after.get(name, 'none')}" for name in changed)

@@ -14,6 +14,7 @@ from typing import Any
 
 import rnnbench
 from rnnbench.benchmark.config.specs import search_current_folder
+from rnnbench.benchmark.run.own_modules import used_files
 from rnnbench.leaderboard.schema import CodeVersion, OwnCode, Record
 from rnnbench.leaderboard.statistics import source_change
 
@@ -75,7 +76,7 @@ def edited_since(record: Record) -> str:
         # Importing runs the user's code, which may be gone or fail in any way: then there is no source today.
         with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(one.module)
-            today.append(one.model_copy(update={"source": _code_of(one.module).source}))
+            today.append(_code_of(one.module))
     return source_change(record.own_code, today)
 
 
@@ -99,14 +100,24 @@ def _class_paths(spec: object) -> Iterator[str]:
 def _code_of(module: str) -> OwnCode:
     top = module.partition(".")[0]
     file = Path(str(sys.modules[module].__file__))
-    package = getattr(sys.modules[top], "__path__", None)
-    # What a module imports from its own package decides what it does as much as itself.
-    folders = [Path(folder) for folder in package or ()]
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))] or [file]
+    folders = [Path(folder) for folder in getattr(sys.modules[top], "__path__", ())]
+    files = used_files(module, file, folders)
+    source = _hash(files)
+    package = _hash([path for folder in folders for path in sorted(folder.rglob("*.py"))] or [file])
+    commit, dirty = repository_state(file, files)
+    distributions = importlib.metadata.packages_distributions().get(top, [])
+    return OwnCode(
+        module=module,
+        version=importlib.metadata.version(distributions[0]) if distributions else None,
+        source=source,
+        package=package if package != source else None,
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def _hash(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    commit, dirty = repository_state(file, folders or [file])
-    distributions = importlib.metadata.packages_distributions().get(top, [])
-    version = importlib.metadata.version(distributions[0]) if distributions else None
-    return OwnCode(module=module, version=version, source=digest.hexdigest()[:16], commit=commit, dirty=dirty)
+    return digest.hexdigest()[:16]

@@ -101,3 +101,26 @@ def test_code_of_a_users_own_is_recorded_with_what_it_derives_from(package, monk
     assert edited_since(make_record(own_code=[cells])) == change
     gone = cells.model_copy(update={"module": "mylab.gone"})
     assert edited_since(make_record(own_code=[gone, edited])) == f"mylab.gone {cells.source[:8]} → none"
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [
+        *(("base", True), ("sub/tools", True), ("sub/more", True), ("sub/__init__", True)),
+        *(("unused", False), ("sub/unused", False), ("__init__", False)),
+    ],
+)
+def test_an_edit_counts_where_the_class_imports_what_was_edited(edited: str, counts: bool, package: Path) -> None:
+    (package / "sub").mkdir()
+    texts = {"sub/__init__": "RATE = 1\n", "sub/tools": "import mylab.sub.more\n", "sub/more": "", "sub/unused": ""}
+    texts["base"] = "class Base:\n    def late(self):\n        from .sub import RATE, tools\n"
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    made = own.own_code(CONFIG)[1]
+    older = made.model_copy(update={"source": made.package, "package": None})
+    assert edited_since(make_record(own_code=[older])) == ""
+    with (package / f"{edited}.py").open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    own._code_of.cache_clear()
+    assert bool(edited_since(make_record(own_code=[made]))) == counts
+    assert edited_since(make_record(own_code=[older]))

@@ -73,8 +73,8 @@ def test_the_family_that_finished_last_is_shown():
     assert problem.reason == "1 record of family f2: superseded by family f1, which finished later"
 
 
-def code_of(source):
-    return [{"module": "mylab", "version": None, "source": source, "commit": None, "dirty": None}]
+def code_of(source, **package):
+    return [{"module": "mylab", "version": None, "source": source, "commit": None, "dirty": None, **package}]
 
 
 PILOT = {
@@ -98,6 +98,14 @@ def test_records_of_two_sources_or_two_choices_are_never_averaged(old, new, reas
     assert (cell.records, cell.points) == ((after,), 1)
     assert reason in problem.reason
     assert problem.reason.startswith("2 records ")
+
+
+def test_an_older_record_that_names_the_whole_package_is_averaged_with_newer_ones_of_it():
+    older, newer = code_of("a" * 16), code_of("b" * 16, package="a" * 16)
+    records = [make_record(instance=i, own_code=code) for i, code in enumerate((older, newer))]
+    assert "package" not in records[0].model_dump()["own_code"][0]
+    (cell,), problems = select_cells(records)
+    assert (cell.records, problems) == (tuple(records), [])
 
 
 def test_interrupted_records_are_not_placed():
