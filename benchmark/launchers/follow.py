@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.launchers.plan import Plan, make_plan
+from rnnbench.benchmark.launchers.stale import move_records
 from rnnbench.leaderboard.record import write_record
 
 
@@ -17,11 +19,12 @@ def after_pilots(
     plan = make_plan((experiment,), instances, options.runs_dir, largest, any_source=options.any_source)
     if any(left.experiment.is_pilot for left in plan.jobs):
         return None
-    restate(plan)
+    prepare(plan, options.runs_dir)
     return plan
 
 
-def restate(plan: Plan) -> None:
-    """Write the records again that today's choice of pilots stands in, in place of another one."""
+def prepare(plan: Plan, runs_dir: Path) -> None:
+    """Set aside and take back what the source of a user's own decides, and write what today's pilots choose anew."""
+    move_records(runs_dir, plan.moves)
     for path, record in plan.restated.items():
         write_record(path, record)

@@ -37,7 +37,7 @@ _OF_LAUNCHERS = re.compile(
 def run_jobs(
     jobs: Sequence[Job], options: TrainOptions, workers: int | None, tick: Tick, deadline: float = math.inf
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Train jobs and yield how each ended, in the order in which they end.
+    """Return what trains jobs and yields how each ended, in the order in which they end.
 
     Args:
         jobs: what to train. To a deque more may be added whenever a job has ended.
@@ -67,7 +67,7 @@ def run_jobs(
         device = index % gpus if gpus and options.devices == 1 else None
         return train_job, (job, dataclasses.replace(options, device_index=device, deadline=deadline))
 
-    yield from run_in_processes(jobs, call, groups, tick, deadline)
+    return run_in_processes(jobs, call, groups, tick, deadline)
 
 
 def worker_environment() -> dict[str, str]:

@@ -14,8 +14,8 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.versions import other_versions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
-from rnnbench.benchmark.launchers.stale import Kept, Stale
-from rnnbench.benchmark.run.job import JOB_FILE, Job, Member, load_job
+from rnnbench.benchmark.launchers.stale import Move, Stale
+from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, Job, Member, load_job
 from rnnbench.benchmark.run.lease import is_leased
 from rnnbench.leaderboard.schema import Record, plain
 from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
@@ -39,8 +39,9 @@ class Plan:
         later: runs that wait for pilots, at the first point of their grid as long as none is chosen.
         restated: finished records that were trained at the chosen point, but by another choice, with today's; by path.
         records: the wanted records that are there of each experiment, by its name.
-        stale: wanted records that other source of a user's own classes made, and the folders of such runs that were
-            interrupted, with where they are kept when what they stand for is trained again.
+        moves: wanted records that other source of a user's own classes made, and the folders of such runs that were
+            interrupted, with where they are kept when what they stand for is trained again; and those of today's source
+            that are kept there, with their places.
         piloted: the records of its pilots likewise.
     """
 
@@ -55,7 +56,7 @@ class Plan:
     restated: Mapping[Path, Record] = field(default_factory=dict)
     records: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
     piloted: Mapping[str, tuple[Record, ...]] = field(default_factory=dict)
-    stale: Mapping[Path, Kept] = field(default_factory=dict)
+    moves: Mapping[Path, Move] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[Job, ...]:
@@ -81,7 +82,7 @@ def joined(plans: Collection[Plan]) -> Plan:
         tuple(problem for plan in plans for problem in plan.problems),
         later=tuple(job for plan in plans for job in plan.later),
         restated={path: record for plan in plans for path, record in plan.restated.items()},
-        stale={path: kept for plan in plans for path, kept in plan.stale.items()},
+        moves={path: move for plan in plans for path, move in plan.moves.items()},
     )
 
 
@@ -146,7 +147,7 @@ def make_plan(
     piloted = {name: tuple(tries[name].records) for name in pilots}
     return Plan(
         tuple(jobs), finished, wanted, tuple(problems), notes, cells, pilots, tuple(later), restated, records, piloted,
-        stale.kept,
+        stale.moves,
     )  # fmt: skip
 
 
@@ -205,13 +206,17 @@ class _Found:
             self._reasons |= {root / problem.path: problem.reason for problem in problems}
 
     def state(self, path: Path) -> Record | str | None:
-        """Return a finished record, what is wrong with it, or None if it is missing, interrupted or stale."""
+        """Return a finished record, perhaps one to be taken back, what is wrong with it, or None if it is missing."""
         record, reason = self._records.get(path), self._reasons.pop(path, "")
         if record is not None:
-            if self._stale.holds(path, record) or record.status == "interrupted":
+            if self._stale.holds(path, record):
+                return self._stale.returned(path)
+            if record.status == "interrupted":
                 return None
             reason = read_side_arrays(path, record)[1]
-        elif not reason and path.is_dir():
+        elif not reason:
+            if not path.is_dir():
+                return self._stale.returned(path)
             reason = "is a folder"
         problem = f"{path}: {reason}; it is left untouched: move it away to train this instance again"
         return problem if reason else record
@@ -253,12 +258,15 @@ def _jobs(
         return []
     jobs = []
     runs_dir = stale.runs_dir
-    unfinished, damaged = _unfinished(Job(experiment, (missing[0],), runs_dir))
+    cell = Job(experiment, (missing[0],), runs_dir)
+    unfinished, damaged = _unfinished(cell, [cell.folder.parent, *stale.resumed(cell.folder.parent)])
     problems.extend(damaged.values())
-    for job in unfinished:
-        if stale.holds_any(map(job.record_path, job.members)):
+    for folder, job in unfinished:
+        if folder == job.folder and stale.holds_any(map(job.record_path, job.members)):
             stale.keep(job.folder)
         elif set(job.members) & set(missing):
+            if folder != job.folder:
+                stale.take_back(folder, job.folder)
             jobs.append(job)
             missing = [member for member in missing if member not in job.members]
     # Beside a description that is damaged may lie a checkpoint worth keeping.
@@ -280,18 +288,21 @@ def _new_jobs(
     return jobs
 
 
-def _unfinished(any_job: Job) -> tuple[list[Job], dict[Path, str]]:
-    """Return the runs of a cell that are being trained or left a checkpoint, and what is wrong with which files."""
+def _unfinished(any_job: Job, places: Iterable[Path]) -> tuple[list[tuple[Path, Job]], dict[Path, str]]:
+    """Return the runs of a cell that are being trained or left a checkpoint, and what is wrong with which files.
+
+    The runs come with the folders that they lie in, below one of several places.
+    """
     found, damaged = [], {}
     points = {point.id for point in any_job.experiment.points()}
-    for path in sorted(any_job.folder.parent.glob(f"run-*/{JOB_FILE}")):
+    for path in (path for place in places for path in sorted(place.glob(f"run-*/{JOB_FILE}"))):
         try:
             job = load_job(path, any_job.runs_dir)
         except UserError as error:
             damaged[path] = str(error)
             continue
-        if (job.checkpoint.exists() or is_leased(job.folder)) and {
+        if (path.with_name(CHECKPOINT).exists() or is_leased(path.parent)) and {
             member.experiment_id for member in job.members
         } <= points:
-            found.append(Job(any_job.experiment, job.members, any_job.runs_dir))
+            found.append((path.parent, Job(any_job.experiment, job.members, any_job.runs_dir)))
     return found, damaged

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rnnbench.benchmark.command.streams import encodable, print_table
 from rnnbench.benchmark.config.options import RunOptions
@@ -12,6 +13,7 @@ from rnnbench.benchmark.launchers.dry_run import hours_text
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.launchers.progress import reported
 from rnnbench.benchmark.launchers.slurm.report import print_queue
+from rnnbench.benchmark.launchers.stale import aside_lines
 from rnnbench.benchmark.launchers.time_left import Left, Speeds
 from rnnbench.benchmark.run.job import PILOTS, Job
 from rnnbench.leaderboard.store import safe_name
@@ -32,6 +34,8 @@ def suites_status(suites: Sequence[Suite], options: RunOptions) -> int:
         print_findings(plan)
         print(f"{suite.name} ({suite.budget}): {plan.counts}, {_text(hours)} core-hours left")
         _print_unfinished(plan)
+        for line in aside_lines(options.runs_dir, Path(safe_name(suite.name), suite.budget)):
+            print(f"  {line}")
         print_scores(suite, plan, best=True)
     print_queue(plans, options.runs_dir)
     if len(suites) > 1:

@@ -16,10 +16,9 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.checks import Built, TimeIsUpError, check_plan
 from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings, wanted_instances
 from rnnbench.benchmark.launchers.dry_run import KnownSizes, print_costs, print_jobs, steps_of
-from rnnbench.benchmark.launchers.follow import after_pilots, restate
+from rnnbench.benchmark.launchers.follow import after_pilots, prepare
 from rnnbench.benchmark.launchers.plan import Plan, joined
 from rnnbench.benchmark.launchers.shared import is_shared
-from rnnbench.benchmark.launchers.stale import set_aside
 from rnnbench.benchmark.launchers.status import print_scores
 from rnnbench.benchmark.launchers.worker import exit_code
 from rnnbench.benchmark.launchers.writable import check_writable
@@ -99,9 +98,8 @@ def _run(suites: Sequence[Suite], options: RunOptions, built: Built) -> int:
     if whole.jobs:
         check_writable(options.runs_dir, f"--runs-dir {options.runs_dir}")
     modules = check_plan(whole, built, None)
-    set_aside(options.runs_dir, whole.stale)
-    restate(whole)
     if not whole.jobs:
+        prepare(whole, options.runs_dir)
         return 2 if whole.problems else 0
     by_name = {suite.name: suite for suite in suites}
 
@@ -159,10 +157,13 @@ def _train(
     steps, work = _sizes([*plan.jobs, *later], of_cells)
     # The longest first: a long run that starts last would keep one worker busy and the others idle.
     waiting = deque(sorted(plan.jobs, key=lambda job: -work[job]))
+    trained = run_jobs(waiting, options, options.workers, lambda: bar.update(), built.deadline)
+    # What refuses to train has done so by now: records are left where they are unless it begins.
+    prepare(plan, options.runs_dir)
     kinds = {"refused"} if plan.problems else set()
     ended: dict[str, list[Job]] = {}
     with contextlib.closing(SuiteBar(work, steps, options.quiet)) as bar:
-        for job, outcome in run_jobs(waiting, options, options.workers, bar.update, built.deadline):
+        for job, outcome in trained:
             alike = ended.setdefault(outcome.message, [])
             alike.append(job)
             is_new = outcome.message and len(alike) == 1

@@ -12,7 +12,7 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.plan import LARGEST_ENSEMBLE, make_plan
-from rnnbench.benchmark.launchers.stale import set_aside
+from rnnbench.benchmark.launchers.stale import move_records
 from rnnbench.benchmark.run.checkpoint import read_checkpoint
 from rnnbench.benchmark.run.job import Job, load_job
 from rnnbench.benchmark.run.lease import Lease
@@ -80,8 +80,8 @@ def test_records_of_edited_code_of_ones_own_are_missing_and_kept(finished: Job, 
         "ADD/GRU: 2 records made by other source of your own code (mylab_edited 01234567 → "
     )
     as_they_are = make_plan((finished.experiment,), (0, 1), finished.runs_dir, any_source=True)
-    assert (as_they_are.finished, as_they_are.stale) == (1, {})
-    set_aside(finished.runs_dir, plan.stale)
+    assert (as_they_are.finished, as_they_are.moves) == (1, {})
+    move_records(finished.runs_dir, plan.moves)
     kept = finished.runs_dir / ".other-source" / "01234567" / first.relative_to(finished.runs_dir)
     assert read_record(kept).own_code == [old]
     assert not first.exists()
@@ -93,17 +93,17 @@ def test_records_of_edited_code_of_ones_own_are_missing_and_kept(finished: Job, 
 def test_of_two_launchers_at_once_the_second_leaves_what_the_first_trained_again(finished: Job, old: OwnCode) -> None:
     first = finished.record_path(finished.members[0])
     plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
-    kept = plan.stale[first].place
+    kept = plan.moves[first].place
     with Lease(finished.folder):
         # Another launcher trains there.
-        set_aside(finished.runs_dir, plan.stale)
+        move_records(finished.runs_dir, plan.moves)
         assert finished.checkpoint.exists()
-    set_aside(finished.runs_dir, plan.stale)
+    move_records(finished.runs_dir, plan.moves)
     assert not finished.checkpoint.exists()
     train(finished)
     finished.checkpoint.write_text("new")
     new, before = first.read_bytes(), kept.read_bytes()
-    set_aside(finished.runs_dir, plan.stale)
+    move_records(finished.runs_dir, plan.moves)
     assert (first.read_bytes(), kept.read_bytes()) == (new, before)
     assert finished.checkpoint.read_text() == "new"
 
@@ -116,10 +116,10 @@ def test_what_is_set_aside_halfway_is_still_known_to_be_of_other_source(
         left = iter(range(moves))
         with monkeypatch.context() as patch, contextlib.suppress(StopIteration):
             patch.setattr(Path, "replace", lambda path, target, left=left: (next(left), replace(path, target)))
-            set_aside(finished.runs_dir, make_plan((finished.experiment,), (0, 1), finished.runs_dir).stale)
+            move_records(finished.runs_dir, make_plan((finished.experiment,), (0, 1), finished.runs_dir).moves)
         plan = make_plan((finished.experiment,), (0, 1), finished.runs_dir)
-        assert plan.stale or not finished.checkpoint.exists()
-    assert not plan.stale
+        assert plan.moves or not finished.checkpoint.exists()
+    assert not plan.moves
 
 
 def test_a_record_in_the_place_of_another_instance_is_a_problem(finished: Job) -> None:

@@ -278,4 +278,4 @@ def test_more_devices_than_there_are_are_refused(gpus, what, monkeypatch, tmp_pa
     monkeypatch.setattr(local, "_gpu_count", lambda: gpus)
     monkeypatch.setattr(local.os, "cpu_count", lambda: 1)
     with pytest.raises(UserError, match=f"--devices must be from 1 to 1, the {what} here, got 2"):
-        next(local.run_jobs([], TrainOptions(devices=2), None, lambda: None))
+        local.run_jobs([], TrainOptions(devices=2), None, lambda: None)

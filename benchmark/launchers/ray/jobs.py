@@ -42,7 +42,7 @@ _TASKS_PER_SLOT = 2
 def run_jobs(
     jobs: Sequence[Job], options: RunOptions, workers: int | None, tick: Tick, deadline: float = math.inf
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Train jobs on a Ray cluster and yield how each ended, as ``launchers.local`` does on this machine.
+    """Return what trains jobs on a Ray cluster and yields how each ended, as ``launchers.local`` on this machine.
 
     Args:
         jobs: what to train. To a deque more may be added whenever a job has ended.
@@ -56,24 +56,37 @@ def run_jobs(
         KeyboardInterrupt: the command was interrupted; what was being trained has been given time to end.
     """
     waiting = jobs if isinstance(jobs, deque) else deque(jobs)
-    with connected(options.address):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(connected(options.address))
         gpus = default_gpus() if options.gpus_per_job is None else options.gpus_per_job
         if not slots(gpus):
             raise UserError(f"no node of the Ray cluster has a core{f' and {gpus:g} GPUs' if gpus else ''} for a job")
+        return _run(waiting, options, gpus, workers, tick, deadline, stack.pop_all())
+
+
+def _run(
+    waiting: deque[Job],
+    options: RunOptions,
+    gpus: float,
+    workers: int | None,
+    tick: Tick,
+    deadline: float,
+    connection: contextlib.ExitStack,
+) -> Iterator[tuple[Job, Outcome]]:
+    with connection, noted_signals() as noted:
         tasks = _Tasks(options, gpus)
-        with noted_signals() as noted:
-            try:
-                while (waiting or tasks) and not noted.is_set and time.monotonic() < deadline:
-                    while waiting and len(tasks) < (workers or _TASKS_PER_SLOT * slots(gpus)):
-                        job = waiting.popleft()
-                        if (outcome := tasks.begin(job)) is not None:
-                            yield job, outcome
-                    yield from tasks.ended(min(_SECONDS_BETWEEN_LOOKS, max(0.0, deadline - time.monotonic())))
-                    tick()
-                if noted.is_set:
-                    raise KeyboardInterrupt
-            finally:
-                tasks.end(_SECONDS_TO_END if time.monotonic() < deadline else _SECONDS_PAST_LIMIT)
+        try:
+            while (waiting or tasks) and not noted.is_set and time.monotonic() < deadline:
+                while waiting and len(tasks) < (workers or _TASKS_PER_SLOT * slots(gpus)):
+                    job = waiting.popleft()
+                    if (outcome := tasks.begin(job)) is not None:
+                        yield job, outcome
+                yield from tasks.ended(min(_SECONDS_BETWEEN_LOOKS, max(0.0, deadline - time.monotonic())))
+                tick()
+            if noted.is_set:
+                raise KeyboardInterrupt
+        finally:
+            tasks.end(_SECONDS_TO_END if time.monotonic() < deadline else _SECONDS_PAST_LIMIT)
 
 
 @dataclass

@@ -30,7 +30,7 @@ from rnnbench.benchmark.launchers.slurm.submissions import (
     loaded,
     sent_bundles,
 )
-from rnnbench.benchmark.launchers.stale import set_aside
+from rnnbench.benchmark.launchers.stale import Move, move_records, undone
 from rnnbench.benchmark.launchers.time_left import Speeds
 from rnnbench.benchmark.launchers.writable import check_writable
 from rnnbench.leaderboard.files import write_atomically
@@ -99,17 +99,17 @@ def _submit(suites: Sequence[Suite], options: RunOptions, submission: Submission
         print(f"{suite.name} ({suite.budget}): {plan.counts}", flush=True)
     whole = joined(plans)
     check_plan(whole, built, None)
-    if not submission.only_print:
-        set_aside(options.runs_dir, whole.stale)
     instances = {suite.name: wanted_instances(suite, options) for suite in suites}
     units = list(_not_held(units_of(whole, instances), held))
     code = 2 if whole.problems else 0
     if not units:
+        if not submission.only_print:
+            move_records(options.runs_dir, whole.moves)
         queued = len(whole.jobs)
         print(f"nothing to submit: {f'{queued} runs are queued or running' if queued else 'nothing is missing'}")
         return code
     bundles = _bundles(units, plans, options, submission)
-    return _send(bundles, options, submission) or code
+    return _send(bundles, options, submission, whole.moves) or code
 
 
 def _held(runs_dir: Path, only_print: bool) -> Held:
@@ -162,7 +162,9 @@ def _bundles(
     ]
 
 
-def _send(bundles: list[tuple[Bundle, float]], options: RunOptions, submission: Submission) -> int:
+def _send(
+    bundles: list[tuple[Bundle, float]], options: RunOptions, submission: Submission, moves: Mapping[Path, Move]
+) -> int:
     now = datetime.now(timezone.utc)
     folder = (options.runs_dir / FOLDER / f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}").absolute()
     script = script_text(submission.command, submission.resources, folder)
@@ -180,6 +182,8 @@ def _send(bundles: list[tuple[Bundle, float]], options: RunOptions, submission: 
     for number, (bundle, _) in enumerate(bundles):
         bundle.save(folder / f"{number}.json")
     write_atomically(folder / _SCRIPT, script.encode())
+    # Before a task can begin, which would take records of other source for the wanted ones.
+    move_records(options.runs_dir, moves)
     ids: dict[int, str] = {}
     for first, count in arrays.items():
         try:
@@ -187,6 +191,7 @@ def _send(bundles: list[tuple[Bundle, float]], options: RunOptions, submission: 
         except SlurmError as error:
             if not ids:
                 shutil.rmtree(folder)
+                move_records(options.runs_dir, undone(moves))
                 raise UserError(f"nothing was submitted: {error}") from error
             print(f"error: {error}; {len(bundles) - first} bundles are left: submit again later", file=sys.stderr)
             return 3
