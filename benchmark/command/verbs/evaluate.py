@@ -40,7 +40,15 @@ def _run(options: argparse.Namespace) -> int:
             code = 2
             continue
         scores = {split: rescored.scores[split] for split in splits}
-        found.append({"record": str(path), "length": options.length, "scores": scores, "recorded": rescored.recorded})
+        found.append(
+            {
+                "record": str(path),
+                "length": options.length,
+                "scores": scores,
+                "recorded": rescored.recorded,
+                "edited": trained.edit or None,
+            }
+        )
         if not options.json:
             for split, by_metric in scores.items():
                 shown = ", ".join(
@@ -48,8 +56,11 @@ def _run(options: argparse.Namespace) -> int:
                     for name, value in by_metric.items()
                 )
                 print(f"{path}: {split}: {shown}")
-            if options.length is None:
-                print(f"{path}: {rescored.remark}")
+            remarks = [] if options.length else [rescored.remark]
+            if trained.edit not in "".join(remarks):
+                remarks.append(trained.edit)
+            for remark in remarks:
+                print(f"{path}: {remark}")
     if options.json:
         print(json.dumps(found, indent=1))
     return code

@@ -97,6 +97,11 @@ def test_what_edited_code_of_ones_own_made_is_named(copy: Path, capsys) -> None:
     for said in (edit, "is there already, with the same settings"):
         assert main(["measure", str(copy), "--measure", "stability"]) == 0
         assert said in capsys.readouterr().out
+    for words in (("--split", "test"), ("--length", "12")):
+        assert main(["evaluate", str(copy), *words]) == 0
+        assert capsys.readouterr().out.count(edit) == 1
+    assert main(["evaluate", str(copy), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["edited"] == edit
 
 
 def of(record: Record, factor: float) -> Scores:
