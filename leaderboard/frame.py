@@ -88,6 +88,7 @@ def read_records(folder: str | Path | None = None, curves: bool = False) -> pd.D
 
     Raises:
         NotADirectoryError: there is no such folder.
+        FileNotFoundError: it holds no records.
 
     >>> table = read_records().query("suite == 'music' and status == 'finished'")
     >>> sorted(table["network"].unique())

@@ -141,6 +141,7 @@ def load_records(folder: str | Path) -> list[Record]:
 
     Raises:
         NotADirectoryError: there is no such folder.
+        FileNotFoundError: it holds no records.
 
     >>> records = load_records(shipped_records())
     >>> sorted({record.network for record in records if record.suite == "music"})
@@ -153,7 +154,14 @@ def load_records(folder: str | Path) -> list[Record]:
     records, problems = find_records(root)
     for problem in problems:
         warnings.warn(f"{root / problem.path}: {problem.reason}", stacklevel=2)
+    if not records:
+        raise FileNotFoundError(f"{folder!s:.200} holds no records: a run writes them to 'runs', or its --runs-dir")
     return records
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether a folder holds nothing that could be a record, or could not be read."""
+    return next(_json_files(folder), None) is None
 
 
 def _json_files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Path, str]]:

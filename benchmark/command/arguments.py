@@ -106,18 +106,30 @@ def records_dir(options: argparse.Namespace) -> Path:
     """Return the folder of records that was given, or else the published ones.
 
     Raises:
-        UserError: it is not a folder.
+        UserError: it is not a folder, or holds no records.
     """
-    from rnnbench.leaderboard.store import shipped_records
+    from rnnbench.leaderboard.store import is_empty, shipped_records
 
     folder: Path = options.records_dir or (RECORDS_DIR if RECORDS_DIR.is_dir() else shipped_records())
     check_folder("--records-dir", folder)
+    if is_empty(folder):
+        raise UserError(f"--records-dir {folder} holds no records: a run writes them to {RUNS_DIR}, or its --runs-dir")
     return folder
 
 
-def print_problems(what: str, report: Report) -> int:
-    """Print what could not be placed of records; return 2 if any is damaged or lies at the wrong place, else 0."""
-    for problem in report.problems:
+def are_published(folder: Path) -> bool:
+    """Return whether a folder of records is that of the published ones."""
+    from rnnbench.leaderboard.store import shipped_records
+
+    return folder.resolve() in (RECORDS_DIR.resolve(), shipped_records().resolve())
+
+
+def print_problems(what: str, report: Report, folder: Path | None = None) -> int:
+    """Print what could not be placed of records; return 2 if any is damaged or lies at the wrong place, else 0.
+
+    Of published records, those of ``folder``, the page that was written lists what is merely superseded.
+    """
+    for problem in report.damaged if folder and are_published(folder) else report.problems:
         print(f"{what}: {problem}", file=sys.stderr)
     # What is merely interrupted is no mistake.
     return 2 if report.damaged else 0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rnnbench.leaderboard.frame import COLUMNS, CURVE_COLUMNS, KEY, read_records
+from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.frame import COLUMNS, CURVE_COLUMNS, KEY, curve_table, instance_table, read_records
 from rnnbench.leaderboard.store import load_records, shipped_records
 from tests.leaderboard.factory import CROSS_ENTROPY, make_measure, make_record, put
 
@@ -63,11 +64,27 @@ def test_without_a_folder_the_published_records_are_read(monkeypatch, tmp_path: 
     assert read_records()["network"].tolist() == ["LSTM"]
 
 
-@pytest.mark.parametrize("curves", [False, True])
-def test_a_folder_without_records_gives_the_columns(tmp_path: Path, curves: bool) -> None:
-    table = read_records(tmp_path, curves)
-    assert list(table.columns) == list(CURVE_COLUMNS if curves else COLUMNS)
-    assert table.empty
+@pytest.mark.parametrize("read", [load_records, read_records])
+@pytest.mark.parametrize(("name", "message"), [("none", "none: no such folder"), ("", " holds no records: a run wri")])
+def test_a_folder_without_records_is_refused(tmp_path: Path, read, name: str, message: str) -> None:
+    with pytest.raises(OSError, match=message):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "verb", ["leaderboard --output o", "page --output o.html", "export --csv o", "figures", "claims"]
+)
+def test_a_command_that_reads_no_records_writes_nothing(verb: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main([*verb.split(), "--records-dir", "empty"]) == 2
+    assert capsys.readouterr().err.startswith("error: --records-dir empty holds no records: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize(("table", "columns"), [(instance_table, COLUMNS), (curve_table, CURVE_COLUMNS)])
+def test_no_records_give_the_columns(table, columns: dict[str, tuple[str, str]]) -> None:
+    assert (list(table([]).columns), len(table([]))) == (list(columns), 0)
 
 
 @pytest.mark.parametrize("columns", [COLUMNS, CURVE_COLUMNS], ids=["instances", "curves"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,8 @@ def _compare_folders(options: argparse.Namespace, mine: Path, reference: Path) -
     from rnnbench.leaderboard.comparison.folders import compare_folders
     from rnnbench.leaderboard.comparison.report import folders_json, folders_text
 
-    (ours, code), (theirs, other_code) = _cells(options, mine), _cells(options, reference)
+    ours, code = _cells(options, mine)
+    theirs, other_code = _cells(options, reference, beside={cell.first.cell for cell in ours})
     found, skipped = compare_folders(ours, theirs)
     names = [str(mine), str(reference)]
     if not found:
@@ -96,16 +97,24 @@ def _why(what: str, skipped: Sequence[str], otherwise: str) -> str:
     return f"{what} cannot be compared: {'; '.join(skipped) or otherwise}"
 
 
-def _cells(options: argparse.Namespace, folder: Path, networks: Sequence[str] = ()) -> tuple[list[Cell], int]:
-    """Return the cells of a folder that were asked for, as boards choose them, and the exit code of what is damaged."""
+def _cells(
+    options: argparse.Namespace,
+    folder: Path,
+    networks: Sequence[str] = (),
+    beside: Collection[tuple[str, ...]] | None = None,
+) -> tuple[list[Cell], int]:
+    """Return the cells of a folder that were asked for, as boards choose them, and the exit code of what is damaged.
+
+    Of a reference only those ``beside`` the cells that are compared with it count.
+    """
     from rnnbench.benchmark.config.plans import shipped_plans
     from rnnbench.leaderboard.statistics import select_cells
     from rnnbench.leaderboard.store import Report, find_records
 
     records, problems = find_records(folder)
     own = "" if options.records_dir else "; records of your own: --records-dir runs"
+    code = print_problems("not compared", Report(problems=problems))
     if not records:
-        print_problems("not compared", Report(problems=problems))
         raise UserError(f"{folder} holds no records to compare{own}")
 
     def choose(what: str, field: str, wanted: Iterable[str]) -> None:
@@ -118,8 +127,9 @@ def _cells(options: argparse.Namespace, folder: Path, networks: Sequence[str] = 
     for field in ("suite", "budget", "task"):
         choose(f"--{field}", field, getattr(options, field))
     choose("compare", "network", networks)
+    records = [record for record in records if beside is None or record.cell in beside]
     cells, unplaced = select_cells(records, shipped_plans({record.suite for record in records}))
-    return cells, print_problems("not compared", Report(problems=[*problems, *unplaced]))
+    return cells, max(code, print_problems("not compared", Report(problems=unplaced)))
 
 
 VERB = Verb("compare", "compare networks, or folders of records, as far as seeds can tell", _add_arguments, _run)

@@ -18,15 +18,17 @@ def _add_arguments(parser: Parser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
-    from rnnbench.leaderboard.store import find_records
+    from rnnbench.leaderboard.store import Report, find_records
     from rnnbench.leaderboard.text import printable
 
     folder = records_dir(options)
     if options.output.exists():
         check_folder("--output", options.output)
-    known = {record.suite for record in find_records(folder)[0]}
+    records, problems = find_records(folder)
+    known = {record.suite for record in records}
     for suite in options.suite:
         if suite not in known:
+            print_problems("not drawn", Report(problems=problems))
             raise UserError(f"--suite {suite}: no record in {folder} is of it: {nearest(suite, known)}")
     report = write_figures(folder, options.output, options.suite)
     for path in report.written:

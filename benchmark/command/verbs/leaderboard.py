@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rnnbench.benchmark.command.arguments import RECORDS_DIR, add_records_dir, print_problems, records_dir
+from rnnbench.benchmark.command.arguments import add_records_dir, are_published, print_problems, records_dir
 from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError
@@ -19,7 +19,6 @@ def _add_arguments(parser: Parser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.config.plans import shipped_plans
     from rnnbench.leaderboard.board_page import PAGE, write_leaderboard
-    from rnnbench.leaderboard.store import shipped_records
 
     folder: Path = options.output
     if folder.suffix == ".md":
@@ -27,9 +26,9 @@ def _run(options: argparse.Namespace) -> int:
             raise UserError(f"--output {folder}: must be a folder, or a path that ends in {PAGE}")
         folder = folder.parent
     records = records_dir(options)
-    published = records.resolve() in (RECORDS_DIR.resolve(), shipped_records().resolve())
-    report = write_leaderboard(records, folder, shipped_plans(), everything=published or options.all)
-    code = print_problems("not placed", report)
+    everything = are_published(records) or options.all
+    report = write_leaderboard(records, folder, shipped_plans(), everything=everything)
+    code = print_problems("not placed", report, records)
     print(f"{report.page.resolve()}: {report.tables} tables and {report.figures} figures from {report.records} records")
     return code
 

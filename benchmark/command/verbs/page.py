@@ -23,8 +23,9 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"--output {output}: must be a file whose name ends in .html")
     if above := next((folder for folder in output.parents if folder.is_file()), None):
         raise UserError(f"--output {output}: {above} is a file; a folder is needed")
-    report = write_page(records_dir(options), output, shipped_plans())
-    code = print_problems("not placed", report)
+    records = records_dir(options)
+    report = write_page(records, output, shipped_plans())
+    code = print_problems("not placed", report, records)
     print(f"{output.resolve()}: {report.cells} cells from {report.records} records, {report.size / 1e6:.1f} MB")
     return code
 

@@ -1,6 +1,7 @@
 """``rnnbench compare`` on folders of records."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -54,8 +55,12 @@ def test_two_networks_in_words_and_as_json_the_same_each_time(folder, capsys):
 
 
 def test_a_folder_against_a_reference(folder, capsys):
+    # What the reference says of other cells than ours is left out.
+    interrupted = [make_record(suite="own", task=t, network="A", instance=9, status="interrupted") for t in "YZ"]
+    put(folder / "theirs", *interrupted)
     assert main(["compare", "mine", "theirs"]) == 0
-    text = capsys.readouterr().out
+    text, error = capsys.readouterr()
+    assert [line.split("/")[2] for line in error.splitlines()] == ["Y"]
     assert text.splitlines()[-1].startswith(
         "1 of 2 results of mine lie inside the 95 % interval of theirs; outside: X/A"
     )
@@ -99,11 +104,27 @@ def test_mistakes_end_in_one_message(folder, capsys, arguments, message):
     assert message in err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("words", [["A", "B"], ["--suite", "own"]])
+def test_an_unreadable_subfolder_is_named_where_nothing_else_is_found(words, folder, monkeypatch, capsys):
+    put(folder / "theirs", make_record(suite="readable"))
+    listdir = os.listdir
+    denied = PermissionError(13, "Permission denied")
+
+    def refusing(path):
+        if os.path.basename(path) == "own":
+            raise denied
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    assert main(["compare", *words, "--records-dir", "theirs"]) == 2
+    assert capsys.readouterr().err.startswith("not compared: own: cannot be read: Permission denied\nerror: ")
+
+
 def test_empty_and_damaged_folders(folder, capsys):
     (folder / "empty").mkdir()
     for command in (["mine", "empty"], ["--records-dir", "empty"], ["A", "B", "--records-dir", "empty"]):
         assert main(["compare", *command]) == 2
-        assert "empty holds no records to compare" in capsys.readouterr().err
+        assert "empty holds no records" in capsys.readouterr().err
     assert main(["compare", "mine", "theirs", "--task", "X", "Z"]) == 2
     assert "--task Z: no record in mine is of it" in capsys.readouterr().err
     # Where the published ones were searched, one's own may be meant.
