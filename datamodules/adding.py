@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least, check_choice
-from rnnbench.datamodules.objective import named_objective
+from rnnbench.datamodules.objective import as_objective
 from rnnbench.datamodules.synthetic import SyntheticDataModule
 from rnnbench.datamodules.task import Metric, Task
 
@@ -40,7 +40,7 @@ class Adding(SyntheticDataModule):
         super().__init__(train_size, **drawn)
         check_at_least(2, length=length)
         if isinstance(loss, str) and "." in loss:
-            named_objective(loss, "loss")
+            as_objective(loss, "loss")
         else:
             check_choice("loss", loss, ("rmse", "mse"))
         self.length = length

@@ -73,8 +73,17 @@ def check_choice(name: str, value: object, known: Iterable[object]) -> None:
     ValueError: unknown kind 'partiy': did you mean 'parity'? Known are 'parity', 'sum'
     """
     known = list(known)
-    if value in known:
-        return
-    nearest = difflib.get_close_matches(str(value), [k for k in known if isinstance(k, str)], n=1, cutoff=0.4)
-    hint = f"did you mean {nearest[0]!r}? Known are" if nearest else "known are"
-    raise ValueError(f"unknown {name} {value!r}: {hint} {', '.join(map(repr, known))}")
+    if value not in known:
+        raise ValueError(f"unknown {name} {value!r:.80}: {nearest_of(value, known)}")
+
+
+def nearest_of(value: object, known: Iterable[object]) -> str:
+    """Return a hint that names the known text nearest to a value, and all known ones.
+
+    >>> nearest_of("partiy", ["parity", "sum"]), nearest_of(3, [])
+    ("did you mean 'parity'? Known are 'parity', 'sum'", 'known are none')
+    """
+    known = list(known)
+    close = difflib.get_close_matches(str(value), [k for k in known if isinstance(k, str)], n=1, cutoff=0.4)
+    listed = f"nown are {', '.join(map(repr, known)) or 'none'}"
+    return f"did you mean {close[0]!r}? K{listed}" if close else f"k{listed}"

@@ -107,7 +107,7 @@ class _LanguageModelling(SequenceDataModule):
 
     def _streams(self, split: str, streams: int, steps: int, whole: bool) -> StreamLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        source = cast(TokenSource, self._sources[split])
+        source = cast(TokenSource, self.source(split))
         return StreamLoader(source, streams, steps, whole, rank, world_size)
 
 

@@ -2,8 +2,14 @@
 
 import functools
 import importlib
+import sys
+from types import ModuleType
+from typing import Any
 
 from torch import Tensor
+
+from rnnbench.datamodules.checks import nearest_of
+from rnnbench.datamodules.own_code import mark_as_own, reason_of
 
 
 class Objective:
@@ -56,19 +62,41 @@ class Objective:
         return hash(type(self))
 
 
-@functools.cache
-def named_objective(path: str, what: str) -> Objective:
-    """Return an instance of the class at an import path; ``what`` it is for begins the message of an error.
+def as_objective(given: object, what: str) -> Objective:
+    """Return an objective as it is, or that of an import path; ``what`` it is for begins the message of an error.
 
     Raises:
-        ValueError: there is no such class, or it is not an Objective subclass that takes no arguments.
+        ValueError: it is neither, or there is no such class, or that is not an Objective subclass without arguments.
+
+    >>> as_objective(Objective, "score of metric near")
+    Traceback (most recent call last):
+    ValueError: score of metric near must be an instance of an Objective, got the class: write Objective()
     """
+    if isinstance(given, Objective):
+        return given
+    if isinstance(given, str):
+        return _named_objective(given, what)
+    if isinstance(given, type) and issubclass(given, Objective):
+        raise ValueError(f"{what} must be an instance of an Objective, got the class: write {given.__name__}()")
+    raise ValueError(f"{what} must be an Objective or the import path of one, got {given!r:.80}")
+
+
+@functools.cache
+def _named_objective(path: str, what: str) -> Objective:
     module, _, name = path.rpartition(".")
+    mark_as_own(module)
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: Any = getattr(importlib.import_module(module), name)
         if isinstance(found, type) and issubclass(found, Objective):
             return found()
     except (Exception, SystemExit) as error:
         # Importing and building run the user's code, which may fail in any way.
-        raise ValueError(f"{what} '{path}' cannot be built: {type(error).__name__}: {error}") from error
+        missing = isinstance(error, AttributeError) and module in sys.modules and not hasattr(sys.modules[module], name)
+        hint = nearest_of(name, _objectives(sys.modules[module])) if missing else ""
+        raise ValueError(f"{what} '{path}' cannot be built: {reason_of(error)}{hint and f': {hint}'}") from error
     raise ValueError(f"{what} '{path}' is not an Objective subclass")
+
+
+def _objectives(module: ModuleType) -> list[str]:
+    classes = {name: one for name, one in vars(module).items() if isinstance(one, type) and issubclass(one, Objective)}
+    return [name for name, one in classes.items() if one is not Objective]

@@ -8,10 +8,12 @@ from typing import ClassVar, NamedTuple
 import lightning as L
 import torch
 
-from rnnbench.datamodules.checks import check_at_least
+from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.loader import SequenceLoader, SequenceSource
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.datamodules.task import Batch, Task
+
+SPLITS = ("train", "val", "test")
 
 
 class Sizes(NamedTuple):
@@ -74,8 +76,7 @@ class SequenceDataModule(L.LightningDataModule):
 
     def split_sizes(self) -> Sizes:
         """Return the sizes of the splits, maybe without loading them."""
-        self.setup()
-        train, val, test = (self._sources[split] for split in ("train", "val", "test"))
+        train, val, test = map(self.source, SPLITS)
         lengths = getattr(train, "lengths", None)
         steps = float(self.task.steps if lengths is None else lengths.double().mean())
         return Sizes(len(train), len(val), len(test), steps)
@@ -94,8 +95,26 @@ class SequenceDataModule(L.LightningDataModule):
         if self._sources:
             return
         sources = self.make_sources()
+        given = list(sources) if isinstance(sources, dict) else type(sources).__name__
+        if not isinstance(sources, dict) or sources.keys() != set(SPLITS):
+            raise ValueError(f"make_sources must return a dict of the splits {', '.join(SPLITS)}, got {given}")
+        for split, source in sources.items():
+            if not (hasattr(source, "read") and hasattr(source, "__len__")):
+                kinds = "have read and __len__, as FixedSource does"
+                raise ValueError(f"the source of split {split} must {kinds}, got {type(source).__name__}")
         self._check_batch(len(sources["train"]))
         self._sources = sources
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether ``setup`` was called."""
+        return bool(self._sources)
+
+    def source(self, split: str) -> SequenceSource:
+        """Return the source of a split, loaded or generated if need be; ValueError if there is no such split."""
+        check_choice("split", split, SPLITS)
+        self.setup()
+        return self._sources[split]
 
     def _check_batch(self, sequences: int) -> None:
         if self.batch_size > sequences:
@@ -115,7 +134,7 @@ class SequenceDataModule(L.LightningDataModule):
 
     def _loader(self, split: str, batch_size: int, order_seed: int | None) -> SequenceLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return SequenceLoader(self._sources[split], batch_size, order_seed, rank, world_size)
+        return SequenceLoader(self.source(split), batch_size, order_seed, rank, world_size)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Return the batch on the device; Lightning's own search for the tensors in it takes a part of a short step."""
@@ -124,7 +143,7 @@ class SequenceDataModule(L.LightningDataModule):
 
     def samples(self, split: str, count: int) -> Batch:
         """Return ``count`` sequences of a split to measure on, always the same; ValueError if there are fewer."""
-        source = self._sources[split]
+        source = self.source(split)
         if not 1 <= count <= len(source):
             raise ValueError(f"samples must be from 1 to {len(source)}, all of split {split!r}, got {count}")
         order = torch.randperm(len(source), generator=named_generator("samples", split, self.seed))
@@ -140,16 +159,16 @@ class SequenceDataModule(L.LightningDataModule):
 
     def training_batches(self) -> Iterator[Batch]:
         """Return the training batches of an epoch from its start, apart from those that training goes through."""
-        return iter(SequenceLoader(self._sources["train"], self.batch_size, self.seed))
+        return iter(SequenceLoader(self.source("train"), self.batch_size, self.seed))
 
     def fingerprint(self) -> str:
         """Return a short hash of the data: the splits' sizes, and 64 sequences of each, spread over it, as read.
 
-        Two runs with different fingerprints saw different data; call it after ``setup``.
+        Two runs with different fingerprints saw different data.
         """
         digest = hashlib.sha256()
-        for split in ("train", "val", "test"):
-            source = self._sources[split]
+        for split in SPLITS:
+            source = self.source(split)
             digest.update(f"{split}:{len(source)}".encode())
             spread = torch.linspace(0, len(source) - 1, min(len(source), 64)).long()
             for tensor in source.read(0, spread):

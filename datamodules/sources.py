@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.seeds import named_generator
+from rnnbench.datamodules.task import Batch
 
 BLOCK = 128
 """Sequences that are drawn together from one generator. Part of what the data are: changing it changes them all."""
@@ -113,8 +114,26 @@ class FreshSource:
     def _block(self, epoch: int, block: int) -> tuple[Tensor, ...]:
         place = epoch, block
         if self._last is None or self._last[0] != place:
-            self._last = place, self.sample(self.block, named_generator(*self.axis, epoch, block))
+            parts = self.sample(self.block, named_generator(*self.axis, epoch, block))
+            self._last = place, checked_sample(parts, self.block)
         return self._last[1]
+
+
+def checked_sample(parts: object, count: int) -> tuple[Tensor, ...]:
+    """Return what a task of one's own drew; ValueError unless it is tensors of as many sequences as it was asked for.
+
+    >>> checked_sample((torch.zeros(7, 3, 1), torch.zeros(7, 1)), count=8)
+    Traceback (most recent call last):
+    ValueError: sample must return as many inputs as it is asked for, 8, got 7
+    """
+    if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
+        described = "a tuple of inputs, targets and, of unequal sequences, lengths"
+        raise ValueError(f"sample must return {described}, got a {type(parts).__name__}")
+    for name, part in zip(Batch._fields, parts, strict=False):
+        found = len(part) if isinstance(part, Tensor) and part.dim() else f"a {type(part).__name__}"
+        if found != count:
+            raise ValueError(f"sample must return as many {name} as it is asked for, {count}, got {found}")
+    return tuple(parts)
 
 
 class PaddedSource:

@@ -1,16 +1,20 @@
 """What is learned: a task's sizes, loss, metrics with their chance and best values, and its scored positions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
-from rnnbench.datamodules.objective import Objective, named_objective
+from rnnbench.datamodules.checks import check_at_least, check_choice, check_flags, check_number, nearest_of
+from rnnbench.datamodules.objective import Objective, as_objective
 
 LossName = Literal["mse", "rmse", "cross_entropy", "frame_nll"]
 MetricName = Literal[LossName, "normalized_mse", "accuracy", "perplexity", "bits_per_character", "slot_f1"]
+_OF_CLASSES = {"cross_entropy", "accuracy", "perplexity", "bits_per_character", "slot_f1"}
 #: Which steps are scored: a half-open range of them, those that have a label, or None for all.
 Steps = tuple[int, int] | Literal["labelled"] | None
+_LONGEST_NAME = 200
 UNLABELLED = -100
 """The class of a step that has no label."""
 
@@ -19,8 +23,8 @@ def _check_range(name: str, steps: Steps) -> None:
     # Three numbers, taken for indices, would be a slice with a stride.
     if steps is None or steps == "labelled":
         return
-    if isinstance(steps, str) or not (len(steps) == 2 and 0 <= steps[0] < steps[1]):
-        raise ValueError(f"{name} must be the first scored step and the one after the last, got {steps}")
+    if not (isinstance(steps, (tuple, list)) and len(steps) == 2 and 0 <= steps[0] < steps[1]):
+        raise ValueError(f"{name} must be the first scored step and the one after the last, got {steps!r:.80}")
 
 
 class Batch(NamedTuple):
@@ -74,10 +78,42 @@ class Metric:
     decimals: bool = False
 
     def __post_init__(self) -> None:
-        """Build what an import path names, and check the range of steps."""
-        _check_range(f"steps of metric {self.name}", self.steps)
-        if isinstance(self.score, str):
-            object.__setattr__(self, "score", named_objective(self.score, f"score of metric {self.name}"))
+        """Build what an import path names, and check what must hold whatever the task."""
+        name, what = self.name, f"metric {self.name!s:.80}"
+        if not (isinstance(name, str) and name.isprintable() and 1 <= len(name) <= _LONGEST_NAME):
+            raise ValueError(f"the name of a metric must be of 1 to {_LONGEST_NAME} characters, got {name!r:.80}")
+        if self.direction not in ("min", "max"):
+            raise ValueError(f"direction of {what} must be 'min' or 'max', got {self.direction!r:.80}")
+        check_number(f"chance of {what}", self.chance)
+        check_number(f"best of {what}", self.best)
+        if self.chance == self.best or (self.best > self.chance) != (self.direction == "max"):
+            worse = "above" if self.direction == "min" else "below"
+            raise ValueError(
+                f"chance of {what} must be {worse} its best value, as its direction is {self.direction!r}, got "
+                f"chance {self.chance} and best {self.best}"
+            )
+        if self.minimal_performance is not None:
+            check_number(f"minimal_performance of {what}", self.minimal_performance)
+            if not min(self.chance, self.best) < self.minimal_performance < max(self.chance, self.best):
+                between = f"{self.chance} and {self.best}, its chance and best"
+                raise ValueError(
+                    f"minimal_performance of {what} must lie between {between}, got {self.minimal_performance}"
+                )
+        for number in ("chance", "best", "minimal_performance"):
+            if (value := getattr(self, number)) is not None:
+                object.__setattr__(self, number, float(value))  # records hold nothing of numpy's
+        _check_range(f"steps of {what}", self.steps)
+        check_flags(**{f"decimals of {what}": self.decimals})
+        if self.score is not None:
+            object.__setattr__(self, "score", as_objective(self.score, f"score of {what}"))
+        elif name not in get_args(MetricName):
+            known = nearest_of(name, get_args(MetricName))
+            raise ValueError(f"unknown metric {name!r:.80}: {known}; one of your own needs a score, an Objective")
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it scores targets that are classes, instead of values."""
+        return self.score.classes if isinstance(self.score, Objective) else self.name in _OF_CLASSES
 
 
 @dataclass(frozen=True)
@@ -153,10 +189,59 @@ class Task:
     lengths: Lengths | None = None
 
     def __post_init__(self) -> None:
-        """Build what an import path names, and check the range of steps."""
-        _check_range("loss_steps", self.loss_steps)
-        if isinstance(self.loss, str) and "." in self.loss:
-            object.__setattr__(self, "loss", named_objective(self.loss, "loss"))
+        """Build what an import path names, and check that sizes, loss, metrics and scored steps fit each other."""
+        check_at_least(1, input_size=self.input_size, output_size=self.output_size, steps=self.steps)
+        check_choice("readout", self.readout, ("last", "every"))
+        if isinstance(self.loss, str) and "." not in self.loss:
+            check_choice("loss", self.loss, get_args(LossName))
+        else:
+            object.__setattr__(self, "loss", as_objective(self.loss, "loss"))
+        metrics = tuple(self.metrics) if isinstance(self.metrics, (tuple, list)) else ()
+        if not metrics or not all(isinstance(metric, Metric) for metric in metrics):
+            example = "such as (Metric('mse', 'min', chance=1.0, best=0.0),)"
+            raise ValueError(f"metrics must be a tuple of at least one Metric, {example}, got {self.metrics!r:.80}")
+        object.__setattr__(self, "metrics", metrics)
+        names = [metric.name for metric in metrics]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"metrics must have different names, got {twice!r} {names.count(twice)} times")
+        for metric in metrics:
+            self._check_targets(metric)
+        for what, steps in self._scored():
+            self._check_steps(what, steps)
+        if self.tokens is not None and self.input_size != self.tokens.input_size:
+            size = self.tokens.input_size
+            raise ValueError(f"input_size must be that of the tokens, {size}, got {self.input_size}")
+        if len(self.labels) not in (0, self.output_size):
+            count = len(self.labels)
+            raise ValueError(f"there must be as many labels as outputs, {self.output_size}, got {count}")
+        if "normalized_mse" in names:
+            check_number("target_variance", self.target_variance, above=0)
+
+    def _scored(self) -> Iterator[tuple[str, Steps]]:
+        yield "loss_steps", self.loss_steps
+        yield from ((f"steps of metric {metric.name}", metric.steps) for metric in self.metrics)
+
+    def _check_targets(self, metric: Metric) -> None:
+        if metric.of_classes == self.targets_are_classes:
+            return
+        needed, given = ("classes", "values") if metric.of_classes else ("values", "classes")
+        loss = self.loss if isinstance(self.loss, str) else type(self.loss).__name__
+        raise ValueError(
+            f"metric {metric.name} needs targets that are {needed}, but under loss {loss} they are {given}: let both "
+            "have the same targets (of an Objective, its attribute 'classes' says which)"
+        )
+
+    def _check_steps(self, what: str, steps: Steps) -> None:
+        _check_range(what, steps)
+        if steps is None:
+            return
+        if self.readout == "last":
+            raise ValueError(f"{what} must be None for a readout at the last step, got {steps!r}")
+        if steps == "labelled":
+            if not self.targets_are_classes:
+                raise ValueError(f"{what} must be a range of steps or None for targets that are values, got {steps!r}")
+        elif int(steps[1]) > self.steps:
+            raise ValueError(f"{what} must end within the {self.steps} steps of a sequence, got {steps}")
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

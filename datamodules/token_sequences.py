@@ -12,7 +12,7 @@ from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.datamodules.length_ranges import check_range
 from rnnbench.datamodules.loader import SequenceSource
 from rnnbench.datamodules.seeds import named_generator
-from rnnbench.datamodules.sequence_data_module import Sizes
+from rnnbench.datamodules.sequence_data_module import SPLITS, Sizes
 from rnnbench.datamodules.sources import BLOCK, FixedSource, FreshSource, PaddedSource
 from rnnbench.datamodules.synthetic import SyntheticDataModule
 from rnnbench.datamodules.task import UNLABELLED, Batch, Lengths, Metric, Steps, Task, Tokens
@@ -176,6 +176,7 @@ class TokenSequences(SyntheticDataModule):
 
     def samples(self, split: str, count: int) -> Batch:
         """Return ``count`` sequences to measure on, always the same: all of a split's longest length."""
+        check_choice("split", split, SPLITS)
         check_at_least(1, samples=count)
         if count > self.sizes[split]:
             raise ValueError(f"samples must be from 1 to {self.sizes[split]}, all of split {split!r}, got {count}")

@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import get_args
 
 import torch
 import torch.distributed
@@ -11,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric as TorchMetric
 
-from rnnbench.datamodules.checks import check_choice
 from rnnbench.datamodules.objective import Objective
-from rnnbench.datamodules.task import Batch, LossName, Metric, MetricName, Steps, Task
+from rnnbench.datamodules.task import Batch, Metric, Steps, Task
 from rnnbench.lit_models.span_f1 import SpanF1
 
 #: Which quantity (``scored_sum``) each loss and each metric is a mean of.
@@ -109,11 +107,8 @@ def valid_steps(lengths: Tensor, steps: int, first: int = 0) -> Tensor:
 
 
 def loss_quantity(task: Task) -> str | Objective:
-    """Return which quantity a task's loss sums (``scored_sum``); raise ValueError for an unknown loss."""
-    if isinstance(task.loss, Objective):
-        return task.loss
-    check_choice("loss", task.loss, get_args(LossName))
-    return QUANTITIES[task.loss]
+    """Return which quantity a task's loss sums (``scored_sum``)."""
+    return task.loss if isinstance(task.loss, Objective) else QUANTITIES[task.loss]
 
 
 def training_loss(task: Task, outputs: Tensor, batch: Batch, over_devices: bool = True) -> tuple[Tensor, Tensor]:
@@ -207,10 +202,7 @@ class InstanceMetric(TorchMetric):
 
 
 def instance_metrics(task: Task, instances: int, over_devices: bool = True) -> Sequence[InstanceMetric | SpanF1]:
-    """Return fresh metrics of a task, in its order; raise ValueError for unknown ones."""
-    for metric in task.metrics:
-        if metric.score is None:
-            check_choice("metric", metric.name, get_args(MetricName))
+    """Return fresh metrics of a task, in its order."""
     return [
         SpanF1(metric, instances, task.labels, over_devices)
         if metric.name == "slot_f1" and metric.score is None

@@ -8,11 +8,14 @@ from rnnbench.benchmark.config.specs import imported, registered
 from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules.contracts import CONTRACTS as TASK_CONTRACTS
 from rnnbench.datamodules.contracts import TaskCase, broken
+from rnnbench.datamodules.objective import Objective
+from rnnbench.datamodules.own_code import reason_of, with_own_line
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.source_scan import constructor_parameters
 from rnnbench.lit_models.contracts import CONTRACTS as RECURRENCE_CONTRACTS
 from rnnbench.lit_models.contracts import RecurrenceCase, variants
 from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.task_trial import loss_and_metrics_work
 
 
 def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[str]:
@@ -26,17 +29,20 @@ def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[st
         if unknown := next((name for name in init_args if name not in known), None):
             yield f"{class_path} has no argument {shown(unknown)}: {nearest(unknown, known)}"
             return
-        given = {
+        given: dict[str, Any] = {
             name: recurrence_factory(value) if isinstance(value, dict) and "class_path" in value else value
             for name, value in init_args.items()
         }
         if issubclass(cls, SequenceDataModule):
-            found = {"": broken(TASK_CONTRACTS, TaskCase(cls, given))}
+            _ = cls(**given).task  # what is wrong in it is said in its own words
+            found = {"": broken((loss_and_metrics_work, *TASK_CONTRACTS), TaskCase(cls, given))}
         else:
             cases = {label: RecurrenceCase(cls, arguments) for label, arguments in variants(cls, given)}
             found = {label: broken(RECURRENCE_CONTRACTS, case) for label, case in cases.items()}
-    except (UserError, ValueError) as error:
-        yield f"{class_path}: {error}"
+    except (Exception, SystemExit) as error:
+        # The class is the user's, and may fail in any way.
+        reason = with_own_line if isinstance(error, (UserError, ValueError)) else reason_of
+        yield f"{class_path}: {reason(error)}"
         return
     for label, messages in found.items():
         yield from (f"{class_path}{f' with {label}' if label else ''}: {message}" for message in messages)
@@ -45,6 +51,8 @@ def class_problems(class_path: str, init_args: Mapping[str, Any]) -> Iterator[st
 def _load(class_path: str) -> type[Recurrence] | type[SequenceDataModule]:
     known = {**registered("task"), **registered("recurrence")}
     cls = imported(f"{known[class_path].module}.{class_path}" if class_path in known else class_path, "it")
+    if isinstance(cls, type) and issubclass(cls, Objective):
+        raise UserError("is an Objective, a loss or a metric: check the task that it belongs to, module.TASK")
     if not isinstance(cls, type) or not issubclass(cls, (Recurrence, SequenceDataModule)):
         raise UserError("is neither a Recurrence subclass nor a SequenceDataModule subclass")
     return cls

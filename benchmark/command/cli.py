@@ -9,6 +9,7 @@ from rnnbench.benchmark.command.streams import output_problem, prepare_streams, 
 from rnnbench.benchmark.command.verb import all_verbs
 from rnnbench.benchmark.errors import UserError, message_of, nearest
 from rnnbench.benchmark.interruption import EXIT_CODE, MESSAGE
+from rnnbench.datamodules.own_code import own_line, reason_of
 from rnnbench.leaderboard.files import FileError
 
 #: As a shell has it of a program that SIGPIPE ended.
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A full disk or a folder that cannot be written: files are replaced as a whole, so none is damaged.
         message = message_of(error)
+    except Exception as error:
+        if not own_line(error):
+            raise
+        message = reason_of(error)
     except KeyboardInterrupt as interruption:
         print(str(interruption) or MESSAGE, file=sys.stderr)
         code = EXIT_CODE

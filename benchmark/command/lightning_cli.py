@@ -26,6 +26,7 @@ from rnnbench.datamodules.task import Task
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.presets import PRESETS
 from rnnbench.lit_models.recurrences import registered_recurrences
+from rnnbench.lit_models.task_trial import try_task
 
 _NOISE = (
     *("Does not validate against", "Subtypes:", "Errors:", "Given value", "Expected a path but"),
@@ -92,6 +93,7 @@ class _SequenceCLI(LightningCLI):
         try:
             super().instantiate_classes()
             self.datamodule.check_available()
+            try_task(self.datamodule)
             if self._checkpoint is not None:
                 check_checkpoint(self._checkpoint, self.model)
         except ValueError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,8 @@ from rnnbench.benchmark.config.specs import Kind, find_class, search_current_fol
 from rnnbench.benchmark.config.validation import fitted
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
+from rnnbench.datamodules.own_code import reason_of, with_own_line
+from rnnbench.datamodules.real_data import DataMissingError
 from rnnbench.datamodules.source_scan import constructor_hints
 
 if TYPE_CHECKING:
@@ -63,11 +67,35 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
     """
     try:
         module = build_data_module(experiment.config, data_dir)
+        _try_task(module, json.dumps(experiment.config["task"]))
         for point in experiment.points():
             _check_point(point, experiment.measures, module.task)
     except UserError as error:
         raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
     return module
+
+
+#: Tasks that were tried, by their class and arguments: the networks of a suite share a few.
+_TRIED: set[tuple[type, str]] = set()
+
+
+def _try_task(module: SequenceDataModule, arguments: str) -> None:
+    from rnnbench.lit_models.task_trial import try_task
+
+    cls = type(module)
+    if (cls, arguments) in _TRIED:
+        return
+    what = f"task {cls.__name__}"
+    if cls.__module__.partition(".")[0] != "rnnbench":
+        _call(functools.partial(_load_if_there, module), what)
+    _call(functools.partial(try_task, module), what)
+    _TRIED.add((cls, arguments))
+
+
+def _load_if_there(module: SequenceDataModule) -> None:
+    """See that data of a user's own can be had; published ones may be missing where a suite is only checked."""
+    with contextlib.suppress(DataMissingError):
+        module.check_available()
 
 
 def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
@@ -135,7 +163,7 @@ def _check_step(recurrence: Recurrence, input_size: int, what: str) -> None:
             state = recurrence.step(torch.zeros(2, input_size), recurrence.initial_state(2))
             output = recurrence.output(state)
     except (Exception, SystemExit) as error:
-        raise UserError(f"{what}: a step of 2 sequences fails: {_reason(error)}") from error
+        raise UserError(f"{what}: a step of 2 sequences fails: {reason_of(error)}") from error
     wanted = {"state after a step": (state, recurrence.state_size), "output": (output, recurrence.hidden_size)}
     for name, (found, size) in wanted.items():
         shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
@@ -161,14 +189,10 @@ def _call(build: Callable[[], Any], what: str) -> Any:
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f"{what}: {error}") from error
+        raise UserError(f"{what}: {with_own_line(error)}") from error
     except (Exception, SystemExit) as error:
         # The class may be the user's, and fail in any way; or its sizes are beyond the memory.
-        raise UserError(f"{what} cannot be built: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{what} cannot be built: {reason_of(error)}") from error
 
 
 def _factory(kind: Kind, class_path: str, given: Mapping[str, Any], what: str) -> Callable[..., Any]:

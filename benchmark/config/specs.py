@@ -17,6 +17,7 @@ from rnnbench.benchmark.config.section import Section, as_sections
 from rnnbench.benchmark.config.validation import Mapped, Model, validated
 from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules import registered_tasks
+from rnnbench.datamodules.own_code import mark_as_own, reason_of
 from rnnbench.datamodules.source_scan import Argument, FoundClass, constructor_parameters
 from rnnbench.lit_models.presets import PRESETS, Preset
 from rnnbench.lit_models.recurrences import registered_recurrences
@@ -80,6 +81,7 @@ def imported(path: str, what: str) -> Any:
     """Return what a dotted path names, in the current folder too; a ``UserError`` that begins with ``what`` if none."""
     module, _, name = path.rpartition(".")
     search_current_folder()
+    mark_as_own(module)
     try:
         found = importlib.import_module(module)
         if not hasattr(found, name) and hasattr(found, "__path__") and importlib.util.find_spec(path):
@@ -91,7 +93,7 @@ def imported(path: str, what: str) -> Any:
     except (Exception, SystemExit) as error:
         # Importing runs the user's code, which may fail in any way.
         hint = _hint(path, error)
-        raise UserError(f"{what} cannot be imported: {type(error).__name__}: {error}{hint and f': {hint}'}") from error
+        raise UserError(f"{what} cannot be imported: {reason_of(error)}{hint and f': {hint}'}") from error
     raise UserError(f"{what} is a module: write {path}.CLASS; {nearest('', _classes(found))}")
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from rnnbench.benchmark.errors import UserError, is_out_of_memory, message_of
 from rnnbench.benchmark.interruption import EXIT_CODE, SIGNALS, Noted
 from rnnbench.benchmark.run.lease import BusyError
+from rnnbench.datamodules.own_code import own_line, reason_of
 
 if TYPE_CHECKING:
     from rnnbench.benchmark.config.options import TrainOptions
@@ -129,10 +130,16 @@ def train_job(job: Job, options: TrainOptions) -> Outcome:
             raise KeyboardInterrupt from None
         if isinstance(error, SystemExit) and type(error).__name__ == "SIGTERMException":
             return Outcome("left", "it was ended by SIGTERM; the same command goes on from its checkpoint")
-        if isinstance(error, (UserError, OSError)):
-            return Outcome("left" if isinstance(error, BusyError) else "refused", message_of(error))
+        if isinstance(error, BusyError):
+            return Outcome("left", message_of(error))
+        if isinstance(error, UserError):
+            return Outcome("refused", message_of(error))
         if is_out_of_memory(error):
             return Outcome("refused", "memory ran out: give fewer --workers, or smaller networks", _logged(job))
+        if own_line(error):
+            return Outcome("refused", reason_of(error), _logged(job))
+        if isinstance(error, OSError):
+            return Outcome("refused", message_of(error))
         return Outcome("failed", f"{type(error).__name__}: {error}", _logged(job))
     return Outcome("trained")
 

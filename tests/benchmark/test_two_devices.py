@@ -265,8 +265,9 @@ def test_a_device_that_fails_ends_the_run_with_its_message(tmp_path, devices):
     (tmp_path / "failing.py").write_text(FAILING.replace("FAILING_DEVICES", devices), encoding="utf-8")
     suite = write(tmp_path, SUITE.replace("class_path: LSTM", "class_path: failing.Failing"))
     done = run(suite, tmp_path / "runs", "--devices", "2", "--only", "Digits")
-    assert done.returncode == 1
-    assert done.stderr.count("RuntimeError: no luck here") == 1
+    assert done.returncode == 2
+    line = FAILING[: FAILING.index("raise")].count("\n") + 1
+    assert done.stderr.count(f"RuntimeError: no luck here (failing.py, line {line})") == 1
     assert "Traceback" not in done.stderr
     (log,) = (tmp_path / "runs").rglob("error*.log")
     assert "no luck here" in log.read_text(encoding="utf-8")

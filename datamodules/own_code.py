@@ -1,0 +1,56 @@
+"""Where in a user's own code an error happened: what a message names beside the error itself."""
+
+import os
+import sysconfig
+import traceback
+from types import FrameType
+
+#: Packages of a user's that a suite or a command names: theirs even where they are installed beside the libraries.
+_OWN: set[str] = set()
+_STANDARD = sysconfig.get_path("stdlib")
+
+
+def mark_as_own(module: str) -> None:
+    """Take a module, and the package that it lies in, for a user's own code."""
+    _OWN.add(module.partition(".")[0])
+
+
+def own_line(error: BaseException) -> str:
+    """Return the innermost line of a user's own code that an error came through; empty if it came through none.
+
+    >>> def sample(count):
+    ...     return 1 / count
+    >>> try:
+    ...     sample(0)
+    ... except ZeroDivisionError as error:
+    ...     own_line(error)  # what is typed in has no file
+    ''
+    """
+    own = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_own(frame)]
+    if not own:
+        return ""
+    frame, line = own[-1]
+    return f"{frame.f_code.co_filename.removeprefix(os.getcwd() + os.sep)}, line {line}"
+
+
+def _is_own(frame: FrameType) -> bool:
+    package, file = str(frame.f_globals.get("__name__")).partition(".")[0], frame.f_code.co_filename
+    if package in _OWN:
+        return package != "rnnbench"
+    is_library = file.startswith(("<", _STANDARD)) or "site-packages" in file or "dist-packages" in file
+    return package != "rnnbench" and not is_library
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return an error's type and text in one line, and the line of a user's own code that it came through, if any.
+
+    >>> reason_of(ZeroDivisionError("division\nby zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    return f"{type(error).__name__}: {with_own_line(error)}"
+
+
+def with_own_line(error: BaseException) -> str:
+    """Return an error's text in one line, and the line of a user's own code that it came through, if any."""
+    text, place = " ".join(str(error).split()), own_line(error)
+    return f"{text} ({place})" if place else text
