@@ -16,11 +16,12 @@ from rnnbench.leaderboard.drawing.length_figures import length_figures
 from rnnbench.leaderboard.drawing.sweep_figures import sweep_figures
 from rnnbench.leaderboard.dynamics import SideFiles, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
+from rnnbench.leaderboard.index.entries import indexed_records
 from rnnbench.leaderboard.not_run import not_run
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Problem, Report, find_records
+from rnnbench.leaderboard.store import Problem, Report
 from rnnbench.leaderboard.tables.claims_table import CLAIMS, claims_of, claims_table
 from rnnbench.leaderboard.tables.markdown import board_heading, escape, folded, link, render_table
 from rnnbench.leaderboard.tables.missing import missing_line
@@ -74,7 +75,7 @@ def write_leaderboard(
         FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
-    records, unreadable = find_records(records_root)
+    records, unreadable = indexed_records(records_root)
     plans = plans or {}
     senders = read_senders(records_root)
     cells, unplaced = select_cells(records, plans)

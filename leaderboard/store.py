@@ -1,5 +1,7 @@
 """Folders of records: where a record lies, what a folder holds, and the arrays beside a record."""
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import hashlib
@@ -9,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rnnbench.leaderboard.files import Arrays, FileError, read_arrays, side_path
 from rnnbench.leaderboard.record import read_record
@@ -85,7 +88,7 @@ def place_of(record: Record) -> str:
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Within this block nobody looks for cycles of garbage: among many records that are kept it takes half the time."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -96,7 +99,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@_uncollected()
+@uncollected()
 def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[Problem]]:
     """Read every record below a folder, in the order of their paths; links are followed, hidden names passed over.
 
@@ -110,28 +113,48 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
     """
     records: list[Record] = []
     problems: list[Problem] = []
-    # A file system that ignores capitals has room for one of them only.
-    folded: dict[str, Path] = {}
-    for path, reason in _json_files(root / within) if (root / within).exists() else ():
-        place = path.relative_to(root)
+    names = Names()
+    for file in record_files(root, within):
         try:
-            if reason:
-                raise FileError(path, reason)
-            record = read_record(path)
-            expected = path_of(root, record)
-            if path != expected:
-                raise FileError(path, f"does not lie where it belongs, at {expected.relative_to(root).as_posix()}")
-            twin = folded.setdefault(place.as_posix().casefold(), place)
-            if twin != place:
-                raise FileError(path, f"differs from {twin.as_posix()} in capitals alone: rename one of them")
-            if record.out_of_range:
-                raise FileError(path, record.out_of_range)
+            record = read_at(root, file)
+            names.add(file.place)
             records.append(record)
         except FileError as error:
-            problems.append(Problem(place, error.reason))
-        except FileNotFoundError as error:
-            problems.append(Problem(place, f"cannot be read: {error.strerror}"))
+            problems.append(Problem(Path(file.place), error.reason))
     return records, problems
+
+
+def read_at(root: Path, file: RecordFile) -> Record:
+    """Read a file of a folder that should be a record.
+
+    Raises:
+        FileError: it is none, does not lie where it belongs, or holds a value that its metric cannot have.
+    """
+    path = root / file.place
+    if file.reason:
+        raise FileError(path, file.reason)
+    try:
+        record = read_record(path)
+    except FileNotFoundError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}") from error
+    if file.place != (expected := place_of(record)):
+        raise FileError(path, f"does not lie where it belongs, at {expected}")
+    if record.out_of_range:
+        raise FileError(path, record.out_of_range)
+    return record
+
+
+class Names:
+    """The places of records of a folder: a file system that ignores capitals has room for one of them only."""
+
+    def __init__(self) -> None:
+        self._folded: dict[str, str] = {}
+
+    def add(self, place: str) -> None:
+        """Remember a place; a ``FileError`` if it differs from one before in capitals alone."""
+        twin = self._folded.setdefault(place.casefold(), place)
+        if twin != place:
+            raise FileError(Path(place), f"differs from {twin} in capitals alone: rename one of them")
 
 
 def load_records(folder: str | Path) -> list[Record]:
@@ -161,25 +184,62 @@ def load_records(folder: str | Path) -> list[Record]:
 
 def is_empty(folder: Path) -> bool:
     """Return whether a folder holds nothing that could be a record, or could not be read."""
-    return next(_json_files(folder), None) is None
+    return next(record_files(folder), None) is None
 
 
-def _json_files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the JSON files below a folder, with no reason, and the folders that cannot be read, with theirs."""
-    real = os.path.realpath(folder)
-    if real in above or len(above) > _DEEPEST_FOLDER:
-        yield folder, "is a link to a folder that holds it" if real in above else "lies too deep for records"
+class RecordFile(NamedTuple):
+    """A JSON file of a folder, or a folder of it that cannot be read.
+
+    Attributes:
+        place: relative to the folder, with ``/``.
+        status: of the file; None where it has none.
+        reason: why it cannot be read; empty for a file.
+    """
+
+    place: str
+    status: os.stat_result | None = None
+    reason: str = ""
+
+
+def record_files(root: Path, within: Path = Path()) -> Iterator[RecordFile]:
+    """Yield the JSON files below a folder, in the order of their paths; none where there is no such folder."""
+    if (root / within).exists():
+        prefix = "" if within == Path() else f"{within.as_posix()}/"
+        yield from _record_files(str(root / within), prefix, ())
+
+
+def _record_files(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[RecordFile]:
+    place = prefix.rstrip("/") or "."
+    if len(above) > _DEEPEST_FOLDER:
+        yield RecordFile(place, reason="lies too deep for records")
         return
     try:
-        names = sorted(os.listdir(folder))
+        status = os.stat(folder)
+        here = status.st_dev, status.st_ino
+        if here in above:
+            yield RecordFile(place, reason="is a link to a folder that holds it")
+            return
+        with os.scandir(folder) as found:
+            entries = sorted((one for one in found if not one.name.startswith(".")), key=lambda one: one.name)
     except OSError as error:
-        yield folder, f"cannot be read: {error.strerror}"
+        yield RecordFile(place, reason=f"cannot be read: {error.strerror}")
         return
-    for path in (folder / name for name in names if not name.startswith(".")):
-        if path.is_dir():
-            yield from _json_files(path, (*above, real))
-        elif path.name.endswith(".json"):
-            yield path, ""
+    for entry in entries:
+        if _is_folder(entry):
+            yield from _record_files(entry.path, f"{prefix}{entry.name}/", (*above, here))
+        elif entry.name.endswith(".json"):
+            try:
+                yield RecordFile(prefix + entry.name, entry.stat())
+            except OSError:
+                # Reading it says why.
+                yield RecordFile(prefix + entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def read_side_arrays(path: Path, record: Record) -> tuple[Arrays, str]:

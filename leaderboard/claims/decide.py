@@ -8,11 +8,12 @@ from rnnbench.leaderboard.claims.claim import Claim
 from rnnbench.leaderboard.claims.evidence import Evidence, Gap
 from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, combined
 from rnnbench.leaderboard.dynamics import SideFiles
+from rnnbench.leaderboard.index.entries import indexed_records
 from rnnbench.leaderboard.plan import Plans, run_command
 from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Problem, find_records
+from rnnbench.leaderboard.store import Problem
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def decide_all(claims: Sequence[Claim], root: Path, plans: Plans | None = None) 
     Returns:
         The decisions, and the files of the folder that are no records or do not lie where they belong.
     """
-    records, problems = find_records(root)
+    records, problems = indexed_records(root)
     cells, _ = select_cells(measured_here(records, read_senders(root)), plans)
     evidence = Evidence(cells, SideFiles(root))
     return [decide(claim, evidence) for claim in claims], problems

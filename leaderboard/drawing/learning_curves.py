@@ -14,6 +14,7 @@ from rnnbench.leaderboard.drawing.figure_style import (
     look,
     plain_text,
 )
+from rnnbench.leaderboard.index.packed import curve_values
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.statistics import Cell, statistic
 
@@ -35,13 +36,12 @@ class Curve(NamedTuple):
 
 def curve(cell: Cell, split: Literal["val", "test"] = "val") -> Curve:
     """Summarise the learning curves of the ranked metric, in the unit in which it is shown."""
-    name = cell.metric.name
+    name, scale = cell.metric.name, cell.metric.display.scale
     by_step: dict[int, list[float]] = {}
     for record in cell.finished:
-        for point in record.curve:
-            value = (point.val if split == "val" else point.test).get(name)
+        for step, value in curve_values(record.curve, split, name):
             if value is not None and abs(value) < LARGEST_DRAWN:
-                by_step.setdefault(point.step, []).append(cell.metric.display.scale * value)
+                by_step.setdefault(step, []).append(scale * value)
     steps = sorted(by_step)
     values = [by_step[step] for step in steps]
     means = [summary.mean for summary in map(statistic, values) if summary]

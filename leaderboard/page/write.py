@@ -10,6 +10,7 @@ from rnnbench.leaderboard.claims.decide import decide
 from rnnbench.leaderboard.claims.evidence import Evidence
 from rnnbench.leaderboard.dynamics import SideFiles
 from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.index.entries import indexed_records
 from rnnbench.leaderboard.page.gather import page_data
 from rnnbench.leaderboard.page.html import render
 from rnnbench.leaderboard.page.numbers import short_text
@@ -17,7 +18,7 @@ from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.senders import Senders, measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Problem, Report, find_records
+from rnnbench.leaderboard.store import Problem, Report
 
 
 @dataclass(kw_only=True)
@@ -42,7 +43,7 @@ def write_page(records_root: Path, output: Path, plans: Plans | None = None) -> 
         FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; the file is either the old one or the new one.
     """
-    records, unreadable = find_records(records_root)
+    records, unreadable = indexed_records(records_root)
     data, problems = gather(records, unreadable, SideFiles(records_root), read_senders(records_root), plans or {})
     page = render(data)
     write_atomically(output, page)

@@ -139,14 +139,14 @@ def test_folders_that_cannot_be_read_or_lie_too_deep_are_named(tmp_path, monkeyp
     put(tmp_path, make_record())
     (tmp_path / "secret").mkdir()
     (tmp_path / "deep").joinpath(*"d" * 30).mkdir(parents=True)
-    listdir = os.listdir
+    scandir = os.scandir
 
     def refusing(path):
         if os.path.basename(path) == "secret":
             raise PermissionError(13, "Permission denied")
-        return listdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(os, "listdir", refusing)
+    monkeypatch.setattr(os, "scandir", refusing)
     records, problems = find_records(tmp_path)
     assert records == [make_record()]
     reasons = [problem.reason for problem in problems]
