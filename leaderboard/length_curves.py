@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from rnnbench.leaderboard.board import Column
+from rnnbench.leaderboard.index.packed import points_by_length
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.statistics import Cell, statistic
 
@@ -30,7 +31,7 @@ def over_length(cell: Cell) -> OverLength | None:
 
 def by_length(record: Record) -> dict[tuple[int, int], float]:
     """Return a record's ranked test metric at ``best_step`` by the shortest and the longest sequences of each bin."""
-    point = next((point for point in record.curve if point.step == record.best_step), None)
+    point = next((point for point in points_by_length(record.curve) if point.step == record.best_step), None)
     found = {}
     for name, value in (point.by_length or {}).items() if point else ():
         low, _, high = name.partition("-")

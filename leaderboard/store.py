@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import hashlib
 import os
@@ -57,6 +58,7 @@ def shipped_records() -> Path:
     return Path(__file__).parent / "records"
 
 
+@functools.lru_cache(10_000)
 def safe_name(name: str) -> str:
     """Return a name for a folder or a part of a file's name: the name itself if it is safe, otherwise with its hash.
 
@@ -74,7 +76,7 @@ def safe_name(name: str) -> str:
 
 def record_path(root: Path, cell: Iterable[str], experiment_id: str, instance: int) -> Path:
     """Return where the record of an instance of a cell (suite, budget, task, network) lies: the one place for it."""
-    return root.joinpath(*map(safe_name, cell)) / f"{experiment_id}-{instance}.json"
+    return root / _place(cell, experiment_id, instance)
 
 
 def path_of(root: Path, record: Record) -> Path:
@@ -84,7 +86,11 @@ def path_of(root: Path, record: Record) -> Path:
 
 def place_of(record: Record) -> str:
     """Return where a record lies below any folder of records, as text with ``/``."""
-    return path_of(Path(), record).as_posix()
+    return _place(record.cell, record.experiment_id, record.instance)
+
+
+def _place(cell: Iterable[str], experiment_id: str, instance: int) -> str:
+    return f"{'/'.join(map(safe_name, cell))}/{experiment_id}-{instance}.json"
 
 
 @contextlib.contextmanager

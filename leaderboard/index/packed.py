@@ -72,7 +72,7 @@ class PackedCurve(Sequence[CurvePoint]):
 
     def __iter__(self) -> Iterator[CurvePoint]:
         """Yield the points."""
-        return iter(_unpack_curve(self._packed()))
+        return iter(self[:])
 
     @overload
     def __getitem__(self, index: int) -> CurvePoint: ...
@@ -80,13 +80,22 @@ class PackedCurve(Sequence[CurvePoint]):
     def __getitem__(self, index: slice) -> list[CurvePoint]: ...
     def __getitem__(self, index: int | slice) -> CurvePoint | list[CurvePoint]:
         """Return a point, or some."""
-        return _unpack_curve(self._packed())[index]
+        names, rows = _columns(self._packed())
+        places = range(self._count)[index]
+        if isinstance(places, int):
+            return _point(names, rows, places)
+        return [_point(names, rows, place) for place in places]
 
     def __eq__(self, other: object) -> bool:
         """Compare as lists."""
         return list(self) == (list(other) if isinstance(other, PackedCurve) else other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def is_of_one_length(self) -> bool:
+        """Whether no point has values by length."""
+        return _columns(self._packed())[0] is not None
 
     def values(self, split: Literal["val", "test"], metric: str) -> list[tuple[int, float | None]]:
         """Return step and value of a metric at each point."""
@@ -100,6 +109,11 @@ class PackedCurve(Sequence[CurvePoint]):
             (int(step), None if math.isnan(value) else value)
             for step, value in zip(rows[:: len(names)], values, strict=True)
         ]
+
+
+def points_by_length(curve: Sequence[CurvePoint]) -> Sequence[CurvePoint]:
+    """Return the points of a curve if any of them has values by length, else none."""
+    return () if isinstance(curve, PackedCurve) and curve.is_of_one_length else curve
 
 
 def curve_values(
@@ -141,22 +155,16 @@ def _columns(packed: bytes) -> tuple[list[list[str]] | None, Any]:
     return names, rows
 
 
-def _unpack_curve(packed: bytes) -> list[CurvePoint]:
-    names, rows = _columns(packed)
+def _point(names: list[list[str]] | None, rows: Any, place: int) -> CurvePoint:
     if names is None:
-        return [CurvePoint.model_validate(point) for point in rows]
-    width, points = len(names), []
-    for start in range(0, len(rows), width):
-        step, epoch, train_loss, *values = (None if math.isnan(x) else x for x in rows[start : start + width])
-        splits: dict[str, dict[str, float | None]] = {"val": {}, "test": {}}
-        for (split, metric), value in zip(names[3:], values, strict=True):
-            splits[split][metric] = value
-        points.append(
-            CurvePoint.model_construct(
-                step=int(step or 0), epoch=epoch, train_loss=train_loss, by_length=None, **splits
-            )
-        )
-    return points
+        return CurvePoint.model_validate(rows[place])
+    width = len(names)
+    values = [None if math.isnan(value) else value for value in rows[place * width : (place + 1) * width]]
+    splits: dict[str, Any] = {"val": {}, "test": {}}
+    for (split, metric), value in zip(names[3:], values[3:], strict=True):
+        splits[split][metric] = value
+    step, epoch, train_loss = values[:3]
+    return CurvePoint.model_construct(step=int(step or 0), epoch=epoch, train_loss=train_loss, by_length=None, **splits)
 
 
 def _json(value: Any) -> bytes:
