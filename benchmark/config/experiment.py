@@ -1,6 +1,7 @@
 """An experiment: task x network x training recipe, with an id that is a hash of everything that can change a result."""
 
 import copy
+import functools
 import hashlib
 import itertools
 import json
@@ -118,6 +119,10 @@ class Experiment:
         >>> len({point.id for point in experiment.points()})
         2
         """
+        return list(self._points)
+
+    @functools.cached_property
+    def _points(self) -> tuple[Point, ...]:
         combinations = (dict(zip(self.grid, each, strict=True)) for each in itertools.product(*self.grid.values()))
         points = []
         for values in [self.chosen] if self.chosen is not None else self.listed or combinations:
@@ -125,7 +130,11 @@ class Experiment:
             for path, value in values.items():
                 set_setting(config, path, value)
             points.append(Point(config, config_id(config), dict(values)))
-        return points
+        return tuple(points)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields alone: points are made again."""
+        return {key: value for key, value in vars(self).items() if key != "_points"}
 
 
 def config_id(config: Config, without: tuple[str, ...] = ()) -> str:

@@ -1,6 +1,6 @@
 """Records of another version of a suite: which lie beside its experiments, and which settings differ."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class OtherVersion:
         return f"{self.cell}: {len(self.records)} of another version of the suite: {changed}"
 
 
-def other_versions(experiments: Iterable[Experiment], records: Iterable[Record]) -> list[OtherVersion]:
+def other_versions(experiments: Iterable[Experiment], records: Sequence[Record]) -> list[OtherVersion]:
     """Return the records whose settings are no longer those of their suite, grouped by cell and by what has changed.
 
     ``experiments`` are all of a suite under one budget; a record of another suite or budget is passed over.
@@ -37,13 +37,17 @@ def other_versions(experiments: Iterable[Experiment], records: Iterable[Record])
     cells = {(e.suite, e.budget, e.task, e.network): (planned_cell(e), e.points()) for e in experiments}
     suites = {cell[:2] for cell in cells}
     found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}
+    # One record may stand for many that differ in nothing that matters here.
+    known: dict[int, tuple[str, tuple[str, ...]] | None] = {}
     for record in records:
-        if (record.suite, record.budget) not in suites:
-            continue
-        planned, points = cells.get(record.cell, (None, []))
-        if planned is None or not planned.holds(record):
-            changes = _changes(record, planned, points) if planned else ()
-            found.setdefault((f"{record.task}/{record.network}", changes), []).append(record)
+        if id(record) not in known:
+            known[id(record)] = None
+            planned, points = cells.get(record.cell, (None, []))
+            if record.cell[:2] in suites and (planned is None or not planned.holds(record)):
+                changes = _changes(record, planned, points) if planned else ()
+                known[id(record)] = f"{record.task}/{record.network}", changes
+        if key := known[id(record)]:
+            found.setdefault(key, []).append(record)
     return [OtherVersion(cell, changes, tuple(group)) for (cell, changes), group in found.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
 from rnnbench.benchmark.launchers.stale import Move, Stale
 from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, Job, Member, load_job
 from rnnbench.benchmark.run.lease import is_leased
+from rnnbench.leaderboard.index.entries import Entry, entries
+from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record, plain
-from rnnbench.leaderboard.store import find_records, path_of, read_side_arrays
+from rnnbench.leaderboard.store import path_of, read_side_arrays
 
 #: Members of one run at most: more share the work no better.
 LARGEST_ENSEMBLE = 16
@@ -170,7 +173,8 @@ class _Looked(NamedTuple):
 def _look(experiment: Experiment, instances: Iterable[int], found: _Found, runs_dir: Path) -> _Looked:
     looked = _Looked([], [], [])
     # Instances outside, points inside: an ensemble that is cut keeps the points of an instance together.
-    for member in [Member(point.id, instance) for instance in instances for point in experiment.points()]:
+    points = experiment.points()
+    for member in [Member(point.id, instance) for instance in instances for point in points]:
         state = found.state(Job(experiment, (member,), runs_dir).record_path(member))
         if state is None:
             looked.missing.append(member)
@@ -187,8 +191,8 @@ def _restated(experiment: Experiment, records: list[Record], runs_dir: Path) -> 
     others = [record for record in records if (record.grid, record.pilot) != (grid, experiment.tried)]
     today = {"grid": grid, "pilot": experiment.tried}
     return {
-        path_of(runs_dir, record): record.model_copy(update={**today, "point": points[record.experiment_id]})
-        for record in others
+        path: read_record(path).model_copy(update={**today, "point": points[record.experiment_id]})
+        for path, record in ((path_of(runs_dir, record), record) for record in others)
     }
 
 
@@ -197,18 +201,21 @@ class _Found:
 
     def __init__(self, suite: tuple[Experiment, ...], runs_dir: Path, stale: Stale) -> None:
         self._suite, self._stale = suite, stale
-        self._records: dict[Path, Record] = {}
+        # By the path as text.
+        self._entries: dict[str, Entry] = {}
         self._reasons: dict[Path, str] = {}
         any_jobs = [Job(e, (Member(e.points()[0].id, 0),), runs_dir) for e in suite]
         for root, folder in dict.fromkeys((job.root, job.folder.parents[2].relative_to(job.root)) for job in any_jobs):
-            records, problems = find_records(root, folder)
-            self._records |= {path_of(root, record): record for record in records}
+            found, problems = entries(root, folder)
+            self._entries |= {os.path.join(root, entry.place): entry for entry in found}
             self._reasons |= {root / problem.path: problem.reason for problem in problems}
 
     def state(self, path: Path) -> Record | str | None:
         """Return a finished record, perhaps one to be taken back, what is wrong with it, or None if it is missing."""
-        record, reason = self._records.get(path), self._reasons.pop(path, "")
-        if record is not None:
+        entry, reason = self._entries.get(str(path)), self._reasons.pop(path, "")
+        record = None
+        if entry is not None:
+            record = entry.record()
             if self._stale.holds(path, record):
                 return self._stale.returned(path)
             if record.status == "interrupted":
@@ -223,7 +230,14 @@ class _Found:
 
     def passed_over(self, restated: Collection[Path]) -> list[str]:
         """Return what is not among the suite's records: of another version of it, or no record in its place."""
-        records = [record for path, record in self._records.items() if path not in restated]
+        chosen = set(map(str, restated))
+        # What tells versions apart is shared.
+        seen: dict[object, Record] = {}
+        records = [
+            seen[entry.shared] if entry.shared in seen else seen.setdefault(entry.shared, entry.record())
+            for path, entry in self._entries.items()
+            if path not in chosen
+        ]
         others = [f"passed over: {version}" for version in other_versions(self._suite, records)]
         return [*others, *(f"passed over: {path}: {reason}" for path, reason in self._reasons.items())]
 

@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -166,11 +166,15 @@ def _timed(path: Path) -> dict[Kind, float]:
         return {}
 
 
-def _by_kind(records: Iterable[Record]) -> dict[Kind, float]:
+def _by_kind(records: Sequence[Record]) -> dict[Kind, float]:
     found: dict[Kind, list[float]] = defaultdict(list)
+    # Records that came out of an index share their configurations.
+    kinds: dict[int, Kind] = {}
     for record in records:
         if record.status == "finished":
-            found[Kind.of(record.config)].append(_seconds(record))
+            key = id(record.config)
+            kind = kinds[key] if key in kinds else kinds.setdefault(key, Kind.of(record.config))
+            found[kind].append(_seconds(record))
     return {kind: fmean(seconds) for kind, seconds in found.items()}
 
 
