@@ -9,9 +9,10 @@ from torch.nn import functional
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import check_divides, unit
-from rnnbench.lit_models.recurrences._linear_map import LinearMap
-from rnnbench.lit_models.scan.contract import Scanned
+from rnnbench.lit_models.recurrences._linear_map import LinearMap, affine
+from rnnbench.lit_models.scan.contract import KernelCall, Scanned
 from rnnbench.lit_models.scan.linear.delta import delta_scan
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 
 class DeltaNet(LinearMap, Recurrence):
@@ -28,7 +29,7 @@ class DeltaNet(LinearMap, Recurrence):
     The state is [y_t, S_t], y_t the outputs of all heads, S = N + N d. Linear maps have no bias and are drawn as in
     ``torch.nn.Linear``, exp(a) from U(0, 16), softplus(b) log-uniformly from 0.001 to 0.1, as in the authors' code
     (flash-linear-attention). Deviations: queries are not scaled by 1/√d, and what is around the map (short
-    convolutions, normalised and gated outputs) is ``GatedBlock``'s. Whole sequences are scanned chunk by chunk.
+    convolutions, normalised and gated outputs) is ``GatedBlock``'s. Without C, sequences are scanned chunk by chunk.
 
     Args:
         hidden_size: N, a multiple of ``heads``.
@@ -86,6 +87,18 @@ class DeltaNet(LinearMap, Recurrence):
         read, memory = delta_scan(query, keys, values, strengths, log_decay, self._memory(state))
         outputs = read.flatten(-2)
         return outputs, torch.cat([outputs[-1], memory.flatten(-3)], -1)
+
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C, the affine maps that ``project`` and the decay are, the largest β and exp(a)."""
+        weight, kernel = (
+            self.drive.weight,
+            NativeLinearKernel("delta", self.hidden_size, self.hidden_size // self.heads),
+        )
+        bias, factors = torch.zeros_like(weight[:, 0]), weight.new_full((1,), self.largest_strength)
+        if self.gated:
+            bias = torch.cat([bias[: -self.heads], self.decay_bias])
+            factors = torch.cat([factors, self.log_rate.exp()])
+        return kernel, [affine(weight, bias), factors]
 
     def _parts(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """Return q [..., H, d], k and v [..., H, n, d], β [..., H, n] and log α [..., H]."""

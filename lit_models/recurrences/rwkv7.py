@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import check_divides, unit
-from rnnbench.lit_models.recurrences._linear_map import LinearMap
-from rnnbench.lit_models.scan.contract import Scanned
+from rnnbench.lit_models.recurrences._linear_map import LinearMap, affine
+from rnnbench.lit_models.scan.contract import KernelCall, Scanned
 from rnnbench.lit_models.scan.linear.diagonal_plus_rank_one import rank_one_scan
+from rnnbench.lit_models.scan.native.linear import NativeLinearKernel
 
 #: 1/√e: w is never below exp of its negative, 0.545.
 LARGEST_RATE = 0.6065306597126334
@@ -27,7 +28,7 @@ class RWKV7(LinearMap, Recurrence):
     Deviations: ω and α are full maps, not of low rank; tokens are not mixed with those before, values not with those of
     the first layer; bonus, normalisation and gate of the output are left out. ``GatedBlock`` has a convolution, norm
     and gate.
-    The state is [y_t, S_t], S = N + N d. Whole sequences are scanned chunk by chunk.
+    The state is [y_t, S_t], S = N + N d. Without C, whole sequences are scanned chunk by chunk.
 
     Args:
         hidden_size: N, a multiple of ``heads``.
@@ -81,6 +82,12 @@ class RWKV7(LinearMap, Recurrence):
         found, memory = rank_one_scan(receptance, log_decay, read, write, key, value, self._memory(state))
         outputs = found.flatten(-2)
         return outputs, torch.cat([outputs[-1], memory.flatten(-3)], -1)
+
+    def scan_kernel(self) -> KernelCall:
+        """Return the scan in C, the affine maps that ``project`` is, ξ and ρ."""
+        joint = torch.cat([affine(self.drive.weight), affine(self.gates.weight, self.gates.bias)])
+        kernel = NativeLinearKernel("RWKV-7", self.hidden_size, self.hidden_size // self.heads)
+        return kernel, [joint, self.key_scale, self.rate_mix]
 
     def _parts(self, projected: Tensor) -> tuple[Tensor, ...]:
         """Return r, log w, -κ, a ∘ κ, k̃ and v, all [..., H, d]."""

@@ -57,10 +57,13 @@ INLINE void NAMED(set)(const struct NAMED(linear) *w, REAL *state, int64_t k, VE
     NAMED(put)(state + k * w->given->batch + w->column, value, w->left);
 }
 /* Gradients of the last step alone decay to denormal numbers, which take several times as long as others. */
-INLINE void NAMED(set_delta)(const struct NAMED(linear) *w, int64_t k, VEC value) {
+INLINE VEC NAMED(flushed)(VEC value) {
     const REAL small = sizeof(REAL) == 4 ? (REAL)1e-31 : (REAL)1e-292;
     INTS negligible = (value < small) & (value > -small);
-    NAMED(set)(w, w->delta, k, NAMED(choose)(negligible, (VEC){0}, value));
+    return NAMED(choose)(negligible, (VEC){0}, value);
+}
+INLINE void NAMED(set_delta)(const struct NAMED(linear) *w, int64_t k, VEC value) {
+    NAMED(set)(w, w->delta, k, NAMED(flushed)(value));
 }
 
 INLINE VEC NAMED(absolute)(VEC x) { return (VEC)((INTS)x & ~(INTS)-(VEC){0}); }
@@ -252,6 +255,8 @@ static struct NAMED(linear) NAMED(begin_linear)(const struct arguments *g, int64
     return w;
 }
 
+#include "heads.h"
+
 /* Scan from `state` on, which becomes the last one; outputs are its first `units` rows. */
 EXPORT void NAMED(linear_forward)(const struct arguments *g) {
     int64_t size = g->columns * g->batch, outputs = g->units * g->batch;
@@ -259,6 +264,10 @@ EXPORT void NAMED(linear_forward)(const struct arguments *g) {
         struct NAMED(linear) w = NAMED(begin_linear)(g, m);
         w.following = (REAL *)g->state + m * size;
         w.before = w.following;
+        if (HAS_HEADS(g)) {
+            NAMED(all_heads)(&w, m, (VEC *)g->scratch, 0);
+            continue;
+        }
         for (w.step = 0; w.step < g->steps; w.step++) {
             NAMED(linear_step)(&w, 0);
             if (g->outputs)
@@ -272,7 +281,8 @@ INLINE void NAMED(add_totals)(void *to, int64_t start, const VEC *sums, int64_t 
 }
 
 /* From the states `firsts` on compute all states again, then take `state`, the gradient of the last one, to that of the
-   first. `scratch` has room for the states of all steps, and a vector for each weight and factor of units. */
+   first. `scratch` has room for a vector of each weight and factor of units, and for the states of all steps; with heads,
+   for one head's and what it works on. */
 EXPORT void NAMED(linear_backward)(const struct arguments *g) {
     int64_t size = g->columns * g->batch, weights = g->row * g->width, count = g->owned + g->units + weights;
     VEC *sums = (VEC *)g->scratch;
@@ -280,7 +290,7 @@ EXPORT void NAMED(linear_backward)(const struct arguments *g) {
     for (int64_t m = 0; m < g->instances; m++) {
         struct NAMED(linear) w = NAMED(begin_linear)(g, m);
         w.before = (const REAL *)g->firsts + m * size;
-        for (w.step = 0; w.step < g->steps; w.step++) {
+        for (w.step = 0; w.step < g->steps && !HAS_HEADS(g); w.step++) {
             w.following = states + w.step * size;
             NAMED(linear_step)(&w, 0);
             w.before = w.following;
@@ -290,7 +300,8 @@ EXPORT void NAMED(linear_backward)(const struct arguments *g) {
         w.d_own = g->d_own ? sums : NULL;
         w.d_gain = g->d_gain ? sums + g->owned : NULL;
         w.delta = (REAL *)g->state + m * size;
-        for (w.step = g->steps - 1; w.step >= 0; w.step--) {
+        if (HAS_HEADS(g)) NAMED(all_heads)(&w, m, sums + count, 1);
+        for (w.step = g->steps - 1; w.step >= 0 && !HAS_HEADS(g); w.step--) {
             w.before = w.step ? states + (w.step - 1) * size : (const REAL *)g->firsts + m * size;
             w.after = states + w.step * size;
             const REAL *from = (const REAL *)g->grad_outputs;

@@ -14,7 +14,7 @@ from torch.nn import functional
 from rnnbench.lit_models.scan.contract import Forward, Grads, Needs, Operands
 from rnnbench.lit_models.scan.native.library import Arguments, call_library
 
-LinearForm = Literal["minGRU", "minLSTM", "RG-LRU", "blocks", "S6"]
+LinearForm = Literal["minGRU", "minLSTM", "RG-LRU", "blocks", "S6", "delta", "RWKV-7"]
 
 # What a chunk works on stays in the processor's caches, but calls of few steps cost more than they do.
 _CHUNK_BYTES = 2**20
@@ -22,23 +22,30 @@ _FEWEST_STEPS = 8
 _VECTOR_BYTES = 64
 # As in module.c.
 _WIDEST = 4
+_WITH_HEADS = ("delta", "RWKV-7")
+# As UPDATE_VECTORS of module.c, and outputs.
+_VECTORS_OF_UPDATE = 7
 
 
 class NativeLinearKernel(NamedTuple):
-    """The formulas of MinGRU, MinLSTM, RGLRU, BlockDiagonalRNN and S6, of which ``native/linear.h`` has the rows.
+    """The formulas of MinGRU, MinLSTM, RGLRU, BlockDiagonalRNN, S6, DeltaNet and RWKV7.
 
-    Weights are W [M, P, D+1], the last column a bias, of the rows W [x; 1] that a step takes, and then factors of
-    units: c log a [M, N] of an RG-LRU, the rates [M, N, K] and the factors of x [M, N] of S6.
+    Weights are W [M, P, D+1], the last column a bias, of the rows W [x; 1] that a step takes (``native/linear.h`` and
+    ``heads.h`` have their order), and then factors of units: c log a [M, N] of an RG-LRU; the rates [M, N, K] and the
+    factors of x [M, N] of S6; the largest β and, if it is gated, the heads' rates [M, 1 or 1+H] of DeltaNet; ξ and ρ
+    [M, N] of RWKV-7.
 
     Attributes:
         form: which of them.
         units: N.
-        features: rows of a block, or K of S6.
+        features: rows of a block, K of S6, or numbers d of a head.
+        updates: of DeltaNet in a step.
     """
 
     form: LinearForm
     units: int
     features: int = 1
+    updates: int = 1
 
     def forward(self, given: Operands, store: bool, keep_outputs: bool) -> Forward:
         """See ``ScanKernel.forward``."""
@@ -87,8 +94,8 @@ class NativeLinearKernel(NamedTuple):
         return [d_inputs, state.mT.contiguous(), d_joint, *d_factors]
 
     def _computes_rows(self, joint: Tensor) -> bool:
-        """Return whether the library computes the rows: not those of S6, which it reads again for each unit."""
-        return joint.shape[2] <= _WIDEST and self.form != "S6"
+        """Return whether the library computes the rows: not those that it reads more than once."""
+        return joint.shape[2] <= _WIDEST and self.form not in ("S6", *_WITH_HEADS)
 
     def _columns(self, inputs: Tensor, joint: Tensor) -> Tensor:
         """Return x, or [x; 1] where rows are computed here, [M or 1, D or D+1, T, B] of inputs [T, M or 1, B, D]."""
@@ -115,9 +122,15 @@ class NativeLinearKernel(NamedTuple):
         steps, owned = inputs.shape[2], factors[0][0].numel() if factors else 0
         computes_rows = self._computes_rows(joint)
         arrays |= {"joint": joint, **dict(zip(("own", "gain"), factors, strict=False))}
-        # States of all steps, and a vector for each weight and factor.
-        vectors = (owned + self.units + computes_rows * joint[0].numel()) * _VECTOR_BYTES // inputs.element_size()
-        arrays["scratch"] = inputs.new_empty(vectors + steps * size * batch if name == "linear_backward" else 0)
+        back = name == "linear_backward"
+        # A vector for each weight and factor, and states of all steps.
+        vectors, states = owned + self.units + computes_rows * joint[0].numel(), steps * size * batch
+        if self.form in _WITH_HEADS:
+            memory, width = self.features**2, (_VECTORS_OF_UPDATE + 1) * self.features
+            vectors += (memory + width) * (2 + back * steps * self.updates)
+            states = 0
+        vectors *= _VECTOR_BYTES // inputs.element_size()
+        arrays["scratch"] = inputs.new_empty(vectors + states if back or self.form in _WITH_HEADS else 0)
         # Held until the call returns.
         arrays = {key: array.contiguous() for key, array in arrays.items()}
         arguments = Arguments(
@@ -129,6 +142,7 @@ class NativeLinearKernel(NamedTuple):
             batch=batch,
             columns=size,
             activation=get_args(LinearForm).index(self.form),
+            gates=self.updates,
             owned=owned,
             width=computes_rows * joint.shape[2],
             row=joint.shape[1],

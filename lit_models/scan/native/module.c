@@ -23,7 +23,7 @@ struct arguments {
     int64_t steps, instances, copies, units, features, batch, columns, chunk;
     /* so many instances in a row are one network on blocks of its `whole` sequences, `batch` each but for the last */
     int64_t blocks, whole;
-    /* rows of a for each unit: 4 of an LSTM, else 1 */
+    /* rows of a for each unit, 4 of an LSTM; updates in a step of a delta rule; else 1 */
     int64_t squashes, activation, gates;
     /* of linear recurrences: factors of an instance's units in own; and columns of joint, where rows are joint [x; 1] of
        inputs [copies, D, T, batch], else 0, where rows are given, inputs [M, row, T, batch] */
@@ -50,7 +50,10 @@ EXPORT int64_t size_of_arguments(void) { return sizeof(struct arguments); }
 enum { TANH, RELU, IDENTITY };
 /* Most columns of joint of which a linear recurrence computes its rows itself, as in linear.py. */
 enum { WIDEST = 4 };
-enum { MIN_GRU, MIN_LSTM, RG_LRU, BLOCKS, SELECTIVE };
+enum { MIN_GRU, MIN_LSTM, RG_LRU, BLOCKS, SELECTIVE, DELTA, RWKV7 };
+#define HAS_HEADS(g) ((g)->activation >= DELTA)
+/* Vectors of d of a head's update, and places of their gradients: p, w, b, k, v, u and q of heads.h. */
+enum { READ, DECAY, WRITE, KEY, VALUE, KNOWN, QUERY, UPDATE_VECTORS };
 #define IS_LSTM(g) ((g)->gates > 1)
 
 /* A vector fills a register: wider ones GCC takes apart in memory. Rows and vectors of a tile, which is summed up in

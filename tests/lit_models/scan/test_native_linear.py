@@ -1,21 +1,33 @@
 """Recurrences that are linear in their state, in C: chunk by chunk, whatever computes the rows of a step."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
 from rnnbench.lit_models.recurrences.block_diagonal import BlockDiagonalRNN
+from rnnbench.lit_models.recurrences.delta_net import DeltaNet
 from rnnbench.lit_models.recurrences.minimal import MinGRU, MinLSTM
 from rnnbench.lit_models.recurrences.rg_lru import RGLRU
+from rnnbench.lit_models.recurrences.rwkv7 import RWKV7
 from rnnbench.lit_models.recurrences.s6 import S6
 from rnnbench.lit_models.scan.contract import Operands
 from rnnbench.lit_models.scan.native import linear
 from rnnbench.lit_models.scan.native.library import find_library
 from rnnbench.lit_models.scan.policy import use_backend
 
+RECURRENCES = {
+    **{cls.__name__: cls for cls in (MinGRU, MinLSTM, RGLRU, BlockDiagonalRNN, S6)},
+    "DeltaNet": partial(DeltaNet, negative_eigenvalues=True),
+    "DeltaProduct": partial(DeltaNet, heads=2, gated=True, householder_steps=2),
+    # Heads of two: fewer than a tile of columns.
+    "RWKV7": partial(RWKV7, heads=4),
+}
+
 pytestmark = [
     pytest.mark.skipif(find_library()[0] is None, reason="nothing is compiled"),
-    pytest.mark.parametrize("cls", [MinGRU, MinLSTM, RGLRU, BlockDiagonalRNN, S6]),
+    pytest.mark.parametrize("cls", RECURRENCES.values(), ids=RECURRENCES),
     # Rows are computed in C of two inputs, and given of five.
     pytest.mark.parametrize("features", [2, 5]),
 ]
