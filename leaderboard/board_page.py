@@ -1,22 +1,24 @@
 """The leaderboard's page: made from records only, the same bytes for the same records."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.leaderboard.board import Board, boards
-from rnnbench.leaderboard.board_section import DYNAMICS, FIGURES, board_section
+from rnnbench.leaderboard.board_section import board_section
 from rnnbench.leaderboard.claims.claim import load_claims
 from rnnbench.leaderboard.claims.decide import decide
 from rnnbench.leaderboard.claims.evidence import Evidence
 from rnnbench.leaderboard.drawing.dynamics_figures import dynamics_figures
 from rnnbench.leaderboard.drawing.figure_style import CREATOR, new_name
+from rnnbench.leaderboard.drawing.kept import DYNAMICS, FIGURES, BoardFigures, KeptFigures
 from rnnbench.leaderboard.drawing.learning_curves import learning_curves
 from rnnbench.leaderboard.drawing.length_figures import length_figures
 from rnnbench.leaderboard.drawing.sweep_figures import sweep_figures
 from rnnbench.leaderboard.dynamics import SideFiles, trained
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
-from rnnbench.leaderboard.index.entries import indexed_records
+from rnnbench.leaderboard.index.entries import entries
 from rnnbench.leaderboard.not_run import not_run
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.senders import measured_here, read_senders
@@ -75,11 +77,14 @@ def write_leaderboard(
         FileError: the list of those who sent records in is damaged.
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
     """
-    records, unreadable = indexed_records(records_root)
+    found, unreadable = entries(records_root)
+    records = [entry.record() for entry in found]
     plans = plans or {}
     senders = read_senders(records_root)
     cells, unplaced = select_cells(records, plans)
     side_files = SideFiles(records_root)
+    fingerprints = {id(record): entry.fingerprint() for record, entry in zip(records, found, strict=True)}
+    kept = KeptFigures(output, side_files, records_root, fingerprints)
     # No claim is decided by what was not seen here.
     seen, _ = select_cells(measured_here(records, senders), plans)
     claims, evidence = load_claims(), Evidence(seen, side_files)
@@ -92,21 +97,15 @@ def write_leaderboard(
     count = 0
     for board in laid_out:
         learned = trained(board)
-        # Of the whole board, whose rows give the colours.
-        curves = {
-            f"{FIGURES}/{new_name(taken, board.suite, board.budget, column.task)}": learning_curves(board, column)
-            for column in (learned.columns if learned else ())
-        }
-        sweeps = [*sweep_figures(learned, taken), *length_figures(learned, taken)] if learned else []
-        drawn = dynamics_figures(board, side_files, taken)
-        figures |= curves
-        figures |= {f"{FIGURES}/{figure.name}": figure.image for figure in sweeps}
-        figures |= {f"{DYNAMICS}/{figure.name}": figure.image for figure in drawn}
+        drawn = kept.of(board, taken, functools.partial(_figures, board, learned, side_files, taken))
+        figures |= drawn.images
         said = [claims_of(board, decisions)]
         if plan := plans.get((board.suite, board.budget)):
             said.append(missing_line(board, plan))
         said += origin_lines(board, senders)
-        text, made = board_section(board, learned, list(curves), sweeps, drawn, [line for line in said if line])
+        text, made = board_section(
+            board, learned, list(drawn.curves), drawn.sweeps, drawn.dynamics, [line for line in said if line]
+        )
         sections.append(text)
         count += made
     problems = [*unreadable, *side_files.problems, *unplaced]
@@ -126,15 +125,24 @@ def write_leaderboard(
     )
 
     # Figures first, outdated ones last, so that the page never links to one that is missing.
-    for name, image in figures.items():
-        write_atomically(output / name, image)
+    kept.write(figures)
     write_atomically(output / PAGE, page.encode())
-    kept = {name.casefold() for name in figures}
+    shown = {name.casefold() for name in figures}
     for folder in (FIGURES, DYNAMICS):
         for path in (output / folder).glob("*.svg"):
-            if f"{folder}/{path.name.casefold()}" not in kept and _is_ours(path):
+            if f"{folder}/{path.name.casefold()}" not in shown and _is_ours(path):
                 path.unlink()
     return LeaderboardReport(output / PAGE, len(records), count, len(figures), problems=problems)
+
+
+def _figures(board: Board, learned: Board | None, side_files: SideFiles, taken: set[str]) -> BoardFigures:
+    # Of the whole board, whose rows give the colours.
+    curves = {
+        f"{FIGURES}/{new_name(taken, board.suite, board.budget, column.task)}": learning_curves(board, column)
+        for column in (learned.columns if learned else ())
+    }
+    sweeps = [*sweep_figures(learned, taken), *length_figures(learned, taken)] if learned else []
+    return BoardFigures(curves, sweeps, dynamics_figures(board, side_files, taken))
 
 
 def _contents(shown: Sequence[Board], claims: bool, last: Sequence[str]) -> list[str]:

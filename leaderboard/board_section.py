@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.captions import stands_for
 from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure
+from rnnbench.leaderboard.drawing.kept import DYNAMICS, FIGURES
 from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, SweepFigure
 from rnnbench.leaderboard.dynamics import failures, has_measures
 from rnnbench.leaderboard.tables.dynamics_table import dynamics
@@ -13,8 +14,6 @@ from rnnbench.leaderboard.tables.notes import Notes, remarks
 from rnnbench.leaderboard.tables.scores import tables
 from rnnbench.leaderboard.tables.training import differences, protocol_line
 
-FIGURES = "figures"
-DYNAMICS = f"{FIGURES}/dynamics"
 #: Learning curves in sight at most, where a board has no other figure.
 _MOST_CURVES = 2
 _HOW_DRAWN = (

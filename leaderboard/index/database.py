@@ -25,7 +25,8 @@ _TORN_SECONDS = 24 * 3600
 _TABLES = """
 CREATE TABLE made_by (code TEXT);
 CREATE TABLE shared (digest BLOB PRIMARY KEY, content BLOB) WITHOUT ROWID;
-CREATE TABLE records (place TEXT PRIMARY KEY, stamp TEXT, shared BLOB, own BLOB, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE records
+    (place TEXT PRIMARY KEY, stamp TEXT, shared BLOB, own BLOB, fingerprint BLOB, checksum INTEGER) WITHOUT ROWID;
 CREATE TABLE curves (place TEXT PRIMARY KEY, curve BLOB, checksum INTEGER) WITHOUT ROWID;
 """
 #: What decides what a record is, and how it lies in the index.
@@ -37,11 +38,12 @@ class Damaged(Exception):
 
 
 class Row(NamedTuple):
-    """What the index says of a record: the file that it was read from, what it shares, and what is its own."""
+    """What the index says of a record: its file as it was read, what it shares, what is its own, and a hash of it."""
 
     stamp: str
     shared: bytes
     own: bytes
+    fingerprint: bytes
 
 
 @functools.cache
@@ -74,7 +76,7 @@ class Database:
 
     def rows(self, prefix: str) -> dict[str, Row]:
         """Return the rows whose places begin with a prefix, by place."""
-        query = "SELECT place, stamp, shared, own, checksum FROM records WHERE place >= ? AND place < ?"
+        query = "SELECT * FROM records WHERE place >= ? AND place < ?"
         with _damaged():
             rows = self._connection.execute(query, (prefix, f"{prefix}\x7f"))
             return {place: Row(*row) for place, *row, checksum in rows if checksum == _checksum(place, *row)}
@@ -82,7 +84,7 @@ class Database:
     def shared(self, digest: bytes) -> bytes | None:
         """Return what records share; None where it is damaged."""
         found = self._one("SELECT content FROM shared WHERE digest = ?", digest)
-        return found[0] if found and _digest(found[0]) == digest else None
+        return found[0] if found and digest_of(found[0]) == digest else None
 
     def curve(self, place: str) -> bytes | None:
         """Return the curve of a record; None where it is damaged."""
@@ -95,17 +97,16 @@ class Database:
             return found
         return None
 
-    def add(self, place: str, stamp: str, packed: Packed) -> bytes:
-        """Add a record, or replace it; return the digest of what it shares."""
-        digest = _digest(packed.shared)
+    def add(self, place: str, stamp: str, packed: Packed) -> Row:
+        """Add a record, or replace it."""
+        row = Row(stamp, digest_of(packed.shared), packed.own, digest_of(b"".join(packed)))
         with _damaged():
             run = self._connection.execute
-            run("INSERT OR IGNORE INTO shared VALUES (?, ?)", (digest, packed.shared))
-            checksum = _checksum(place, stamp, digest, packed.own)
-            run("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", (place, stamp, digest, packed.own, checksum))
+            run("INSERT OR IGNORE INTO shared VALUES (?, ?)", (row.shared, packed.shared))
+            run("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)", (place, *row, _checksum(place, *row)))
             curve = place, packed.curve, _checksum(place, packed.curve)
             run("INSERT OR REPLACE INTO curves VALUES (?, ?, ?)", curve)
-        return digest
+        return row
 
 
 class Writer(Database):
@@ -173,7 +174,8 @@ def _damaged() -> Iterator[None]:
         raise Damaged from error
 
 
-def _digest(content: bytes) -> bytes:
+def digest_of(content: bytes) -> bytes:
+    """Return a hash."""
     return hashlib.blake2b(content, digest_size=16).digest()
 
 

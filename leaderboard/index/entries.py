@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.leaderboard.files import FileError
-from rnnbench.leaderboard.index.database import NAME, Damaged, Database, Row, Writer
+from rnnbench.leaderboard.index.database import NAME, Damaged, Database, Row, Writer, digest_of
 from rnnbench.leaderboard.index.packed import pack, unpack, unpack_shared
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
@@ -36,20 +36,22 @@ class Entry:
         shared: the same for records that differ only in what each instance has of its own.
     """
 
-    __slots__ = ("_folder", "_own", "_record", "place", "shared")
+    __slots__ = ("_found", "place", "shared")
 
-    def __init__(
-        self, place: str, shared: Any, folder: _Folder | None = None, own: bytes = b"", record: Record | None = None
-    ) -> None:
-        self.place, self.shared, self._folder, self._own, self._record = place, shared, folder, own, record
+    def __init__(self, place: str, found: Record | tuple[_Folder, Row]) -> None:
+        self.place, self._found = place, found
+        self.shared: object = found[1].shared if isinstance(found, tuple) else id(self)
 
     def record(self) -> Record:
-        """Return the record."""
-        if self._record is None:
-            assert self._folder is not None  # noqa: S101
-            self._record = self._folder.record(self.place, self.shared, self._own)
-            self._own = b""
-        return self._record
+        """Return the record, made each time."""
+        if isinstance(self._found, Record):
+            return self._found
+        folder, row = self._found
+        return folder.record(self.place, row)
+
+    def fingerprint(self) -> bytes:
+        """Return a hash of all that the record holds."""
+        return digest_of(b"".join(pack(self._found))) if isinstance(self._found, Record) else self._found[1].fingerprint
 
 
 class _Folder:
@@ -59,13 +61,13 @@ class _Folder:
         self._root, self._database = root, database
         self._shared: dict[bytes, dict[str, Any]] = {}
 
-    def record(self, place: str, digest: bytes, own: bytes) -> Record:
-        if digest not in self._shared:
-            content = self._database.shared(digest)
+    def record(self, place: str, row: Row) -> Record:
+        if row.shared not in self._shared:
+            content = self._database.shared(row.shared)
             if content is None:
                 return read_record(self._root / place)
-            self._shared[digest] = unpack_shared(content)
-        return unpack(self._shared[digest], own, functools.partial(self._curve, place))
+            self._shared[row.shared] = unpack_shared(content)
+        return unpack(self._shared[row.shared], row.own, functools.partial(self._curve, place))
 
     def _curve(self, place: str) -> bytes:
         found = self._database.curve(place)
@@ -134,7 +136,7 @@ def _entries(
         row = rows.get(file.place)
         try:
             if row is not None and old is not None:
-                entry = Entry(file.place, row.shared, old, row.own)
+                entry = Entry(file.place, (old, row))
             else:
                 entry = _read(root, file, target, new)
             names.add(file.place)
@@ -147,11 +149,10 @@ def _entries(
 def _read(root: Path, file: RecordFile, target: Database | None, folder: _Folder | None) -> Entry:
     record = read_at(root, file)
     if target is None or folder is None or file.status is None:
-        return Entry(file.place, object(), record=record)
-    packed, begun = pack(record), target.begun_ns if isinstance(target, Writer) else 0
+        return Entry(file.place, record)
+    begun = target.begun_ns if isinstance(target, Writer) else 0
     is_settled = max(file.status.st_mtime_ns, file.status.st_ctime_ns) < begun - _SETTLED_NS
-    digest = target.add(file.place, _stamp(file.status) if is_settled else "", packed)
-    return Entry(file.place, digest, folder, packed.own)
+    return Entry(file.place, (folder, target.add(file.place, _stamp(file.status) if is_settled else "", pack(record))))
 
 
 def _stamp(status: os.stat_result) -> str:
