@@ -33,11 +33,19 @@ def nearest(word: object, known: Iterable[str]) -> str:
     'known: GRU, LSTM'
     """
     names = list(dict.fromkeys(known))
-    word = str(word)[:100]
-    listed = f"nown: {', '.join(names) or 'nothing'}"
-    lowered = {name.lower(): name for name in reversed(names)}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.5)
-    return f"did you mean {lowered[close[0]]}? K{listed}" if close else f"k{listed}"
+    hint, listed = did_you_mean(word, names), f"nown: {', '.join(names) or 'nothing'}"
+    return f"{hint} K{listed}" if hint else f"k{listed}"
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return a hint that names the known word nearest to an unknown one; empty if none is near.
+
+    >>> did_you_mean("quik", ["GRU", "quick"]), did_you_mean("zebra", ["GRU"])
+    ('did you mean quick?', '')
+    """
+    lowered = {name.lower(): name for name in reversed(list(known))}
+    close = difflib.get_close_matches(str(word)[:100].lower(), lowered, n=1, cutoff=0.5)
+    return f"did you mean {lowered[close[0]]}?" if close else ""
 
 
 def shown(value: object, most: int = 80) -> str:

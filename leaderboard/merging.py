@@ -30,7 +30,7 @@ def merge(
     folder: Path,
     records_root: Path,
     sender: str,
-    implausible: Callable[[Record], Iterable[str]],
+    refused: Callable[[Record], Iterable[str]],
     runs_root: Path | None = None,
 ) -> MergeReport:
     """Copy records that somebody sent in, with the arrays beside them, and list them with their sender.
@@ -42,7 +42,7 @@ def merge(
         folder: what was sent, laid out as a folder of runs.
         records_root: the folder of published records.
         sender: who sent it.
-        implausible: returns what is wrong with a record; any reason keeps it out.
+        refused: returns what is wrong with a record; any reason keeps it out.
         runs_root: runs of our own, of some instances of the same experiments.
 
     Raises:
@@ -57,7 +57,7 @@ def merge(
         source, target = path_of(folder, record), path_of(records_root, record)
         place = target.relative_to(records_root)
         pair, reason = with_arrays(source, record)
-        if reasons := [*([reason] if reason else []), *implausible(record)]:
+        if reasons := [*([reason] if reason else []), *refused(record)]:
             report.problems.append(Problem(place, "; ".join(reasons)))
             continue
         theirs = published_pair(target)

@@ -108,3 +108,15 @@ class Recurrence(nn.Module, ABC):
     def run(self, inputs: Tensor, state: Tensor, lengths: Tensor | None, keep_outputs: bool) -> Scanned:
         """Run over a sequence from a given state; without ``keep_outputs``, outputs are an empty tensor."""
         return scan(self, inputs, state, lengths, keep_outputs)
+
+
+def check_recurrence(given: object) -> None:
+    """Raise ValueError unless something is a recurrence; the message says where a network has its own.
+
+    >>> check_recurrence(nn.Linear(1, 1))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: recurrence must be a Recurrence, got a Linear: give network.recurrence of a network, ...
+    """
+    if not isinstance(given, Recurrence):
+        own = "give network.recurrence of a network, or ensemble.instance(i).recurrence of an ensemble"
+        raise ValueError(f"recurrence must be a Recurrence, got a {type(given).__name__}: {own}")

@@ -2,15 +2,17 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rnnbench.benchmark.command.streams import print_error
+from rnnbench.benchmark.config.plausibility import implausible, not_to_merge
 from rnnbench.benchmark.config.specs import registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.config.sweep import unswept_notes
-from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.errors import UserError, did_you_mean
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
@@ -42,7 +44,9 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         records, problems = find_records(path)
         yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
-            yield from _problems_beside(path_of(path, record), record)
+            yield from _problems_of(path_of(path, record), record)
+        for reason, count in Counter(reason for record in records for reason in not_to_merge(record)).items():
+            print(f"note: {path}: merge does not take {count} of its records: {reason}", file=sys.stderr)
         try:
             unknown = sorted(read_senders(path).keys() - set(map(place_of, records)))
             yield from (f"{path / SENDERS}: names {place}, where no record lies" for place in unknown)
@@ -54,7 +58,7 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         try:
             record = read_record(path)
             yield from [f"{path}: {record.out_of_range}"] * bool(record.out_of_range)
-            yield from _problems_beside(path, record)
+            yield from _problems_of(path, record)
         except FileError as error:
             yield str(error)
         except FileNotFoundError:
@@ -66,10 +70,14 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
 
         yield from class_problems(given, init_args)
     else:
-        yield f"{path}: neither a suite, a record (.json), a folder of records, nor a recurrence or task (module.Class)"
+        hint = did_you_mean(given, [*suite_files(), *registered("task"), *registered("recurrence")])
+        kinds = "a suite, a record (.json), a folder of records, nor a recurrence or task (module.Class)"
+        yield f"{path}: neither {kinds}{hint and f'; {hint}'}"
 
 
-def _problems_beside(path: Path, record: Record) -> Iterator[str]:
+def _problems_of(path: Path, record: Record) -> Iterator[str]:
+    """Yield what cannot be true of a record, and what is wrong with the files beside it."""
+    yield from (f"{path}: {reason}" for reason in implausible(record))
     _, reason = read_side_arrays(path, record)
     if reason:
         yield f"{path}: {reason}"

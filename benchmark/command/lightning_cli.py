@@ -16,7 +16,7 @@ import lightning as L
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from rnnbench.benchmark.config.specs import search_current_folder
-from rnnbench.benchmark.errors import UserError, is_out_of_memory, nearest
+from rnnbench.benchmark.errors import UserError, did_you_mean, is_out_of_memory, nearest
 from rnnbench.benchmark.interruption import MESSAGE
 from rnnbench.benchmark.run.checkpoint import check_checkpoint, read_checkpoint
 from rnnbench.benchmark.run.lean_trainer import LeanTrainer, silence_tips
@@ -170,7 +170,7 @@ def _readable(message: str, parser: LightningArgumentParser) -> str:
         return f"unknown class '{found[1]}': {nearest(found[1], [*classes, *PRESETS])}"
     if found := re.search(r"Option '(\w+)' is not accepted", kept):
         arguments = {argument.name for cls in classes.values() for argument in cls.arguments}
-        return f"{kept}; {nearest(found[1], sorted(arguments)).split('? K')[0]}"
+        return f"{kept}; {did_you_mean(found[1], sorted(arguments))}"
     if found := re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", kept):
         return f"unknown option '{found[1]}': {_nearest_option(found[1], parser)}"
     return kept

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,17 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
         for point in experiment.points():
             _check_point(point, experiment.measures, module.task)
     except UserError as error:
-        raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
+        at = _line_of(str(error), experiment.lines)
+        raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}{at and f' ({at})'}") from error
     return module
+
+
+def _line_of(message: str, lines: Mapping[str, str]) -> str:
+    """Return the line of the suite in which the setting that a message is about was written; empty if none was."""
+    part = "task" if message.startswith("task ") else "recurrence"
+    about = re.search(r"(?:^|: |training\.)(\w+)(?:\[\d\])? (?:of \w+ )?(?:must|is) ", message)
+    names = (f"{where}.{about[1]}" for where in (part, "training")) if about else ()
+    return next((lines[name] for name in names if name in lines), "")
 
 
 #: Tasks that were tried, by their class and arguments: the networks of a suite share a few.

@@ -6,8 +6,10 @@ import hashlib
 import itertools
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field
 
 from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
@@ -76,6 +78,8 @@ class Experiment:
         is_pilot: whether this is the short run of another experiment's points, by which one of them is chosen.
         reason: why it is trained otherwise than the other cells, in the suite's words; empty if it gives no reason.
         unswept: settings of a sweep of the suite's in whose place another one stands that does not name them.
+        lines: where the suite writes what: ``task.``, ``recurrence.`` or ``training.`` and the setting's name to file
+            and line. For messages alone: not kept with a run.
     """
 
     suite: str
@@ -93,6 +97,7 @@ class Experiment:
     is_pilot: bool = False
     reason: str = ""
     unswept: tuple[str, ...] = ()
+    lines: Annotated[Mapping[str, str], Field(exclude=True)] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:

@@ -20,23 +20,39 @@ _NAME = re.compile(r"[\w(][\w .,+=()\[\]*:^%~-]*")
 _LONGEST_TEXT = 2_000
 
 
-def implausible(record: Record) -> Iterator[str]:
-    """Yield what cannot be true of a record that its schema allows, or is not to be shown, in one line each.
+def not_to_merge(record: Record) -> Iterator[str]:
+    """Yield why a record that may be true is not taken over from others, in one line each.
 
-    A record of a shipped suite must be of its present version.
+    Its names are not to be shown, it is unfinished, or it is not of the present version of a shipped suite.
     """
     names = {name: getattr(record, name) for name in ("suite", "task", "network")}
     names |= {f"metrics.{number}.name": metric.name for number, metric in enumerate(record.metrics)}
     for where, name in names.items():
         if not _NAME.fullmatch(name) or ".." in name:
             yield f"{where} must be of letters, digits, spaces and . , + = ( ) [ ] * : ^ % ~ - _, got {shown(name)}"
-    if text := next((text for text in _texts(record.model_dump()) if len(text) > _LONGEST_TEXT), ""):
-        yield f"texts must have at most {_LONGEST_TEXT} characters, got {len(text)}: {shown(text, 40)}"
     if record.status == "interrupted":
         yield "status must be finished or diverged, got interrupted: run it again to finish it"
+    if record.suite in suite_files():
+        planned = _planned(record.suite, record.budget).get((record.task, record.network))
+        if planned is None:
+            where = f"suite {record.suite} has no {record.task}/{record.network} under budget {record.budget}"
+            yield f"{where}: give a suite of your own another name"
+        elif not planned.holds(record):
+            today = f"those of suite {record.suite} as it is now: update rnnbench and run it again"
+            yield f"settings, grid and pilots must be {today}"
+
+
+def implausible(record: Record) -> Iterator[str]:
+    """Yield what cannot be true of a record that its schema allows, in one line each."""
+    if text := next((text for text in _texts(record.model_dump()) if len(text) > _LONGEST_TEXT), ""):
+        yield f"texts must have at most {_LONGEST_TEXT} characters, got {len(text)}: {shown(text, 40)}"
     for name in ("parameters", "state_size"):
         if getattr(record, name) < 1:
             yield f"{name} must be at least 1, got {getattr(record, name)}"
+    for metric in record.metrics:
+        if metric.direction != ("max" if metric.best > metric.chance else "min"):
+            towards = "must lead from its chance to its best value"
+            yield f"direction of {shown(metric.name)} {towards}, got {metric.direction}"
     yield from _of_configuration(record)
     yield from _of_curve(record)
     yield from _of_times(record)
@@ -62,14 +78,6 @@ def _of_configuration(record: Record) -> Iterator[str]:
     for path, value in record.point.items():
         if _setting(record.config, path) != value:
             yield f"point: {shown(path)} must be the configuration's {shown(_setting(record.config, path))}"
-    if record.suite in suite_files():
-        planned = _planned(record.suite, record.budget).get((record.task, record.network))
-        if planned is None:
-            where = f"suite {record.suite} has no {record.task}/{record.network} under budget {record.budget}"
-            yield f"{where}: give a suite of your own another name"
-        elif not planned.holds(record):
-            today = f"those of suite {record.suite} as it is now: update rnnbench and run it again"
-            yield f"settings, grid and pilots must be {today}"
 
 
 @functools.cache

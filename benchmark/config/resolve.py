@@ -35,16 +35,21 @@ def resolved(draft: Draft, file: SuiteFile, suite: str, budget: str) -> Experime
     grid, listed = grid_of(draft.sweep, config, cell) if draft.sweep else ({}, ())
     for path, values in grid.items():
         set_setting(config, path, values[0])
-    where = f"{file.tasks.file}: {cell}"
+    lines = {**_lines("task", draft.task), **_lines("recurrence", recurrence), **_lines("training", draft.training)}
+
+    def where(*settings: str) -> str:
+        return f"{next((lines[one] for one in settings if one in lines), file.tasks.at(task))}: {cell}"
+
     batch, epochs, every = (config["training"][name] for name in ("batch_size", "max_epochs", "validate_every"))
-    _check_size(config, "train_size", "training.batch_size", batch, where)
+    _check_size(config, "train_size", "training.batch_size", batch, where("training.batch_size", "task.train_size"))
     size = config["task"]["init_args"].get("train_size")
     if isinstance(size, int) and epochs and every:
         steps = epochs * -(-size // batch)
         if every > steps:
-            raise UserError(f"{where}: training.validate_every must be at most {steps}, all steps, got {every}")
+            at = where("training.validate_every")
+            raise UserError(f"{at}: training.validate_every must be at most {steps}, all steps, got {every}")
     for spec in draft.measures:
-        _check_measure(config, spec, where)
+        _check_measure(config, spec, where(f"task.{spec['settings'].get('split')}_size"))
     pilot = None
     if draft.pilot and max(map(len, grid.values()), default=0) > 1:
         pilot = validated(PilotSettings, draft.pilot, cell, "pilot")
@@ -56,8 +61,18 @@ def resolved(draft: Draft, file: SuiteFile, suite: str, budget: str) -> Experime
     reason = "; ".join(draft.reasons)
     return Experiment(
         suite, budget, task, network, config, grid, published, draft.measures, listed, pilot,
-        reason=reason, unswept=draft.unswept,
+        reason=reason, unswept=draft.unswept, lines=lines,
     )  # fmt: skip
+
+
+def _lines(part: str, written: Section) -> dict[str, str]:
+    """Return the file and line of what is written in a part of a configuration, by ``part.name``; outer names first."""
+    settings = written if part == "training" else written.get("init_args", Section())
+    found = {f"{part}.{name}": settings.at(name) for name in settings if name in settings.lines}
+    for inner in settings.values():
+        if isinstance(inner, Section):
+            found = {**_lines(part, inner), **found}
+    return found
 
 
 def _training(written: Section, cell: str) -> Config:

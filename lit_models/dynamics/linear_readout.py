@@ -8,7 +8,7 @@ from torch import Tensor
 from rnnbench.datamodules.checks import check_choice
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.lit_models.dynamics.precision import converted_copy
-from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence, check_recurrence
 
 # Below this probability under chance a target counts as explained: of 100 others, 0.01 on average pass.
 SIGNIFICANCE = 1e-4
@@ -44,6 +44,7 @@ def driven_states(
         ValueError: there are too few steps for the size of the state.
         FloatingPointError: the state becomes infinite or NaN.
     """
+    check_recurrence(recurrence)
     needed = 2 * recurrence.state_size + 2
     if sequences * steps < needed:
         raise ValueError(

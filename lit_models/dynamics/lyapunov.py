@@ -10,7 +10,7 @@ from rnnbench.lit_models.dynamics.dimension import entropy_rate, kaplan_yorke_di
 from rnnbench.lit_models.dynamics.log_growth import Interval, chunk_steps, log_growth
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.dynamics.tangent import run_states
-from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence, check_recurrence
 
 #: A curve is thinned to half of its points whenever it has twice as many.
 CURVE_POINTS = 512
@@ -178,6 +178,7 @@ def prepared(
     recurrence: Recurrence, inputs: Tensor, state: Tensor | None, dtype: torch.dtype
 ) -> tuple[Recurrence, Tensor, Tensor]:
     """Return a copy of the recurrence, the inputs and the first state, all in ``dtype`` on the inputs' device."""
+    check_recurrence(recurrence)
     if inputs.dim() != 3 or 0 in inputs.shape[:2] or inputs.shape[2] != recurrence.input_size:
         raise ValueError(
             f"inputs must have the shape [T, B, {recurrence.input_size}] with T and B at least 1, "

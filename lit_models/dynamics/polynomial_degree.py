@@ -9,7 +9,7 @@ from torch import Tensor
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.datamodules.seeds import named_generator
 from rnnbench.lit_models.dynamics.precision import converted_copy
-from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence, check_recurrence
 
 # The neglected lower degrees halve from one doubling to the next, so the slope is as far off as its last change.
 SETTLED = 1e-3
@@ -62,6 +62,7 @@ def polynomial_degree(
     [1.0, 2.0, 3.0, 4.0]
     """
     check_at_least(1, length=length, samples=samples)
+    check_recurrence(recurrence)
     recurrence = converted_copy(recurrence, dtype)
     # Drawn on the CPU, so that every device sees the same inputs.
     generator = named_generator("polynomial degree", 0)

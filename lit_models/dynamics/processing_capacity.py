@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.checks import check_at_least
 from rnnbench.lit_models.dynamics.linear_readout import driven_states, explained_variance, state_directions
-from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence, check_recurrence
 
 #: How far above its χ² quantile an explained variance must lie: functions of the same inputs are not independent.
 MARGIN = 2.0
@@ -89,6 +89,7 @@ def processing_capacity(
     ([[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]], 3)
     """
     check_at_least(1, degrees=degrees, functions=functions, steps=steps)
+    check_recurrence(recurrence)
     features = recurrence.input_size
     windows = [_window(degree, functions, features) for degree in range(1, degrees + 1)]
     if not windows[-1]:

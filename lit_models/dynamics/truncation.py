@@ -16,7 +16,7 @@ from rnnbench.lit_models.dynamics.batch_loss import split_batch
 from rnnbench.lit_models.dynamics.precision import converted_copy
 from rnnbench.lit_models.network import Network
 from rnnbench.lit_models.objective import instance_metrics
-from rnnbench.lit_models.recurrence import Recurrence
+from rnnbench.lit_models.recurrence import Recurrence, check_recurrence
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
 #: Entries of the states that are run side by side, at most: 32 MB in double precision.
@@ -110,6 +110,7 @@ def truncation_error(
     >>> truncation_error(running_sum, inputs, [2], steps="all").state_error.flatten().tolist()
     [0.0, 0.0, 1.0, 3.0]
     """
+    check_recurrence(recurrence)
     ks = check_horizons(ks)
     check_choice("steps", steps, ("last", "all"))
     if inputs.dim() != 3 or 0 in inputs.shape:

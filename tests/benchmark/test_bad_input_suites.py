@@ -49,15 +49,15 @@ leave_out_text: budgets: -> leave_out: [ADD]\nbudgets: -> line 8 | leave_out.0 m
 leave_out_name: budgets: -> leave_out: [{tasks: [AD]}]\nbudgets: -> line 8 | 'AD' | did you mean ADD?
 instances_zero: {instances: 2} -> {instances: 0} -> line 9 | budgets.cpu.instances must be at least 1, got 0
 batch_in_task: {length: 10, -> {batch_size: 10, -> line 3 | batch_size | training.batch_size
-length_zero: length: 10 -> length: 0 -> ADD/LSTM | length must be at least 2, got 0
-length_text: length: 10 -> length: ten -> ADD/LSTM | length must be a whole number, got 'ten'
-gamma_negative: gamma: 0.01 -> gamma: -0.01 -> ADD/WC | gamma must be at least 0, got -0.01
-choice: gamma: 0.01 -> form: C -> ADD/WC | form must be 'linear', 'A' or 'B', got 'C'
-hidden_zero: hidden_size: 3 -> hidden_size: 0 -> ADD/LSTM | hidden_size must be at least 1, got 0
+length_zero: length: 10 -> length: 0 -> line 3 | ADD/LSTM | length must be at least 2, got 0
+length_text: length: 10 -> length: ten -> line 3 | ADD/LSTM | length must be a whole number, got 'ten'
+gamma_negative: gamma: 0.01 -> gamma: -0.01 -> line 6 | ADD/WC | gamma must be at least 0, got -0.01
+choice: gamma: 0.01 -> form: C -> line 6 | ADD/WC | form must be 'linear', 'A' or 'B', got 'C'
+hidden_zero: hidden_size: 3 -> hidden_size: 0 -> line 5 | ADD/LSTM | hidden_size must be at least 1, got 0
 rank_zero: class_path: LSTM, init_args: {hidden_size: 3 -> class_path: SecondOrderRNN, init_args: {hidden_size: 3,
-    rank: 0 -> ADD/LSTM | rank must be at least 1, got 0
+    rank: 0 -> line 5 | ADD/LSTM | rank must be at least 1, got 0
 k_beyond_length: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k:
-    11, recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k of FeedForwardTruncation must be at most 10 | got 11
+    11, recurrence: {preset: LSTM_47}}} -> line 5 | ADD/LSTM | k of FeedForwardTruncation must be at most 10 | got 11
 batch_beyond_data: batch_size: 16 -> batch_size: 501 -> ADD/LSTM | training.batch_size must be at most the train_size,
     500, got 501
 rate_negative: learning_rate: 1e-3 -> learning_rate: -1e-3 -> line 7 | ADD/LSTM: training.learning_rate must be above
@@ -128,12 +128,12 @@ measure_transient: budgets: -> measures: [{lyapunov: {state_transient: 10}}]\nbu
     steps
 measure_never: {instances: 2} -> {measures: [{truncation: {at: []}}]} -> line 9 | at is empty
 measure_twice: {instances: 2} -> {measures: [stability, stability]} -> line 9 | measure stability is named twice
-measure_samples: budgets: -> measures: [stability, {lyapunov: {samples: 1000000}}]\nbudgets: -> ADD/LSTM | samples of
-    lyapunov must be at most the test_size, 2000, got 1000000
+measure_samples: budgets: -> measures: [stability, {lyapunov: {samples: 1000000}}]\nbudgets: -> line 3 | ADD/LSTM
+    | samples of lyapunov must be at most the test_size, 2000, got 1000000
 measure_two_in_one: {instances: 2} -> {measures: [{stability: {}, hessian: {}}]} -> line 9 | is not a measure
 betas: learning_rate: 1e-3 -> betas: [0.9, 1] -> ADD/LSTM | training.betas.1 must be below 1, got 1
 warmup: learning_rate: 1e-3 -> warmup_steps: 5 -> ADD/LSTM | warmup_steps must be at most max_steps, 4, got 5
-no_data: train_size: 500 -> train_size: 0 -> ADD/LSTM | train_size must be at least 1, got 0
+no_data: train_size: 500 -> train_size: 0 -> line 3 | ADD/LSTM | train_size must be at least 1, got 0
 abstract_recurrence: class_path: LSTM -> class_path: rnnbench.lit_models.recurrence.Recurrence -> line 5 | is abstract
     | advance
 abstract_task: class_path: Adding -> class_path: rnnbench.datamodules.sequence_data_module.SequenceDataModule -> line
@@ -141,10 +141,13 @@ abstract_task: class_path: Adding -> class_path: rnnbench.datamodules.sequence_d
 published_name: budgets: -> published: {source: x, tasks: {AD: y}}\nbudgets: -> line 8 | did you mean ADD?
 validate_never: max_steps: 4 -> max_steps: 4, validate_every: 5 -> ADD/LSTM | training.validate_every must be at most
     max_steps, 4, got 5
-validate_late: max_steps: 4 -> max_epochs: 2, validate_every: 65 -> ADD/LSTM | must be at most 64, all steps, got 65
+batch_size: batch_size: 16 -> batch_size: 501 -> line 7 | ADD/LSTM: training.batch_size must be at most the
+    train_size, 500, got 501
+validate_late: max_steps: 4 -> max_epochs: 2, validate_every: 65 -> line 7 | ADD/LSTM | must be at most 64, all
+    steps, got 65
 task_text: {class_path: Adding, init_args: {length: 10, train_size: 500}} -> Adding -> line 3 | 'ADD' must be a mapping
 k_text: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: FeedForwardTruncation, init_args: {k: x,
-    recurrence: {preset: LSTM_47}}} -> ADD/LSTM | k must be a whole number, got 'x'
+    recurrence: {preset: LSTM_47}}} -> line 5 | ADD/LSTM | k must be a whole number, got 'x'
 layers_many: {class_path: LSTM, init_args: {hidden_size: 3}} -> {class_path: StackedRNN, init_args: {layer: {preset:
     LSTM_47}, num_layers: 100000}} -> ADD/LSTM | StackedRNN must have at most
 """

@@ -10,7 +10,7 @@ from rnnbench.benchmark.command.cli import main
 
 CELLS = """
 import torch
-from rnnbench import Adding, Recurrence
+from rnnbench import Adding, Objective, Recurrence
 
 
 class LabCell(Recurrence):
@@ -33,6 +33,10 @@ class Sums(Adding):
     @property
     def task(self):
         return super().task
+
+
+class Share(Objective):
+    pass
 """
 _numbers = itertools.count()
 
@@ -62,7 +66,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("PACKAGE.cells", 2, "it is a module: write PACKAGE.cells.CLASS; known: LabCell, Whole, Sums"),
         ("no_package.Cell", 2, "install it, or call rnnbench from the folder that it lies in"),
         ("os.path.join", 2, "is neither a Recurrence subclass nor a SequenceDataModule subclass"),
-        ("GRU LTSM", 2, "LTSM: neither a suite"),
+        ("GRU LTSM", 2, "LTSM: neither a suite, a record (.json)"),
+        ("quik", 2, "nor a recurrence or task (module.Class); did you mean quick?"),
+        ("LTSM", 2, "(module.Class); did you mean LSTM?"),
+        ("PACKAGE.cells.Share", 2, "Share: is an Objective, a loss or a metric: check the task that it belongs to"),
         ("GRU --init-args [8]", 2, "must be a mapping such as {hidden_size: 8}, got '[8]'"),
         ("GRU --init-args {a", 2, "not valid YAML"),
         ("GRU --init-args {hiden_size: 8}", 2, "GRU has no argument 'hiden_size': did you mean hidden_size?"),

@@ -267,7 +267,7 @@ def test_a_device_that_fails_ends_the_run_with_its_message(tmp_path, devices):
     done = run(suite, tmp_path / "runs", "--devices", "2", "--only", "Digits")
     assert done.returncode == 2
     line = FAILING[: FAILING.index("raise")].count("\n") + 1
-    assert done.stderr.count(f"RuntimeError: no luck here (failing.py, line {line})") == 1
+    assert done.stderr.count("RuntimeError: no luck here (") == done.stderr.count(f"failing.py, line {line})") == 1
     assert "Traceback" not in done.stderr
     (log,) = (tmp_path / "runs").rglob("error*.log")
     assert "no luck here" in log.read_text(encoding="utf-8")

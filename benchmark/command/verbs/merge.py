@@ -6,6 +6,7 @@ from rnnbench.benchmark.command.arguments import RECORDS_DIR, check_folder, prin
 from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError, shown
+from rnnbench.leaderboard.schema import Record
 
 _LONGEST_SENDER = 100
 
@@ -19,7 +20,7 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.config.plausibility import implausible
+    from rnnbench.benchmark.config.plausibility import implausible, not_to_merge
     from rnnbench.leaderboard.merging import merge
 
     check_folder("merge", options.folder)
@@ -29,7 +30,11 @@ def _run(options: argparse.Namespace) -> int:
     if not sender or not sender.isprintable() or len(sender) > _LONGEST_SENDER:
         what = f"must be a printable name of 1 to {_LONGEST_SENDER} characters"
         raise UserError(f"--sender {what}, got {shown(options.sender)}")
-    report = merge(options.folder, options.records_dir, sender, implausible, options.reproduced)
+
+    def refused(record: Record) -> list[str]:
+        return [*implausible(record), *not_to_merge(record)]
+
+    report = merge(options.folder, options.records_dir, sender, refused, options.reproduced)
     for path in report.merged:
         print(f"merged {path}")
     for path in report.reproduced:

@@ -72,6 +72,15 @@ def test_single_precision_is_near_double_and_others_are_refused(name):
             measure(name, network, batch(), dtype=other)
 
 
+@pytest.mark.parametrize("name", [name for name, (_, of, _, _) in MEASURES.items() if not of.startswith("batch")])
+def test_what_is_of_a_recurrence_says_where_a_network_has_its_own(name):
+    function, of, settings, _ = MEASURES[name]
+    network, batch = make(torch.float32)
+    inputs = [batch().inputs.transpose(0, 1)] if of else []
+    with pytest.raises(ValueError, match=r"must be a Recurrence, got a Network: give network\.recurrence"):
+        function(network, *inputs, **settings)
+
+
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, contextlib.nullcontext])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", MEASURES)
