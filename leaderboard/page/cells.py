@@ -1,7 +1,7 @@
 """One cell of the page: its numbers, instances, curve, recipe, hardware, and the command that runs it again."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from rnnbench.leaderboard.store import place_of
 from rnnbench.leaderboard.tables.markdown import mean_and_sd
 from rnnbench.leaderboard.tables.training import count_of_epochs, epochs
 
-#: Evaluations of a learning curve that the page holds at most.
-MOST_POINTS = 50
+_MOST_POINTS, _LEAST_POINTS = 50, 8
+_MOST_INSTANCES, _LEAST_INSTANCES = 1_000, 5
+#: Evaluations, and instances, that a page holds of all its cells, unless each cell has the least of them.
+_ALL_POINTS, _ALL_INSTANCES = 50_000, 20_000
 _MOST_SETTINGS = 200
 #: Numbers of measures that scores are drawn against: measure, key of its summary, and label of the axis.
 DYNAMICS = {
@@ -34,11 +36,42 @@ DYNAMICS = {
 _MOMENTS = ("start", "best", "end")
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How many evaluations of its learning curve, and how many instances, the page holds of a cell at most."""
+
+    points: int
+    instances: int
+
+    @classmethod
+    def of(cls, cells: int) -> "Limits":
+        """Return the limits for so many cells.
+
+        >>> Limits.of(276), Limits.of(20_000)
+        (Limits(points=50, instances=72), Limits(points=8, instances=5))
+        """
+        points, instances = (total // max(1, cells) for total in (_ALL_POINTS, _ALL_INSTANCES))
+        return cls(
+            min(max(points, _LEAST_POINTS), _MOST_POINTS), min(max(instances, _LEAST_INSTANCES), _MOST_INSTANCES)
+        )
+
+    def thinned(self, cells: Iterable[Cell]) -> str:
+        """Return a sentence on what the page leaves out of cells; empty if that is nothing out of the ordinary."""
+        many = max((len(cell.records) for cell in cells), default=0) > self.instances
+        left_out = [
+            *([f"learning curves have at most {self.points} evaluations"] if self.points < _MOST_POINTS else []),
+            *([f"of a cell the first {self.instances} instances are listed"] if many else []),
+        ]
+        whole = "; means, ranges and counts are over all of them"
+        return f"To keep this page small, {' and '.join(left_out)}{whole}." if left_out else ""
+
+
 @dataclass
 class Pool:
     """What the cells of a page share: who sent records in, settings, machines with versions, and commits."""
 
     senders: Senders
+    limits: Limits
     settings: Shared[tuple[str, str]] = field(default_factory=Shared)
     hardware: Shared[str] = field(default_factory=Shared)
     commits: Shared[str] = field(default_factory=Shared)
@@ -54,6 +87,7 @@ def cell_data(cell: Cell, pool: Pool) -> dict[str, Any]:
         "mean": summary.mean if summary else None,
         "sd": summary.sd if summary else None,
         "n": summary.n if summary else 0,
+        "records": len(cell.records),
         "diverged": cell.diverged,
         "text": mean_and_sd(summary, metric.display) if summary else "–",
         # Twelve digits say how little is left to the best possible value.
@@ -74,7 +108,7 @@ def cell_data(cell: Cell, pool: Pool) -> dict[str, Any]:
         "hardware": pool.hardware.indices(dict.fromkeys(line for record in cell.records for line in _machine(record))),
         "finished": " to ".join(sorted({min(_days(cell)), max(_days(cell))})),
         "command": short_text(run_command(first.suite, first.budget, [(first.task, first.network)])),
-        "curve": _curve(cell),
+        "curve": _curve(cell, pool.limits.points),
         "instances": _instances(cell, pool),
     }
 
@@ -93,43 +127,38 @@ def _mean(mean: Mean | None) -> list[Any] | None:
 
 
 def _instances(cell: Cell, pool: Pool) -> dict[str, list[Any]]:
-    name = cell.metric.name
+    name, records = cell.metric.name, cell.records[: pool.limits.instances]
 
     def reached(record: Record) -> str | None:
         performance = record.minimal_performance
         return f"{'> ' * performance.val_censored}{performance.val_iterations}" if performance else None
 
     return {
-        "instance": [record.instance for record in cell.records],
+        "instance": [record.instance for record in records],
         "status": [
-            f"diverged at {record.diverged_at}" if record.status == "diverged" else record.status
-            for record in cell.records
+            f"diverged at {record.diverged_at}" if record.status == "diverged" else record.status for record in records
         ],
-        "test": [record.scores.test.get(name) for record in cell.records],
-        "val": [record.scores.val.get(name) for record in cell.records],
-        "best_test": [record.best_test.get(name) for record in cell.records],
-        "steps": [record.steps for record in cell.records],
-        "reached": [reached(record) for record in cell.records],
-        "seconds": [drawn(record.seconds_per_step) for record in cell.records],
-        "memory": [record.peak_memory_bytes for record in cell.records],
+        "test": [record.scores.test.get(name) for record in records],
+        "val": [record.scores.val.get(name) for record in records],
+        "best_test": [record.best_test.get(name) for record in records],
+        "steps": [record.steps for record in records],
+        "reached": [reached(record) for record in records],
+        "seconds": [drawn(record.seconds_per_step) for record in records],
+        "memory": [record.peak_memory_bytes for record in records],
         "commit": [
             pool.commits.index(short_text(record.code.commit or "unknown") + " (changed)" * bool(record.code.dirty))
-            for record in cell.records
+            for record in records
         ],
     }
 
 
-def _curve(cell: Cell) -> dict[str, list[Any]] | None:
+def _curve(cell: Cell, most: int) -> dict[str, list[Any]] | None:
     val, test = curve(cell), curve(cell, "test")
     if not val.steps:
         return None
     last, tests = len(val.steps) - 1, dict(zip(test.steps, test.mean, strict=True))
     # Evenly spread, the first and the last among them.
-    kept = (
-        sorted({round(i * last / max(1, MOST_POINTS - 1)) for i in range(MOST_POINTS)})
-        if last >= MOST_POINTS
-        else range(last + 1)
-    )
+    kept = sorted({round(i * last / max(1, most - 1)) for i in range(most)}) if last >= most else range(last + 1)
     found: dict[str, list[Any]] = {
         "step": [val.steps[i] for i in kept],
         "val": [drawn(val.mean[i], 4) for i in kept],

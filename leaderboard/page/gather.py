@@ -14,7 +14,7 @@ from rnnbench.leaderboard.drawing.figure_style import COLOURS, DASHES, MARKERS
 from rnnbench.leaderboard.drawing.sweep_figures import marks, numbers_published
 from rnnbench.leaderboard.dynamics import SideFiles, trained, trained_cells
 from rnnbench.leaderboard.literature import PAPERS
-from rnnbench.leaderboard.page.cells import MOST_POINTS, Pool, cell_data, dynamics_labels
+from rnnbench.leaderboard.page.cells import Limits, Pool, cell_data, dynamics_labels
 from rnnbench.leaderboard.page.numbers import drawn, short_text
 from rnnbench.leaderboard.page.published import published_data
 from rnnbench.leaderboard.page.series import series_data
@@ -39,7 +39,8 @@ def page_data(
     records: int,
 ) -> dict[str, Any]:
     """Return all that the page's script draws from."""
-    laid_out, pool = boards(cells), Pool(senders)
+    limits = Limits.of(len(cells))
+    laid_out, pool = boards(cells), Pool(senders, limits)
     columns = [(board, column) for board in laid_out for column in board.columns]
     networks = list(dict.fromkeys(network for board in laid_out for network in board.networks))
     rows = {network: index for index, network in enumerate(networks)}
@@ -63,7 +64,8 @@ def page_data(
         "version": __version__,
         "records": records,
         "looks": {"colours": len(COLOURS), "dashes": len(DASHES), "markers": MARKERS},
-        "most_points": MOST_POINTS,
+        "most_points": limits.points,
+        "thinned": limits.thinned(cells),
         "dynamics": dynamics_labels(),
         "boards": [_board(board, plans, rows) for board in laid_out],
         "columns": [{"board": laid_out.index(board), **_column(column)} for board, column in columns],

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.leaderboard.page.cells import Limits
 from rnnbench.leaderboard.page.write import write_page
 from rnnbench.leaderboard.senders import Sent, write_senders
 from rnnbench.leaderboard.statistics import select_cells
@@ -56,6 +57,22 @@ def test_cells_hold_what_the_records_say(tmp_path):
     (ours,) = [number["ours"] for number in data["published"] if number["model"] == "WCRNN_best" and number["ours"]]
     assert ours[0]["text"] == "85.00 ± 7.07 (2)"
     assert data["problems"] == [[data["problems"][0][0], "interrupted"]]
+
+
+def test_what_is_left_out_of_very_many_records_is_said_and_counts_all_the_same(tmp_path, monkeypatch):
+    whole = data_of(page_of(tmp_path, *many()))
+    monkeypatch.setattr(Limits, "of", lambda cells: Limits(points=2, instances=3))
+    thin = data_of(page_of(tmp_path, *many()))
+    cut = ("curve", "instances")
+    assert [{k: v for k, v in c.items() if k not in cut} for c in thin["cells"]] == [
+        {k: v for k, v in c.items() if k not in cut} for c in whole["cells"]
+    ]
+    for ours, theirs in zip(thin["cells"], whole["cells"], strict=True):
+        assert ours["curve"]["step"] == sorted({theirs["curve"]["step"][0], theirs["curve"]["step"][-1]})
+        assert ours["instances"] == {name: values[:3] for name, values in theirs["instances"].items()}
+    assert max(cell["records"] for cell in thin["cells"]) == 4
+    assert whole["thinned"] == ""
+    assert "at most 2 evaluations and of a cell the first 3 instances are listed" in thin["thinned"]
 
 
 def test_measures_sweeps_and_ranks_are_there(tmp_path):

@@ -24,6 +24,6 @@ function about() {
     : h("p", {}, "Every record found its place.");
   return [h("div", { class: "prose" },
     h("h2", {}, "How to read this page"), HOW_TO_READ.map((text) => h("p", {}, text)),
-    h("p", {}, `Made from ${plural(DATA.records, "record")} by rnnbench ${DATA.version}.`),
+    h("p", {}, `Made from ${plural(DATA.records, "record")} by rnnbench ${DATA.version}. ${DATA.thinned}`),
     h("h2", {}, "Not placed"), problems)];
 }

@@ -6,7 +6,7 @@ function openCell(cell) {
   const parts = [
     h("header", {}, h("div", {}, h("h2", { id: "cell-title" }, `${cell.name} on ${cell.at.task}`),
       h("p", {}, `${cell.at.suite}, budget ${cell.at.budget}`)), h("button", closing, "×")),
-    facts(cell), command(cell), reason, section("Instances", instancesTable(cell)),
+    facts(cell), command(cell), reason, section("Instances", listed(cell), instancesTable(cell)),
     cell.curve ? section("Learning curve", sketch(cell)) : null,
     section("Recipe", table("Recipe", ["setting", "value"], cell.recipe.map((index) => DATA.settings[index]),
       { numbers: 2, classes: "settings" })),
@@ -47,6 +47,11 @@ function command(cell) {
     () => { event.target.textContent = "copied"; }, () => announce("The command could not be copied"));
   return h("div", { class: "command" }, h("code", { tabindex: 0 }, cell.command),
     navigator.clipboard ? h("button", { type: "button", onclick: copy }, "copy") : null);
+}
+
+function listed(cell) {
+  const count = cell.instances.instance.length;
+  return count < cell.records ? h("p", {}, `The first ${count} of ${cell.records} instances.`) : null;
 }
 
 function instancesTable(cell) {

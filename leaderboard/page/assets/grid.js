@@ -166,7 +166,7 @@ function onGridFocus(event) {
   const texts = [`${cell.at.suite}, budget ${cell.at.budget}`, `${cell.at.heading} ${cell.text}`,
     `${percentInWords(cell.share)} of the gap from chance to best`,
     ...(cell.sent ? [`sent in: ${cell.sent}`] : []),
-    ...(cell.diverged ? [`† ${cell.diverged} of ${cell.instances.instance.length} diverged`] : [])];
+    ...(cell.diverged ? [`† ${cell.diverged} of ${cell.records} diverged`] : [])];
   place.setAttribute("aria-describedby", "tip");
   showTip(place.getBoundingClientRect(),
     [h("strong", {}, `${cell.name} on ${cell.at.task}`), ...texts.map((text) => h("span", {}, text))]);
