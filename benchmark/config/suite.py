@@ -16,10 +16,8 @@ from pathlib import Path
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.overrides import drafted
 from rnnbench.benchmark.config.resolve import resolved
-from rnnbench.benchmark.config.suite_file import BudgetSettings, read_suite_file
+from rnnbench.benchmark.config.suite_file import SUITES, BudgetSettings, read_suite_file
 from rnnbench.benchmark.errors import UserError, nearest, shown
-
-FOLDER = Path(__file__).parents[1] / "suites"
 
 #: Experiments of a suite, and points of all their grids together, at most: what can still be listed.
 MOST_EXPERIMENTS, MOST_POINTS = 1_000, 10_000
@@ -50,7 +48,7 @@ class Suite:
 
 def suite_files() -> dict[str, Path]:
     """Return the shipped suites' files by name, sorted."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(SUITES.glob("*.yaml"))}
 
 
 def find_suite(name_or_path: str) -> Path:

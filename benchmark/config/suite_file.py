@@ -72,6 +72,8 @@ def _sweep(value: object) -> Section | list[Section]:
     return value
 
 
+#: The shipped suites.
+SUITES = Path(__file__).parents[1] / "suites"
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _SWEEP = {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
 _MEASURES = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}
@@ -217,6 +219,6 @@ class SuiteFile(Settings):
 
 def read_suite_file(path: Path) -> SuiteFile:
     """Return a suite's file; a ``UserError`` with the line if anything in it is not understood."""
-    content = with_families_expanded(read_yaml(path))
+    content = with_families_expanded(read_yaml(path, ours=path.parent == SUITES))
     known = {key: list(content[key]) for key in ("tasks", "networks") if isinstance(content.get(key), dict)}
     return validated(SuiteFile, content, context=known)

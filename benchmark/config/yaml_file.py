@@ -33,11 +33,14 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 # 1e-3 is text to YAML 1.1, which wants a dot and a sign, and a number to YAML 1.2 and to everyone who reads it.
 _FLOAT = re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)")
 _NUMBER_OF_1_2 = re.compile(r"[-+]?0[0-9]+|0o[0-7]+")
+_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER_OF_1_1: Any = yaml.resolver.Resolver()
 
 
-def read_yaml(path: Path) -> Section:
-    """Return the top mapping of a YAML file.
+def read_yaml(path: Path, ours: bool = False) -> Section:
+    """Return the top mapping of a YAML file; one of ``ours`` by libyaml, in a fifth of the time.
+
+    Of what is not quite YAML libyaml refuses other things, in other words, than PyYAML does.
 
     Raises:
         UserError: the file cannot be read or is too large, is not YAML, holds what is ambiguous or not allowed (with
@@ -52,7 +55,7 @@ def read_yaml(path: Path) -> Section:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text: {error}") from error
     try:
-        value = _Builder(text, str(path)).document()
+        value = _Builder(text, str(path), _FAST if ours else yaml.SafeLoader).document()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(f"{path}, line {line}: the character {chr(error.character)!r} is not allowed") from error
@@ -70,8 +73,8 @@ def read_yaml(path: Path) -> Section:
 class _Builder:
     """What the events of a YAML text mean, with a limit to how much they are."""
 
-    def __init__(self, text: str, file: str) -> None:
-        self._events: Any = yaml.SafeLoader(text)  # its parser alone
+    def __init__(self, text: str, file: str, loader: Any) -> None:
+        self._events: Any = loader(text)  # its parser alone
         self._file = file
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._line = self._values = self._levels = 0
@@ -143,7 +146,7 @@ class _Builder:
         own, merged = Section(file=self._file), Section(file=self._file)
         while not self._next(yaml.MappingEndEvent):
             event = self._events.peek_event()
-            is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.style is None
+            is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style
             key, line = self._value(), self._line
             if not isinstance(key, str):
                 raise self._error(f"a key must be text, in quotes if it looks like something else, got {shown(key)}")
@@ -167,7 +170,7 @@ class _Builder:
         for character in text:
             if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
                 raise self._error(f"the character {character!r} is not allowed in text")
-        return text if event.style is not None else self._plain(text)
+        return text if event.style else self._plain(text)
 
     def _plain(self, text: str) -> Any:
         """Return what a scalar without quotes means."""

@@ -10,6 +10,7 @@ REPORTS = {
     "lyapunov": "rnnbench.benchmark.speed.lyapunov:REPORTS",
     "memory": "rnnbench.benchmark.speed.sequences:MEMORY",
     "scaling": "rnnbench.benchmark.speed.sequences:SCALING",
+    "records": "rnnbench.benchmark.speed.many_records:REPORTS",
     "gpu": "rnnbench.benchmark.speed.gpu:REPORTS",
 }
 

@@ -122,6 +122,11 @@ def render(comparison: Comparison) -> str:
         *(_row(timing, remembers) for timing in timings),
     ]
     notes = [f"- {_outcome(outcome)}" for outcome in comparison.outcomes]
+    notes += [
+        f"- {timing.name}: {timing.median_seconds:.2f} s ({_target(timing.median_seconds, timing.largest_seconds)})"
+        for timing in timings
+        if timing.largest_seconds is not None
+    ]
     notes += [f"- Left out: {name}: {reason}" for name, reason in comparison.left_out.items()]
     lines += ["", *notes] if notes else []
     for timing in timings:

@@ -14,11 +14,16 @@ CaseT = TypeVar("CaseT")
 
 @dataclass(frozen=True)
 class Measured:
-    """A result, and the time that counts, of the processor and the clock, where not the whole time of the work does."""
+    """A result, and the time that counts, of the processor and the clock, where not the whole time of the work does.
+
+    Attributes:
+        peak_bytes: most memory held, where that is not what this process held.
+    """
 
     result: Result
     process_seconds: float
     wall_seconds: float
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Contender(Generic[CaseT]):
         whole_machine: whether the work may use all cores or a GPU, which shows in the time of the clock alone: that
             counts. All others run on one core, and their time of the processor counts.
         optional: whether the report goes on without it, and says why, where its first run fails.
+        largest_seconds: the time that the full case should take at most; None for no target.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Contender(Generic[CaseT]):
     largest_memory: float | None = None
     whole_machine: bool = False
     optional: bool = False
+    largest_seconds: float | None = None
 
     def instances_of(self, case: CaseT) -> int:
         """Return how many instances the work of a case serves."""
@@ -149,6 +156,7 @@ class Timing:
     memory: float | None = None
     largest_memory: float | None = None
     whole_machine: bool = False
+    largest_seconds: float | None = None
 
 
 @dataclass(frozen=True)

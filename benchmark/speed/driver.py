@@ -117,6 +117,7 @@ def _timing(
         else None,
         largest_memory=None if quick else contender.largest_memory,
         whole_machine=by_clock,
+        largest_seconds=None if quick else contender.largest_seconds,
     )
 
 

@@ -1,20 +1,51 @@
-"""Very many records, for timing what reads them: copies of published ones, under other suites, rates and instances."""
+"""Commands on very many records: copies of published ones, under other suites, learning rates and instance numbers.
+
+Each command is timed as a process of its own, start and imports included: the first time, when nothing is known of the
+records, and again. What an index holds was then read from it; figures that are there are kept.
+"""
 
 import copy
 import json
+import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnnbench.benchmark.config.experiment import config_id
+from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.speed.contender import Contender, Measured, Report
 from rnnbench.leaderboard.files import side_path
-from rnnbench.leaderboard.store import record_path
+from rnnbench.leaderboard.store import record_path, shipped_records
 
 _RATE = "training.learning_rate"
 #: Between the numbers of an instance and of its copy: more than a cell has instances.
 _BLOCK = 100
+#: Seconds after which the index counts a file as one that is no longer being written, with some to spare.
+_SETTLED = 3.0
+#: What is run: the command's own peak of memory, as the system counts it, goes where the first argument says.
+_COMMAND = """
+import sys
+from rnnbench.benchmark.command.cli import main
+code = main(sys.argv[2:])
+with open("/proc/self/status") as status, open(sys.argv[1], "w") as peak:
+    peak.write(next(line.split()[1] for line in status if line.startswith("VmHWM:")))
+sys.exit(code)
+"""
+_COMMANDS = {
+    "status": ("status", "--all", "--runs-dir", "records"),
+    "leaderboard": ("leaderboard", "--records-dir", "records", "--output", "out"),
+    "page": ("page", "--records-dir", "records", "--output", "out/page.html"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,3 +94,53 @@ class Copies:
                 "instance": content["instance"] + _BLOCK * block,
                 "measures": {},
             }
+
+
+def build(case: Copies, command: str, again: bool) -> Callable[[], Measured]:
+    """Prepare a command on records that nothing was read of yet or, ``again``, that it was run on before."""
+
+    def work() -> Measured:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            case.write(shipped_records(), folder / "records")
+            time.sleep(_SETTLED)
+            if again:
+                _run(command, folder)
+            return _run(command, folder)
+
+    return work
+
+
+def _run(command: str, folder: Path) -> Measured:
+    before, wall = os.times(), time.perf_counter()
+    words = [sys.executable, "-c", _COMMAND, str(folder / "peak"), *_COMMANDS[command]]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False)  # noqa: S603
+    wall, after = time.perf_counter() - wall, os.times()
+    if ended.returncode:
+        raise UserError(f"{command} ended with exit code {ended.returncode}: {ended.stderr.decode()[-300:]}")
+    files = sorted(path for path in folder.glob("out/**/*") if path.suffix in (".md", ".html", ".svg"))
+    contents = [path.read_bytes() for path in files] or [ended.stdout]
+    result = np.array([[len(content), zlib.crc32(content)] for content in contents], dtype=float)
+    process = after.children_user + after.children_system - before.children_user - before.children_system
+    return Measured({"output": result}, process, wall, 1024 * int((folder / "peak").read_text()))
+
+
+def _report(command: str, seconds: float) -> Report[Copies]:
+    first = Contender("the first time", partial(build, command=command, again=False), largest_memory=2.0)
+    again = Contender("again", partial(build, command=command, again=True), largest_memory=2.0, largest_seconds=seconds)
+    return Report(
+        title=f"rnnbench {command}{' --all' * (command == 'status')} on very many records; one unit is a gigabyte",
+        case=_CASE,
+        quick=_SMALL,
+        contenders=(first, again),
+        tolerance=0.0,
+        agreement=_SMALL,
+        memory_unit=lambda case: 1e9,
+        once=True,
+        note="Writing the records is not timed. The first time the index is written too, and all figures are drawn.",
+    )
+
+
+_CASE = Copies()
+_SMALL = replace(_CASE, records=40)
+REPORTS = tuple(_report(*each) for each in (("status", 2.0), ("leaderboard", 30.0), ("page", 60.0)))

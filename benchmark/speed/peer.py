@@ -67,7 +67,7 @@ def _run(work: Callable[[], Result | Measured]) -> tuple[Result, Sample]:
     wall, process = time.perf_counter(), _process_seconds()
     result = work()
     if isinstance(result, Measured):
-        return result.result, Sample(result.process_seconds, result.wall_seconds)
+        return result.result, Sample(result.process_seconds, result.wall_seconds, peak_bytes=result.peak_bytes)
     return result, Sample(_process_seconds() - process, time.perf_counter() - wall)
 
 
@@ -85,6 +85,8 @@ def _run_for_memory(work: Callable[[], Result | Measured]) -> Sample:
     reset_peak_memory()
     before, resident = peak_memory(torch.device("cpu")), stated("/proc/self/status", "VmRSS:")
     sample = _run(work)[1]
+    if sample.peak_bytes is not None:
+        return sample
     held = int(resident.split()[0]) * 1024 if resident else 0
     # Where the system does not let the peak be reset, an earlier one would hide that of this run.
     known = resident and before < held + _UNCERTAIN_BYTES

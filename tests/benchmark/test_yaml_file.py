@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.suite import load_suite, suite_files
 from rnnbench.benchmark.config.yaml_file import read_yaml
 from rnnbench.benchmark.errors import MOST_CHARACTERS, UserError
@@ -92,3 +93,15 @@ def test_message_is_short_and_holds_nothing_that_controls_a_terminal() -> None:
     message = str(UserError(f"unknown name '\x1b]0;\u202e\ud800{'x' * 10_000}'"))
     assert message.startswith(r"unknown name '\x1b]0;\u202e\ud800x")
     assert len(message) == MOST_CHARACTERS
+
+
+@pytest.mark.parametrize("path", suite_files().values(), ids=lambda path: path.stem)
+def test_both_parsers_read_our_suites_alike(path):
+    one, other = read_yaml(path), read_yaml(path, ours=True)
+    assert (repr(one), lines_of(one)) == (repr(other), lines_of(other))
+
+
+def lines_of(value):
+    if isinstance(value, list):
+        return [lines_of(item) for item in value]
+    return (value.lines, [lines_of(item) for item in value.values()]) if isinstance(value, Section) else None
