@@ -97,7 +97,7 @@ def _try_task(module: SequenceDataModule, arguments: str) -> None:
         return
     what = f"task {cls.__name__}"
     if cls.__module__.partition(".")[0] != "rnnbench":
-        _call(functools.partial(_load_if_there, module), what)
+        _call(functools.partial(_load_if_there, module), what, "has no data")
     _call(functools.partial(try_task, module), what)
     _TRIED.add((cls, arguments))
 
@@ -193,7 +193,7 @@ def _check_stability(recurrence: Recurrence, recipe: Recipe) -> None:
             raise UserError(f"training.stability_input_bound is {bound}, but {error}") from error
 
 
-def _call(build: Callable[[], Any], what: str) -> Any:
+def _call(build: Callable[[], Any], what: str, failure: str = "cannot be built") -> Any:
     try:
         return build()
     except UserError:
@@ -202,7 +202,7 @@ def _call(build: Callable[[], Any], what: str) -> Any:
         raise UserError(f"{what}: {with_own_line(error)}") from error
     except (Exception, SystemExit) as error:
         # The class may be the user's, and fail in any way; or its sizes are beyond the memory.
-        raise UserError(f"{what} cannot be built: {reason_of(error)}") from error
+        raise UserError(f"{what} {failure}: {reason_of(error)}") from error
 
 
 def _factory(kind: Kind, class_path: str, given: Mapping[str, Any], what: str) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ def after_pilots(
 
 
 def prepare(plan: Plan, runs_dir: Path) -> None:
-    """Set aside and take back what the source of a user's own decides, and write what today's pilots choose anew."""
+    """Set aside and take back what the source of a user's own decides, and write what today's pilots choose again."""
     move_records(runs_dir, plan.moves)
     for path, record in plan.restated.items():
         write_record(path, record)

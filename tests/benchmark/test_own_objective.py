@@ -10,9 +10,11 @@ import torch.nn.functional as F
 
 from rnnbench.benchmark.command.check_class import class_problems
 from rnnbench.benchmark.config.construct import check_experiment
+from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers import worker
 from rnnbench.benchmark.run.train import build
 from rnnbench.datamodules.adding import Adding
 from rnnbench.datamodules.task import Batch
@@ -45,6 +47,11 @@ class Brier(Objective):
 class Wrong(Objective):
     def terms(self, outputs, targets):
         return outputs - targets
+
+
+class Late(Huber):
+    def terms(self, outputs, targets):
+        raise OSError("gone")
 
 
 class HuberAdding(Adding):
@@ -100,6 +107,17 @@ def test_a_run_is_trained_measured_and_recorded_under_them(mylab, tmp_path) -> N
         assert [code.module for code in record.own_code] == ["mylab_of_a_user"]
         assert {one["start"].status for one in record.measures.values()} == {"finished"}
     assert list(class_problems("mylab_of_a_user.HuberAdding", {})) == []
+
+
+def test_what_it_raises_in_training_is_the_users_to_mend(mylab, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(worker, "set_up_torch", lambda: None)
+    experiment = own_experiment()
+    task = {"class_path": "Adding", "init_args": {"length": 6, "loss": "mylab_of_a_user.Late", "train_size": 40}}
+    job = job_of(dataclasses.replace(experiment, config={**experiment.config, "task": task}), tmp_path / "runs")
+    outcome = worker.train_job(job, TrainOptions(accelerator="cpu"))
+    line = PACKAGE[: PACKAGE.index("raise OSError")].count("\n") + 1
+    assert (outcome.kind, outcome.message) == ("refused", f"OSError: gone (mylab_of_a_user.py, line {line})")
+    assert str(job.folder / "error.log") in outcome.log
 
 
 def test_loss_and_metric_are_torchs(mylab, tmp_path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.datamodules.adding import Adding
+from rnnbench.datamodules.parity_check import ParityCheck
 
 TASKS = """
 import numpy as np
@@ -170,6 +172,24 @@ def test_each_fault_is_named_before_training(message: str, suite: str, capsys: p
         assert expected in "\n".join(errors), command
         assert command[0] != "run" or len(errors) == 1
     assert not list(Path().rglob("*.json"))
+
+
+def test_what_own_code_raises_elsewhere_names_its_line(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
+    source = f"{TASKS}\n\nclass Case(Last):\n    steps_per_epoch = lambda self: 1 / 0\n"
+    Path(f"{suite}.py").write_text(source, encoding="utf-8")
+    by_epochs = Path("faulty.yaml").read_text(encoding="utf-8").replace("max_steps: 2, validate_every", "max_epochs")
+    Path("faulty.yaml").write_text(by_epochs, encoding="utf-8")
+    assert main(["run", "faulty.yaml"]) == 2
+    expected = f"error: ZeroDivisionError: division by zero ({suite}.py, line {source.count(chr(10))})\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+def test_samples_need_no_setup_and_name_the_split_meant() -> None:
+    data = Adding(length=4, train_size=40, batch_size=8)
+    assert len(data.samples("val", 3).targets) == 3
+    for other in (data, ParityCheck()):
+        with pytest.raises(ValueError, match=r"unknown split 'vall': did you mean 'val'\?"):
+            other.samples("vall", 3)
 
 
 @pytest.mark.parametrize("base", ["Last", "Loaded"])
