@@ -84,10 +84,10 @@ def as_objective(given: object, what: str) -> Objective:
 @functools.cache
 def _named_objective(path: str, what: str) -> Objective:
     module, _, name = path.rpartition(".")
-    mark_as_own(module)
     try:
         found: Any = getattr(importlib.import_module(module), name)
         if isinstance(found, type) and issubclass(found, Objective):
+            mark_as_own(found)
             return found()
     except (Exception, SystemExit) as error:
         # Importing and building run the user's code, which may fail in any way.

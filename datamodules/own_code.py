@@ -5,14 +5,14 @@ import sysconfig
 import traceback
 from types import FrameType
 
-#: Packages of a user's that a suite or a command names: theirs even where they are installed beside the libraries.
+#: Packages of classes of a user's own: not those of a library even where they are installed beside them.
 _OWN: set[str] = set()
 _STANDARD = sysconfig.get_path("stdlib")
 
 
-def mark_as_own(module: str) -> None:
-    """Take a module, and the package that it lies in, for a user's own code."""
-    _OWN.add(module.partition(".")[0])
+def mark_as_own(cls: type) -> None:
+    """Take the package of a class that is a user's own, not rnnbench's, for their code."""
+    _OWN.update({cls.__module__.partition(".")[0]} - {"rnnbench"})
 
 
 def own_line(error: BaseException) -> str:
@@ -35,10 +35,8 @@ def own_line(error: BaseException) -> str:
 
 def _is_own(frame: FrameType) -> bool:
     package, file = str(frame.f_globals.get("__name__")).partition(".")[0], frame.f_code.co_filename
-    if package in _OWN:
-        return package != "rnnbench"
     is_library = file.startswith(("<", _STANDARD)) or "site-packages" in file or "dist-packages" in file
-    return package != "rnnbench" and not is_library
+    return package in _OWN or not (is_library or package == "rnnbench")
 
 
 def reason_of(error: BaseException) -> str:

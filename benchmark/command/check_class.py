@@ -9,7 +9,7 @@ from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules.contracts import CONTRACTS as TASK_CONTRACTS
 from rnnbench.datamodules.contracts import TaskCase, broken
 from rnnbench.datamodules.objective import Objective
-from rnnbench.datamodules.own_code import reason_of, with_own_line
+from rnnbench.datamodules.own_code import mark_as_own, reason_of, with_own_line
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.datamodules.source_scan import constructor_parameters
 from rnnbench.lit_models.contracts import CONTRACTS as RECURRENCE_CONTRACTS
@@ -55,4 +55,5 @@ def _load(class_path: str) -> type[Recurrence] | type[SequenceDataModule]:
         raise UserError("is an Objective, a loss or a metric: check the task that it belongs to, module.TASK")
     if not isinstance(cls, type) or not issubclass(cls, (Recurrence, SequenceDataModule)):
         raise UserError("is neither a Recurrence subclass nor a SequenceDataModule subclass")
+    mark_as_own(cls)
     return cls

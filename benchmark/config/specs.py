@@ -81,7 +81,6 @@ def imported(path: str, what: str) -> Any:
     """Return what a dotted path names, in the current folder too; a ``UserError`` that begins with ``what`` if none."""
     module, _, name = path.rpartition(".")
     search_current_folder()
-    mark_as_own(module)
     try:
         found = importlib.import_module(module)
         if not hasattr(found, name) and hasattr(found, "__path__") and importlib.util.find_spec(path):
@@ -120,6 +119,7 @@ def _users_class(kind: Kind, path: str, where: str) -> FoundClass:
     found = imported(path, f"{where}: {kind} '{path}'")
     if not isinstance(found, type) or _BASES[kind] not in {base.__name__ for base in found.__mro__}:
         raise UserError(f"{where}: '{path}' is not a {_BASES[kind]} subclass")
+    mark_as_own(found)
     # Of a class that is no ABC's too, which Python would build.
     static = {method: inspect.getattr_static(found, method, None) for method in dir(found)}
     missing = [method for method, one in static.items() if getattr(one, "__isabstractmethod__", False)]
