@@ -1,10 +1,11 @@
 """The cells of one suite and budget, laid out: networks down, tasks across."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.statistics import Cell
 
@@ -51,16 +52,21 @@ def natural(text: str) -> list[tuple[int, float, str]]:
     return [(0, float(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts if part]
 
 
-def boards(cells: Sequence[Cell]) -> list[Board]:
-    """Lay cells out, one board for each suite and budget, the longest budget first."""
+def boards(cells: Sequence[Cell], plans: Plans | None = None) -> list[Board]:
+    """Lay cells out, one board for each suite and budget, the longest budget first.
+
+    Rows and columns stand in the order of the suite where its plan is known, else by name.
+    """
     grouped: dict[tuple[str, Budget], list[Cell]] = {}
     for cell in cells:
         grouped.setdefault((cell.first.suite, cell.first.budget), []).append(cell)
     ordered = sorted(grouped, key=lambda key: (natural(key[0]), key[0], _BUDGETS.index(key[1])))
-    return [_board(suite, budget, grouped[suite, budget]) for suite, budget in ordered]
+    planned = {key: list(plan.cells) for key, plan in (plans or {}).items()}
+    return [_board(*key, grouped[key], planned.get(key, ())) for key in ordered]
 
 
-def _board(suite: str, budget: Budget, cells: Sequence[Cell]) -> Board:
+def _board(suite: str, budget: Budget, cells: Sequence[Cell], planned: Sequence[tuple[str, str]]) -> Board:
+    tasks, rows = (dict.fromkeys(names) for names in zip(*planned, strict=True)) if planned else ({}, {})
     columns: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
         columns.setdefault((cell.first.task, cell.metric.name, cell.metric.direction), []).append(cell)
@@ -68,9 +74,13 @@ def _board(suite: str, budget: Budget, cells: Sequence[Cell]) -> Board:
     return Board(
         suite,
         budget,
-        tuple(sorted(networks, key=lambda network: (natural(network), network))),
+        tuple(sorted(networks, key=lambda network: (_place(network, rows), natural(network), network))),
         tuple(
             Column(key[0], columns[key][0].metric, {cell.first.network: cell for cell in columns[key]})
-            for key in sorted(columns, key=lambda key: (natural(key[0]), *key))
+            for key in sorted(columns, key=lambda key: (_place(key[0], tasks), natural(key[0]), *key))
         ),
     )
+
+
+def _place(name: str, planned: Collection[str]) -> int:
+    return [*planned, name].index(name)

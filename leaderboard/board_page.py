@@ -89,7 +89,7 @@ def write_leaderboard(
     seen, _ = select_cells(measured_here(records, senders), plans)
     claims, evidence = load_claims(), Evidence(seen, side_files)
     decisions = [decide(claim, evidence) for claim in claims]
-    laid_out = boards(cells)
+    laid_out = boards(cells, plans)
     sections: list[str] = []
     # By path below the output.
     figures: dict[str, bytes] = {}

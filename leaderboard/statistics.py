@@ -128,7 +128,7 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
         shown = max(versions, key=lambda each: (max(parse_time(r.finished_at) for r in each), each[0].family_id))
         for other in versions:
             if other is not shown:
-                reason = f"{_count(other)} {_superseded(other[0], shown[0])}, which finished later"
+                reason = f"{_count(other)} {_superseded(other[0], shown[0])}"
                 problems.append(Problem(path_of(Path(), other[0]).parent, reason, damaged=False))
         points = list(_group(shown, lambda record: record.experiment_id).values())
         chosen = min(points, key=point_rank)
@@ -154,10 +154,10 @@ def _version(record: Record, source: Callable[[OwnCode], tuple[str, str]]) -> tu
 
 def _superseded(old: Record, new: Record) -> str:
     if old.family_id != new.family_id:
-        return f"of family {old.family_id}: superseded by family {new.family_id}"
+        return f"of family {old.family_id}: superseded by family {new.family_id}, which finished later"
     if old.own_code != new.own_code and (change := source_change(old.own_code, new.own_code)):
-        return f"made by other source ({change}): superseded by the newest source"
-    return "chosen from another grid or by other pilots: superseded by today's choice"
+        return f"made by other source ({change}): superseded by what finished later"
+    return "chosen from another grid or by other pilots: superseded by what finished later"
 
 
 def compared_source(code: Iterable[OwnCode]) -> Callable[[OwnCode], tuple[str, str]]:

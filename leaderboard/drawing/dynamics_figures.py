@@ -23,6 +23,7 @@ from rnnbench.leaderboard.dynamics import (
     trained_cells,
 )
 from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Report, find_records
 
@@ -203,8 +204,12 @@ class FiguresReport(Report):
     failed: list[str]
 
 
-def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()) -> FiguresReport:
+def write_figures(
+    records_root: Path, output: Path, suites: Collection[str] = (), plans: Plans | None = None
+) -> FiguresReport:
     """Write the figures of dynamics of a folder's records, of all suites or only of some, beside what a folder holds.
+
+    What suites ask for gives the order of lines, and so their colours.
 
     Raises:
         OSError: the disk is full or the folder unwritable; each file is either the old one or the new one.
@@ -212,7 +217,7 @@ def write_figures(records_root: Path, output: Path, suites: Collection[str] = ()
     records, unreadable = find_records(records_root)
     cells, unplaced = select_cells([record for record in records if not suites or record.suite in suites])
     side_files = SideFiles(records_root)
-    shown, taken = boards(cells), set[str]()
+    shown, taken = boards(cells, plans), set[str]()
     figures = [figure for board in shown for figure in dynamics_figures(board, side_files, taken)]
     for figure in figures:
         write_atomically(output / figure.name, figure.image)

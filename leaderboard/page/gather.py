@@ -40,7 +40,7 @@ def page_data(
 ) -> dict[str, Any]:
     """Return all that the page's script draws from."""
     limits = Limits.of(len(cells))
-    laid_out, pool = boards(cells), Pool(senders, limits)
+    laid_out, pool = boards(cells, plans), Pool(senders, limits)
     columns = [(board, column) for board in laid_out for column in board.columns]
     networks = list(dict.fromkeys(network for board in laid_out for network in board.networks))
     rows = {network: index for index, network in enumerate(networks)}

@@ -16,31 +16,50 @@ _COMMIT = 12
 def origin_lines(board: Board, senders: Senders) -> Iterator[str]:
     """Yield a line for each sender and tier, with their cells, and one for what code of a user's own makes."""
     sent: dict[tuple[str, str], list[str]] = {}
-    code: dict[str, dict[str, None]] = {}
     for cell in board.cells:
         found = [senders[place] for record in cell.records if (place := place_of(record)) in senders]
         for one in dict.fromkeys(found):
             part = f" ({found.count(one)} of {len(cell.records)})" if found.count(one) < len(cell.records) else ""
             sent.setdefault((one.sender, one.tier), []).append(f"{_name(cell)}{part}")
-        for record in cell.records:
-            for own in record.own_code:
-                code.setdefault(_made_by(own, cell), {})[_version(own)] = None
     for (sender, tier), cells in sent.items():
         yield f"Sent in by {escape(sender)}, {tier}: {'; '.join(cells)}."
-    for made, versions in code.items():
-        yield f"{made} is made by code outside of rnnbench: {'; '.join(versions)}."
+    by_names: dict[tuple[str, ...], list[str]] = {}
+    for version, names in _made(board).items():
+        by_names.setdefault(tuple(names), []).append(version)
+    for (*others, last), versions in by_names.items():
+        made = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        yield f"{made} made by code outside of rnnbench: {'; '.join(versions)}."
+
+
+def _made(board: Board) -> dict[str, dict[str, None]]:
+    """Return the networks and tasks that each module of a user's own makes, by the module and its version."""
+    shared: dict[str, set[str]] = {}
+    for cell in board.cells:
+        modules = {own.module for record in cell.records for own in record.own_code}
+        for name in _parts(cell).values():
+            shared[name] = shared.get(name, modules) & modules
+    made: dict[str, dict[str, None]] = {}
+    for cell in board.cells:
+        for own in (own for record in cell.records for own in record.own_code):
+            by_class = _naming(f'"{own.module}.', cell)
+            # A base class, or one that its package exports: of what comes with it wherever it stands on the board.
+            package = f'"{own.module.partition(".")[0]}.'
+            by_package = [name for name in _naming(package, cell) if own.module in shared[name]]
+            made.setdefault(_version(own), {}).update(dict.fromkeys(by_class or by_package or [_name(cell)]))
+    return made
+
+
+def _parts(cell: Cell) -> dict[str, str]:
+    return {"recurrence": escape(cell.first.network), "task": f"task {escape(cell.first.task)}"}
+
+
+def _naming(start: str, cell: Cell) -> list[str]:
+    """Return the network or task of a cell whose configuration names a class that begins so."""
+    return [name for part, name in _parts(cell).items() if start in json.dumps(cell.first.config.get(part))]
 
 
 def _name(cell: Cell) -> str:
     return f"{escape(cell.first.network)} on {escape(cell.first.task)}"
-
-
-def _made_by(code: OwnCode, cell: Cell) -> str:
-    """Write what a module makes: network or task, whichever names its package; a module of neither serves both."""
-    package = f'"{code.module.partition(".")[0]}.'
-    names = {"recurrence": escape(cell.first.network), "task": f"task {escape(cell.first.task)}"}
-    made = [name for part, name in names.items() if package in json.dumps(cell.first.config.get(part))]
-    return " and ".join(made) or _name(cell)
 
 
 def _version(code: OwnCode) -> str:

@@ -32,6 +32,22 @@ def test_senders_tiers_and_code_stand_under_the_board(tmp_path):
     assert f"- task sMNIST {made}: cells_of_&lt;b> of hash {'cd' * 8}." in lines
 
 
+def test_each_module_is_named_once_with_what_it_makes(tmp_path):
+    def code(*modules):
+        return [OwnCode(module=f"lab.{m}", version="1", source="a", commit=None, dirty=None) for m in modules]
+
+    for task, of_task in (("ADD", "Adding"), ("MINE", "lab.tasks.Mine")):
+        for network, of_network in (("A", "lab.cells.A"), ("B", "lab.cells.B"), ("GRU", "GRU")):
+            modules = [*(["base", "cells"] if network != "GRU" else []), *(["tasks"] if task == "MINE" else [])]
+            config = {"recurrence": {"class_path": of_network}, "task": {"class_path": of_task}}
+            put(tmp_path, make_record(network=network, task=task, config=config, own_code=code(*modules)))
+    page = write_leaderboard(tmp_path, tmp_path / "board").page.read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if "made by" in line] == [
+        "- A and B are made by code outside of rnnbench: lab.base 1; lab.cells 1.",
+        "- task MINE is made by code outside of rnnbench: lab.tasks 1.",
+    ]
+
+
 def test_claims_are_decided_by_what_was_seen_here(tmp_path, monkeypatch):
     records = [make_record(instance=i) for i in range(3)]
     put(tmp_path, *records)

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnbench.leaderboard.board import boards
+from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
 from rnnbench.leaderboard.statistics import Statistic, select_cells, statistic
 from tests.leaderboard.factory import RMSE, make_record
 
@@ -112,6 +114,15 @@ def test_interrupted_records_are_not_placed():
     cells, (problem,) = select_cells([make_record(status="interrupted")])
     assert cells == []
     assert problem.reason == "interrupted"
+
+
+def test_rows_and_columns_stand_in_the_order_of_the_suite():
+    cells, _ = select_cells([make_record(network=n, task=t) for n in ("A", "B", "C", "X") for t in ("S", "T")])
+    planned = {(task, network): PlannedCell(frozenset()) for task in ("T", "S") for network in ("C", "D", "A", "B")}
+    (board,) = boards(cells, {("quick", "cpu"): SuitePlan("quick", "cpu", 1, planned)})
+    assert (board.networks, [column.task for column in board.columns]) == (("C", "A", "B", "X"), ["T", "S"])
+    (by_name,) = boards(cells)
+    assert (by_name.networks, [column.task for column in by_name.columns]) == (("A", "B", "C", "X"), ["S", "T"])
 
 
 def test_instances_come_by_number():

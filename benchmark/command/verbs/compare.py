@@ -14,6 +14,8 @@ from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from rnnbench.leaderboard.board import Board
+    from rnnbench.leaderboard.plan import Plans
     from rnnbench.leaderboard.statistics import Cell
 
 
@@ -56,23 +58,21 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _rank(options: argparse.Namespace) -> int:
-    from rnnbench.leaderboard.board import boards
     from rnnbench.leaderboard.comparison.report import ranks_json, ranks_text
 
-    cells, code = _cells(options, records_dir(options))
-    print((ranks_json if options.json else ranks_text)(boards(cells)), end="")
+    boards, code = _boards(options)
+    print((ranks_json if options.json else ranks_text)(boards), end="")
     return code
 
 
 def _compare_networks(options: argparse.Namespace, first: str, second: str) -> int:
-    from rnnbench.leaderboard.board import boards
     from rnnbench.leaderboard.comparison.compare import compare_networks
     from rnnbench.leaderboard.comparison.report import networks_json, networks_text
 
     if first == second:
         raise UserError(f"compare {first} {second}: the two networks must differ")
-    cells, code = _cells(options, records_dir(options), (first, second))
-    comparison = compare_networks(boards(cells), first, second)
+    boards, code = _boards(options, (first, second))
+    comparison = compare_networks(boards, first, second)
     if not comparison.boards:
         raise UserError(_why(f"{first} and {second}", comparison.skipped, "no suite and budget has records of both"))
     print(networks_json(comparison) if options.json else networks_text(comparison), end="")
@@ -83,8 +83,8 @@ def _compare_folders(options: argparse.Namespace, mine: Path, reference: Path) -
     from rnnbench.leaderboard.comparison.folders import compare_folders
     from rnnbench.leaderboard.comparison.report import folders_json, folders_text
 
-    ours, code = _cells(options, mine)
-    theirs, other_code = _cells(options, reference, beside={cell.first.cell for cell in ours})
+    ours, _, code = _cells(options, mine)
+    theirs, _, other_code = _cells(options, reference, beside={cell.first.cell for cell in ours})
     found, skipped = compare_folders(ours, theirs)
     names = [str(mine), str(reference)]
     if not found:
@@ -97,13 +97,22 @@ def _why(what: str, skipped: Sequence[str], otherwise: str) -> str:
     return f"{what} cannot be compared: {'; '.join(skipped) or otherwise}"
 
 
+def _boards(options: argparse.Namespace, networks: Sequence[str] = ()) -> tuple[list[Board], int]:
+    from rnnbench.leaderboard.board import boards
+
+    cells, plans, code = _cells(options, records_dir(options), networks)
+    return boards(cells, plans), code
+
+
 def _cells(
     options: argparse.Namespace,
     folder: Path,
     networks: Sequence[str] = (),
     beside: Collection[tuple[str, ...]] | None = None,
-) -> tuple[list[Cell], int]:
+) -> tuple[list[Cell], Plans, int]:
     """Return the cells of a folder that were asked for, as boards choose them, and the exit code of what is damaged.
+
+    The plans of their suites stand between.
 
     Of a reference only those ``beside`` the cells that are compared with it count.
     """
@@ -128,8 +137,9 @@ def _cells(
         choose(f"--{field}", field, getattr(options, field))
     choose("compare", "network", networks)
     records = [record for record in records if beside is None or record.cell in beside]
-    cells, unplaced = select_cells(records, shipped_plans({record.suite for record in records}))
-    return cells, max(code, print_problems("not compared", Report(problems=unplaced)))
+    plans = shipped_plans({record.suite for record in records})
+    cells, unplaced = select_cells(records, plans)
+    return cells, plans, max(code, print_problems("not compared", Report(problems=unplaced)))
 
 
 VERB = Verb("compare", "compare networks, or folders of records, as far as seeds can tell", _add_arguments, _run)

@@ -17,6 +17,7 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.plans import shipped_plans
     from rnnbench.leaderboard.drawing.dynamics_figures import write_figures
     from rnnbench.leaderboard.store import Report, find_records
     from rnnbench.leaderboard.text import printable
@@ -30,7 +31,7 @@ def _run(options: argparse.Namespace) -> int:
         if suite not in known:
             print_problems("not drawn", Report(problems=problems))
             raise UserError(f"--suite {suite}: no record in {folder} is of it: {nearest(suite, known)}")
-    report = write_figures(folder, options.output, options.suite)
+    report = write_figures(folder, options.output, options.suite, shipped_plans(options.suite or known))
     for path in report.written:
         print(path)
     for line in report.failed:
