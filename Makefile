@@ -176,12 +176,12 @@ lint: $(STAMP) ## Check the code with ruff and mypy
 
 .PHONY: docs
 docs: $(STAMP) ## Build documentation and results page into build/docs, with the links between pages checked
-	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees docs build/docs
+	$(BIN)/sphinx-build -W --keep-going -q -E -d build/doctrees docs build/docs
 	$(BIN)/rnnbench page --output build/docs/results.html
 
 .PHONY: docs-links
 docs-links: $(STAMP) ## Check the links of the documentation to other sites
-	$(BIN)/python -m sphinx -q -E -b linkcheck docs build/links
+	$(BIN)/sphinx-build -q -E -b linkcheck docs build/links
 
 .PHONY: oldest
 oldest: ## Write oldest.txt, the oldest versions with wheels that pyproject.toml allows (needs uv: pip cannot look for them)

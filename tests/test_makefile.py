@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,22 @@ def test_data_tests_ask_for_data(copy: Path) -> None:
     result = make("-C", str(copy), "test-data")
     assert result.returncode == 2
     assert "make test-data DATA_DIR=" in result.stderr
+
+
+def test_documentation_is_made_of_what_is_installed_and_not_of_the_folder_itself(copy: Path) -> None:
+    # A clone's folder rnnbench holds a part of the package only.
+    for name, text in {
+        "rnnbench/__init__.py": "",
+        ".venv/bin/sphinx-build": f"#!{sys.executable}\nimport rnnbench.benchmark\n",
+        ".venv/bin/rnnbench": "#!/bin/sh\n",
+        ".venv/.installed": "",
+    }.items():
+        path = copy / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+    made = make("-C", str(copy), "docs")
+    assert made.returncode == 0, made.stderr
 
 
 def test_torch_may_come_from_the_index_for_cpus(copy: Path) -> None:

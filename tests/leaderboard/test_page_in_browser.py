@@ -178,7 +178,7 @@ def test_plots_hover_zoom_and_switch_lines_and_a_link_restores_them(opened, cell
     box = page.locator("svg .ring").bounding_box()
     svg.blur()
     expect(tip).to_be_hidden()
-    page.mouse.move(box["x"] + box["width"] / 2 + 2, box["y"] + box["height"] / 2 - 2)
+    page.mouse.move(box["x"] + box["width"] / 2 + 2, box["y"] + box["height"] / 2 + 2)
     expect(tip.locator("> *")).to_have_text(first)
     page.locator(".legend button", has_text="GRU").click()
     expect(page.locator("svg .series")).to_have_count(6)

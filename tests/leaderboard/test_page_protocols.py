@@ -94,7 +94,7 @@ def test_rows_of_other_steps_stand_apart_with_the_reason_and_are_never_the_best(
     page = write_leaderboard(tmp_path / "records", tmp_path / "out", plans).page.read_text(encoding="utf-8")
     quick = page.split("## quick")[1]
     names = [line.split(" | ")[0] for line in quick.split("### Scores")[1].split("### ")[0].splitlines() if "|" in line]
-    assert names[2:] == ["| GRU", "| LSTM", "| *chance*", "| *best possible*", "| *of other steps:*", "| Deep"]
+    assert names[2:] == ["| LSTM", "| GRU", "| *chance*", "| *best possible*", "| *of other steps:*", "| Deep"]
     assert row(quick, "Deep")[ACC] == "95.00 (1)"
     assert row(quick, "LSTM")[ACC] == "**90.00** (1)"
     reason = "Deep has 200 steps (2 epochs), grid of 2 points (learning rate): learns late."

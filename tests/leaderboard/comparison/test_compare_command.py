@@ -107,15 +107,15 @@ def test_mistakes_end_in_one_message(folder, capsys, arguments, message):
 @pytest.mark.parametrize("words", [["A", "B"], ["--suite", "own"]])
 def test_an_unreadable_subfolder_is_named_where_nothing_else_is_found(words, folder, monkeypatch, capsys):
     put(folder / "theirs", make_record(suite="readable"))
-    listdir = os.listdir
+    scandir = os.scandir
     denied = PermissionError(13, "Permission denied")
 
     def refusing(path):
         if os.path.basename(path) == "own":
             raise denied
-        return listdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(os, "listdir", refusing)
+    monkeypatch.setattr(os, "scandir", refusing)
     assert main(["compare", *words, "--records-dir", "theirs"]) == 2
     assert capsys.readouterr().err.startswith("not compared: own: cannot be read: Permission denied\nerror: ")
 
