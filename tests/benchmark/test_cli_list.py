@@ -34,7 +34,7 @@ for words in ("list", "list suites --json", "--help", "run --help", "speed --hel
     nothing, *printed = result.stdout.split("\0")
     assert not nothing
     assert all(printed)
-    assert "lyapunov | memory | scaling | gpu | all" in " ".join(printed[4].split())
+    assert "lyapunov | memory | scaling | records | gpu | all" in " ".join(printed[4].split())
 
 
 def test_json_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
