@@ -6,6 +6,7 @@ import dataclasses
 import heapq
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,19 +108,16 @@ def units_of(plan: Plan, instances: Mapping[str, tuple[int, ...]]) -> Iterator[U
         instances: those that are wanted of each suite, by its name.
     """
     later = {(job.experiment.suite, job.experiment.name): job.experiment for job in plan.later}
-    cells = {(job.experiment.suite, job.experiment.name): job for job in plan.jobs if job.experiment.is_pilot}
+    pilots: dict[tuple[str, str], list[Job]] = defaultdict(list)
+    for job in (job for job in plan.jobs if job.experiment.is_pilot):
+        pilots[job.experiment.suite, job.experiment.name].append(job)
     for job in plan.jobs:
         cell = job.experiment.suite, job.experiment.name
         if not job.experiment.is_pilot:
             yield Unit((job,))
-        elif cells.pop(cell, None):
-            pilots = tuple(
-                one
-                for one in plan.jobs
-                if (one.experiment.suite, one.experiment.name) == cell and one.experiment.is_pilot
-            )
+        elif of_cell := pilots.pop(cell, None):
             follows = (dataclasses.replace(later[cell], chosen=None), instances[cell[0]]) if cell in later else None
-            yield Unit(pilots, follows)
+            yield Unit(tuple(of_cell), follows)
 
 
 def pack(seconds: Mapping[Item, float], target: float, workers: int) -> list[list[Item]]:

@@ -68,15 +68,16 @@ def print_jobs(plan: Plan, modules: Mapping[Job, SequenceDataModule], sizes: Kno
     for reason in sizes.missing.values():
         print(f"note: {reason}\nIt is planned with the published sizes of these data", file=sys.stderr)
     print(f"{'run':<64} {'steps':>9} {'T':>6}  experiment ids")
+    later = set(plan.later)
     for job in plan.runs:
         ids = ", ".join(dict.fromkeys(member.experiment_id for member in job.members))
         going_on = " (goes on)" if job.checkpoint.exists() else ""
-        if job in plan.later:
+        if job in later:
             ids, going_on = "chosen by its pilots", ""
         print(f"{job.name:<64} {sizes.steps_of(job, modules[job]):>9} {modules[job].task.steps:>6}  {ids}{going_on}")
     grids: dict[str, list[str]] = {}
-    for experiment in dict.fromkeys(job.experiment.name for job in plan.runs):
-        grid = next(job.experiment.grid for job in plan.runs if job.experiment.name == experiment)
+    # Of several runs of an experiment the first.
+    for experiment, grid in {job.experiment.name: job.experiment.grid for job in reversed(plan.runs)}.items():
         swept = "; ".join(f"{path} from {', '.join(map(str, values))}" for path, values in grid.items())
         grids.setdefault(swept, []).append(experiment)
     for swept, names in grids.items():

@@ -1,6 +1,7 @@
 """``rnnbench status``: how far suites are, their scores so far, and the hours that are left; imports no torch."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,9 +102,11 @@ def _left(plans: Sequence[Plan], options: RunOptions) -> list[Left]:
 
 
 def _print_unfinished(plan: Plan) -> None:
+    by_name: dict[str, list[Job]] = defaultdict(list)
+    for job in plan.jobs:
+        by_name[job.experiment.name].append(job)
     for name, (finished, wanted) in plan.cells.items():
-        jobs = [job for job in plan.jobs if job.experiment.name == name]
-        if jobs:
+        if jobs := by_name[name]:
             left = "; ".join(f"{len(job.members)} {_how_far(job)}" for job in jobs)
             tried = plan.pilots.get(name, (0, 0))
             pilots = f"{tried[0]} of {tried[1]} pilots, " if tried[0] < tried[1] else ""

@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,6 +39,7 @@ from rnnbench.leaderboard.files import write_atomically
 if TYPE_CHECKING:
     from rnnbench.benchmark.config.options import RunOptions
     from rnnbench.benchmark.config.suite import Suite
+    from rnnbench.benchmark.run.job import Job
 
 _SCRIPT = "script.sh"
 #: Seconds that a bundle takes at most, unless the user or its only run says otherwise; and part of the wall clock.
@@ -145,12 +147,14 @@ def _bundles(
     kept = (records for plan in plans for known in (plan.records, plan.piloted) for records in known.values())
     speeds = Speeds((record for records in kept for record in records), options.runs_dir)
     by_cell = {(job.experiment.suite, job.experiment.name): plan for plan in plans for job in plan.runs}
+    waiting: dict[tuple[str, str], list[Job]] = defaultdict(list)
+    for job in (job for plan in plans for job in plan.later):
+        waiting[job.experiment.suite, job.experiment.name].append(job)
 
     def seconds(unit: Unit) -> float:
         cell = unit.jobs[0].experiment.suite, unit.jobs[0].experiment.name
-        plan = by_cell[cell]
-        later = [job for job in plan.later if unit.follows and (job.experiment.suite, job.experiment.name) == cell]
-        found = [speeds.seconds(job, plan) for job in (*unit.jobs, *later)]
+        later = waiting[cell] if unit.follows else []
+        found = [speeds.seconds(job, by_cell[cell]) for job in (*unit.jobs, *later)]
         # Of what nothing is known, one fills a bundle.
         return sum(target if each is None else each / options.devices for each in found)
 
