@@ -171,7 +171,7 @@ def test_tasks_come_in_natural_order_and_metrics_do_not_share_a_column(tmp_path)
     )
     header = [cell for cell in row(page, "LSTM") if "<br>" in cell]
     assert header == ["ADD200<br>MSE ↓", "ADD200<br>RMSE ↓", "ADD1000<br>RMSE ↓"]
-    assert len(list((tmp_path / "out" / "figures").iterdir())) == 3
+    assert len(list((tmp_path / "out" / "figures").glob("*.svg"))) == 3
 
 
 def test_what_the_source_printed_without_a_record_of_ours_is_published_only(tmp_path):
@@ -262,7 +262,7 @@ def test_same_records_same_bytes_whatever_the_order_of_writing(tmp_path):
     def written(name, records):
         put(tmp_path / name, *records)
         write_leaderboard(tmp_path / name, tmp_path / f"{name}-out")
-        files = sorted((tmp_path / f"{name}-out").rglob("*"))
+        files = sorted((tmp_path / f"{name}-out").rglob("[!.]*"))
         return {file.relative_to(tmp_path / f"{name}-out"): file.read_bytes() for file in files if file.is_file()}
 
     shuffled = many()
@@ -286,7 +286,7 @@ def test_every_linked_figure_is_there_and_stale_ones_go(tmp_path):
     for path in (records / "adding").rglob("*.json"):
         path.unlink()
     write_leaderboard(records, out)
-    assert sorted(path.name for path in (out / "figures").iterdir()) == ["quick-cpu-sMNIST.svg", "theirs.svg"]
+    assert sorted(path.name for path in (out / "figures").glob("*.svg")) == ["quick-cpu-sMNIST.svg", "theirs.svg"]
 
 
 def test_a_figure_names_split_metric_unit_and_networks(tmp_path):
@@ -335,14 +335,14 @@ def test_characters_that_steer_a_terminal_or_a_page_are_shown_as_escapes(tmp_pat
     page = page_of(tmp_path, make_record(network=odd, task=odd), wide, make_record(status="interrupted", instance=7))
     assert all(char.isprintable() or char == "\n" for char in page)
     assert r"a\\x00b\\x1b\[2J\\u202ec" in page
-    for figure in (tmp_path / "out" / "figures").iterdir():
+    for figure in (tmp_path / "out" / "figures").glob("*.svg"):
         assert any(name in minidom.parse(str(figure)).toxml() for name in ("漢字", r"a\x00b"))  # noqa: S318
 
 
 def test_two_names_never_share_a_figure(tmp_path):
     records = [make_record(task=task, suite=suite) for suite in ("q", "q-cpu-a") for task in ("a", "A", "a b", "a_b")]
     page_of(tmp_path, *records)
-    names = [path.name.casefold() for path in (tmp_path / "out" / "figures").iterdir()]
+    names = [path.name.casefold() for path in (tmp_path / "out" / "figures").glob("*.svg")]
     assert len(names) == len(set(names)) == len(records)
 
 
@@ -352,7 +352,7 @@ def test_what_is_no_file_among_old_figures_is_left_alone(tmp_path):
     os.mkfifo(figures / "pipe.svg")
     (figures / "folder.svg").mkdir()
     page_of(tmp_path, make_record())
-    assert len(list(figures.iterdir())) == 3
+    assert len(list(figures.glob("*.svg"))) == 3
 
 
 @pytest.mark.parametrize("taken", ["LEADERBOARD.md", "figures/quick-cpu-sMNIST.svg"])
@@ -377,6 +377,6 @@ def test_a_full_disk_leaves_the_old_page(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_leaderboard(tmp_path / "records", tmp_path / "out")
-    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    files = [path for path in (tmp_path / "out").rglob("[!.]*") if path.is_file()]
     assert sorted(path.name for path in files) == ["LEADERBOARD.md", "quick-cpu-sMNIST.svg"]
     assert (tmp_path / "out" / "LEADERBOARD.md").read_text(encoding="utf-8") == old
