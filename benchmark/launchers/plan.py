@@ -276,9 +276,9 @@ def _jobs(
     unfinished, damaged = _unfinished(cell, [cell.folder.parent, *stale.resumed(cell.folder.parent)])
     problems.extend(damaged.values())
     for folder, job in unfinished:
-        if folder == job.folder and stale.holds_any(map(job.record_path, job.members)):
-            stale.keep(job.folder)
-        elif set(job.members) & set(missing):
+        if folder == job.folder and stale.holds_run(job):
+            continue
+        if set(job.members) & set(missing):
             if folder != job.folder:
                 stale.take_back(folder, job.folder)
             jobs.append(job)

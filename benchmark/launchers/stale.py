@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnnbench.benchmark.launchers.one_at_a_time import one_at_a_time
-from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, PILOTS
+from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, PILOTS, SOURCE_FILE, Job
 from rnnbench.benchmark.run.lease import BusyError, Lease
-from rnnbench.benchmark.run.source import edited_since
+from rnnbench.benchmark.run.source import edited_since, noted_source
 from rnnbench.leaderboard.files import FileError, side_path
 from rnnbench.leaderboard.plan import MOST_NAMED
 from rnnbench.leaderboard.record import read_record
-from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.schema import OwnCode, Record
 from rnnbench.leaderboard.store import find_records, read_side_arrays
 from rnnbench.leaderboard.weights_file import weights_path
 
@@ -41,28 +41,39 @@ class Stale:
         self.runs_dir, self.moves = runs_dir, dict[Path, Move]()
         self._any_source = any_source
         self._cells: dict[str, Counter[str]] = defaultdict(Counter)
+        self._begun: dict[str, list[str]] = defaultdict(list)
         self._returned: dict[Path, str] = {}
-        self._folder = ""
         self._folders = folders_aside(runs_dir)
         self._resumed: set[Path] = set()
 
     def holds(self, path: Path, record: Record) -> bool:
         """Return whether a record is to be trained again, and remember it."""
-        if path not in self.moves and (change := edited_since(record)):
+        if path not in self.moves and (change := edited_since(record.own_code)):
             self._cells[change][f"{record.task}/{record.network}"] += 1
             if not self._any_source:
-                self._folder = "+".join(dict.fromkeys(one.source[:8] for one in record.own_code))
-                self.keep(path)
+                self._keep(path, record.own_code)
         return path in self.moves
 
-    def holds_any(self, paths: Iterable[Path]) -> bool:
-        """Return whether one of some records is to be trained again."""
-        return not self.moves.keys().isdisjoint(paths)
+    def holds_run(self, job: Job) -> bool:
+        """Return whether an unfinished run is to be begun again, and remember its folder.
 
-    def keep(self, path: Path) -> None:
-        """Remember a file or folder, to be kept with the record that was remembered last."""
-        place = self.runs_dir / OTHER_SOURCE / self._folder / path.relative_to(self.runs_dir)
-        self.moves[path] = Move(place, _mark(path))
+        It is, if one of its records is, written when it was interrupted. Else it was killed, or its code raised.
+        """
+        if self.moves.keys().isdisjoint(map(job.record_path, job.members)):
+            code = noted_source(job.source)
+            change = edited_since(code)
+            if change:
+                self._begun[change].append(job.experiment.name)
+            if not change or self._any_source:
+                return False
+        else:
+            code = next(read_record(path).own_code for path in map(job.record_path, job.members) if path in self.moves)
+        self._keep(job.folder, code)
+        return True
+
+    def _keep(self, path: Path, code: Iterable[OwnCode]) -> None:
+        folder = "+".join(dict.fromkeys(one.source[:8] for one in code))
+        self.moves[path] = Move(self.runs_dir / OTHER_SOURCE / folder / path.relative_to(self.runs_dir), _mark(path))
 
     def returned(self, path: Path) -> Record | None:
         """Return the finished record of a place that today's source made before it was set aside, and take it back."""
@@ -71,7 +82,7 @@ class Stale:
             with contextlib.suppress(FileError, FileNotFoundError):
                 record = read_record(kept)
                 # Arrays may be back already, by a command that was killed then.
-                if edited_since(record) or all(read_side_arrays(each, record)[1] for each in (kept, path)):
+                if edited_since(record.own_code) or all(read_side_arrays(each, record)[1] for each in (kept, path)):
                     continue
                 self.take_back(kept, path)
                 if record.status != "interrupted":
@@ -82,7 +93,10 @@ class Stale:
 
     def resumed(self, cell: Path) -> Iterator[Path]:
         """Yield where interrupted runs of a cell lie that go on once they are taken back."""
-        return (kept for folder, kept in self._aside(cell) if folder in self._resumed)
+        for folder, kept in self._aside(cell):
+            begun = [noted_source(path) for path in kept.glob(f"run-*/{SOURCE_FILE}")]
+            if folder in self._resumed or any(code and not edited_since(code) for code in begun):
+                yield kept
 
     def take_back(self, kept: Path, place: Path) -> None:
         """Remember a file or folder, to be taken back."""
@@ -98,6 +112,10 @@ class Stale:
         remedy = "they are taken as they are" if self._any_source else again
         for change, cells in self._cells.items():
             yield f"{_counted(cells)} made by other source of your own code ({change}): {remedy}"
+        again = f"'run' begins again and keeps the checkpoint in {aside} or, with --any-source, goes on"
+        for change, names in self._begun.items():
+            remedy = "it goes on as it is" if self._any_source else again
+            yield f"{', '.join(names)}: training begun by other source of your own code ({change}): {remedy}"
         if self._returned:
             yield f"{_counted(Counter(self._returned.values()))} of today's source in {aside}: 'run' takes them back"
 

@@ -14,7 +14,7 @@ from rnnbench.leaderboard.files import torn_files, write_atomically
 from rnnbench.leaderboard.store import record_path
 from rnnbench.leaderboard.weights_file import weights_path
 
-JOB_FILE, CHECKPOINT = "job.yaml", "last.ckpt"
+JOB_FILE, CHECKPOINT, SOURCE_FILE = "job.yaml", "last.ckpt", "own_code"
 #: Where pilots go, inside the folder of records: hidden, so that nothing takes them for results.
 PILOTS = ".pilots"
 _EXPERIMENT = TypeAdapter(Experiment)
@@ -72,6 +72,11 @@ class Job:
     def checkpoint(self) -> Path:
         """The file that an interrupted run goes on from."""
         return self.folder / CHECKPOINT
+
+    @property
+    def source(self) -> Path:
+        """The file that says by which source of a user's own classes the training was begun."""
+        return self.folder / SOURCE_FILE
 
     @property
     def progress(self) -> Path:

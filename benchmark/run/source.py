@@ -5,18 +5,24 @@ import functools
 import hashlib
 import importlib
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 import rnnbench
 from rnnbench.benchmark.config.specs import search_current_folder
 from rnnbench.benchmark.run.own_modules import used_files
+from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.schema import CodeVersion, OwnCode, Record
 from rnnbench.leaderboard.statistics import source_change
+
+_CODES = TypeAdapter(list[OwnCode])
 
 #: What classes derive from without being a user's own; its versions are in a record anyway.
 _KNOWN = {"rnnbench", "torch", "lightning", *sys.stdlib_module_names}
@@ -63,21 +69,36 @@ def own_code(config: Mapping[str, Any], others: Iterable[object] = ()) -> list[O
     return [_code_of(module) for module in modules]
 
 
-def edited_since(record: Record) -> str:
-    """Return which modules of a user's own are no longer those that made a record, with both hashes; empty if none.
+def edited_since(before: Collection[OwnCode]) -> str:
+    """Return which modules of a user's own are not what they were, with both hashes; empty if none.
 
     >>> from rnnbench.leaderboard.store import load_records, shipped_records
-    >>> edited_since(load_records(shipped_records())[0])
+    >>> edited_since(load_records(shipped_records())[0].own_code)
     ''
     """
     search_current_folder()
     today = []
-    for one in record.own_code:
+    for one in before:
         # Importing runs the user's code, which may be gone or fail in any way: then there is no source today.
         with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(one.module)
             today.append(_code_of(one.module))
-    return source_change(record.own_code, today)
+    return source_change(before, today)
+
+
+def note_source(path: Path, code: Collection[OwnCode]) -> None:
+    """Write by which code of a user's own a training was begun, and no file if there is none."""
+    if code:
+        write_atomically(path, json.dumps([one.model_dump() for one in code]).encode())
+    else:
+        path.unlink(missing_ok=True)
+
+
+def noted_source(path: Path) -> list[OwnCode]:
+    """Return what ``note_source`` wrote; nothing if there is no file, or none that can be read."""
+    with contextlib.suppress(OSError, ValueError):
+        return _CODES.validate_json(path.read_bytes())
+    return []
 
 
 def with_commits(record: Record) -> Record:

@@ -30,6 +30,7 @@ from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.lease import BusyError, Lease
 from rnnbench.benchmark.run.provenance import reset_peak_memory
 from rnnbench.benchmark.run.recording import Run, is_finished, write_records
+from rnnbench.benchmark.run.source import note_source, own_code
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.scan.policy import use_backend
@@ -92,6 +93,9 @@ def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror], lease: Le
     checkpoint = job.checkpoint if job.checkpoint.exists() else None
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
+    elif is_first_process(options):
+        configs = {member.experiment_id: job.point(member).config for member in job.members}
+        note_source(job.source, own_code(configs, data.task.objectives))
     guards = [_KeepLease(lease)] if lease is not None else []
     trainer = make_trainer(job, options, measures, clock, *mirrors, *guards)
     run = Run(job, model, data, trainer, clock, started_at, measures, options, lease)
@@ -112,8 +116,8 @@ def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror], lease: Le
         records = write_records(run, interrupted=False)
         for mirror in mirrors:
             mirror.summarise(records)
-        job.checkpoint.unlink(missing_ok=True)
-        job.progress.unlink(missing_ok=True)
+        for path in (job.checkpoint, job.progress, job.source):
+            path.unlink(missing_ok=True)
 
 
 def build(job: Job, data_dir: Path | None) -> tuple[SequenceDataModule, LitSequenceModel]:

@@ -60,7 +60,7 @@ class Trained:
     @property
     def edit(self) -> str:
         """What was edited since of the user's own code that made it, in words; empty if nothing was."""
-        change = edited_since(self.record) if self.record else ""
+        change = edited_since(self.record.own_code) if self.record else ""
         return f"made by other source of your own code ({change})" if change else ""
 
     @property

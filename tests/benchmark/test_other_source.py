@@ -3,16 +3,19 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
+import lightning as L
 import pytest
 
 from rnnbench.benchmark.command.cli import main
-from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.config.options import RunOptions, TrainOptions
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.launchers.follow import after_pilots, prepare
 from rnnbench.benchmark.launchers.plan import Plan, largest_ensemble
 from rnnbench.benchmark.run import source
+from rnnbench.benchmark.run.train import train
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.store import find_records
 from tests.leaderboard.factory import MSE, make_record, put
@@ -114,3 +117,29 @@ def test_an_edit_that_is_undone_brings_back_what_it_set_aside(second: str, edit,
     kept = RUNS / ".other-source" / edited[0].own_code[0].source[:8]
     assert [read_record(path) for path in sorted(kept.rglob("*.json"))] == edited
     assert plan().moves == {}
+
+
+def test_a_run_that_was_killed_begins_again_where_its_source_was_edited(edit, capsys, monkeypatch) -> None:
+    (job,) = plan().jobs
+    with monkeypatch.context() as patch:
+        patch.setattr(L.Trainer, "fit", Mock(side_effect=RuntimeError("killed")))
+        with pytest.raises(RuntimeError, match="killed"):
+            train(job, TrainOptions())
+    job.checkpoint.write_text("first", encoding="utf-8")
+    assert plan().moves == {}
+    edit(f"{MINE}# edited\n")
+    kept = plan_of(load_suite("mine.yaml"), RunOptions(runs_dir=RUNS, any_source=True))
+    assert (kept.moves, len(kept.notes)) == ({}, 1)
+    edited = plan()
+    (note,) = edited.notes
+    assert note.startswith("ADD8/Mine: training begun by other source of your own code (mylab_undone ")
+    prepare(edited, RUNS)
+    assert not job.checkpoint.exists()
+    edit(MINE)
+    prepare(plan(), RUNS)
+    assert job.checkpoint.read_text(encoding="utf-8") == "first"
+    edit(f"{MINE}# edited\n")
+    assert main(["run", "mine.yaml", "--quiet"]) == 0
+    assert "training begun by other source" in capsys.readouterr().err
+    assert len(find_records(RUNS)[0]) == 2
+    assert not job.source.exists()

@@ -10,7 +10,6 @@ import pytest
 
 from rnnbench.benchmark.run import source as own
 from rnnbench.benchmark.run.source import code_version, edited_since, repository_state
-from tests.leaderboard.factory import make_record
 
 CELLS = """
 from rnnbench.lit_models.recurrences.gated import GRU
@@ -96,11 +95,11 @@ def test_code_of_a_users_own_is_recorded_with_what_it_derives_from(package, monk
     edited = own.own_code(CONFIG)[1]
     assert edited.dirty
     assert tracked.source == cells.source != edited.source
-    assert edited_since(make_record(own_code=[edited])) == ""
+    assert edited_since([edited]) == ""
     change = f"mylab.cells {cells.source[:8]} → {edited.source[:8]}"
-    assert edited_since(make_record(own_code=[cells])) == change
+    assert edited_since([cells]) == change
     gone = cells.model_copy(update={"module": "mylab.gone"})
-    assert edited_since(make_record(own_code=[gone, edited])) == f"mylab.gone {cells.source[:8]} → none"
+    assert edited_since([gone, edited]) == f"mylab.gone {cells.source[:8]} → none"
 
 
 @pytest.mark.parametrize(
@@ -118,9 +117,9 @@ def test_an_edit_counts_where_the_class_imports_what_was_edited(edited: str, cou
         (package / f"{name}.py").write_text(text, encoding="utf-8")
     made = own.own_code(CONFIG)[1]
     older = made.model_copy(update={"source": made.package, "package": None})
-    assert edited_since(make_record(own_code=[older])) == ""
+    assert edited_since([older]) == ""
     with (package / f"{edited}.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
     own._code_of.cache_clear()
-    assert bool(edited_since(make_record(own_code=[made]))) == counts
-    assert edited_since(make_record(own_code=[older]))
+    assert bool(edited_since([made])) == counts
+    assert edited_since([older])

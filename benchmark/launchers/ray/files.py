@@ -32,5 +32,5 @@ def keep(job: Job, files: dict[str, bytes], is_trained: bool) -> None:
     for path, content in records.items():
         write_record(path, with_commits(Record.model_validate(json.loads(content))))
     if is_trained:
-        job.checkpoint.unlink(missing_ok=True)
-        job.progress.unlink(missing_ok=True)
+        for path in (job.checkpoint, job.progress, job.source):
+            path.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ def _report(job: Job, say: Callable[[Files], Any], is_over: Noted, ended: thread
     sent: dict[Path, int] = {}
     next_checkpoint = 0.0
     while not ended.wait(_SECONDS_BETWEEN_REPORTS):
-        files = _changed(job.progress, sent)
+        files = _changed(job.progress, sent) | _changed(job.source, sent)
         if time.monotonic() >= next_checkpoint and (checkpoint := _changed(job.checkpoint, sent)):
             files |= checkpoint
             next_checkpoint = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
