@@ -104,6 +104,12 @@ class Metric:
                 object.__setattr__(self, number, float(value))  # records hold nothing of numpy's
         _check_range(f"steps of {what}", self.steps)
         check_flags(**{f"decimals of {what}": self.decimals})
+        if name in get_args(MetricName):
+            known = "max" if name in ("accuracy", "slot_f1") else "min"
+            if self.score is not None:
+                raise ValueError(f"{what} is one of rnnbench's: a metric with a score of its own needs another name")
+            if self.direction != known:
+                raise ValueError(f"direction of {what} must be {known!r}, got {self.direction!r}")
         if self.score is not None:
             object.__setattr__(self, "score", as_objective(self.score, f"score of {what}"))
         elif name not in get_args(MetricName):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rnnbench.leaderboard.own_source import compared_source
 from rnnbench.leaderboard.publishing import published_pair, put_pair, with_arrays
 from rnnbench.leaderboard.schema import OwnCode, Record
 from rnnbench.leaderboard.senders import REPRODUCED, Sent, read_senders, write_senders
-from rnnbench.leaderboard.statistics import compared_source, statistic
+from rnnbench.leaderboard.statistics import statistic
 from rnnbench.leaderboard.store import Problem, Report, find_records, path_of, place_of
 
 #: How far two means may lie apart: in deviations over their instances, and as a share of chance to best.

@@ -11,6 +11,7 @@ from typing import Any
 
 from rnnbench.leaderboard.chance import ranked_metric
 from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.own_source import compared_source, scoring_change, source_change
 from rnnbench.leaderboard.plan import Plans, pilot_of
 from rnnbench.leaderboard.schema import OwnCode, Record, parse_time
 from rnnbench.leaderboard.store import Problem, path_of
@@ -101,9 +102,9 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
 
     Where a suite's plan is known, only records that the suite would give as it is now are shown. Of several versions of
     a cell (configurations, grids and pilots, source of a user's own classes), the one that finished last is shown, and
-    no other is averaged with it. Of the points of its sweep, the one with
-    the best mean validation value of the ranked metric; a diverged instance counts as the worst, so that a point with
-    diverged instances loses against one without.
+    no other is averaged with it; neither is a cell shown beside others of its task that later source scored. Of the
+    points of its sweep, the one with the best mean validation value of the ranked metric; a diverged instance counts as
+    the worst, so that a point with diverged instances loses against one without.
 
     Returns:
         The cells, and what found no place: interrupted and superseded records, and those of other versions of a suite.
@@ -135,11 +136,28 @@ def select_cells(records: Sequence[Record], plans: Plans | None = None) -> tuple
         planned = plans[key[:2]].cells[key[2:]] if key[:2] in plans else None
         from_plan = (planned.reason, len(planned.ids)) if planned else ("", None)
         cells.append(Cell(tuple(sorted(chosen, key=lambda record: record.instance)), len(points), *from_plan))
+    cells, otherwise = _scored_alike(cells)
+    problems += otherwise
     for group in older.values():
         names = sorted({f"{record.task}/{record.network}" for record in group})
         reason = f"{_count(group)} of another version of the suite, not shown: {', '.join(names)}"
         problems.append(Problem(path_of(Path(), group[0]).parents[2], reason, damaged=False))
     return cells, problems
+
+
+def _scored_alike(cells: Sequence[Cell]) -> tuple[list[Cell], list[Problem]]:
+    """Return the cells scored by the source that scored the last to finish of their task, and what the others are."""
+    kept, problems = [], []
+    by_time = sorted(cells, key=lambda cell: parse_time(cell.first.finished_at))
+    latest = {cell.first.cell[:3]: cell.first for cell in by_time}
+    for cell in cells:
+        change = scoring_change(cell.first, latest[cell.first.cell[:3]])
+        if not change:
+            kept.append(cell)
+            continue
+        reason = f"{_count(cell.records)} made by other source ({change}) than others on this task that finished later"
+        problems.append(Problem(path_of(Path(), cell.first).parent, reason, damaged=False))
+    return kept, problems
 
 
 def _count(records: Sequence[Record]) -> str:
@@ -158,30 +176,6 @@ def _superseded(old: Record, new: Record) -> str:
     if old.own_code != new.own_code and (change := source_change(old.own_code, new.own_code)):
         return f"made by other source ({change}): superseded by what finished later"
     return "chosen from another grid or by other pilots: superseded by what finished later"
-
-
-def compared_source(code: Iterable[OwnCode]) -> Callable[[OwnCode], tuple[str, str]]:
-    """Return what gives the module and the hash by which some code, of older and newer records, is compared.
-
-    Older records have the hash of a whole package: it stands for that of what the module uses, as newer ones have both.
-    """
-    known = {(one.module, one.package): one.source for one in code if one.package}
-    return lambda one: (one.module, known.get((one.module, one.source), one.source))
-
-
-def source_change(old: Iterable[OwnCode], new: Iterable[OwnCode]) -> str:
-    """Return which modules of a user's own differ in source, with the short hashes of both; empty if none does.
-
-    >>> code = {"version": None, "commit": None, "dirty": None}
-    >>> source_change([OwnCode(module="mylab", source="0123456789", **code)], [])
-    'mylab 01234567 → none'
-    """
-    old, new = list(old), list(new)
-    source = compared_source([*old, *new])
-    before, after = ({module: found[:8] for module, found in map(source, code)} for code in (old, new))
-    modules = sorted(before.keys() | after.keys())
-    changed = [name for name in modules if before.get(name) != after.get(name)]
-    return ", ".join(f"{name} {before.get(name, 'none')} → {after.get(name, 'none')}" for name in changed)
 
 
 def _group(records: Sequence[Record], key: Callable[[Record], Hashable]) -> dict[Hashable, list[Record]]:

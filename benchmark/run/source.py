@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ import rnnbench
 from rnnbench.benchmark.config.specs import search_current_folder
 from rnnbench.benchmark.run.own_modules import used_files
 from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.own_source import class_paths, source_change
 from rnnbench.leaderboard.schema import CodeVersion, OwnCode, Record
-from rnnbench.leaderboard.statistics import source_change
 
 _CODES = TypeAdapter(list[OwnCode])
 
@@ -62,7 +62,7 @@ def own_code(config: Mapping[str, Any], others: Iterable[object] = ()) -> list[O
 
     ``others`` are objects that the configuration need not name, such as the objectives of its task.
     """
-    paths = [path.rpartition(".") for path in _class_paths(config) if "." in path]
+    paths = [path.rpartition(".") for path in class_paths(config) if "." in path]
     classes = [*(getattr(importlib.import_module(module), name) for module, _, name in paths), *map(type, others)]
     bases = [base for one in classes for base in one.__mro__]
     modules = sorted({base.__module__ for base in bases if base.__module__.partition(".")[0] not in _KNOWN})
@@ -107,14 +107,6 @@ def with_commits(record: Record) -> Record:
     own = [known if known.source == one.source else one for known, one in zip(here, record.own_code, strict=True)]
     versions = {**record.versions, "rnnbench": rnnbench.__version__}
     return record.model_copy(update={"code": code_version(), "own_code": own, "versions": versions})
-
-
-def _class_paths(spec: object) -> Iterator[str]:
-    if isinstance(spec, Mapping):
-        if isinstance(spec.get("class_path"), str):
-            yield spec["class_path"]
-        for inner in spec.values():
-            yield from _class_paths(inner)
 
 
 @functools.cache

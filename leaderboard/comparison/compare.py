@@ -9,6 +9,7 @@ from rnnbench.leaderboard.claims.intervals import Interval, mean_interval
 from rnnbench.leaderboard.comparison.outcomes import outcomes
 from rnnbench.leaderboard.comparison.paired import LEVEL, FlipTest, holm, paired_p, seeds_needed, sign_flip
 from rnnbench.leaderboard.metric import MetricInfo
+from rnnbench.leaderboard.own_source import scoring_change
 from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.statistics import Cell
 
@@ -128,6 +129,8 @@ def why_not(one: Cell, other: Cell) -> str:
         return "measured on different versions of the task"
     if first.data_fingerprint != second.data_fingerprint:
         return f"measured on different data, {first.data_fingerprint} and {second.data_fingerprint}"
+    if change := scoring_change(first, second):
+        return f"made by different source of your own code ({change})"
     if not all(outcomes([cell])[0] for cell in (one, other)):
         return "nothing trained, or no value measured"
     return ""

@@ -90,10 +90,8 @@ class DeltaNet(LinearMap, Recurrence):
 
     def scan_kernel(self) -> KernelCall:
         """Return the scan in C, the affine maps that ``project`` and the decay are, the largest β and exp(a)."""
-        weight, kernel = (
-            self.drive.weight,
-            NativeLinearKernel("delta", self.hidden_size, self.hidden_size // self.heads),
-        )
+        kernel = NativeLinearKernel("delta", self.hidden_size, self.hidden_size // self.heads, self.householder_steps)
+        weight = self.drive.weight
         bias, factors = torch.zeros_like(weight[:, 0]), weight.new_full((1,), self.largest_strength)
         if self.gated:
             bias = torch.cat([bias[: -self.heads], self.decay_bias])

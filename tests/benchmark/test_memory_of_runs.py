@@ -36,11 +36,11 @@ CELLS = {
 }
 
 
-def experiment(recurrence, task="Adding", batch_size=20, length=60):
+def experiment(recurrence, task="Adding", batch_size=20, length=60, **recipe):
     config = {
         "task": cell(task, length=length, train_size=100),
         "recurrence": recurrence,
-        "training": Recipe(batch_size=batch_size, max_steps=2).model_dump(),
+        "training": Recipe(batch_size=batch_size, max_steps=2, **recipe).model_dump(),
         "seed": 0,
     }
     return Experiment("memory", "smoke", task, "network", config, {})
@@ -100,16 +100,15 @@ def test_what_keeps_less_leaves_room_for_more():
 
 
 def test_moments_and_copies_of_the_weights_count():
-    one = experiment(cell("GRU", hidden_size=600), batch_size=1, length=2)
-    one.config["training"].update(optimizer="sgd", momentum=0.0)
+    one = experiment(cell("GRU", hidden_size=600), batch_size=1, length=2, optimizer="sgd", momentum=0.0)
     module = build_data_module(one.config)
     module.eval_batch_size = 1
     plain = member_bytes(one, module, RunOptions())
     weights = 4 * (3 * 600 * (600 + 2) + 2 * 3 * 600 + 601)
     assert 4 * weights < plain
-    for settings, moments in (({"momentum": 0.9}, 1), ({"optimizer": "adam"}, 2)):
-        one.config["training"].update(settings)
-        assert member_bytes(one, module, RunOptions()) - plain == moments * weights
+    for settings, moments in (({"optimizer": "sgd", "momentum": 0.9}, 1), ({"optimizer": "adam", "momentum": 0.9}, 2)):
+        other = experiment(cell("GRU", hidden_size=600), batch_size=1, length=2, **settings)
+        assert member_bytes(other, module, RunOptions()) - plain == moments * weights
 
 
 def test_runs_at_a_time_share_the_memory(monkeypatch):

@@ -73,6 +73,8 @@ FAULTS = {
     "metrics must have different names, got 'near' 2 times": "metrics = (metric(), metric())",
     "direction of metric near must be 'min' or 'max', got 'up'": "metrics = lambda _: (metric(direction='up'),)",
     "chance of metric near must be a finite number, got nan": "metrics = lambda _: (metric(chance=float('nan')),)",
+    "direction of metric mse must be 'min', got 'max'": "metrics = lambda _: (Metric('mse', 'max', 0.1, 1.0),)",
+    "metric mse is one of rnnbench's": "metrics = lambda _: (metric('mse'),)",
     "chance of metric near must be below its best value": "metrics = lambda _: (metric(direction='max'),)",
     "minimal_performance of metric near must lie between 1.0 and 0.0": (
         "metrics = lambda _: (metric(minimal_performance=2.0),)"

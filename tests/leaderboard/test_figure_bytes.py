@@ -30,7 +30,7 @@ def files_of(folder, nudge):
             }
             put_dynamics(folder / "records", record, summaries, nudged)
     write_leaderboard(folder / "records", folder / "out")
-    return {path.name: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    return {path.name: path.read_bytes() for path in (folder / "out").rglob("[!.]*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnbench.leaderboard.board import boards
+from rnnbench.leaderboard.comparison.compare import why_not
 from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
-from rnnbench.leaderboard.statistics import Statistic, select_cells, statistic
+from rnnbench.leaderboard.statistics import Cell, Statistic, select_cells, statistic
 from tests.leaderboard.factory import RMSE, make_record
 
 GRID = (0.1, 0.01)
@@ -100,6 +101,25 @@ def test_records_of_two_sources_or_two_choices_are_never_averaged(old, new, reas
     assert (cell.records, cell.points) == ((after,), 1)
     assert reason in problem.reason
     assert problem.reason.startswith("2 records ")
+
+
+def test_rows_that_other_source_scored_do_not_stand_beside_each_other():
+    task = {"class_path": "mylab.Gap"}
+    old, new = (
+        make_record(network=name, own_code=code_of(source * 16), finished_at=time, config={"task": task})
+        for name, source, time in (("LSTM", "a", "2025-01-01T00:00:00Z"), ("Ours", "b", "2026-01-01T00:00:00Z"))
+    )
+    (cell,), (problem,) = select_cells([new, old])
+    assert cell.records == (new,)
+    assert problem.reason.startswith(
+        "1 record made by other source (mylab aaaaaaaa → bbbbbbbb) than others on this task"
+    )
+    # A module of a recurrence alone may differ.
+    config = {"task": {"class_path": "Adding"}, "recurrence": {"class_path": "mylab.Cell"}}
+    cells, problems = select_cells([each.model_copy(update={"config": config}) for each in (new, old)])
+    assert (len(cells), problems) == (2, [])
+    reason = why_not(*(Cell((each,), 1) for each in (old, new)))
+    assert reason == "made by different source of your own code (mylab aaaaaaaa → bbbbbbbb)"
 
 
 def test_an_older_record_that_names_the_whole_package_is_averaged_with_newer_ones_of_it():

@@ -1,6 +1,7 @@
 """Losses and metrics per instance, against torchmetrics, torch and autograd."""
 
 import dataclasses
+from collections import defaultdict
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ INSTANCES, STEPS, OUTPUTS, VARIANCE = 3, 6, 4, 0.7
 SHAPES = {"last": (), "every": (STEPS,)}
 for_readouts = pytest.mark.parametrize("readout", SHAPES)
 for_scored_steps = pytest.mark.parametrize(("readout", "scored"), [("last", None), ("every", None), ("every", (2, 5))])
+# Direction, chance and best.
+RANGE = defaultdict(lambda: ("min", 1.0, 0.0), accuracy=("max", 0.1, 1.0))
 
 
 def draw(size: int, shape: tuple[int, ...], classes: bool) -> tuple[Tensor, Tensor]:
@@ -37,7 +40,7 @@ def expected_value(name: MetricName, outputs: Tensor, targets: Tensor) -> float:
 @pytest.mark.parametrize("name", ["accuracy", "cross_entropy", "mse", "rmse", "normalized_mse"])
 def test_metric_over_uneven_batches(name: MetricName, readout: str, scored: tuple[int, int] | None) -> None:
     batches = [draw(size, SHAPES[readout], name in ("accuracy", "cross_entropy")) for size in (7, 3, 1)]
-    metric = InstanceMetric(Metric(name, "min", 1.0, 0.0, steps=scored), INSTANCES, VARIANCE)
+    metric = InstanceMetric(Metric(name, *RANGE[name], steps=scored), INSTANCES, VARIANCE)
     for outputs, targets in batches:
         metric.update(outputs, targets)
     every, goals = torch.cat([o for o, _ in batches], 1), torch.cat([t for _, t in batches])
@@ -146,7 +149,7 @@ def test_labelled_steps_are_scored_alone(name: MetricName, lengths: Tensor | Non
     labelled = torch.rand(3, STEPS) < 0.6
     labelled[:, 0] = True
     given = torch.where(labelled, targets, UNLABELLED)
-    metric = InstanceMetric(Metric(name, "max", 0.1, 1.0, steps="labelled"), INSTANCES, VARIANCE)
+    metric = InstanceMetric(Metric(name, *RANGE[name], steps="labelled"), INSTANCES, VARIANCE)
     metric.update(outputs, given, lengths)
     if lengths is not None:
         labelled &= torch.arange(STEPS) < lengths[:, None]

@@ -9,14 +9,15 @@ import torch
 
 from rnnbench.benchmark.measures.base import Measured, Subject
 from rnnbench.benchmark.measures.lyapunov import Lyapunov
-from rnnbench.datamodules.task import Batch, Task
+from rnnbench.datamodules.task import Batch, Metric, Task
 from rnnbench.lit_models.dynamics.lyapunov import finite_time_exponents, lyapunov_spectrum
 from rnnbench.lit_models.network import Network, make_network
 from rnnbench.lit_models.recurrences.elman import ElmanRNN
 from rnnbench.lit_models.recurrences.gated import LSTM
 from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 
-TASK = Task("made", input_size=2, output_size=3, steps=9, readout="last", loss="cross_entropy", metrics=())
+ACCURACY = Metric("accuracy", "max", chance=1 / 3, best=1.0)
+TASK = Task("made", input_size=2, output_size=3, steps=9, readout="last", loss="cross_entropy", metrics=(ACCURACY,))
 
 
 def subject(network: Network, steps: int = 9) -> Subject:
