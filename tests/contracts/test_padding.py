@@ -23,7 +23,10 @@ METRICS = {
 
 def make_task(readout: str, loss: str) -> Task:
     names = [name for name in METRICS[loss] if name != "slot_f1" or readout == "every"]
-    metrics = tuple(Metric(name, "min", 2.0, 0.0) for name in names)
+    metrics = tuple(
+        Metric(name, "max", 0.1, 1.0) if name in ("accuracy", "slot_f1") else Metric(name, "min", 2.0, 0.0)
+        for name in names
+    )
     return Task("ragged", INPUTS, OUTPUTS, STEPS, readout, loss, metrics, labels=("O", "B-x", "I-x"))
 
 
