@@ -16,8 +16,9 @@ from rnnbench.benchmark.config.versions import other_versions
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
 from rnnbench.benchmark.launchers.stale import Move, Stale
-from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, Job, Member, load_job
+from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, SOURCE_FILE, Job, Member, load_job
 from rnnbench.benchmark.run.lease import is_leased
+from rnnbench.benchmark.run.source import noted_source
 from rnnbench.leaderboard.index.entries import Entry, entries
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record, plain
@@ -312,6 +313,9 @@ def _unfinished(any_job: Job, places: Iterable[Path]) -> tuple[list[tuple[Path, 
     for path in (path for place in places for path in sorted(place.glob(f"run-*/{JOB_FILE}"))):
         try:
             job = load_job(path, any_job.runs_dir)
+            if path.with_name(CHECKPOINT).exists():
+                # Damaged, it could not say by which source that was trained.
+                noted_source(path.with_name(SOURCE_FILE))
         except UserError as error:
             damaged[path] = str(error)
             continue

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.one_at_a_time import one_at_a_time
 from rnnbench.benchmark.run.job import CHECKPOINT, JOB_FILE, PILOTS, SOURCE_FILE, Job
 from rnnbench.benchmark.run.lease import BusyError, Lease
@@ -94,8 +95,7 @@ class Stale:
     def resumed(self, cell: Path) -> Iterator[Path]:
         """Yield where interrupted runs of a cell lie that go on once they are taken back."""
         for folder, kept in self._aside(cell):
-            begun = [noted_source(path) for path in kept.glob(f"run-*/{SOURCE_FILE}")]
-            if folder in self._resumed or any(code and not edited_since(code) for code in begun):
+            if folder in self._resumed or any(map(_is_todays, kept.glob(f"run-*/{SOURCE_FILE}"))):
                 yield kept
 
     def take_back(self, kept: Path, place: Path) -> None:
@@ -118,6 +118,14 @@ class Stale:
             yield f"{', '.join(names)}: training begun by other source of your own code ({change}): {remedy}"
         if self._returned:
             yield f"{_counted(Counter(self._returned.values()))} of today's source in {aside}: 'run' takes them back"
+
+
+def _is_todays(path: Path) -> bool:
+    # What is damaged stays away.
+    with contextlib.suppress(UserError):
+        code = noted_source(path)
+        return bool(code) and not edited_since(code)
+    return False
 
 
 def folders_aside(runs_dir: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 import rnnbench
 from rnnbench.benchmark.config.specs import search_current_folder
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.run.own_modules import used_files
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.leaderboard.own_source import class_paths, source_change
@@ -95,10 +96,13 @@ def note_source(path: Path, code: Collection[OwnCode]) -> None:
 
 
 def noted_source(path: Path) -> list[OwnCode]:
-    """Return what ``note_source`` wrote; nothing if there is no file, or none that can be read."""
-    with contextlib.suppress(OSError, ValueError):
+    """Return what ``note_source`` wrote, nothing if there is no file; a ``UserError`` if it is damaged."""
+    try:
         return _CODES.validate_json(path.read_bytes())
-    return []
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise UserError(f"{path}: damaged; move it and the checkpoint beside it away to start again") from error
 
 
 def with_commits(record: Record) -> Record:

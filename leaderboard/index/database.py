@@ -153,7 +153,7 @@ class Writer(Database):
                 run("DELETE FROM curves WHERE place = ?", row)
             run("DELETE FROM shared WHERE digest NOT IN (SELECT shared FROM records)")
 
-    def put(self) -> None:
+    def replace(self) -> None:
         """Move the index to its place."""
         with _damaged():
             self._connection.commit()

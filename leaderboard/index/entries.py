@@ -114,7 +114,7 @@ def _written(
     try:
         found = _entries(root, files, database, rows, writer)
         writer.keep({file.place for file in files}, prefix)
-        writer.put()
+        writer.replace()
     finally:
         writer.discard()
     return found

@@ -127,6 +127,12 @@ def test_a_run_that_was_killed_begins_again_where_its_source_was_edited(edit, ca
             train(job, TrainOptions())
     job.checkpoint.write_text("first", encoding="utf-8")
     assert plan().moves == {}
+    code = job.source.read_bytes()
+    job.source.write_bytes(code[:-9])
+    damaged = plan()
+    assert (damaged.jobs, len(damaged.problems)) == ((), 1)
+    assert f"{job.source}: damaged; move it" in damaged.problems[0]
+    job.source.write_bytes(code)
     edit(f"{MINE}# edited\n")
     kept = plan_of(load_suite("mine.yaml"), RunOptions(runs_dir=RUNS, any_source=True))
     assert (kept.moves, len(kept.notes)) == ({}, 1)

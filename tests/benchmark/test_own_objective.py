@@ -109,7 +109,7 @@ def test_a_run_is_trained_measured_and_recorded_under_them(mylab, tmp_path) -> N
     assert list(class_problems("mylab_of_a_user.HuberAdding", {})) == []
 
 
-def test_what_it_raises_in_training_is_the_users_to_mend(mylab, tmp_path, monkeypatch) -> None:
+def test_what_it_raises_in_training_is_the_users_to_fix(mylab, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(worker, "set_up_torch", lambda: None)
     experiment = own_experiment()
     task = {"class_path": "Adding", "init_args": {"length": 6, "loss": "mylab_of_a_user.Late", "train_size": 40}}

@@ -145,7 +145,7 @@ def test_two_that_write_the_index_at_the_same_time_leave_a_whole_one(tmp_path, s
     writers = [Writer(tmp_path, old=False) for _ in range(2)]
     same(tmp_path)
     for writer in writers:
-        writer.put()
+        writer.replace()
         same(tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [NAME]
 
