@@ -1,5 +1,6 @@
 """The mirror in Weights & Biases, read back from the transaction logs that wandb writes. No network, no key."""
 
+import atexit
 import dataclasses
 import json
 import socket
@@ -24,6 +25,7 @@ from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.store import path_of
 from rnnbench.leaderboard.weights_file import weights_path
 from tests.benchmark.small_jobs import adding_experiment, interrupt, job_of, train
+from tests.faults.injected import kill_service
 from tests.leaderboard.factory import make_record
 
 PLACE = ["tiny", "smoke", "ADD", "ElmanRNN"]
@@ -272,6 +274,32 @@ def test_wandb_that_breaks_during_training_is_told_and_left_alone(job, monkeypat
     assert [record.status for record in records] == ["finished", "finished"]
     assert capfd.readouterr().err.count("the service is gone") == 1
     assert_mirrors(read_logs(job)[1], records[1])
+
+
+def test_a_service_that_is_killed_is_told_and_the_next_job_has_another(job, monkeypatch, capfd) -> None:
+    hooks: list = []
+    monkeypatch.setattr(atexit, "register", hooks.append)
+    monkeypatch.setattr(atexit, "unregister", lambda hook: hook in hooks and hooks.remove(hook))
+    log = wandb.Run.log
+
+    def kill_at_six(run, row, step, commit) -> None:
+        if step == 6:
+            kill_service()
+        log(run, row, step=step, commit=commit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wandb.Run, "log", kill_at_six)
+        records = train(job, wandb="offline")
+    assert [record.status for record in records] == ["finished", "finished"]
+    assert capfd.readouterr().err.count(" is given up (") == 2
+    again = dataclasses.replace(job, runs_dir=job.runs_dir / "again")
+    train(again, wandb="offline")
+    assert capfd.readouterr().err == ""
+    # What is to be done when the process ends, the last of it first.
+    kill_service()
+    while hooks:
+        hooks.pop()()
+    assert capfd.readouterr().err.startswith("Weights & Biases: its service does not end")
 
 
 def test_a_failure_of_training_ends_the_runs_as_failed(job, monkeypatch) -> None:

@@ -8,10 +8,12 @@ the disk, renaming and removing it, and making a folder, counted over all proces
 from __future__ import annotations
 
 import datetime as dates
+import gc
 import json
 import os
 import random
 import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -66,7 +68,7 @@ class _Fault:
             return
         self._is_inside = True
         try:
-            self._set_lease()
+            self._set_up()
             place = self._count(b"" if name.endswith(_NOT_COUNTED) else b".")
             if place >= self.at and not (self.folder / "lifted").exists():
                 getattr(self, f"_{self.kind}")(name, creates, place)
@@ -82,12 +84,14 @@ class _Fault:
         finally:
             os.close(descriptor)
 
-    def _set_lease(self) -> None:
-        """Let leases expire soon and, where the settings say so, each command be a machine of its own."""
+    def _set_up(self) -> None:
+        """Let nothing be waited for long and, where the settings say so, each command be a machine of its own."""
         if lease := sys.modules.get("rnnbench.benchmark.run.lease"):
             lease.HEARTBEAT, lease.EXPIRY = 0.1, 1.0
             if machine := self.settings.get("machine"):
                 lease._machine = lambda: machine
+        if session := sys.modules.get("rnnbench.benchmark.run.callbacks.wandb_session"):
+            session.SETTINGS["init_timeout"] = 1.0
 
     def _none(self, *_: object) -> None:
         pass
@@ -121,6 +125,11 @@ class _Fault:
             self._process = os.getpid()
             raise MemoryError
 
+    def _disconnect(self, *_: object) -> None:
+        """Lose W&B: the process that speaks for this one with its server is killed."""
+        if "wandb" in sys.modules:
+            kill_service()
+
     def _jump(self, name: str, creates: bool, place: int) -> None:
         """Let the clock of the day jump; the monotonic one never does."""
         if place != self.at:
@@ -137,3 +146,11 @@ class _Fault:
         for module in [module for key, module in sys.modules.items() if key.startswith("rnnbench.")]:
             if getattr(module, "datetime", None) is dates.datetime:
                 module.datetime = Jumped
+
+
+def kill_service() -> None:
+    """Kill the service of W&B that this process started, if there is one."""
+    for process in [one for one in gc.get_objects() if type(one) is subprocess.Popen]:
+        if "wandb-core" in str(process.args):
+            process.kill()
+            process.wait()

@@ -54,8 +54,8 @@ class Command(Protocol):
 class Launcher(Protocol):
     """A way to train what is missing of the suite in a folder, whose records go to ``runs`` in it."""
 
-    def start(self, folder: Path, environment: Mapping[str, str]) -> Command:
-        """Start the command. All its processes get the environment and import ``tests.faults.injected``'s fault.
+    def start(self, folder: Path, environment: Mapping[str, str], *options: str) -> Command:
+        """Start the command, with more options; all its processes get the environment and the fault of ``injected.py``.
 
         A process forked from the tests' template calls ``injected.install``; one with a new interpreter gets
         `site_environment`.
@@ -66,6 +66,9 @@ class Launcher(Protocol):
 
     def kill_node(self, command: Command, reached: Reached) -> None:
         """Kill all that runs of a command on the machine of the process that halts."""
+
+    def cut_off_node(self) -> None:
+        """Let a machine of several answer nobody, until the others take it for lost and it is back."""
 
     def restore_node(self) -> None:
         """Let the machine come back, so that commands can end and be started again."""

@@ -40,14 +40,17 @@ class LocalCommand:
 class LocalLauncher:
     """One machine: with its node dies all that runs."""
 
-    def start(self, folder: Path, environment: Mapping[str, str]) -> LocalCommand:
-        return LocalCommand(folder, environment)
+    def start(self, folder: Path, environment: Mapping[str, str], *options: str) -> LocalCommand:
+        return LocalCommand(folder, environment, (*WORDS, *options))
 
     def main_process(self, command: LocalCommand, reached: Reached) -> int:
         return command.process.pid
 
     def kill_node(self, command: LocalCommand, reached: Reached) -> None:
         os.killpg(command.process.pid, signal.SIGKILL)
+
+    def cut_off_node(self) -> None:
+        raise NotImplementedError("there is one machine")
 
     def restore_node(self) -> None:
         pass

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -89,7 +89,9 @@ class Tasks:
 class SlurmCommand:
     """A submission and its tasks."""
 
-    def __init__(self, cluster: Cluster, tasks: Tasks, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, cluster: Cluster, tasks: Tasks, folder: Path, environment: Mapping[str, str], options: Sequence[str]
+    ) -> None:
         self._cluster, self._tasks = cluster, tasks
         self._next_look = 0.0
         self._sent = folder / "runs" / FOLDER
@@ -97,7 +99,7 @@ class SlurmCommand:
         self.submit = LocalCommand(
             folder,
             {"SLURM_CONF": cluster.environment["SLURM_CONF"], _EXECUTABLE: str(tasks.folder / "python"), **environment},
-            ("submit", SUITE, "--slurm", "--bundle", "1s", "--time", "30m"),
+            ("submit", SUITE, "--slurm", "--bundle", "1s", "--time", "30m", *options),
             begin_submit,
         )
 
@@ -125,8 +127,8 @@ class SlurmLauncher:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster, self._tasks = cluster, Tasks(folder)
 
-    def start(self, folder: Path, environment: Mapping[str, str]) -> SlurmCommand:
-        return SlurmCommand(self._cluster, self._tasks, folder, environment)
+    def start(self, folder: Path, environment: Mapping[str, str], *options: str) -> SlurmCommand:
+        return SlurmCommand(self._cluster, self._tasks, folder, environment, options)
 
     def main_process(self, command: SlurmCommand, reached: Reached) -> int:
         return reached.parent if reached.parent in self._tasks.running else reached.pid
@@ -137,6 +139,9 @@ class SlurmLauncher:
         if reached.pid == command.submit.process.pid:
             os.kill(reached.pid, signal.SIGKILL)
         wait_for(lambda: not self._tasks.running)
+
+    def cut_off_node(self) -> None:
+        self._cluster.cut_off_node()
 
     def restore_node(self) -> None:
         self._cluster.start_node()

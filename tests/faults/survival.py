@@ -15,7 +15,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,14 +74,16 @@ class Trial:
     def runs(self) -> Path:
         return self.folder / "runs"
 
-    def start(self, kind: str = "none", **settings: Any) -> Command:
+    def start(
+        self, kind: str = "none", *options: str, more: Mapping[str, str] | None = None, **settings: Any
+    ) -> Command:
         """Start a command that suffers a kind of fault at the drawn place."""
         self.faults += 1
         where = self.where
         where.mkdir()
         content = {"runs": str(self.runs), "kind": kind, "at": self.at, "seed": self.seed, "settings": settings}
         (where / "fault.json").write_text(json.dumps(content), encoding="utf-8")
-        return self.launcher.start(self.folder, {VARIABLE: str(where)})
+        return self.launcher.start(self.folder, {**(more or {}), VARIABLE: str(where)}, *options)
 
     @property
     def where(self) -> Path:
@@ -133,17 +135,20 @@ class Trial:
             assert found[path] == expected or is_torn or (self.torn and is_close(found[path], expected)), path
 
 
-def survive(launcher: Launcher, seed: int, folder: Path, undisturbed: Undisturbed) -> None:
+def survive(
+    launcher: Launcher, seed: int, folder: Path, undisturbed: Undisturbed, kinds: Mapping[str, Fault] | None = None
+) -> None:
     """Let a command suffer the fault of a seed, and check what holds afterwards."""
     trial = Trial(launcher, seed, folder, undisturbed)
     with trial.afterwards:
-        KINDS[list(KINDS)[seed % len(KINDS)]](trial)
+        (kinds or KINDS)[kind_of(seed, kinds)](trial)
         trial.finish()
 
 
-def name_of(seed: int) -> str:
-    """Return the kind of a seed's fault, for the name of a test."""
-    return f"{seed}-{list(KINDS)[seed % len(KINDS)]}"
+def kind_of(seed: int, kinds: Mapping[str, Fault] | None = None) -> str:
+    """Return the kind of a seed's fault."""
+    names = list(kinds or KINDS)
+    return names[seed % len(names)]
 
 
 def undisturbed_run(launcher: Launcher, folder: Path, suite: str = TWO_RUNS) -> Undisturbed:
@@ -291,6 +296,22 @@ def _small_file_system(trial: Trial) -> None:
     subprocess.run(["mount", "-o", "remount,rw,size=1g,nr_inodes=10000", trial.runs], check=True)
 
 
+def _wandb_lost(trial: Trial) -> None:
+    """W&B's server that nobody reaches, or the process that speaks with it killed again and again."""
+    where = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0123456789" * 4}
+    mode = trial.draw.choice(["online", "offline"])
+    ended = trial.end(trial.start("disconnect", "--wandb", mode, more=where))
+    assert ended.code == 0
+    assert mode == "offline" or "Weights & Biases: online is not possible" in ended.printed, ended.printed
+
+
+def _node_cut_off(trial: Trial) -> None:
+    command, _, go = trial.reach()
+    go.touch()
+    trial.launcher.cut_off_node()
+    trial.end(command, *_KILLED)
+
+
 def _torn(trial: Trial) -> None:
     """A file that ends at any byte, as after a node lost its power on a file system that keeps no order."""
     command, reached, _ = trial.reach()
@@ -317,8 +338,9 @@ def _tear(trial: Trial) -> None:
         trial.last = None
 
 
+Fault = Callable[[Trial], None]
 #: What may happen, by the name of it. Seed n suffers the n-th, and those that follow begin again.
-KINDS: dict[str, Callable[[Trial], None]] = {
+KINDS: dict[str, Fault] = {
     "worker killed": _worker_killed,
     "launcher killed": _launcher_killed,
     "node killed": _node_killed,
@@ -336,7 +358,10 @@ KINDS: dict[str, Callable[[Trial], None]] = {
     "small file system": _small_file_system,
     "file torn": _torn,
     "file torn at the end": _torn_at_the_end,
+    "wandb lost": _wandb_lost,
 }
+#: With several machines also:
+CLUSTER_KINDS = {**KINDS, "node cut off": _node_cut_off}
 
 
 def _a_while(command: Command) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.local import LocalLauncher
 from tests.faults.slurm import SlurmLauncher
-from tests.faults.survival import Undisturbed, name_of, survive, undisturbed_run
+from tests.faults.survival import CLUSTER_KINDS, Undisturbed, kind_of, survive, undisturbed_run
 from tests.slurm.cluster import Cluster, why_none
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_none()), reason=why_none())]
@@ -27,8 +27,10 @@ def undisturbed(launcher, tmp_path_factory) -> Undisturbed:
     return submitted
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, id=name_of(seed)) for seed in range(102)])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, id=f"{seed}-{kind_of(seed, CLUSTER_KINDS)}") for seed in range(114)]
+)
 def test_records_are_those_of_an_undisturbed_run(
     seed: int, launcher: SlurmLauncher, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    survive(launcher, seed, tmp_path, undisturbed)
+    survive(launcher, seed, tmp_path, undisturbed, CLUSTER_KINDS)

@@ -1,27 +1,59 @@
 """A Ray cluster of two nodes on this machine, each of one core: a script, since tests themselves reach no network.
 
-It prints the cluster's address, kills or adds the second node at each line ``kill`` or ``add``, prints when that is
-done, and ends with its input.
+It prints the cluster's address; at a line ``kill`` or ``add`` it kills or adds the second node, at ``cut off`` it stops
+all processes of that until the other takes it for lost, and lets them go on beside a new one; prints when that is done,
+and ends with its input.
 """
 
+import contextlib
 import os
+import signal
 import sys
+import time
+from pathlib import Path
+from typing import Any
 
-# Ray's workers are nice otherwise, and starve beside whatever else runs here.
+# Ray's workers are nice otherwise, and starve beside whatever else runs here. W&B's server is not there.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+os.environ |= {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0123456789" * 4}
 
 from ray.cluster_utils import Cluster
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+#: Seconds of silence after which a node is lost: 20 rather than 65.
+HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 3000, "health_check_failure_threshold": 5}
+
+
+def family(process: int) -> list[int]:
+    """A process and those that it and they started."""
+    children = (path.read_text(encoding="ascii").split() for path in Path(f"/proc/{process}/task").glob("*/children"))
+    return [process, *(one for some in children for child in some for one in family(int(child)))]
+
+
+def cut_off(cluster: Cluster, node: Any) -> None:
+    """Stop all processes of a node until it is taken for lost."""
+    processes = family(node.all_processes["raylet"][0].process.pid)
+    before = len(cluster.global_state._live_node_ids())
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    while len(cluster.global_state._live_node_ids()) == before:
+        time.sleep(0.1)
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
 
 if __name__ == "__main__":
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    head = {**NODE, "include_dashboard": False, "_system_config": HEALTH}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     node = cluster.add_node(**NODE)
     print(cluster.address, flush=True)
-    for line in sys.stdin:
-        if line.strip() == "kill":
+    for line in map(str.strip, sys.stdin):
+        if line == "kill":
             cluster.remove_node(node, allow_graceful=False)
-        else:
+        if line == "cut off":
+            cut_off(cluster, node)
+        if line in ("add", "cut off"):
             node = cluster.add_node(**NODE)
         print("done", flush=True)
     cluster.shutdown()

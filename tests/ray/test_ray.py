@@ -145,7 +145,7 @@ def test_what_others_wrote_is_kept_at_the_end_when_one_task_is_lost(
     try:
         lost = ray.remote(lambda: os._exit(1)).options(max_retries=0).remote()
         ray.wait([lost])
-        left = ray.remote(lambda: (Outcome("left"), {"record.json": b"{}"})).remote()
+        left = ray.remote(lambda: (Outcome("left"), ({"record.json": b"{}"}, ""))).remote()
         tasks = object.__new__(jobs._Tasks)
         tasks._board = Mock()
         tasks._tasks = {reference: jobs._Task(Mock(), MagicMock(), 0) for reference in (lost, left)}

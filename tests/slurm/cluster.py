@@ -98,13 +98,24 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
-    def _on_node(self) -> list[int]:
+    def cut_off_node(self) -> None:
+        """Let the node's daemons answer nobody until the controller takes it for lost; tasks run on meanwhile."""
+        daemons = [self._daemons["slurmd"].pid, *self._on_node(of_tasks=False)]
+        for process in daemons:
+            os.kill(process, signal.SIGSTOP)
+        wait_for(lambda: "down" in self.ask("sinfo", "--noheader", "--format=%T"))
+        for process in daemons:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+        wait_for(lambda: "down" not in self.ask("sinfo", "--noheader", "--format=%T"))
+
+    def _on_node(self, of_tasks: bool = True) -> list[int]:
         """Return the processes of tasks, and those that supervise them, of this cluster alone."""
         ours, found = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode(), []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 variables = (process / "environ").read_bytes().split(b"\0")
-                of_task = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+                of_task = of_tasks and any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
                 if ours in variables and (of_task or "slurmstepd" in (process / "comm").read_text(encoding="utf-8")):
                     found.append(int(process.name))
         return found

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from rnnbench.benchmark.launchers.bundle_run import is_whole
 from rnnbench.benchmark.launchers.local import Tick
 from rnnbench.benchmark.launchers.ray.cluster import connected, default_gpus, slots
 from rnnbench.benchmark.launchers.ray.files import keep
-from rnnbench.benchmark.launchers.ray.node import Board, Files, train_on_node
+from rnnbench.benchmark.launchers.ray.node import Board, Said, train_on_node
 from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.lease import BusyError, Lease
@@ -161,11 +162,12 @@ class _Tasks:
     def _outcome(self, task: _Task, reference: Any) -> Outcome:
         """Return how a task ended, with what it wrote in its place; a ``RayError`` if it was lost."""
         try:
-            outcome, files = ray.get(reference)
+            outcome, (files, printed) = ray.get(reference)
         except RuntimeEnvSetupError as error:
             return Outcome("refused", f"the code cannot be set up on a node: {error}")
         except RayTaskError as error:
             return Outcome("failed", f"{type(error.cause).__name__}: {error.cause}")
+        _print(printed)
         try:
             task.lease.confirm()
             keep(task.job, files, outcome.kind == "trained")
@@ -177,11 +179,12 @@ class _Tasks:
 
     def _write_reports(self) -> None:
         by_attempt = {task.attempt: task for task in self._tasks.values()}
-        said: dict[int, Files] = ray.get(self._board.take.remote())
-        for attempt, files in said.items():
+        said: dict[int, Said] = ray.get(self._board.take.remote())
+        for attempt, (files, printed) in said.items():
             # Of an attempt that counts as lost nothing is taken any more.
             if (task := by_attempt.get(attempt)) is None:
                 continue
+            _print(printed)
             for name, content in files.items():
                 path = task.job.runs_dir / name
                 if path == task.job.checkpoint:
@@ -206,3 +209,9 @@ class _Tasks:
         for reference, task in self._tasks.items():
             ray.cancel(reference, force=True)
             task.lease.__exit__()
+
+
+def _print(printed: str) -> None:
+    """Print what a task did, as a worker of this machine does itself."""
+    if printed:
+        print(printed, end="", file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
 """What a task does on a node: it trains a job in a folder of its own, says how far it is, and returns all files."""
 
+import contextlib
 import dataclasses
-import functools
+import io
 import signal
 import tempfile
 import threading
@@ -22,6 +23,8 @@ from rnnbench.leaderboard.files import write_atomically
 
 #: Contents of files by their paths, relative to the folder of runs.
 Files = dict[str, bytes]
+#: Files, and what was printed on standard error.
+Said = tuple[Files, str]
 
 _SECONDS_BETWEEN_REPORTS = 1.0
 #: Checkpoints of a thousand tasks go through one process.
@@ -32,15 +35,16 @@ class Board:
     """What tasks say while they train, and whether they are to end: an actor on the launcher's node."""
 
     def __init__(self) -> None:
-        self._said: dict[int, Files] = {}
+        self._said: dict[int, Said] = {}
         self._is_over = False
 
-    def say(self, attempt: int, files: Files) -> bool:
-        """Note files of an attempt to train a job; return whether it is to end."""
-        self._said.setdefault(attempt, {}).update(files)
+    def say(self, attempt: int, files: Files, printed: str) -> bool:
+        """Note what an attempt to train a job wrote and printed; return whether it is to end."""
+        before = self._said.get(attempt, ({}, ""))
+        self._said[attempt] = before[0] | files, before[1] + printed
         return self._is_over
 
-    def take(self) -> dict[int, Files]:
+    def take(self) -> dict[int, Said]:
         """Return what was said since the last time, by attempt."""
         said, self._said = self._said, {}
         return said
@@ -52,17 +56,36 @@ class Board:
 
 def train_on_node(
     job: Job, options: TrainOptions, checkpoint: bytes | None, board: Any, attempt: int
-) -> tuple[Outcome, Files]:
-    """Train a job from a checkpoint, if there is one, and return how it ended and what it wrote."""
-    with tempfile.TemporaryDirectory(prefix="rnnbench-") as name:
+) -> tuple[Outcome, Said]:
+    """Train a job from a checkpoint, if there is one; return how it ended, what it wrote, and last printed."""
+    with tempfile.TemporaryDirectory(prefix="rnnbench-") as name, contextlib.redirect_stderr(_Lines()) as lines:
         here = dataclasses.replace(job, runs_dir=Path(name))
         if checkpoint is not None:
             write_atomically(here.checkpoint, checkpoint)
-        outcome = _train(here, options, functools.partial(board.say.remote, attempt))
-        there = {field: getattr(outcome, field).replace(name, str(job.runs_dir)) for field in ("message", "log")}
+
+        def there(text: str) -> str:
+            return text.replace(name, str(job.runs_dir))
+
+        outcome = _train(here, options, lambda files: board.say.remote(attempt, files, there(lines.take())))
         paths = (path for path in here.runs_dir.rglob("*") if path.is_file() and not path.match("run-*/lease.*"))
         files = {path.relative_to(name).as_posix(): path.read_bytes() for path in paths}
-        return dataclasses.replace(outcome, **there), files
+        outcome = dataclasses.replace(outcome, message=there(outcome.message), log=there(outcome.log))
+        return outcome, (files, there(lines.take()))
+
+
+class _Lines(io.StringIO):
+    """Lines that a task printed, for the launcher's standard error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken = 0
+
+    def take(self) -> str:
+        """Return the whole lines that were printed since the last time."""
+        whole = self.getvalue()[self._taken :].rpartition("\n")
+        lines = "".join(whole[:2])
+        self._taken += len(lines)
+        return lines
 
 
 def _train(job: Job, options: TrainOptions, say: Callable[[Files], Any]) -> Outcome:

@@ -14,6 +14,7 @@ import lightning as L
 
 from rnnbench.benchmark.config.options import WandbMode
 from rnnbench.benchmark.run.callbacks.wandb_session import (
+    close_service,
     open_run,
     reason_of,
     remove_superseded,
@@ -61,6 +62,7 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
         self.mode = mode
         self._runs: dict[int, wandb.Run] = {}
         self._sent = 0
+        self._is_broken = False
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """End the W&B runs: finished, failed, or killed and waiting to go on."""
@@ -68,6 +70,9 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
         for index, run in list(self._runs.items()):
             if self._guarded(index, partial(run.finish, exit_code=code)):
                 remove_superseded(run)
+        if self._is_broken:
+            # The next job's runs get another.
+            close_service(_FAILED)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: LitSequenceModel) -> None:  # type: ignore[override]
         """Open a W&B run per instance, and send what a checkpoint already holds of the curve."""
@@ -119,18 +124,8 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
                 failed, self.mode = self.mode, _FALLBACK[self.mode]
                 how = "without it" if self.mode == "off" else f"offline, in {self._folder}; `wandb sync` sends it"
                 report_once(f"{failed} is not possible", f" ({reason_of(error)}). Training goes on {how}")
-                self._close_service()
-
-    def _close_service(self) -> None:
-        """Make room for a second attempt: wandb's service keeps the ids of runs that it could not open."""
-        self._runs.clear()
-        try:
-            import wandb
-
-            wandb.teardown(exit_code=_FAILED)
-        except (Exception, SystemExit) as error:
-            # It exits with the code of a service that failed.
-            report(f"{self.job.name}: its service does not end ({reason_of(error)})")
+                self._runs.clear()
+                close_service(_FAILED)
 
     def _init(self, member: Member, model: LitSequenceModel) -> wandb.Run:
         e = self.job.experiment
@@ -159,7 +154,7 @@ class WandbMirror(L.Callback, AbstractContextManager["WandbMirror"]):
         try:
             call()
         except Exception as error:
-            run = self._runs.pop(index)
+            run, self._is_broken = self._runs.pop(index), True
             where = f"what it holds is in {Path(run.dir).parent}; `wandb sync` sends it"
             report(f"{self.job.name}: run {run.id} is given up ({reason_of(error)}); {where}")
             return False

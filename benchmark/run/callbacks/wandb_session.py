@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -57,6 +58,9 @@ def open_run(runs_dir: Path, mode: WandbMode, **settings: Any) -> wandb.Run:
     import wandb
 
     wandb.setup(wandb.Settings(**SETTINGS))
+    # Before wandb does so, in a traceback if its service is gone: what is registered last is done first.
+    atexit.unregister(close_service)
+    atexit.register(close_service)
     return wandb.init(
         project=os.environ.get("WANDB_PROJECT") or "rnnbench",
         dir=runs_dir.resolve(),
@@ -64,6 +68,17 @@ def open_run(runs_dir: Path, mode: WandbMode, **settings: Any) -> wandb.Run:
         reinit="create_new",
         **settings,
     )
+
+
+def close_service(exit_code: int = 0) -> None:
+    """End wandb's service, which keeps the ids of runs that it could not open; the next run starts another."""
+    try:
+        import wandb
+
+        wandb.teardown(exit_code=exit_code)
+    except (Exception, SystemExit) as error:
+        # It exits with the code of a service that failed.
+        report(f"its service does not end ({reason_of(error)})")
 
 
 def remove_superseded(run: wandb.Run) -> None:
