@@ -17,12 +17,14 @@ class Display:
         unit: of what is shown; with ``%``, values are fractions and shown as percentages.
         decimals: whether its values are of a size that two decimals suit.
         published: its name in ``published/results.csv``.
+        own: whether it is a user's own, of which nothing but the unit says what its values are.
     """
 
     label: str
     unit: str = ""
     decimals: bool = False
     published: str = ""
+    own: bool = False
 
     @property
     def scale(self) -> float:
@@ -31,8 +33,8 @@ class Display:
 
     @property
     def heading(self) -> str:
-        """The label, with the unit where that is a percentage."""
-        return f"{self.label} %" if self.unit == "%" else self.label
+        """The label, with the unit where that is a percentage or of a user's own metric."""
+        return f"{self.label} %" if self.unit == "%" else self.axis if self.own else self.label
 
     @property
     def axis(self) -> str:
@@ -45,7 +47,8 @@ class Display:
         >>> display("accuracy").sentence(0.98224), display("rmse").sentence(0.5)
         ('accuracy 98.22 %', 'RMSE 5.00e-1')
         """
-        return f"{self.label} {self.text(value)}{' %' if self.unit == '%' else ''}"
+        unit = f" {self.unit}" if self.unit and (self.own or self.unit == "%") else ""
+        return f"{self.label} {self.text(value)}{unit}"
 
     def text(self, value: float, digits: int = 2) -> str:
         """Write a value: with two decimals, or in short scientific form where sizes differ by magnitudes.
@@ -105,6 +108,9 @@ class MetricInfo(BaseModel):
     >>> within = MetricInfo(name="within", direction="max", chance=0.0, best=1.0, unit="%")
     >>> within.display.sentence(0.5), within.heading
     ('within 50.00 %', 'within % ↑')
+    >>> loudness = MetricInfo(name="loudness", direction="min", chance=0.0, best=-60.0, unit="dB", decimals=True)
+    >>> loudness.display.sentence(-10.5), loudness.heading
+    ('loudness -10.50 dB', 'loudness (dB) ↓')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -125,7 +131,7 @@ class MetricInfo(BaseModel):
     @property
     def display(self) -> Display:
         """How it is shown."""
-        return _DISPLAYS.get(self.name, Display(self.name, self.unit, self.decimals))
+        return _DISPLAYS.get(self.name, Display(self.name, self.unit, self.decimals, own=True))
 
     @property
     def heading(self) -> str:

@@ -108,13 +108,20 @@ def records_dir(options: argparse.Namespace) -> Path:
     Raises:
         UserError: it is not a folder, or holds no records.
     """
-    from rnnbench.leaderboard.store import is_empty, shipped_records
+    from rnnbench.leaderboard.store import shipped_records
 
     folder: Path = options.records_dir or (RECORDS_DIR if RECORDS_DIR.is_dir() else shipped_records())
-    check_folder("--records-dir", folder)
-    if is_empty(folder):
-        raise UserError(f"--records-dir {folder} holds no records: a run writes them to {RUNS_DIR}, or its --runs-dir")
+    check_records("--records-dir", folder)
     return folder
+
+
+def check_records(name: str, folder: Path) -> None:
+    """Raise a ``UserError`` unless what was given under a name is a folder that holds records."""
+    from rnnbench.leaderboard.store import is_empty
+
+    check_folder(name, folder)
+    if is_empty(folder):
+        raise UserError(f"{name} {folder} holds no records: a run writes them to {RUNS_DIR}, or its --runs-dir")
 
 
 def are_published(folder: Path) -> bool:

@@ -54,15 +54,20 @@ def suite_files() -> dict[str, Path]:
 def find_suite(name_or_path: str) -> Path:
     """Return the file of a shipped suite by its name, or of a user's by its path; a ``UserError`` if there is none."""
     known, path = suite_files(), Path(name_or_path)
+    # The current folder has no name.
+    named = [path.with_suffix(end) for end in (".yaml", ".yml") if path.name]
+    beside = [str(one) for one in named if one.is_file()]
     if name_or_path in known:
         return known[name_or_path]
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
-            raise UserError(f"suite file {path}: no such file; as the name of a suite: {nearest(path.stem, known)}")
+            hint = f"did you mean {beside[0]}?" if beside else f"as the name of a suite: {nearest(path.stem, known)}"
+            raise UserError(f"suite file {path}: no such file; {hint}")
         return path
     if path.is_dir():
         raise UserError(f"suite {path}: must be the name of a suite (see list suites) or a YAML file, got a folder")
-    raise UserError(f"unknown suite '{name_or_path}': {nearest(name_or_path, known)}")
+    hint = f"did you mean {beside[0]}?" if beside else nearest(name_or_path, known)
+    raise UserError(f"unknown suite '{name_or_path}': {hint}")
 
 
 def suite_budgets(name_or_path: str | Path) -> list[str]:

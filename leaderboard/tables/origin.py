@@ -38,6 +38,13 @@ def _made(board: Board) -> dict[str, dict[str, None]]:
         modules = {own.module for record in cell.records for own in record.own_code}
         for name in _parts(cell).values():
             shared[name] = shared.get(name, modules) & modules
+    with_module: dict[str, set[int]] = {}
+    with_name: dict[str, set[int]] = {}
+    for place, cell in enumerate(board.cells):
+        for own in (own for record in cell.records for own in record.own_code):
+            with_module.setdefault(own.module, set()).add(place)
+        for name in _parts(cell).values():
+            with_name.setdefault(name, set()).add(place)
     made: dict[str, dict[str, None]] = {}
     for cell in board.cells:
         for own in (own for record in cell.records for own in record.own_code):
@@ -45,7 +52,10 @@ def _made(board: Board) -> dict[str, dict[str, None]]:
             # A base class, or one that its package exports: of what comes with it wherever it stands on the board.
             package = f'"{own.module.partition(".")[0]}.'
             by_package = [name for name in _naming(package, cell) if own.module in shared[name]]
-            made.setdefault(_version(own), {}).update(dict.fromkeys(by_class or by_package or [_name(cell)]))
+            # What stands in the same cells as the module is what it comes with.
+            alike = [name for name in by_package if with_name[name] == with_module[own.module]]
+            names = by_class or alike or by_package or [_name(cell)]
+            made.setdefault(_version(own), {}).update(dict.fromkeys(names))
     return made
 
 

@@ -68,11 +68,17 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("speed --output file", ["--output file", "must be a folder"]),
         ("speed --output folder", ["--output folder", "other.json: not written by rnnbench speed"]),
         ("speed scan --quick --full", ["--quick and --full"]),
+        ("status gap", ["unknown suite 'gap': did you mean gap.yaml?"]),
+        ("check gap.yml", ["suite file gap.yml: no such file; did you mean gap.yaml?"]),
+        ("leaderboard --output file", ["--output file: must be a folder"]),
+        ("publish --runs-dir empty", ["--runs-dir empty holds no records"]),
+        ("merge empty --sender X", ["merge empty holds no records"]),
     ],
 )
 def test_wrong_words(command: str, fragments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    contents = {"file": "kept", "folder/other.json": "{}"}
-    (tmp_path / "folder").mkdir()
+    contents = {"file": "kept", "folder/other.json": "{}", "gap.yaml": "title: Gap"}
+    for folder in ("folder", "empty"):
+        (tmp_path / folder).mkdir()
     for name, text in contents.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     assert main(command.split()) == 2

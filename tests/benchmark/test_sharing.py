@@ -119,6 +119,8 @@ def test_what_cannot_be_is_named_and_the_rest_merged(label, tmp_path, capsys) ->
     assert message in line
     assert line.startswith("error: " if code == 2 else "note: sent: merge does not take 1 of its records: ")
     assert code == (0 if label in ONLY_MERGE_REFUSES else 2)
+    assert main(["publish", "--runs-dir", "sent", "--records-dir", "published"]) == code
+    assert good in find_records(tmp_path / "published")[0]
 
 
 DAMAGED = {

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.benchmark.command.streams import print_table
+from rnnbench.leaderboard.store import shipped_records
 
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 
@@ -76,7 +78,9 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
     os.close(reading)
     # As other tools end there; what has more to do than to print says why it stopped.
     gone = "error: standard output cannot be written: Broken pipe\n"
-    for words, expected in (("list measures --json", (141, "")), ("publish --runs-dir . --records-dir out", (2, gone))):
+    cell = "quick/cpu/Digits/GRU"
+    shutil.copytree(shipped_records() / cell, tmp_path / "runs" / cell)
+    for words, expected in (("list measures --json", (141, "")), ("publish --records-dir out", (2, gone))):
         command = [sys.executable, "-m", "rnnbench", *words.split()]
         done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
         assert (done.returncode, done.stderr) == expected

@@ -48,6 +48,22 @@ def test_each_module_is_named_once_with_what_it_makes(tmp_path):
     ]
 
 
+def test_a_metric_of_ones_own_comes_with_its_task_alone(tmp_path):
+    modules = {"Mine": ["lab.cells", "lab.metrics", "lab.tasks"], "GRU": ["lab.metrics", "lab.tasks"]}
+    for network, names in modules.items():
+        code = [OwnCode(module=name, version="1", source="a", commit=None, dirty=None) for name in names]
+        config = {
+            "recurrence": {"class_path": "lab.cells.Mine" if network == "Mine" else network},
+            "task": {"class_path": "lab.tasks.Gap"},
+        }
+        put(tmp_path, make_record(network=network, task="GAP", config=config, own_code=code))
+    page = write_leaderboard(tmp_path, tmp_path / "board").page.read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if "made by" in line] == [
+        "- task GAP is made by code outside of rnnbench: lab.metrics 1; lab.tasks 1.",
+        "- Mine is made by code outside of rnnbench: lab.cells 1.",
+    ]
+
+
 def test_claims_are_decided_by_what_was_seen_here(tmp_path, monkeypatch):
     records = [make_record(instance=i) for i in range(3)]
     put(tmp_path, *records)

@@ -25,6 +25,8 @@ def _run(options: argparse.Namespace) -> int:
         if folder.name != PAGE:
             raise UserError(f"--output {folder}: must be a folder, or a path that ends in {PAGE}")
         folder = folder.parent
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output {options.output}: must be a folder, or a path that ends in {PAGE}, got a file")
     records = records_dir(options)
     everything = are_published(records) or options.all
     report = write_leaderboard(records, folder, shipped_plans(), everything=everything)

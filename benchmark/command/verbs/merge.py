@@ -2,7 +2,7 @@
 
 import argparse
 
-from rnnbench.benchmark.command.arguments import RECORDS_DIR, check_folder, print_problems
+from rnnbench.benchmark.command.arguments import RECORDS_DIR, check_folder, check_records, print_problems
 from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError, shown
@@ -23,7 +23,7 @@ def _run(options: argparse.Namespace) -> int:
     from rnnbench.benchmark.config.plausibility import implausible, not_to_merge
     from rnnbench.leaderboard.merging import merge
 
-    check_folder("merge", options.folder)
+    check_records("merge", options.folder)
     if options.reproduced:
         check_folder("--reproduced", options.reproduced)
     sender = options.sender.strip()

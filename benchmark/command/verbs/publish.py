@@ -2,7 +2,7 @@
 
 import argparse
 
-from rnnbench.benchmark.command.arguments import RECORDS_DIR, RUNS_DIR, check_folder, print_problems
+from rnnbench.benchmark.command.arguments import RECORDS_DIR, RUNS_DIR, check_records, print_problems
 from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 
@@ -17,16 +17,17 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from rnnbench.benchmark.config.plausibility import implausible
     from rnnbench.leaderboard.publishing import LARGEST_PUBLISHED, publish
 
-    check_folder("--runs-dir", options.runs_dir)
+    check_records("--runs-dir", options.runs_dir)
     if options.hub is not None:
         return _publish_to_hub(options)
     if options.weights:
         from rnnbench.benchmark.run.old_weights import rewrite_old_weights
 
         rewrite_old_weights(options.runs_dir)
-    report = publish(options.runs_dir, options.records_dir, options.replace, options.weights)
+    report = publish(options.runs_dir, options.records_dir, options.replace, options.weights, implausible)
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
     code = print_problems("not published", report)
