@@ -1,6 +1,5 @@
 """Publishing: from the folder that runs write into to the folder of records that is committed."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,20 +28,12 @@ class PublishReport(Report):
     large: list[Path] = field(default_factory=list)
 
 
-def publish(
-    runs_root: Path,
-    records_root: Path,
-    replace: bool = False,
-    weights: bool = False,
-    refused: Callable[[Record], Iterable[str]] = lambda _: (),
-) -> PublishReport:
+def publish(runs_root: Path, records_root: Path, replace: bool = False, weights: bool = False) -> PublishReport:
     """Copy finished and diverged records, with the arrays beside them, to the folder of published ones.
 
     A published record of the same experiment and instance that differs, or whose arrays do, is overwritten if
     ``replace``, else it stays and the report has it among what is ``damaged``. Arrays that are missing or damaged are
     put back in any case. With ``weights``, those of at most ``LARGEST_PUBLISHED`` bytes are copied too.
-
-    A record that is not there yet is published unless ``refused`` gives reasons not to believe it.
 
     Raises:
         FileError: the list of those who sent records in is damaged.
@@ -63,9 +54,6 @@ def publish(
         theirs = published_pair(target)
         if theirs == ours:
             report.identical.append(place)
-        elif reasons := "; ".join(refused(record)):
-            report.problems.append(Problem(place, reasons))
-            continue
         elif not target.exists():
             put_pair(target, *ours)
             report.published.append(place)

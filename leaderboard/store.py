@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnnbench.leaderboard.files import Arrays, FileError, read_arrays, side_path
+from rnnbench.leaderboard.plausibility import implausible
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.text import printable
@@ -114,8 +115,8 @@ def find_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[
         within: the part of it that is read, relative to it.
 
     Returns:
-        The records; and the JSON files that are none, do not lie where they belong or hold a value that its metric
-        cannot have, and folders that cannot be read. A missing folder holds nothing.
+        The records; and the JSON files that are none, do not lie where they belong or cannot be true, and folders that
+        cannot be read. A missing folder holds nothing.
     """
     records: list[Record] = []
     problems: list[Problem] = []
@@ -134,7 +135,7 @@ def read_at(root: Path, file: RecordFile) -> Record:
     """Read a file of a folder that should be a record.
 
     Raises:
-        FileError: it is none, does not lie where it belongs, or holds a value that its metric cannot have.
+        FileError: it is none, does not lie where it belongs, or cannot be true.
     """
     path = root / file.place
     if file.reason:
@@ -145,8 +146,8 @@ def read_at(root: Path, file: RecordFile) -> Record:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
     if file.place != (expected := place_of(record)):
         raise FileError(path, f"does not lie where it belongs, at {expected}")
-    if record.out_of_range:
-        raise FileError(path, record.out_of_range)
+    if reasons := "; ".join(implausible(record)):
+        raise FileError(path, reasons)
     return record
 
 
@@ -166,7 +167,7 @@ class Names:
 def load_records(folder: str | Path) -> list[Record]:
     """Return the records of a folder, such as ``runs`` or ``leaderboard/records``, in the order of their paths.
 
-    What is not a record, or does not lie where it belongs, is passed over with a warning that names it.
+    What is not a record, does not lie where it belongs or cannot be true is passed over with a warning that names it.
 
     Raises:
         NotADirectoryError: there is no such folder.

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rnnbench.benchmark.command.streams import print_error
-from rnnbench.benchmark.config.plausibility import implausible, not_to_merge
+from rnnbench.benchmark.config.plausibility import not_to_merge
 from rnnbench.benchmark.config.specs import registered
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.config.sweep import unswept_notes
 from rnnbench.benchmark.errors import UserError, did_you_mean
 from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.plausibility import implausible
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.senders import SENDERS, read_senders
@@ -44,7 +45,7 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         records, problems = find_records(path)
         yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
-            yield from _problems_of(path_of(path, record), record)
+            yield from _beside(path_of(path, record), record)
         for reason, count in Counter(reason for record in records for reason in not_to_merge(record)).items():
             print(f"note: {path}: merge does not take {count} of its records: {reason}", file=sys.stderr)
         try:
@@ -57,8 +58,8 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
     elif path.suffix == ".json":
         try:
             record = read_record(path)
-            yield from [f"{path}: {record.out_of_range}"] * bool(record.out_of_range)
-            yield from _problems_of(path, record)
+            yield from (f"{path}: {reason}" for reason in implausible(record))
+            yield from _beside(path, record)
         except FileError as error:
             yield str(error)
         except FileNotFoundError:
@@ -75,9 +76,8 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         yield f"{path}: neither {kinds}{hint and f'; {hint}'}"
 
 
-def _problems_of(path: Path, record: Record) -> Iterator[str]:
-    """Yield what cannot be true of a record, and what is wrong with the files beside it."""
-    yield from (f"{path}: {reason}" for reason in implausible(record))
+def _beside(path: Path, record: Record) -> Iterator[str]:
+    """Yield what is wrong with the files beside a record."""
     _, reason = read_side_arrays(path, record)
     if reason:
         yield f"{path}: {reason}"

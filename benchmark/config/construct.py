@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.benchmark.config.experiment import Config, Experiment, Point
+from rnnbench.benchmark.config.experiment import Experiment, Point
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.specs import Kind, find_class, search_current_folder
 from rnnbench.benchmark.config.validation import fitted
@@ -20,6 +20,7 @@ from rnnbench.benchmark.measures import build_measure
 from rnnbench.datamodules.own_code import reason_of, with_own_line
 from rnnbench.datamodules.real_data import DataMissingError
 from rnnbench.datamodules.source_scan import constructor_hints
+from rnnbench.leaderboard.settings import Config
 
 if TYPE_CHECKING:
     from rnnbench.datamodules.sequence_data_module import SequenceDataModule
@@ -69,8 +70,14 @@ def check_experiment(experiment: Experiment, data_dir: str | Path | None = None)
     try:
         module = build_data_module(experiment.config, data_dir)
         _try_task(module, json.dumps(experiment.config["task"]))
+        # Points of one recurrence, which are many where only the training is swept, share it.
+        groups: dict[str, list[Point]] = {}
         for point in experiment.points():
-            _check_point(point, experiment.measures, module.task)
+            groups.setdefault(json.dumps(point.config["recurrence"]), []).append(point)
+        for alike in groups.values():
+            recurrence = _checked_recurrence(alike[0].config["recurrence"], experiment.measures, module.task)
+            for point in alike:
+                _check_stability(recurrence, point.recipe)
     except UserError as error:
         at = _line_of(str(error), experiment.lines)
         raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}{at and f' ({at})'}") from error
@@ -108,12 +115,11 @@ def _load_if_there(module: SequenceDataModule) -> None:
         module.check_available()
 
 
-def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
+def _checked_recurrence(spec: Config, measures: Sequence[Config], task: Task) -> Recurrence:
     import torch
 
     from rnnbench.lit_models.network import Network
 
-    spec = point.config["recurrence"]
     what = spec["class_path"]
     _check_truncations(spec, task.steps)
     # Whatever was drawn before must not decide what a recurrence that is trained later starts from.
@@ -127,7 +133,7 @@ def _check_point(point: Point, measures: Sequence[Config], task: Task) -> None:
             build_measure(measure).check(recurrence, task)
         except ValueError as error:
             raise UserError(f"measure {measure['measure']}: {error}") from error
-    _check_stability(recurrence, point.recipe)
+    return recurrence
 
 
 def sized(build: Callable[[], Recurrence], what: str) -> Recurrence:

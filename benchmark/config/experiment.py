@@ -1,41 +1,20 @@
 """An experiment: task x network x training recipe, with an id that is a hash of everything that can change a result."""
 
-import copy
 import functools
-import hashlib
 import itertools
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.leaderboard.schema import Pilot, Published
-
-Config: TypeAlias = dict[str, Any]
+from rnnbench.leaderboard.settings import Config, config_id, get_setting
 
 #: Instances of one experiment at most: far beyond any use, but a number that plans can still list.
 MOST_INSTANCES = 10_000
-
-#: Settings of a configuration that cannot change a result, and so do not enter an id.
-NOT_IN_ID = ("task.init_args.data_dir", "task.init_args.eval_batch_size")
-
-#: Settings that came after records had been published, with their defaults: at these they do not enter an id, so that
-#: the ids of what was trained before there was such a setting stay.
-LATER_SETTINGS: dict[str, Any] = {
-    "training.stability_input_bound": None,
-    "training.stability_contraction": 1.0,
-    "training.stability_forget_bound": None,
-    "training.patience": None,
-    "training.plateau_factor": 0.1,
-    "training.plateau_patience": None,
-    "training.test_at": "best",
-    "recurrence.init_args.depth_form": "between",
-    "recurrence.init_args.depth_residual": False,
-}
 
 
 @dataclass(frozen=True)
@@ -126,56 +105,35 @@ class Experiment:
         """
         return list(self._points)
 
+    def point(self, point_id: str) -> Point:
+        """Return the point of an id; a ``KeyError`` if there is none."""
+        return self._by_id[point_id]
+
+    @functools.cached_property
+    def _by_id(self) -> dict[str, Point]:
+        # Of points that differ in nothing the first.
+        return {point.id: point for point in reversed(self._points)}
+
     @functools.cached_property
     def _points(self) -> tuple[Point, ...]:
         combinations = (dict(zip(self.grid, each, strict=True)) for each in itertools.product(*self.grid.values()))
         points = []
         for values in [self.chosen] if self.chosen is not None else self.listed or combinations:
-            config = copy.deepcopy(self.config)
+            config = self.config
             for path, value in values.items():
-                set_setting(config, path, value)
+                config = _with_setting(config, path.split("."), value)
             points.append(Point(config, config_id(config), dict(values)))
         return tuple(points)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields alone: points are made again."""
-        return {key: value for key, value in vars(self).items() if key != "_points"}
+        return {key: value for key, value in vars(self).items() if key not in ("_points", "_by_id")}
 
 
-def config_id(config: Config, without: tuple[str, ...] = ()) -> str:
-    """Return 12 hexadecimal digits of the SHA-256 of a configuration's canonical JSON.
-
-    The same whatever the order of the keys, and for 1 and 1.0. Left out are the dotted paths ``without``, what cannot
-    change a result (``NOT_IN_ID``), and what came later and is at its default (``LATER_SETTINGS``).
-
-    >>> config_id({"seed": 1, "training": {}}) == config_id({"training": {}, "seed": 1.0})
-    True
-    """
-    canonical = _canonical(config, {*NOT_IN_ID, *without})
-    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _canonical(value: Any, left_out: Collection[str], path: str = "") -> Any:
-    """Return a part of a configuration as it enters an id; ``path`` leads to it."""
-    if isinstance(value, Mapping):
-        inside = {str(key): (f"{path}.{key}".lstrip("."), inner) for key, inner in value.items()}
-        return {
-            key: _canonical(inner, left_out, place)
-            for key, (place, inner) in inside.items()
-            if place not in left_out and LATER_SETTINGS.get(place, ...) != inner
-        }
-    if isinstance(value, list | tuple):
-        return [_canonical(inner, left_out, path) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def get_setting(config: Config, path: str) -> Any:
-    """Return the value at a dotted path of a configuration."""
-    value: Any = config
-    for key in path.split("."):
-        value = value[key]
-    return value
+def _with_setting(config: Config, path: Sequence[str], value: Any) -> Config:
+    """Return a configuration with a value at a path, which shares all else with the one given."""
+    first, *rest = path
+    return {**config, first: _with_setting(config[first], rest, value) if rest else value}
 
 
 def set_setting(config: Config, path: str, value: Any) -> None:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from rnnbench.benchmark.config.construct import MOST_PARAMETERS, build_data_module, recurrence_factory
-from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.specs import find_class, find_preset, resolve_spec, with_arguments
 from rnnbench.benchmark.config.validation import Model
 from rnnbench.benchmark.errors import UserError
+from rnnbench.leaderboard.settings import Config
 
 _SIZE = "hidden_size"
 

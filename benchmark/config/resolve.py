@@ -1,6 +1,6 @@
 """From an experiment as written to its whole configuration, checked, and the grid of a sweep."""
 
-from rnnbench.benchmark.config.experiment import Config, Experiment, set_setting
+from rnnbench.benchmark.config.experiment import Experiment, set_setting
 from rnnbench.benchmark.config.match import with_matched_size
 from rnnbench.benchmark.config.overrides import Draft
 from rnnbench.benchmark.config.pilot import PilotSettings
@@ -12,6 +12,7 @@ from rnnbench.benchmark.config.sweep import grid_of
 from rnnbench.benchmark.config.validation import validated
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import Spec, measure_class
+from rnnbench.leaderboard.settings import Config
 
 
 def resolved(draft: Draft, file: SuiteFile, suite: str, budget: str) -> Experiment:

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -12,13 +13,13 @@ import sys
 import types
 from typing import Any, ClassVar, Literal
 
-from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.config.section import Section, as_sections
 from rnnbench.benchmark.config.validation import Mapped, Model, validated
 from rnnbench.benchmark.errors import UserError, nearest, shown
 from rnnbench.datamodules import registered_tasks
 from rnnbench.datamodules.own_code import mark_as_own, reason_of
 from rnnbench.datamodules.source_scan import Argument, FoundClass, constructor_parameters
+from rnnbench.leaderboard.settings import Config
 from rnnbench.lit_models.presets import PRESETS, Preset
 from rnnbench.lit_models.recurrences import registered_recurrences
 
@@ -215,8 +216,13 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
         else:
             # A default that is no literal cannot be written in a record, and is left to the class.
             with contextlib.suppress(ValueError, SyntaxError, TypeError):
-                init_args[name] = json.loads(json.dumps(ast.literal_eval(default), allow_nan=False))
+                init_args[name] = json.loads(_as_json(default))
     return {"class_path": found.name, "init_args": init_args}
+
+
+@functools.cache
+def _as_json(literal: str) -> str:
+    return json.dumps(ast.literal_eval(literal), allow_nan=False)
 
 
 def _at(section: Section, key: str, where: str) -> str:

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
-from rnnbench.benchmark.config.experiment import Config, Experiment, get_setting
+from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.section import Section
 from rnnbench.benchmark.config.specs import argument_annotation
 from rnnbench.benchmark.config.validation import fitted, validated
 from rnnbench.benchmark.errors import UserError, shown
+from rnnbench.leaderboard.settings import Config, get_setting
 
 _RATES = Annotated[list[PositiveFloat], Field(min_length=1)]
 _NUMBERS = Annotated[list[float | list[float]], Field(min_length=1)]  # a range [low, high] is one value

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnnbench.benchmark.config.experiment import LATER_SETTINGS, NOT_IN_ID, Config, Experiment, Point
+from rnnbench.benchmark.config.experiment import Experiment, Point
 from rnnbench.benchmark.config.plans import planned_cell
 from rnnbench.benchmark.errors import shown
 from rnnbench.leaderboard.plan import PlannedCell, pilot_of
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.settings import LATER_SETTINGS, NOT_IN_ID, Config
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def other_versions(experiments: Iterable[Experiment], records: Sequence[Record])
 
     ``experiments`` are all of a suite under one budget; a record of another suite or budget is passed over.
     """
+    if not records:
+        return []
     cells = {(e.suite, e.budget, e.task, e.network): (planned_cell(e), e.points()) for e in experiments}
     suites = {cell[:2] for cell in cells}
     found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}

@@ -174,9 +174,10 @@ class _Looked(NamedTuple):
 def _look(experiment: Experiment, instances: Iterable[int], found: _Found, runs_dir: Path) -> _Looked:
     looked = _Looked([], [], [])
     # Instances outside, points inside: an ensemble that is cut keeps the points of an instance together.
-    points = experiment.points()
-    for member in [Member(point.id, instance) for instance in instances for point in points]:
-        state = found.state(Job(experiment, (member,), runs_dir).record_path(member))
+    members = [Member(point.id, instance) for instance in instances for point in experiment.points()]
+    cell = Job(experiment, tuple(members), runs_dir)
+    for member in members:
+        state = found.state(cell.record_path(member))
         if state is None:
             looked.missing.append(member)
         elif isinstance(state, str):
@@ -190,7 +191,7 @@ def _restated(experiment: Experiment, records: list[Record], runs_dir: Path) -> 
     """Return the records that another choice led to, as today's choice has them: what was trained is the same."""
     grid, points = plain(experiment.grid), {point.id: point.values for point in experiment.points()}
     others = [record for record in records if (record.grid, record.pilot) != (grid, experiment.tried)]
-    today = {"grid": grid, "pilot": experiment.tried}
+    today = {"family_id": experiment.family_id, "grid": grid, "pilot": experiment.tried}
     return {
         path: read_record(path).model_copy(update={**today, "point": points[record.experiment_id]})
         for path, record in ((path_of(runs_dir, record), record) for record in others)
@@ -205,8 +206,10 @@ class _Found:
         # By the path as text.
         self._entries: dict[str, Entry] = {}
         self._reasons: dict[Path, str] = {}
-        any_jobs = [Job(e, (Member(e.points()[0].id, 0),), runs_dir) for e in suite]
-        for root, folder in dict.fromkeys((job.root, job.folder.parents[2].relative_to(job.root)) for job in any_jobs):
+        # Of the folder of a suite's budget no point is asked for.
+        folders = {(e.is_pilot, e.suite, e.budget): Job(e, (Member("0", 0),), runs_dir) for e in suite}.values()
+        for root, place in dict.fromkeys((job.root, job.record_path(job.members[0])) for job in folders):
+            folder = place.parents[2].relative_to(root)
             found, problems = entries(root, folder)
             self._entries |= {os.path.join(root, entry.place): entry for entry in found}
             self._reasons |= {root / problem.path: problem.reason for problem in problems}
@@ -296,8 +299,10 @@ def _new_jobs(
     # To ask may take building the network: not where nothing depends on it.
     size = largest(experiment) if len(members) > 1 else 1
     jobs = []
-    for recipe in dict.fromkeys(recipes.values()):
-        together = [member for member in members if recipes[member.experiment_id] == recipe]
+    groups: dict[str, list[Member]] = {recipe: [] for recipe in recipes.values()}
+    for member in members:
+        groups[recipes[member.experiment_id]].append(member)
+    for together in groups.values():
         chunks = (tuple(together[i : i + size]) for i in range(0, len(together), size))
         jobs += [Job(experiment, chunk, runs_dir) for chunk in chunks]
     return jobs

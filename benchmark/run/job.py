@@ -1,5 +1,6 @@
 """A job: the members of one experiment that one run trains together. Imports no torch."""
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -56,7 +57,7 @@ class Job:
         """The folder of the records: ``runs_dir``, or the one of pilots inside it."""
         return self.runs_dir / PILOTS if self.experiment.is_pilot else self.runs_dir
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """The folder of checkpoint and progress; the same for the same members."""
         text = json.dumps([[member.experiment_id, member.instance] for member in self.members])
@@ -85,7 +86,7 @@ class Job:
 
     def point(self, member: Member) -> Point:
         """Return the grid point of a member."""
-        return next(point for point in self.experiment.points() if point.id == member.experiment_id)
+        return self.experiment.point(member.experiment_id)
 
     def record_path(self, member: Member) -> Path:
         """Return where a member's record goes."""

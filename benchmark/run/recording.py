@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning as L
 
-from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
@@ -22,6 +21,7 @@ from rnnbench.leaderboard.files import Arrays, FileError, side_path, write_array
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import read_record, summarise, write_record
 from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
+from rnnbench.leaderboard.settings import Config
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 

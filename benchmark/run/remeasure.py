@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.measures import build_measure
 from rnnbench.benchmark.run.callbacks.take_measures import measure_instance
@@ -14,6 +13,7 @@ from rnnbench.benchmark.run.trained import available_data, find_trained, recorde
 from rnnbench.leaderboard.files import side_path, write_arrays
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import Measure, Record, plain
+from rnnbench.leaderboard.settings import Config
 from rnnbench.leaderboard.store import read_side_arrays
 
 #: What says when a suite's measures are taken.

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from rnnbench.benchmark.config.construct import build_data_module, recurrence_factory, sized
-from rnnbench.benchmark.config.experiment import Config
 from rnnbench.benchmark.config.options import SCANS
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
@@ -25,6 +24,7 @@ from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.leaderboard.files import FileError
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.settings import Config
 from rnnbench.leaderboard.store import path_of, shipped_records
 from rnnbench.leaderboard.weights_file import read_weights, weights_path
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel

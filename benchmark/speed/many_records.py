@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnbench.benchmark.config.experiment import config_id
 from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.speed.contender import Contender, Measured, Report
 from rnnbench.leaderboard.files import side_path
+from rnnbench.leaderboard.settings import config_id
 from rnnbench.leaderboard.store import record_path, shipped_records
 
 _RATE = "training.learning_rate"

@@ -30,7 +30,10 @@ CREATE TABLE records
 CREATE TABLE curves (place TEXT PRIMARY KEY, curve BLOB, checksum INTEGER) WITHOUT ROWID;
 """
 #: What decides what a record is, and how it lies in the index.
-_CODE = ("index/packed.py", "index/database.py", "metric.py", "record.py", "schema.py", "store.py")
+_CODE = tuple(
+    f"{name}.py"
+    for name in ("index/packed", "index/database", "metric", "plausibility", "record", "schema", "settings", "store")
+)
 
 
 class Damaged(Exception):

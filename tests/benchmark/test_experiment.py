@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
-from rnnbench.benchmark.config.experiment import Experiment, config_id, get_setting
+from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.suite import load_suite
+from rnnbench.leaderboard.settings import config_id, get_setting
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.benchmark.config.experiment import LATER_SETTINGS, Experiment, config_id, get_setting, set_setting
+from rnnbench.benchmark.config.experiment import Experiment, set_setting
 from rnnbench.benchmark.config.options import BUDGETS
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite, suite_files
+from rnnbench.leaderboard.settings import LATER_SETTINGS, config_id, get_setting
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 
 SHIPPED = {

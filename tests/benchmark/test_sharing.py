@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from rnnbench.benchmark.command.cli import main
-from rnnbench.benchmark.config.experiment import config_id
 from rnnbench.leaderboard.frame import CURVE_COLUMNS, read_records
 from rnnbench.leaderboard.publishing import publish
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.senders import SENDERS, Sent, read_senders
-from rnnbench.leaderboard.store import find_records, path_of
+from rnnbench.leaderboard.settings import config_id
+from rnnbench.leaderboard.store import find_records, path_of, place_of
 from tests.leaderboard.factory import ACCURACY, make_record, put
 
 RATE = "training.learning_rate"
@@ -121,6 +121,33 @@ def test_what_cannot_be_is_named_and_the_rest_merged(label, tmp_path, capsys) ->
     assert code == (0 if label in ONLY_MERGE_REFUSES else 2)
     assert main(["publish", "--runs-dir", "sent", "--records-dir", "published"]) == code
     assert good in find_records(tmp_path / "published")[0]
+
+
+SUITE = """
+tasks: {D: {class_path: SequentialDigits}}
+networks: {LSTM: {class_path: LSTM, init_args: {hidden_size: 3}}}
+training: {batch_size: 16, max_steps: 2, validate_every: 2}
+"""
+
+
+def test_every_command_that_reads_records_passes_over_what_cannot_be(tmp_path, capsys) -> None:
+    good, bad = plausible(instance=7), plausible(best_step=100)
+    put(tmp_path / "runs", good, bad)
+    (tmp_path / "lab-suite.yaml").write_text(SUITE, encoding="utf-8")
+    for command in (
+        "leaderboard --records-dir runs --output board",
+        "page --records-dir runs --output page.html",
+        "export --records-dir runs --csv table.csv",
+        "claims --records-dir runs",
+        "compare LSTM GRU --records-dir runs",
+        "status lab-suite.yaml",
+        "check runs",
+    ):
+        main(command.split())
+        (line,) = (line for line in capsys.readouterr().err.splitlines() if "best_step" in line)
+        assert f"{place_of(bad)}: best_step does not follow from the curve" in line, command
+    with pytest.warns(UserWarning, match="best_step does not follow from the curve"):
+        assert read_records("runs")["instance"].tolist() == [7]
 
 
 DAMAGED = {

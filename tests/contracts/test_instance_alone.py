@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
@@ -19,6 +19,7 @@ from rnnbench.benchmark.run.recording import Run, make_record
 from rnnbench.benchmark.run.train import build, train
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.settings import Config
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 from rnnbench.lit_models.presets import PRESETS
 from rnnbench.lit_models.recurrence import Recurrence

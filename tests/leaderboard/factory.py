@@ -6,6 +6,7 @@ from rnnbench.leaderboard.files import side_path, write_arrays
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.record import summarise, write_record
 from rnnbench.leaderboard.schema import CurvePoint, Measure, Record
+from rnnbench.leaderboard.settings import config_id
 from rnnbench.leaderboard.store import path_of
 
 ACCURACY = {"name": "accuracy", "direction": "max", "chance": 0.1, "best": 1.0, "minimal_performance": 0.5}
@@ -37,22 +38,33 @@ def curve_of(metric, val, test, interval=100):
 
 
 def make_record(
-    *, val=(0.2, 0.6, 0.9), test=(0.2, 0.55, 0.88), metrics=(ACCURACY,), diverged_at=None, lr=None, grid=None, **changes
+    *,
+    val=(0.2, 0.6, 0.9),
+    test=(0.2, 0.55, 0.88),
+    metrics=(ACCURACY,),
+    diverged_at=None,
+    lr=None,
+    grid=None,
+    seed=0,
+    **changes,
 ):
-    """A valid record; an experiment has its own id for each family, network, task and swept learning rate."""
+    """A record that can be true; its ids are the hashes of its configuration."""
     infos = metrics_of(*metrics)
-    curve = curve_of(infos[0].name, val, test)
-    steps = 100 * len(curve)
+    curve = changes.get("curve", curve_of(infos[0].name, val, test))
+    steps = changes.get("steps", curve[-1].step if curve else 0)
     fields = {
         "schema_version": 1,
-        "family_id": "fa",
         "suite": "quick",
         "budget": "cpu",
         "task": "sMNIST",
         "network": "LSTM",
         "instance": 0,
-        "config": {"task": {"class_path": "SequentialMNIST"}, "training": {"learning_rate": lr, "betas": (0.9, 0.999)}},
-        "grid": {"training.learning_rate": list(grid)} if grid else {},
+        "config": {
+            "task": {"class_path": "SequentialMNIST"},
+            "training": {"learning_rate": lr, "betas": (0.9, 0.999)},
+            "seed": seed,
+        },
+        "grid": grid if isinstance(grid, dict) else {"training.learning_rate": list(grid)} if grid else {},
         "point": {"training.learning_rate": lr} if grid else {},
         "status": "finished" if diverged_at is None else "diverged",
         "diverged_at": diverged_at,
@@ -73,9 +85,9 @@ def make_record(
         **summarise(curve, infos, steps, 100, diverged_at)._asdict(),
         **changes,
     }
-    key = f"{fields['family_id']}{fields['network']}{fields['task']}{lr}".encode()
-    fields.setdefault("experiment_id", key.hex())
-    return Record(**fields)
+    made = Record(**{"experiment_id": "0", "family_id": "0", **fields})
+    ids = {"experiment_id": config_id(made.config), "family_id": config_id(made.config, tuple(made.grid))}
+    return made.model_copy(update={name: value for name, value in ids.items() if name not in changes})
 
 
 def full_disk(*_):
@@ -91,7 +103,7 @@ def put(root, *records):
 
 def untrained(record):
     """The record as if nothing had been trained, only measured."""
-    return record.model_copy(update={"steps": 0, "curve": [], "best_step": None})
+    return record.model_copy(update={"steps": 0, "curve": [], **summarise([], record.metrics, 0, 100)._asdict()})
 
 
 def make_measure(measure, moment, arrays=(), summary=None, reason=None, step=0):

@@ -42,13 +42,9 @@ def some_records():
         make_record(instance=1, seconds_per_step=0.5),
         make_record(instance=2, diverged_at=250, lr=0.1, grid=(0.1, 0.3)),
         make_record(network="DT(S)-RNN", task="é ", metrics=(RMSE, CROSS_ENTROPY)),
-        make_record(
-            network="GRU", metrics=(RMSE,), curve=curve, best_step=10, measures=measured, trained_lengths=[1, 2]
-        ),
-        make_record(network="none", curve=[], best_step=None, steps=0, minimal_performance=None),
-        make_record(
-            network="late", curve=[CurvePoint(step=2**60, epoch=1, train_loss=1, val={}, test={})], best_step=None
-        ),
+        make_record(network="GRU", metrics=(RMSE,), curve=curve, measures=measured, trained_lengths=[1, 2]),
+        make_record(network="none", metrics=(CROSS_ENTROPY,), curve=[]),
+        make_record(network="late", curve=[CurvePoint(step=2**60, epoch=1, train_loss=1, val={}, test={})]),
     ]
 
 

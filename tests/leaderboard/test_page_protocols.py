@@ -17,8 +17,9 @@ def with_pilot(point, edges=(), instances=1, pilot=True, **changes):
     points = [PilotPoint(values=values, val=0.5, diverged=0) for values in SIX]
     chosen = Pilot(share=0.2, instances=instances, steps=60, points=points, edges=list(edges))
     swept = {OPTIMISER: ["sgd", "adam"], RATE: [0.1, 0.03, 0.003, 0.3, 1.0, 3.0]}
-    update = {"grid": swept, "point": SIX[point], "pilot": chosen if pilot else None}
-    return make_record(lr=point, **changes).model_copy(update=update)
+    training = {path.removeprefix("training."): value for path, value in SIX[point].items()}
+    made = {"config": {"training": training}, "point": SIX[point], "pilot": chosen if pilot else None}
+    return make_record(grid=swept, **{**made, **changes})
 
 
 def test_notes_say_that_pilots_chose_from_all_points(tmp_path):
@@ -110,7 +111,7 @@ def test_rows_that_stopped_early_by_patience_have_the_same_steps(tmp_path, limit
 
 
 def test_a_board_is_of_one_version_of_its_suite_and_names_what_is_missing_of_it(tmp_path):
-    new, old = instances(0.9, 0.8), instances(0.99, network="GRU", family_id="old")
+    new, old = instances(0.9, 0.8), instances(0.99, network="GRU", seed=1)
     put(tmp_path / "records", *new, *old)
     cells = {("sMNIST", name): PlannedCell(frozenset([new[0].experiment_id])) for name in ("LSTM", "GRU")}
     plans = {(suite, "cpu"): SuitePlan(suite, "cpu", 3, cells) for suite in ("quick", "rotation")}

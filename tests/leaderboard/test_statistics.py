@@ -68,12 +68,15 @@ def test_a_point_with_a_diverged_instance_loses_against_one_without():
 
 def test_the_family_that_finished_last_is_shown():
     # 02:00 at +02:00 is earlier than 01:30 in UTC.
-    old = make_record(family_id="f2", finished_at="2025-01-01T02:00:00+02:00")
-    new = make_record(family_id="f1", finished_at="2025-01-01T01:30:00Z")
+    old = make_record(seed=2, finished_at="2025-01-01T02:00:00+02:00")
+    new = make_record(seed=1, finished_at="2025-01-01T01:30:00Z")
     (cell,), (problem,) = select_cells([old, new])
     assert cell.records == (new,)
     assert problem.path.as_posix() == "quick/cpu/sMNIST/LSTM"
-    assert problem.reason == "1 record of family f2: superseded by family f1, which finished later"
+    assert (
+        problem.reason
+        == f"1 record of family {old.family_id}: superseded by family {new.family_id}, which finished later"
+    )
 
 
 def code_of(source, **package):

@@ -6,7 +6,6 @@ from rnnbench.benchmark.command.arguments import RECORDS_DIR, check_folder, chec
 from rnnbench.benchmark.command.parsing import Parser, named_path
 from rnnbench.benchmark.command.verb import Verb
 from rnnbench.benchmark.errors import UserError, shown
-from rnnbench.leaderboard.schema import Record
 
 _LONGEST_SENDER = 100
 
@@ -20,7 +19,7 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.config.plausibility import implausible, not_to_merge
+    from rnnbench.benchmark.config.plausibility import not_to_merge
     from rnnbench.leaderboard.merging import merge
 
     check_records("merge", options.folder)
@@ -31,10 +30,7 @@ def _run(options: argparse.Namespace) -> int:
         what = f"must be a printable name of 1 to {_LONGEST_SENDER} characters"
         raise UserError(f"--sender {what}, got {shown(options.sender)}")
 
-    def refused(record: Record) -> list[str]:
-        return [*implausible(record), *not_to_merge(record)]
-
-    report = merge(options.folder, options.records_dir, sender, refused, options.reproduced)
+    report = merge(options.folder, options.records_dir, sender, not_to_merge, options.reproduced)
     for path in report.merged:
         print(f"merged {path}")
     for path in report.reproduced:

@@ -17,7 +17,6 @@ def _add_arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.config.plausibility import implausible
     from rnnbench.leaderboard.publishing import LARGEST_PUBLISHED, publish
 
     check_records("--runs-dir", options.runs_dir)
@@ -27,7 +26,7 @@ def _run(options: argparse.Namespace) -> int:
         from rnnbench.benchmark.run.old_weights import rewrite_old_weights
 
         rewrite_old_weights(options.runs_dir)
-    report = publish(options.runs_dir, options.records_dir, options.replace, options.weights, implausible)
+    report = publish(options.runs_dir, options.records_dir, options.replace, options.weights)
     for path in (*report.published, *report.replaced):
         print(f"published {path}")
     code = print_problems("not published", report)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import LambdaCallback
 
-from rnnbench.benchmark.config.experiment import Config, Experiment
+from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.options import TrainOptions
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
@@ -18,6 +18,7 @@ from rnnbench.benchmark.run.rescore import rescore
 from rnnbench.benchmark.run.trained import find_trained, load_network
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.settings import Config
 from rnnbench.leaderboard.store import shipped_records
 from rnnbench.lit_models.objective import instance_metrics
 from rnnbench.lit_models.recurrence import Recurrence

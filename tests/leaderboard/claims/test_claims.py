@@ -23,10 +23,9 @@ def put(root, network, scores, metric=ACCURACY, task="Digits", config=None, **ch
     for instance, score in enumerate(scores):
         record = make_record(
             network=network, task=task, instance=instance, metrics=(metric,), val=(score or 0.5,), test=(score or 0.5,),
-            **{**({} if score is not None else {"diverged_at": 50}), **changes},
+            **{**({} if score is not None else {"diverged_at": 50}), **({} if config is None else {"config": config})},
+            **changes,
         )  # fmt: skip
-        if config is not None:
-            record = record.model_copy(update={"config": config})
         path = path_of(root, record)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_record(path, record)
@@ -179,15 +178,13 @@ def test_one_value_has_an_interval_without_ends():
 def dynamics(root, network, r, gamma=0.01, **values):
     """Two instances with a Lyapunov spectrum at ``start`` and ``end``, and whatever else is given."""
     for instance in range(2):
-        record = make_record(network=network, task="Digits", instance=instance)
         config = {"recurrence": {"class_path": "WCRNN", "init_args": {"r": r, "gamma": gamma}}}
+        record = make_record(network=network, task="Digits", instance=instance, config=config)
         summaries = {name: dict(one) for name, one in values.get("summaries", {}).items()}
         arrays = values.get(
             "arrays", {"lyapunov": {"exponents": np.full((2, 3), math.log(r) + values.get("off", 0.0))}}
         )
-        put_dynamics(
-            root, record.model_copy(update={"config": config}), summaries, arrays, values.get("moments", ("start",))
-        )
+        put_dynamics(root, record, summaries, arrays, values.get("moments", ("start",)))
 
 
 @pytest.mark.parametrize(("off", "expected"), [(0.009, "holds"), (-0.011, "fails")])
@@ -225,9 +222,8 @@ def test_signs_through_training(root, tmp_path, after, expected):
 def test_degree_of_two_layers(root, tmp_path, degrees, expected):
     arrays = {"polynomial_degree": {"steps": np.arange(1, 5), "degree": np.array(degrees, dtype=float)}}
     for instance in range(2):
-        record = make_record(network="A", task="Digits", instance=instance)
         config = {"recurrence": {"class_path": "StackedRNN", "init_args": {"num_layers": 2}}}
-        put_dynamics(root, record.model_copy(update={"config": config}), {}, arrays)
+        put_dynamics(root, make_record(network="A", task="Digits", instance=instance, config=config), {}, arrays)
     rule = {"kind": "degree", "degree": "polynomial_degree/start/degree", "tolerance": 0.01}
     assert verdict(root, tmp_path, rule, ["A"], instances=2).verdict == expected
 

@@ -60,11 +60,11 @@ def test_the_same_experiment_in_two_suites_is_no_duplicate(root, tmp_path):
 
 
 def test_records_of_another_version_of_the_suite_decide_nothing(root, tmp_path):
-    put(root, "A", (0.1, 0.2, 0.3), family_id="old", finished_at="2026-01-01T00:00:00Z")
-    put(root, "A", (0.6, 0.7, 0.8), family_id="new")
-    ids = {r.family_id: r.experiment_id for r in load_records(root)}
-    for family, expected in (("new", "holds"), ("old", "fails"), ("none", "open")):
-        cell = PlannedCell(frozenset([ids.get(family, "f" * 12)]))
+    put(root, "A", (0.1, 0.2, 0.3), seed=1, finished_at="2026-01-01T00:00:00Z")
+    put(root, "A", (0.6, 0.7, 0.8), seed=2)
+    ids = {r.config["seed"]: r.experiment_id for r in load_records(root)}
+    for seed, expected in ((2, "holds"), (1, "fails"), (3, "open")):
+        cell = PlannedCell(frozenset([ids.get(seed, "f" * 12)]))
         plan = SuitePlan("quick", "cpu", 3, {("Digits", "A"): cell})
         claims = [claim(tmp_path, bounds(above=0.5), ["A"])]
         assert decide_all(claims, root, {("quick", "cpu"): plan})[0][0].verdict == expected

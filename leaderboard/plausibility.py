@@ -1,0 +1,98 @@
+"""Whether a record can be what it says, beyond its schema: what follows from its other parts must do so."""
+
+import functools
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal
+
+from rnnbench.leaderboard.record import summarise
+from rnnbench.leaderboard.schema import Record, parse_time
+from rnnbench.leaderboard.settings import Config, config_id, get_setting
+from rnnbench.leaderboard.text import printable
+
+#: Largest text within a record, in characters: some ten times the longest that a run writes.
+_LONGEST_TEXT = 2_000
+
+
+def implausible(record: Record) -> Iterator[str]:
+    """Yield what cannot be true of a record that its schema allows, in one line each."""
+    if record.out_of_range:
+        yield record.out_of_range
+    # Of the curve, only names of metrics are text: its points are most of a record.
+    names = {name for point in record.curve for name in (*point.val, *point.test)}
+    texts = (*names, *_texts(record.model_dump(exclude={"curve"})))
+    if text := next((text for text in texts if len(text) > _LONGEST_TEXT), ""):
+        yield f"texts must have at most {_LONGEST_TEXT} characters, got {len(text)}: {_shown(text[:40])}"
+    for name in ("parameters", "state_size"):
+        if getattr(record, name) < 1:
+            yield f"{name} must be at least 1, got {getattr(record, name)}"
+    for metric in record.metrics:
+        if metric.direction != ("max" if metric.best > metric.chance else "min"):
+            towards = "must lead from its chance to its best value"
+            yield f"direction of {_shown(metric.name)} {towards}, got {metric.direction}"
+    yield from _of_configuration(record)
+    yield from _of_curve(record)
+    yield from _of_times(record)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _of_configuration(record: Record) -> Iterator[str]:
+    config = json.dumps(record.config)
+    for name, without in (("experiment_id", ()), ("family_id", tuple(record.grid))):
+        if getattr(record, name) != (expected := _hash(config, without)):
+            yield f"{name} must be the hash of its configuration, {expected}, got {_shown(getattr(record, name))}"
+    for path, value in record.point.items():
+        if _setting(record.config, path) != value:
+            yield f"point: {_shown(path)} must be the configuration's {_shown(_setting(record.config, path))}"
+
+
+@functools.lru_cache(1_000)
+def _hash(config: str, without: tuple[str, ...]) -> str:
+    """Return the hash of a configuration given as JSON, which all its instances share."""
+    return config_id(json.loads(config), without)
+
+
+def _setting(config: Config, path: str) -> Any:
+    try:
+        return get_setting(config, path)
+    except (KeyError, TypeError):
+        return None
+
+
+def _of_curve(record: Record) -> Iterator[str]:
+    last = record.curve[-1].step if record.curve else 0
+    if last > record.steps or (not record.curve and record.steps and record.status == "finished"):
+        yield f"the curve must end within the {record.steps} steps of the training, got {last}"
+    training = record.config.get("training")
+    minimal = record.minimal_performance
+    interval = minimal.interval if minimal else 1
+    at: Literal["best", "last"] = "last" if isinstance(training, dict) and training.get("test_at") == "last" else "best"
+    found = summarise(record.curve, record.metrics, record.steps, interval, record.diverged_at, at)
+    for name, value in found._asdict().items():
+        if getattr(record, name) != value:
+            yield f"{name} does not follow from the curve"
+
+
+def _of_times(record: Record) -> Iterator[str]:
+    started, finished = parse_time(record.started_at), parse_time(record.finished_at)
+    if started > finished:
+        yield f"finished_at must not lie before started_at, got {record.started_at} and {record.finished_at}"
+    # A clock may be set to another zone.
+    if finished > datetime.now(timezone.utc) + timedelta(days=1):
+        yield f"finished_at must not lie in the future, got {record.finished_at}"
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value), 80)
