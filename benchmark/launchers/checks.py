@@ -62,21 +62,24 @@ class Built:
 
 def check_plan(plan: Plan, built: Built, sizes: KnownSizes | None) -> dict[Job, SequenceDataModule]:
     """Build every experiment without its data, and see that the data can be had, or their sizes where those will do."""
-    modules = {}
-    for job in plan.runs:
-        module = modules[job] = built.module(job.experiment)
+    # Runs of one experiment, which are many where its training is swept, share it.
+    modules: dict[int, SequenceDataModule] = {}
+    for experiment in (job.experiment for job in plan.runs):
+        if id(experiment) in modules:
+            continue
+        module = modules[id(experiment)] = built.module(experiment)
         try:
             if sizes is None:
                 module.check_available()
-            if sizes is not None or job.experiment.measures:
-                _check_samples(job, module.split_sizes() if sizes is None else sizes.of(module))
+            if sizes is not None or experiment.measures:
+                _check_samples(experiment, module.split_sizes() if sizes is None else sizes.of(module))
         except ValueError as error:
-            raise UserError(f"suite {job.experiment.suite}, {job.experiment.name}: {error}") from error
-    return modules
+            raise UserError(f"suite {experiment.suite}, {experiment.name}: {error}") from error
+    return {job: modules[id(job.experiment)] for job in plan.runs}
 
 
-def _check_samples(job: Job, sizes: Sizes) -> None:
-    for spec in job.experiment.measures:
+def _check_samples(experiment: Experiment, sizes: Sizes) -> None:
+    for spec in experiment.measures:
         samples, split = spec["settings"]["samples"], spec["settings"]["split"]
         size = getattr(sizes, split)
         if measure_class(spec["measure"]).uses_sequences and samples > size:

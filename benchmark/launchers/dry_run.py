@@ -97,8 +97,10 @@ def print_costs(plans: Mapping[str, Plan], options: RunOptions, sizes: KnownSize
     lines, workers = [], options.workers or default_workers()
     for budget, plan in sorted(plans.items(), key=lambda item: BUDGETS.index(item[0])):
         steps, seconds = 0, []
+        modules: dict[int, SequenceDataModule] = {}
         for job in plan.runs:
-            module = build_data_module(job.experiment.config, options.data_dir)
+            key = id(job.experiment)
+            module = modules[key] = modules.get(key) or build_data_module(job.experiment.config, options.data_dir)
             try:
                 of_job = sizes.steps_of(job, module)
                 whole = estimator.seconds(job, module, of_job, sizes.of(module))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnnbench.benchmark.config import construct
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.errors import UserError
@@ -166,6 +167,16 @@ def test_a_grid_and_many_instances_are_cut_into_ensembles(tmp_path: Path) -> Non
     assert [len(job.members) for job in jobs] == [LARGEST_ENSEMBLE, 20 - LARGEST_ENSEMBLE]
     assert len({member for job in jobs for member in job.members}) == 20
     assert len({job.folder for job in jobs}) == 2
+
+
+def test_networks_that_differ_in_their_training_alone_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    sized = construct.sized
+    monkeypatch.setattr(construct, "sized", lambda *given: built.append(given) or sized(*given))
+    rates = tuple(1e-3 * number for number in range(1, 31))
+    grid = {"training.learning_rate": rates, "recurrence.init_args.hidden_size": (2, 3)}
+    construct.check_experiment(experiment(**grid))
+    assert len(built) == 2
 
 
 def test_a_finished_record_is_never_overwritten(finished: Job) -> None:

@@ -71,6 +71,11 @@ def left(folder: Path, **options: object) -> dict[str, float]:
     return {name: float("nan") if each.unknown else 3600 * each.hours for name, each in found.items()}
 
 
+def test_of_instances_that_were_published_one_tells_how_long_a_step_takes(folder: Path) -> None:
+    finish(folder, {"ADD8/LSTM": 2.0}, (0, 1, 2), "published")
+    assert [record.instance for record in time_left._published()] == [0]
+
+
 def test_hours_are_those_of_finished_records_or_of_similar_ones(folder: Path) -> None:
     # 25 epochs of 4 batches; twice as long sequences take twice as long.
     finish(folder, {"ADD8/LSTM": 0.5}, instances=(0,))

@@ -87,9 +87,8 @@ class Held:
     def holds(self, job: Job, member: Member) -> bool:
         """Return whether a member of a job is held, or follows from what is."""
         experiment = job.experiment
-        return (experiment.suite, experiment.budget, experiment.name) in self.cells or job.record_path(
-            member
-        ) in self.members
+        follows = (experiment.suite, experiment.budget, experiment.name) in self.cells
+        return follows or (bool(self.members) and job.record_path(member) in self.members)
 
 
 def held_by(bundles: Iterable[Bundle]) -> Held:
