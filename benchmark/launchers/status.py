@@ -17,7 +17,7 @@ from rnnbench.benchmark.launchers.slurm.report import print_queue
 from rnnbench.benchmark.launchers.stale import aside_lines
 from rnnbench.benchmark.launchers.time_left import Left, Speeds
 from rnnbench.benchmark.run.job import PILOTS, Job
-from rnnbench.leaderboard.store import safe_name
+from rnnbench.leaderboard.store import safe_name, uncollected
 from rnnbench.leaderboard.tables.terminal import score_rows
 
 _ABOUT_HOURS = (
@@ -46,6 +46,7 @@ def suites_status(suites: Sequence[Suite], options: RunOptions) -> int:
     return 2 if any(plan.problems for plan in plans) else 0
 
 
+@uncollected()
 def all_status(options: RunOptions, budget: str | None) -> int:
     """Print a line for each shipped suite: what is there, what is left.
 
