@@ -24,6 +24,10 @@ class UserError(Exception):
         super().__init__(f"{text[: MOST_CHARACTERS - 1]}…" if len(message) > MOST_CHARACTERS else text)
 
 
+class UnknownNameError(UserError):
+    """A class, preset or argument that there is not: other names of the same file may be misspelt too."""
+
+
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return a hint that names the known word nearest to an unknown one, and all known words.
 

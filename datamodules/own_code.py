@@ -1,5 +1,6 @@
 """Where in a user's own code an error happened: what a message names beside the error itself."""
 
+import inspect
 import os
 import sysconfig
 import traceback
@@ -30,13 +31,27 @@ def own_line(error: BaseException) -> str:
     if not own:
         return ""
     frame, line = own[-1]
-    return f"{frame.f_code.co_filename.removeprefix(os.getcwd() + os.sep)}, line {line}"
+    return f"{_shown(frame.f_code.co_filename)}, line {line}"
 
 
 def _is_own(frame: FrameType) -> bool:
     package, file = str(frame.f_globals.get("__name__")).partition(".")[0], frame.f_code.co_filename
     is_library = file.startswith(("<", _STANDARD)) or "site-packages" in file or "dist-packages" in file
     return package in _OWN or not (is_library or package == "rnnbench")
+
+
+def defined_at(function: object) -> str:
+    """Return the file and line of a function's definition; empty for what has none.
+
+    >>> defined_at(len)
+    ''
+    """
+    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+    return f"{_shown(code.co_filename)}, line {code.co_firstlineno}" if code else ""
+
+
+def _shown(file: str) -> str:
+    return file.removeprefix(os.getcwd() + os.sep)
 
 
 def reason_of(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnbench.datamodules.contracts import BrokenContract, TaskCase, check_batch, expect
 from rnnbench.datamodules.objective import Objective
-from rnnbench.datamodules.own_code import own_line, reason_of
+from rnnbench.datamodules.own_code import defined_at, own_line, reason_of
 from rnnbench.datamodules.sequence_data_module import SPLITS, SequenceDataModule
 from rnnbench.datamodules.sources import checked_sample
 from rnnbench.datamodules.synthetic import SyntheticDataModule
@@ -88,6 +88,8 @@ def _try_loss(task: Task, outputs: Tensor, batch: Batch, is_real: bool) -> None:
     with _naming(what):
         values, terms = training_loss(task, leaf, batch, over_devices=False)
     remedy = "comparisons, argmax, round, sign and detach have no gradient"
+    if isinstance(task.loss, Objective) and (place := defined_at(type(task.loss).terms)):
+        remedy += f"; compute the terms of {type(task.loss).__qualname__} without them ({place})"
     expect(terms.requires_grad, f"{what} must be differentiable, but no gradient reaches the outputs: {remedy}")
     with _naming(f"the gradient of {what}"):
         (gradient,) = torch.autograd.grad(terms.sum(), leaf, materialize_grads=True)

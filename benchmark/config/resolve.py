@@ -1,16 +1,18 @@
 """From an experiment as written to its whole configuration, checked, and the grid of a sweep."""
 
+from collections.abc import Iterator
+
 from rnnbench.benchmark.config.experiment import Experiment, set_setting
 from rnnbench.benchmark.config.match import with_matched_size
 from rnnbench.benchmark.config.overrides import Draft
 from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.section import Section
-from rnnbench.benchmark.config.specs import resolve_spec
+from rnnbench.benchmark.config.specs import Kind, resolve_spec
 from rnnbench.benchmark.config.suite_file import SuiteFile
 from rnnbench.benchmark.config.sweep import grid_of
 from rnnbench.benchmark.config.validation import validated
-from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.errors import UnknownNameError, UserError
 from rnnbench.benchmark.measures import Spec, measure_class
 from rnnbench.leaderboard.settings import Config
 
@@ -64,6 +66,22 @@ def resolved(draft: Draft, file: SuiteFile, suite: str, budget: str) -> Experime
         suite, budget, task, network, config, grid, published, draft.measures, listed, pilot,
         reason=reason, unswept=draft.unswept, lines=lines,
     )  # fmt: skip
+
+
+def unknown_names(draft: Draft, file: SuiteFile) -> Iterator[str]:
+    """Yield the messages of what is unknown of the task and the recurrence of a draft, each by itself."""
+    at_task, at_network = file.tasks.at(draft.task_name), file.networks.at(draft.network_name)
+    specs: tuple[tuple[Kind, Section, str], ...] = (
+        ("task", draft.task, f"{at_task}: task {draft.task_name}"),
+        ("recurrence", draft.recurrence, f"{at_network}: network {draft.network_name}"),
+    )
+    for kind, spec, where in specs:
+        try:
+            resolve_spec(kind, spec, where)
+        except UnknownNameError as error:
+            yield str(error)
+        except UserError:
+            continue  # depends on the rest of the experiment, which names it
 
 
 def _lines(part: str, written: Section) -> dict[str, str]:

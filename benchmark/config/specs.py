@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from rnnbench.benchmark.config.section import Section, as_sections
 from rnnbench.benchmark.config.validation import Mapped, Model, validated
-from rnnbench.benchmark.errors import UserError, nearest, shown
+from rnnbench.benchmark.errors import UnknownNameError, UserError, nearest, shown
 from rnnbench.datamodules import registered_tasks
 from rnnbench.datamodules.own_code import mark_as_own, reason_of
 from rnnbench.datamodules.source_scan import Argument, FoundClass, constructor_parameters
@@ -50,7 +50,7 @@ def find_preset(name: object, where: str) -> Preset:
     if isinstance(name, str) and name in classes:
         raise UserError(f"{where}: '{name}' is a class, not a preset: write {form.replace('NAME', name)}")
     hint = nearest(name, [*PRESETS, *classes])
-    raise UserError(f"{where}: unknown preset {shown(name)}: {hint}. A class is written {form}")
+    raise UnknownNameError(f"{where}: unknown preset {shown(name)}: {hint}. A class is written {form}")
 
 
 def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
@@ -66,7 +66,7 @@ def find_class(kind: Kind, class_path: object, where: str) -> FoundClass:
             return known[name]
         if module:
             return _users_class(kind, class_path, where)
-    raise UserError(f"{where}: unknown {kind} {shown(class_path)}: {nearest(class_path, known)}")
+    raise UnknownNameError(f"{where}: unknown {kind} {shown(class_path)}: {nearest(class_path, known)}")
 
 
 def search_current_folder() -> None:
@@ -202,7 +202,7 @@ def resolve_spec(kind: Kind, spec: object, where: str) -> Config:
             raise UserError(f"{_at(given, name, where)}: {hint}")
         if name not in arguments:
             hint = f"{found.name} has no argument {shown(name)}: {nearest(name, arguments)}"
-            raise UserError(f"{_at(given, name, where)}: {hint}")
+            raise UnknownNameError(f"{_at(given, name, where)}: {hint}")
     init_args: Config = {}
     for name, default in arguments.items():
         if name in given:

@@ -10,14 +10,15 @@ task but where ``leave_out`` lists both: the cells of a table that are empty.
 
 import itertools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.overrides import drafted
-from rnnbench.benchmark.config.resolve import resolved
-from rnnbench.benchmark.config.suite_file import SUITES, BudgetSettings, read_suite_file
-from rnnbench.benchmark.errors import UserError, nearest, shown
+from rnnbench.benchmark.config.resolve import resolved, unknown_names
+from rnnbench.benchmark.config.suite_file import SUITES, BudgetSettings, SuiteFile, read_suite_file
+from rnnbench.benchmark.errors import UnknownNameError, UserError, nearest, shown
 
 #: Experiments of a suite, and points of all their grids together, at most: what can still be listed.
 MOST_EXPERIMENTS, MOST_POINTS = 1_000, 10_000
@@ -101,7 +102,11 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
         raise UserError(f"{path}: a suite must have at most {MOST_EXPERIMENTS:,} experiments, got {len(cells):,}")
     experiments, points = [], 0
     for task, network in cells:
-        experiment = resolved(drafted(file, chosen, task, network), file, path.stem, budget)
+        try:
+            experiment = resolved(drafted(file, chosen, task, network), file, path.stem, budget)
+        except UnknownNameError as error:
+            messages = dict.fromkeys((str(error), *_unknown_names(file, chosen, cells)))
+            raise UserError("; ".join(messages)) from error
         points += len(experiment.listed) or math.prod(map(len, experiment.grid.values()))
         if points > MOST_POINTS:
             most = f"{MOST_POINTS:,} points together"
@@ -109,3 +114,14 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
         experiments.append(experiment)
     title, instances = file.title or path.stem, chosen.instances or file.instances
     return Suite(path.stem, title, file.description, file.source, budget, instances, tuple(experiments), path)
+
+
+def _unknown_names(file: SuiteFile, budget: BudgetSettings, cells: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield what is unknown of each cell, since one misspelt name would hide the others."""
+    for task, network in cells:
+        try:
+            draft = drafted(file, budget, task, network)
+        except UnknownNameError as error:
+            yield str(error)
+        else:
+            yield from unknown_names(draft, file)

@@ -306,3 +306,13 @@ def test_check_says_what_is_wrong_with_several_cells_once(tmp_path: Path, capsys
     (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("error: suite both, B/LSTM and 1 more cell: ")
     assert "hidden_size must be at least 1, got 0" in error
+
+
+def test_a_misspelt_task_hides_no_misspelt_network(tmp_path: Path, capsys) -> None:
+    text = GOOD.replace("Adding", "Ading").replace("class_path: LSTM", "class_path: LTSM").replace("gamma", "gama")
+    (tmp_path / "three.yaml").write_text(text, encoding="utf-8")
+    assert main(["check", str(tmp_path / "three.yaml")]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    for line, fragment in ((3, "did you mean Adding?"), (5, "did you mean LSTM?"), (6, "WCRNN has no argument 'gama'")):
+        assert f"three.yaml, line {line}: " in error
+        assert fragment in error

@@ -102,7 +102,7 @@ FAULTS = {
     "unknown readout 'lastt': did you mean 'last'?": "settings = {'readout': 'lastt'}",
     "loss_steps must be None for a readout at the last step": "settings = {'loss_steps': (0, 2)}",
     "output_size must be at least 1, got 0": "settings = {'output_size': 0}",
-    "loss Made must be differentiable, but no gradient reaches the outputs": (
+    "sign and detach have no gradient; compute the terms of Made without them (PACKAGE.py, line LINE)": (
         "settings = {'loss': objective(lambda self, o, t: ((o - t).abs() < 1).all(-1).float())}"
     ),
     "loss Made must be differentiable, but its gradient is 0": (
