@@ -61,6 +61,12 @@ def find_classes(folder: Path, package: str, base: str) -> dict[str, FoundClass]
     return found
 
 
+def arguments_in(file: Path, name: str) -> tuple[Argument, ...]:
+    """Return the constructor arguments of a class of a file, which is read as source."""
+    nodes = {node.name: ("", node) for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)}
+    return tuple(_arguments(name, nodes).values())
+
+
 def _derives(name: str, base: str, nodes: dict[str, tuple[str, ast.ClassDef]]) -> bool:
     if name not in nodes:
         return False

@@ -68,7 +68,15 @@ def _writes_files(given: Sequence[str]) -> bool:
 
 def _run_command(given: list[str]) -> int:
     if given and given[0] in _LIGHTNING:
+        if given[1:] in (["-h"], ["--help"]):
+            from rnnbench.benchmark.command.fit_help import fit_help
+
+            print(fit_help(given[0]))
+            return 0
         from rnnbench.benchmark.command import lightning_cli
+
+        if given[1:] == ["--help", "all"]:
+            given = given[:2]
 
         return lightning_cli.main(given)
     parser, commands = _build_parsers()

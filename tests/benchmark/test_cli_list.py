@@ -23,7 +23,7 @@ def test_torch_is_not_imported(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from rnnbench.benchmark.command.cli import main
-for words in ("list", "list suites --json", "--help", "run --help", "speed --help", "status --all"):
+for words in ("list", "list suites --json", "--help", "run --help", "speed --help", "status --all", "fit --help"):
     print(end="\\0")
     assert main(words.split()) == 0, words
     heavy = {{"torch", "lightning", "wandb", "matplotlib", "datasets"}} & set(sys.modules)
@@ -34,6 +34,8 @@ for words in ("list", "list suites --json", "--help", "run --help", "speed --hel
     nothing, *printed = result.stdout.split("\0")
     assert not nothing
     assert all(printed)
+    for option in ("--trainer.max_epochs", "--model.gradient_clip_norm", "WCRNN_best", "SequentialDigits"):
+        assert option in printed[6]
     assert "lyapunov | memory | scaling | records | gpu | all" in " ".join(printed[4].split())
 
 
