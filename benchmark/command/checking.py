@@ -46,6 +46,7 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
             yield from _beside(path_of(path, record), record)
+        yield from (f"{path}/{reason}" for reason in _unlike_others(records))
         for reason, count in Counter(reason for record in records for reason in not_to_merge(record)).items():
             print(f"note: {path}: merge does not take {count} of its records: {reason}", file=sys.stderr)
         try:
@@ -74,6 +75,20 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         hint = did_you_mean(given, [*suite_files(), *registered("task"), *registered("recurrence")])
         kinds = "a suite, a record (.json), a folder of records, nor a recurrence or task (module.Class)"
         yield f"{path}: neither {kinds}{hint and f'; {hint}'}"
+
+
+def _unlike_others(records: Sequence[Record]) -> Iterator[str]:
+    """Yield what of a record follows from its configuration alone, and is not as in another of its experiment.
+
+    Which of the two is right, only the network and the task would tell.
+    """
+    first: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        own = tuple((one.module, one.source) for one in record.own_code)
+        other = first.setdefault((record.cell, record.experiment_id, own), record)
+        for name in ("parameters", "state_size", "metrics"):
+            if getattr(record, name) != getattr(other, name):
+                yield f"{place_of(record)}: {name} must be as in {place_of(other)}, of the same experiment"
 
 
 def _beside(path: Path, record: Record) -> Iterator[str]:

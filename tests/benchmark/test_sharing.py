@@ -150,6 +150,15 @@ def test_every_command_that_reads_records_passes_over_what_cannot_be(tmp_path, c
         assert read_records("runs")["instance"].tolist() == [7]
 
 
+def test_check_compares_what_instances_of_an_experiment_share(tmp_path, capsys) -> None:
+    edited = {"parameters": {"parameters": 9881}, "metrics": {"metrics": ({**ACCURACY, "chance": 0.2},)}}
+    first = plausible()
+    put(tmp_path / "runs", first, *(plausible(instance=n, **one) for n, one in enumerate(edited.values(), start=1)))
+    assert main(["check", "runs"]) == 2
+    for line, name in zip(capsys.readouterr().err.splitlines(), edited, strict=True):
+        assert f"{name} must be as in {place_of(first)}, of the same experiment" in line
+
+
 DAMAGED = {
     "nan": (lambda text: text.replace('"parameters": 9880', '"parameters": NaN'), "NaN is not JSON"),
     "newer schema": (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "update to read"),
