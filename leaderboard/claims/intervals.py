@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -37,13 +38,26 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def kendall(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return Kendall's τ-b of two lists of equal length; NaN where one of them is constant.
+def kendall(first: npt.ArrayLike, second: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return Kendall's τ-b of two lists of equal length, or of each of many; NaN where one is constant or has a NaN.
 
-    >>> kendall([1, 2, 3, 4], [10, 8, 5, 1])
+    Every pair of points is looked at, which for the few points of a claim is a hundredth of scipy's time, with the same
+    value.
+
+    Args:
+        first: numbers (..., points).
+        second: numbers (..., points).
+
+    >>> float(kendall([1, 2, 3, 4], [10, 8, 5, 1]))
     -1.0
     """
-    return float(stats.kendalltau(first, second).statistic)
+    pair = [np.asarray(values, dtype=float) for values in (first, second)]
+    i, j = np.triu_indices(pair[0].shape[-1], 1)
+    one, other = ((values[..., i] > values[..., j]) * 1 - (values[..., i] < values[..., j]) for values in pair)
+    known = ~(np.isnan(pair[0]) | np.isnan(pair[1])).any(-1)
+    with np.errstate(invalid="ignore"):
+        tau = (one * other).sum(-1) / np.sqrt((one != 0).sum(-1)) / np.sqrt((other != 0).sum(-1))
+    return np.where(known, tau.clip(-1.0, 1.0), math.nan)
 
 
 def kendall_interval(axis: Sequence[float], samples: Sequence[Sequence[float]]) -> Interval:
@@ -74,13 +88,10 @@ def paired_kendall_interval(first: Sequence[Sequence[float]], second: Sequence[S
     n = min(len(sample) for sample in second)
     pair = [np.array([sample[:n] for sample in samples], dtype=float) for samples in (first, second)]
 
-    def tau(chosen: slice | np.ndarray) -> float:
-        return kendall(*(values[:, chosen].mean(1).tolist() for values in pair))
-
-    estimate = tau(slice(None))
+    estimate = float(kendall(*(values.mean(1) for values in pair)))
     if n < 2:
         return Interval(estimate, -1.0, 1.0)
-    generator = np.random.default_rng(0)
-    drawn = [tau(generator.integers(0, n, n)) for _ in range(RESAMPLES)]
+    chosen = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
+    drawn = kendall(*(values[:, chosen].mean(2).T for values in pair))
     low, high = np.nanpercentile(drawn, [100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2])
     return Interval(estimate, float(low), float(high))

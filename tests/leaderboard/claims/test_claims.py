@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from rnnbench.leaderboard.claims.claim import load_claim
 from rnnbench.leaderboard.claims.decide import decide_all
-from rnnbench.leaderboard.claims.intervals import kendall_interval, mean_interval
+from rnnbench.leaderboard.claims.intervals import kendall, kendall_interval, mean_interval
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import Published
 from rnnbench.leaderboard.store import path_of
@@ -169,6 +171,15 @@ def test_kendalls_interval_covers_a_trend_that_instances_disagree_on():
     tau, low, high = kendall_interval([1, 2, 3], samples)
     assert low < tau <= high
     assert tau == pytest.approx(stats.kendalltau([1, 2, 3], np.mean(samples, 1)).statistic)
+
+
+# Small integers, so that there are ties, and what a diverged instance has.
+@given(st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, 2.0, 3.0, math.inf, math.nan])] * 4), min_size=2, max_size=9))
+def test_kendalls_tau_is_scipys_for_one_pair_and_for_many(points):
+    numbers = np.array(points).T
+    expected = [float(stats.kendalltau(a, b).statistic) for a, b in (numbers[:2], numbers[2:])]
+    np.testing.assert_array_equal(kendall(numbers[::2], numbers[1::2]), expected)
+    np.testing.assert_array_equal(kendall(*numbers[:2]), expected[0])
 
 
 def test_one_value_has_an_interval_without_ends():
