@@ -22,8 +22,9 @@ def planned_cell(experiment: Experiment) -> PlannedCell:
     return PlannedCell(ids, experiment.reason, plain(experiment.grid), pilot)
 
 
-def shipped_plans(names: Container[str] | None = None) -> Plans:
-    """Return the plans of all shipped suites, or of some, under every budget, by both names; imports no torch."""
+def shipped_plans(names: Container[str] | None = None, budgets: Container[str] | None = None) -> Plans:
+    """Return the plans of all shipped suites and budgets, or of some, by both names; imports no torch."""
     chosen = [name for name in suite_files() if names is None or name in names]
-    suites = (load_suite(name, budget) for name in chosen for budget in suite_budgets(name))
+    known = ((name, budget) for name in chosen for budget in suite_budgets(name))
+    suites = (load_suite(name, budget) for name, budget in known if budgets is None or budget in budgets)
     return {(suite.name, suite.budget): plan_of(suite) for suite in suites}
