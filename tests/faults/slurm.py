@@ -1,89 +1,47 @@
-"""``rnnbench submit`` on a real SLURM of this machine, whose tasks are forked from the tests' template.
-
-A task executes a small relay instead of ``rnnbench``: it has a process forked that does the work, passes on the signals
-that SLURM sends it, ends as that ends, and takes it along when it is killed. ``tests/slurm`` starts tasks as users do.
-"""
+"""``rnnbench submit`` on a real SLURM of this machine. Tasks execute a relay: ``tests/slurm`` has them as they are."""
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import signal
-import socket
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rnnbench.benchmark.launchers.slurm.submissions import FOLDER
 from tests.benchmark.forked import SERVER, _command
 from tests.faults.launcher import SUITE, Ended, Reached
 from tests.faults.local import LocalCommand, begin
+from tests.faults.relay import Relays
 from tests.slurm.cluster import Cluster, wait_for
 
-RELAY = """#!{python} -ISE
-import json, os, signal, socket, sys
-server = socket.socket(socket.AF_UNIX)
-server.connect("{socket}")
-server.sendall(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode() + b"\\n")
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-    signal.signal(number, lambda number, frame: server.send(bytes([number])))
-code = int(server.recv(99))
-if code < 0:
-    os.kill(os.getpid(), -code)
-os._exit(code)
-"""
 _EXECUTABLE = "RNNBENCH_TEST_EXECUTABLE"
 _WORST_FIRST = (2, 3, 130)
 #: To ask SLURM takes a process.
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
-class Tasks:
-    """What relays ask for: the processes of tasks, and how each task ended last."""
+class Tasks(Relays):
+    """The processes of tasks, and how each task ended last."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.running = folder, set[int]()
+        super().__init__(folder, "rnnbench")
         #: Exit codes and what was printed, by the array's name and the task's index.
         self.ended: dict[tuple[str, str], Ended] = {}
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(folder / "socket"))
-        self.server.listen(64)
-        relay = folder / "rnnbench"
-        relay.write_text(RELAY.format(python=sys.executable, socket=folder / "socket"), encoding="utf-8")
-        relay.chmod(0o755)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._streams: dict[BaseProcess, list[Path]] = {}
 
-    def _serve(self) -> None:
-        while True:
-            relay, _ = self.server.accept()
-            threading.Thread(target=self._do, args=(relay,), daemon=True).start()
+    def process(self, words: list[str], folder: Path, environment: dict[str, str]) -> BaseProcess:
+        streams = [self.folder / f"{os.urandom(6).hex()}.{name}" for name in ("out", "err")]
+        process = SERVER.Process(target=_command, args=(folder, words, environment, streams, begin))
+        self._streams[process] = streams
+        return process
 
-    def _do(self, relay: socket.socket) -> None:
-        with relay, relay.makefile("rb", buffering=0) as lines:
-            words, folder, environment = json.loads(lines.readline())
-            streams = [self.folder / f"{os.urandom(6).hex()}.{name}" for name in ("out", "err")]
-            arguments = (Path(folder), words, environment, streams, begin)
-            process = SERVER.Process(target=_command, args=arguments)
-            process.start()
-            self.running.add(process.pid)
-            while process.exitcode is None:
-                if relay in select.select([relay, process.sentinel], [], [])[0]:
-                    sent = relay.recv(1)
-                    for kill in (os.kill, os.killpg) if not sent else (os.kill,):
-                        with suppress(ProcessLookupError):
-                            kill(process.pid, sent[0] if sent else signal.SIGKILL)
-                    if not sent:
-                        process.join()
-            task = environment["SLURM_JOB_NAME"], environment["SLURM_ARRAY_TASK_ID"]
-            printed = "".join(path.read_text(encoding="utf-8") for path in streams if path.exists())
-            self.ended[task] = Ended(process.exitcode, printed)
-            self.running.discard(process.pid)
-            with suppress(OSError):
-                relay.sendall(str(process.exitcode).encode())
+    def note_end(self, process: BaseProcess, environment: dict[str, str]) -> None:
+        task = environment["SLURM_JOB_NAME"], environment["SLURM_ARRAY_TASK_ID"]
+        printed = (path.read_text(encoding="utf-8") for path in self._streams.pop(process) if path.exists())
+        self.ended[task] = Ended(process.exitcode, "".join(printed))
 
 
 class SlurmCommand:

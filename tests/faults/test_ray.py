@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_RAY), reason=NO_RAY)]
 
 
 @pytest.fixture(scope="module")
-def launcher() -> Iterator[RayLauncher]:
+def launcher(tmp_path_factory) -> Iterator[RayLauncher]:
     cluster = Cluster()
-    yield RayLauncher(cluster)
+    yield RayLauncher(cluster, tmp_path_factory.mktemp("workers"))
     cluster.end()
 
 

@@ -1,5 +1,6 @@
 """Suites on a Ray cluster of two nodes: whatever happens to them, the records are those of ``rnnbench run``."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -7,16 +8,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import MagicMock, Mock
 
 import pytest
 
+from rnnbench.benchmark.config.options import RunOptions
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.source import code_version
 from rnnbench.leaderboard.record import read_record
 from tests.benchmark.small_jobs import ROOT
 from tests.leaderboard.factory import comparable
 from tests.ray.cluster import NO_RAY, Cluster
+
+if not NO_RAY:
+    import ray
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_RAY), reason=NO_RAY)]
 # A class of the user's own, with a module that it imports, of which the nodes know nothing.
@@ -134,22 +141,34 @@ def test_what_cannot_be_is_refused_at_once(cluster: Cluster, folder: Path) -> No
     assert "error: no Ray cluster is reached at 127.0.0.1:1: " in error
 
 
-def test_what_others_wrote_is_kept_at_the_end_when_one_task_is_lost(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ray = pytest.importorskip("ray")
-    jobs = pytest.importorskip("rnnbench.benchmark.launchers.ray.jobs")
-    kept: list[dict[str, bytes]] = []
-    monkeypatch.setattr(jobs, "keep", lambda job, files, is_trained: kept.append(files))
+@pytest.fixture
+def connected(cluster: Cluster) -> Iterator[ModuleType]:
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    try:
-        lost = ray.remote(lambda: os._exit(1)).options(max_retries=0).remote()
-        ray.wait([lost])
-        left = ray.remote(lambda: (Outcome("left"), ({"record.json": b"{}"}, ""))).remote()
-        tasks = object.__new__(jobs._Tasks)
-        tasks._board = Mock()
-        tasks._tasks = {reference: jobs._Task(Mock(), MagicMock(), 0) for reference in (lost, left)}
-        tasks.end(60.0)
-    finally:
-        ray.shutdown()
+    yield importlib.import_module("rnnbench.benchmark.launchers.ray.jobs")
+    ray.shutdown()
+
+
+def test_what_others_wrote_is_kept_at_the_end_when_one_task_is_lost(
+    connected: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept: list[dict[str, bytes]] = []
+    monkeypatch.setattr(connected, "keep", lambda job, files, is_trained: kept.append(files))
+    lost = ray.remote(lambda: os._exit(1)).options(max_retries=0).remote()
+    ray.wait([lost])
+    left = ray.remote(lambda: (Outcome("left"), ({"record.json": b"{}"}, "W&B: offline\n"))).remote()
+    tasks = object.__new__(connected._Tasks)
+    tasks._board = Mock()
+    tasks._tasks = {reference: connected._Task(Mock(), MagicMock(), 0) for reference in (lost, left)}
+    tasks.end(60.0)
     assert kept == [{"record.json": b"{}"}]
+    assert capsys.readouterr().err == "W&B: offline\n"
+
+
+def test_a_board_that_is_lost_is_begun_again_and_one_that_cannot_be_is_named(connected: ModuleType) -> None:
+    tasks = connected._Tasks(RunOptions(), 0.0)
+    ray.get(tasks._board.say.remote(0, {}, ""))
+    ray.kill(tasks._board, no_restart=False)
+    tasks._write_reports()
+    ray.kill(tasks._board)
+    with pytest.raises(UserError, match="Ray's cluster cannot be used: "):
+        tasks._write_reports()

@@ -29,6 +29,7 @@ from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.lease import BusyError, Lease
 from rnnbench.leaderboard.files import write_atomically
+from rnnbench.leaderboard.text import printable
 
 #: How often a job is begun again whose node or process was lost, as long as it gets no further.
 _MOST_LOSSES = 5
@@ -38,6 +39,8 @@ _SECONDS_TO_END = 30.0
 _SECONDS_PAST_LIMIT = 12.0
 #: Tasks that wait in the cluster for each that runs: a node is never idle, and one that joins finds work.
 _TASKS_PER_SLOT = 2
+#: Begun and asked again whenever it is lost, as where memory runs out.
+_ALWAYS = {"max_restarts": -1, "max_task_retries": -1}
 
 
 def run_jobs(
@@ -109,7 +112,7 @@ class _Tasks:
         where = {"device_index": 0} if gpus else {"accelerator": "cpu"}
         self._options = TrainOptions(**{**given, "data_dir": data_dir, **where})
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here, **_ALWAYS).remote()
         # A job that is lost is sent again from here, with its latest checkpoint.
         self._train = ray.remote(train_on_node).options(num_cpus=1, num_gpus=gpus, max_retries=0)
         self._attempts = itertools.count()
@@ -179,7 +182,10 @@ class _Tasks:
 
     def _write_reports(self) -> None:
         by_attempt = {task.attempt: task for task in self._tasks.values()}
-        said: dict[int, Said] = ray.get(self._board.take.remote())
+        try:
+            said: dict[int, Said] = ray.get(self._board.take.remote())
+        except RayError as error:
+            raise UserError(f"Ray's cluster cannot be used: {printable(str(error), most=300)}") from error
         for attempt, (files, printed) in said.items():
             # Of an attempt that counts as lost nothing is taken any more.
             if (task := by_attempt.get(attempt)) is None:
