@@ -10,6 +10,7 @@ from rnnbench.benchmark.launchers.bundle import Bundle, Unit
 from rnnbench.benchmark.launchers.checks import Built
 from rnnbench.benchmark.launchers.follow import after_pilots
 from rnnbench.benchmark.launchers.local import run_jobs
+from rnnbench.benchmark.launchers.plan import UNTOUCHED
 from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.files import FileError
@@ -22,6 +23,16 @@ def is_whole(job: Job) -> bool:
         return all(read_record(job.record_path(member)).status != "interrupted" for member in job.members)
     except (OSError, FileError):
         return False
+
+
+def _damage(job: Job) -> str:
+    """Return what is wrong with a record of a job that is damaged, which training left; empty if none is."""
+    for path in map(job.record_path, job.members):
+        try:
+            read_record(path)
+        except FileError as error:
+            return f"{error}; {UNTOUCHED}"
+    return ""
 
 
 def run_bundle(bundle: Bundle, ended: Callable[[Job, Outcome], None], deadline: float = math.inf) -> None:
@@ -49,6 +60,8 @@ def run_bundle(bundle: Bundle, ended: Callable[[Job, Outcome], None], deadline: 
     for unit in (unit for unit, jobs in left.items() if not jobs):
         waiting.extend(what_follows(unit))
     for job, outcome in run_jobs(waiting, bundle.options, bundle.options.workers, lambda: None, deadline):
+        if outcome.kind == "trained" and (found := _damage(job)):
+            outcome = Outcome("refused", found)
         ended(job, outcome)
         if outcome.kind == "trained" and job in units:
             waiting.extendleft(what_follows(units[job]))

@@ -28,6 +28,10 @@ from rnnbench.leaderboard.store import path_of, read_side_arrays
 LARGEST_ENSEMBLE = 16
 
 
+#: What is said of a record that cannot be read.
+UNTOUCHED = "it is left untouched: move it away to train this instance again"
+
+
 @dataclass(frozen=True)
 class Plan:
     """The work that a command would do.
@@ -229,8 +233,7 @@ class _Found:
             if not path.is_dir():
                 return self._stale.returned(path)
             reason = "is a folder"
-        problem = f"{path}: {reason}; it is left untouched: move it away to train this instance again"
-        return problem if reason else record
+        return f"{path}: {reason}; {UNTOUCHED}" if reason else record
 
     def passed_over(self, restated: Collection[Path]) -> list[str]:
         """Return what is not among the suite's records: of another version of it, or no record in its place."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.errors import UserError
+from rnnbench.benchmark.launchers import bundle_run
 from rnnbench.benchmark.launchers.bundle import Bundle, jobs_of, load_bundle, units_of
 from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.launchers.slurm import task
@@ -226,6 +228,20 @@ def test_a_task_trains_in_any_folder_as_one_of_several(tmp_path, monkeypatch):
     done = rnnbench(Path.cwd(), "work", str(submitted() / "0.json"))
     assert done.returncode == 0, done.stderr
     assert len(list(Path("runs/own").rglob("*.json"))) == 2
+
+
+def test_a_record_that_is_damaged_is_named_by_its_task(monkeypatch, capsys):
+    assert submit() == 0
+    bundle = submitted() / "0.json"
+    (job,) = jobs_of(load_bundle(bundle, Path("runs")).units)
+    path = job.record_path(job.members[0])
+    path.parent.mkdir(parents=True)
+    path.write_text('{"instance": ', encoding="utf-8")
+    monkeypatch.setattr(bundle_run, "run_jobs", lambda jobs, *_: ((job, Outcome("trained")) for job in jobs))
+    assert task.do_bundle(bundle) == 2
+    assert re.search(
+        f"^error: .*{path.name}: .*move it away to train this instance again$", capsys.readouterr().err, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("suite", ["quick", "digits"])

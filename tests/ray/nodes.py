@@ -20,8 +20,6 @@ os.environ |= {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0123456
 from ray.cluster_utils import Cluster
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-#: Seconds of silence after which a node is lost: 20 rather than 65.
-HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 3000, "health_check_failure_threshold": 5}
 
 
 def family(process: int) -> list[int]:
@@ -44,8 +42,7 @@ def cut_off(cluster: Cluster, node: Any) -> None:
 
 
 if __name__ == "__main__":
-    head = {**NODE, "include_dashboard": False, "_system_config": HEALTH}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
     node = cluster.add_node(**NODE)
     print(cluster.address, flush=True)
     for line in map(str.strip, sys.stdin):
