@@ -41,9 +41,18 @@ def cut_off(cluster: Cluster, node: Any) -> None:
             os.kill(process, signal.SIGCONT)
 
 
+def add(cluster: Cluster) -> Any:
+    """Add a node, however long that takes on a busy machine: Ray itself would give up after half a minute."""
+    before = cluster.global_state._live_node_ids()
+    node = cluster.add_node(wait=False, **NODE)
+    while cluster.global_state._live_node_ids() <= before:
+        time.sleep(0.1)
+    return node
+
+
 if __name__ == "__main__":
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    node = cluster.add_node(**NODE)
+    node = add(cluster)
     print(cluster.address, flush=True)
     for line in map(str.strip, sys.stdin):
         if line == "kill":
@@ -51,6 +60,6 @@ if __name__ == "__main__":
         if line == "cut off":
             cut_off(cluster, node)
         if line in ("add", "cut off"):
-            node = cluster.add_node(**NODE)
+            node = add(cluster)
         print("done", flush=True)
     cluster.shutdown()
