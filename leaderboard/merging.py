@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,11 +54,13 @@ def merge(
     report = MergeReport(problems=problems)
     senders = read_senders(records_root)
     taken: list[Record] = []
+    unlike = dict(unlike_others(records))
     for record in records:
         source, target = path_of(folder, record), path_of(records_root, record)
         place = target.relative_to(records_root)
         pair, reason = with_arrays(source, record)
-        if reasons := [*([reason] if reason else []), *refused(record)]:
+        other = unlike.get(place.as_posix(), "")
+        if reasons := [*filter(None, (reason, other)), *refused(record)]:
             report.problems.append(Problem(place, "; ".join(reasons)))
             continue
         theirs = published_pair(target)
@@ -76,6 +78,20 @@ def merge(
         _mark_reproduced(taken, runs_root, senders, report)
     write_senders(records_root, senders)
     return report
+
+
+def unlike_others(records: Iterable[Record]) -> Iterator[tuple[str, str]]:
+    """Yield the places of records that differ in what instances of an experiment share, and in what they do.
+
+    Which of the two is right, only the network, the task and its data would tell.
+    """
+    first: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        own = tuple((one.module, one.source) for one in record.own_code)
+        other = first.setdefault((record.cell, record.experiment_id, own), record)
+        for name in ("parameters", "state_size", "metrics", "data_fingerprint"):
+            if getattr(record, name) != getattr(other, name):
+                yield place_of(record), f"{name} must be as in {place_of(other)}, of the same experiment"
 
 
 def _mark_reproduced(taken: Sequence[Record], runs_root: Path, senders: dict[str, Sent], report: MergeReport) -> None:

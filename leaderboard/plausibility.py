@@ -13,6 +13,8 @@ from rnnbench.leaderboard.text import printable
 
 #: Largest text within a record, in characters: some ten times the longest that a run writes.
 _LONGEST_TEXT = 2_000
+#: What of a measure is a name, not a number: how the truncation's distances were taken, and the score it lost.
+_NAMES = {"metric", "norm"}
 
 
 def implausible(record: Record) -> Iterator[str]:
@@ -34,6 +36,10 @@ def implausible(record: Record) -> Iterator[str]:
     yield from _of_configuration(record)
     yield from _of_curve(record)
     yield from _of_times(record)
+    for measure, moments in record.measures.items():
+        for name, value in (pair for taken in moments.values() for pair in taken.summary.items()):
+            if isinstance(value, str) and name not in _NAMES:
+                yield f"measures: {_shown(name)} of {_shown(measure)} must be a number, got {_shown(value)}"
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -76,9 +82,13 @@ def _of_curve(record: Record) -> Iterator[str]:
     if last > record.steps or (not record.curve and record.steps and record.status == "finished"):
         yield f"the curve must end within the {record.steps} steps of the training, got {last}"
     training = record.config.get("training")
+    recipe: Config = training if isinstance(training, dict) else {}
+    planned = record.stopped_at if record.stopped_at is not None else recipe.get("max_steps")
+    if record.status == "finished" and record.curve and (last != record.steps or planned not in (None, last)):
+        yield f"a finished training must have the steps of its recipe and end with its curve, got {record.steps} steps"
     minimal = record.minimal_performance
     interval = minimal.interval if minimal else 1
-    at: Literal["best", "last"] = "last" if isinstance(training, dict) and training.get("test_at") == "last" else "best"
+    at: Literal["best", "last"] = "last" if recipe.get("test_at") == "last" else "best"
     found = summarise(record.curve, record.metrics, record.steps, interval, record.diverged_at, at)
     for name, value in found._asdict().items():
         if getattr(record, name) != value:

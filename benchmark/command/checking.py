@@ -14,6 +14,7 @@ from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_fil
 from rnnbench.benchmark.config.sweep import unswept_notes
 from rnnbench.benchmark.errors import UserError, did_you_mean
 from rnnbench.leaderboard.files import FileError
+from rnnbench.leaderboard.merging import unlike_others
 from rnnbench.leaderboard.plausibility import implausible
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
@@ -46,7 +47,7 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{path}/{problem}" for problem in problems)
         for record in records:
             yield from _beside(path_of(path, record), record)
-        yield from (f"{path}/{reason}" for reason in _unlike_others(records))
+        yield from (f"{path}/{place}: {reason}" for place, reason in unlike_others(records))
         for reason, count in Counter(reason for record in records for reason in not_to_merge(record)).items():
             print(f"note: {path}: merge does not take {count} of its records: {reason}", file=sys.stderr)
         try:
@@ -75,20 +76,6 @@ def _problems(given: str, init_args: Mapping[str, Any]) -> Iterator[str]:
         hint = did_you_mean(given, [*suite_files(), *registered("task"), *registered("recurrence")])
         kinds = "a suite, a record (.json), a folder of records, nor a recurrence or task (module.Class)"
         yield f"{path}: neither {kinds}{hint and f'; {hint}'}"
-
-
-def _unlike_others(records: Sequence[Record]) -> Iterator[str]:
-    """Yield what of a record follows from its configuration alone, and is not as in another of its experiment.
-
-    Which of the two is right, only the network and the task would tell.
-    """
-    first: dict[tuple[object, ...], Record] = {}
-    for record in records:
-        own = tuple((one.module, one.source) for one in record.own_code)
-        other = first.setdefault((record.cell, record.experiment_id, own), record)
-        for name in ("parameters", "state_size", "metrics"):
-            if getattr(record, name) != getattr(other, name):
-                yield f"{place_of(record)}: {name} must be as in {place_of(other)}, of the same experiment"
 
 
 def _beside(path: Path, record: Record) -> Iterator[str]:

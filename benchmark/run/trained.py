@@ -74,7 +74,7 @@ class Trained:
         """Return an ensemble of copies of the network, before its training if not ``trained``.
 
         Raises:
-            UserError: the weights are of another architecture than the configuration, or that cannot be built.
+            UserError: weights or record are of another architecture than the configuration, or that cannot be built.
         """
         file = weights_path(self.path)
         try:
@@ -98,6 +98,10 @@ class Trained:
                 load_weights(model.ensemble, self.tensors)
             except ValueError as error:
                 raise UserError(f"{file}: {error}{self.edit and f'; it was {self.edit}'}") from error
+        for name, made in (("parameters", model.parameter_count), ("state_size", model.state_size)):
+            if self.record is not None and getattr(self.record, name) != made:
+                reason = f"{name} must be {made}, as its configuration makes it, got {getattr(self.record, name)}"
+                raise UserError(f"{self.path}: {reason}{self.edit and f'; it was {self.edit}'}")
         return model
 
 

@@ -67,6 +67,7 @@ def test_a_record_of_ours_is_kept(tmp_path, capsys) -> None:
     assert not (tmp_path / "records" / SENDERS).exists()
 
 
+MEASURED = {"status": "finished", "reason": None, "step": 300, "settings": {}, "arrays": []}
 LATER = "2999-01-01T00:00:00+00:00"
 IMPLAUSIBLE = {
     "markup": ({"network": "<script>alert(1)</script>"}, "network must be of letters, digits"),
@@ -95,6 +96,11 @@ IMPLAUSIBLE = {
     "times": ({"started_at": "2025-01-02T00:00:00"}, "finished_at must not lie before started_at"),
     "future": ({"finished_at": LATER}, f"finished_at must not lie in the future, got {LATER}"),
     "steps": ({"steps": 250}, "the curve must end within the 250 steps of the training, got 300"),
+    "more steps": ({"steps": 4000}, "must have the steps of its recipe and end with its curve, got 4000 steps"),
+    "text of a measure": (
+        {"measures": {"lyapunov": {"best": {**MEASURED, "summary": {"largest": "<b>"}}}}},
+        "measures: 'largest' of 'lyapunov' must be a number, got '<b>'",
+    ),
     "interrupted": ({"status": "interrupted"}, "status must be finished or diverged, got interrupted"),
 }
 
@@ -151,12 +157,19 @@ def test_every_command_that_reads_records_passes_over_what_cannot_be(tmp_path, c
 
 
 def test_check_compares_what_instances_of_an_experiment_share(tmp_path, capsys) -> None:
-    edited = {"parameters": {"parameters": 9881}, "metrics": {"metrics": ({**ACCURACY, "chance": 0.2},)}}
+    edited = {
+        "parameters": {"parameters": 9881},
+        "metrics": {"metrics": ({**ACCURACY, "chance": 0.2},)},
+        "data_fingerprint": {"data_fingerprint": "ab"},
+    }
     first = plausible()
     put(tmp_path / "runs", first, *(plausible(instance=n, **one) for n, one in enumerate(edited.values(), start=1)))
     assert main(["check", "runs"]) == 2
     for line, name in zip(capsys.readouterr().err.splitlines(), edited, strict=True):
         assert f"{name} must be as in {place_of(first)}, of the same experiment" in line
+    (tmp_path / "runs").rename("sent")
+    assert merge() == 2
+    assert find_records(tmp_path / "records") == ([first], [])
 
 
 DAMAGED = {

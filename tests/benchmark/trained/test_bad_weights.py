@@ -129,6 +129,7 @@ def test_bad_weights_end_in_one_message(make, reason: str, content: bytes, copy:
             "together must be above its place, 1, and at most 10000, got 1000000000",
         ),
         ("evaluate open.json", "open.json: its run is interrupted; run it again to finish it"),
+        ("evaluate edited.json", "edited.json: parameters must be "),
         ("measure lost.json", "--measure must name at least 1 measure of lyapunov, "),
         ("measure lost.json --measure lyapnov", "unknown measure 'lyapnov': did you mean lyapunov?"),
         ("measure lost.json --measure {lyapunov:", "not valid YAML"),
@@ -153,6 +154,7 @@ def test_what_cannot_be_done_is_refused(words: str, reason: str, copy: Path, cap
         "digits": {"config": digits, "steps": 0},
         "crowd": {"hardware": {"instances_trained_together": 10**9}},
         "open": {"status": "interrupted"},
+        "edited": {"parameters": 3},
         "untrained": {"steps": 0, "best_step": None},
         "early": {"best_step": first},
         "measured": {"measures": {"lyapunov": {"start": one}}},
@@ -162,6 +164,7 @@ def test_what_cannot_be_done_is_refused(words: str, reason: str, copy: Path, cap
     shutil.copy(weights_path(copy), "alone.safetensors")
     weights = weights_path(copy).read_bytes()
     Path("crowd.safetensors").write_bytes(weights)
+    Path("edited.safetensors").write_bytes(weights)
     Path("early.safetensors").write_bytes(described(weights, 'best_step\\": 6', f'best_step\\": {first}'))
     verb, *rest = words.split(maxsplit=2)
     given = re.findall(r"\{.*\}|\S+", " ".join(rest))
