@@ -22,7 +22,7 @@ SCRIPT = "</script><script>window.hacked=1</script><img src=x onerror=window.hac
 def hostile():
     """Records whose every free text is an attack, and whose numbers are at the end of their range."""
     name = f"{SCRIPT[:150]}\u202e=1+1"
-    texts = {"data_fingerprint": SCRIPT, "versions": {SCRIPT: SCRIPT}, "hardware": {SCRIPT: "\x1b[31m" + "A" * 10**7}}
+    texts = {"data_fingerprint": SCRIPT, "versions": {SCRIPT: SCRIPT}, "hardware": {SCRIPT: "\x1b[31m" + "A" * 1_900}}
     config = {"task": {SCRIPT: SCRIPT, "deep": [[SCRIPT]] * 1000}, "training": {"learning_rate": float("nan")}}
     odd = {"config": config, "code": {"commit": SCRIPT, "dirty": True}, **texts}
     return [
