@@ -51,6 +51,7 @@ def put_records(*statuses: str) -> None:
     (experiment,) = load_suite("mine.yaml").experiments
     ids = {"experiment_id": experiment.points()[0].id, "family_id": experiment.family_id, **experiment.cell}
     settings = {"config": experiment.config, "own_code": source.own_code(experiment.config), "metrics": (MSE,)}
+    settings |= {"steps": 2, "val": (0.5,), "test": (0.5,)}
     for instance, status in enumerate(statuses):
         put(RUNS, make_record(instance=instance, status=status, **ids, **settings))
 

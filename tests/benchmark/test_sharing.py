@@ -26,9 +26,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def plausible(**changes) -> Record:
     """A record of a suite of somebody's own, whose ids are the hashes of its configuration."""
-    made = make_record(**{"suite": "lab-suite", "lr": 0.1, "grid": (0.1, 0.3), **changes})
+    true = {name: value for name, value in changes.items() if name != "steps"}
+    made = make_record(**{"suite": "lab-suite", "lr": 0.1, "grid": (0.1, 0.3), **true})
     ids = {"experiment_id": config_id(made.config), "family_id": config_id(made.config, (RATE,))}
-    return made.model_copy(update={name: value for name, value in ids.items() if name not in changes})
+    made = made.model_copy(update={name: value for name, value in ids.items() if name not in changes})
+    return made.model_copy(update={"steps": changes.get("steps", made.steps)})
 
 
 def merge(*words: str) -> int:

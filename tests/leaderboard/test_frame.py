@@ -35,15 +35,15 @@ def test_table_of_published_records_is_what_they_say(tmp_path: Path) -> None:
 
 
 def test_missing_values_measures_and_names_of_others(tmp_path: Path) -> None:
-    measures = {"lyapunov": {"end": make_measure("lyapunov", "end", summary={"largest": -0.5, "note": "x"})}}
+    measures = {"lyapunov": {"end": make_measure("lyapunov", "end", summary={"largest": -0.5, "norm": "x"})}}
     hostile = make_record(network="../<b>\u202e", val=(float("nan"),), test=(0.1,))
     put(tmp_path, make_record(measures=measures), hostile, make_record(instance=1, metrics=(CROSS_ENTROPY,)))
     table = read_records(tmp_path).set_index(["network", "instance"])
     first, other, strange = table.loc[("LSTM", 0)], table.loc[("LSTM", 1)], table.loc[("../<b>\u202e", 0)]
-    assert (first["lyapunov/end/largest"], first["lyapunov/end/note"]) == (-0.5, "x")
+    assert (first["lyapunov/end/largest"], first["lyapunov/end/norm"]) == (-0.5, "x")
     assert (first["test/accuracy"], other["metric"]) == (0.88, "cross_entropy")
     assert first["chance"] == 0.1135  # of MNIST, as boards show it, where older records hold 0.1
-    assert other[["test/accuracy", "lyapunov/end/largest", "lyapunov/end/note"]].isna().all()
+    assert other[["test/accuracy", "lyapunov/end/largest", "lyapunov/end/norm"]].isna().all()
     assert strange[["test", "best_step", "diverged_at"]].isna().all()
 
 

@@ -36,7 +36,7 @@ def some_records():
         CurvePoint(step=10, epoch=0.5, train_loss=None, val={"rmse": 0.3}, test={"rmse": None}),
         CurvePoint(step=20, epoch=1, train_loss=1, val={"rmse": -0.0}, test={}, by_length={"1-2": 0.5}),
     ]
-    measured = {"lyapunov": {"end": make_measure("lyapunov", "end", ["exponents"], {"largest": 0.1, "why": "no"})}}
+    measured = {"lyapunov": {"end": make_measure("lyapunov", "end", ["exponents"], {"largest": 0.1, "norm": "no"})}}
     return [
         make_record(),
         make_record(instance=1, seconds_per_step=0.5),
