@@ -52,8 +52,8 @@ def make_record(
     infos = metrics_of(*metrics)
     curve = changes.get("curve", curve_of(infos[0].name, val, test))
     steps = changes.get("steps", curve[-1].step if curve else 0)
-    if "curve" not in changes and diverged_at is None:
-        curve[-1] = curve[-1].model_copy(update={"step": steps, "epoch": steps // 100})
+    if "steps" in changes and "curve" not in changes:
+        curve[-1] = CurvePoint(**{**dict(curve[-1]), "step": steps, "epoch": steps // 100})
     fields = {
         "schema_version": 1,
         "suite": "quick",

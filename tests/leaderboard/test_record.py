@@ -13,7 +13,7 @@ from rnnbench.leaderboard.record import read_record, summarise, write_record
 from rnnbench.leaderboard.schema import Measure, Record
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, curve_of, full_disk, make_record, metrics_of
 
-keys = st.text(min_size=1)
+keys = st.text(min_size=1, max_size=200)
 numbers = st.none() | st.floats()
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats() | st.text(),
@@ -33,7 +33,7 @@ measures_of_dynamics = st.builds(
     val=st.lists(numbers, max_size=5),
     config=st.dictionaries(st.text(), json_values, max_size=4),
     measures=st.dictionaries(keys, st.dictionaries(keys, measures_of_dynamics, max_size=2), max_size=2),
-    network=st.text(min_size=1),
+    network=keys,
     instance=st.integers(0, 10**6),
 )
 def test_written_is_read_back_the_same(tmp_path_factory, val, config, measures, network, instance):
