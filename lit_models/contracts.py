@@ -34,7 +34,7 @@ class RecurrenceCase:
     def build(self, seed: int = 0) -> Recurrence:
         """Return an instance in double precision, its weights drawn from a seed."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             return self.cls(**self.arguments).double()
 
     @property

@@ -50,7 +50,7 @@ def alone(task: Task, batch: Batch, index: int) -> Batch:
 def make_ensemble(cls: type[Recurrence], arguments: dict[str, object], task: Task) -> Ensemble:
     networks = []
     for seed in range(INSTANCES):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         networks.append(Network(cls(**arguments), OUTPUTS, task.readout).double())
     return Ensemble(networks)
 

@@ -34,7 +34,7 @@ LIBRARY = "rnnbench.lit_models.scan.native.library.find_library"
 def build(cls: type[Recurrence], arguments: dict[str, object]) -> Build:
     def at_seed(seed: int) -> Recurrence:
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             recurrence = cls(**arguments).double()
             for buffer in recurrence.buffers():
                 # Constants of the class differ between instances too, and between units.
