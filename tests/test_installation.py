@@ -43,6 +43,12 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+def test_project_with_folders_of_the_same_names_is_read(project: Path) -> None:
+    words = (sys.executable, "-m", "rnnbench", "check", "tiny.yaml", "own_cells.OwnCell")
+    assert run(project, *words).count("good") == 2
+
+
+@pytest.mark.slow
 def test_project_with_folders_of_the_same_names_runs_a_suite(project: Path, tmp_path: Path) -> None:
     words = ("-m", "rnnbench", "run", "tiny.yaml", "--workers", "1")
     run(project, sys.executable, *words, **surroundings(tmp_path / "bin"))

@@ -122,7 +122,7 @@ def _code_of(module: str) -> OwnCode:
     source = _hash(files)
     package = _hash([path for folder in folders for path in sorted(folder.rglob("*.py"))] or [file])
     commit, dirty = repository_state(file, files)
-    distributions = importlib.metadata.packages_distributions().get(top, [])
+    distributions = _distributions().get(top, [])
     return OwnCode(
         module=module,
         version=importlib.metadata.version(distributions[0]) if distributions else None,
@@ -131,6 +131,11 @@ def _code_of(module: str) -> OwnCode:
         commit=commit,
         dirty=dirty,
     )
+
+
+@functools.cache  # It reads the lists of files of all that is installed: most of a second.
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 def _hash(files: Iterable[Path]) -> str:

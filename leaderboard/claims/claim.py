@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -18,6 +18,8 @@ from rnnbench.leaderboard.claims.rules.sweeps import Increasing, Optimum, Trend
 from rnnbench.leaderboard.schema import Budget
 
 DEFINITIONS = Path(__file__).parent / "definitions"
+# As safe, and ten times as fast where PyYAML has libyaml: every page reads all claims.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Depth, weak coupling, stability, deep transitions, state tracking, parallel iterations.
 _ORDER = "DWSCTP"
 
@@ -125,4 +127,4 @@ def load_claims(folder: Path = DEFINITIONS) -> list[Claim]:
 
 
 def _as_json(path: Path) -> str:
-    return json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return json.dumps(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER))  # noqa: S506

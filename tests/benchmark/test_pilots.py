@@ -109,7 +109,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
 
 
 # Of the first pilot, of the second one, and of the full training.
-@pytest.mark.parametrize("batches", [1, 5, 9])
+@pytest.mark.parametrize("batches", [pytest.param(1, marks=pytest.mark.slow), 5, 9])
 def test_choice_and_records_are_the_same_after_a_kill(batches: int, undisturbed, tmp_path: Path, monkeypatch) -> None:
     def kill(self, trainer, *_) -> None:
         nonlocal batches

@@ -85,7 +85,7 @@ def test_code_of_a_users_own_is_recorded_with_what_it_derives_from(package, monk
     # Once it is tracked and installed; another file of the package changes what it does.
     git(package.parent, "add", "mylab/*.py")
     git(package.parent, "commit", "-m", "two")
-    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"mylab": ["my-lab"]})
+    monkeypatch.setattr(own, "_distributions", lambda: {"mylab": ["my-lab"]})
     monkeypatch.setattr(importlib.metadata, "version", lambda name: {"my-lab": "1.2"}[name])
     own._code_of.cache_clear()
     tracked = own.own_code(CONFIG)[1]

@@ -18,8 +18,11 @@ from tests.contracts.builders import INPUTS, variants
 LENGTHS = torch.tensor([5, 1, 3, 5, 4, 2, 5, 5, 0])
 OTHERS = {"__init__", "initial_state", "forward", "forward_last", "run", "scan_kernel", "scan_linear"}
 DEFINITIONS = [
-    pytest.param(*case.values, name, id=f"{case.id}.{name}")
+    pytest.param(*case.values, name, lengths, id=f"{case.id}.{name}-{label}", marks=marks)
     for case in variants()
+    for label, lengths in (("lengths", LENGTHS), ("whole", None))
+    # Variants take the same way through whole sequences as their recurrence.
+    for marks in [pytest.mark.slow if "=" in case.id and lengths is None else ()]
     for name, method in inspect.getmembers(case.values[0], inspect.isfunction)
     if method.__module__.startswith("rnnbench.") and name not in OTHERS
 ]
@@ -48,8 +51,7 @@ def run(scan: str, recurrence: Recurrence, lengths: torch.Tensor | None) -> list
     return [outputs, final, output, *torch.autograd.grad(loss, wanted, materialize_grads=True)]
 
 
-@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-@pytest.mark.parametrize(("cls", "arguments", "name"), DEFINITIONS)
+@pytest.mark.parametrize(("cls", "arguments", "name", "lengths"), DEFINITIONS)
 def test_an_overridden_method_is_followed(cls, arguments, name, lengths):
     recurrence = derive(cls, name)(**arguments)
     assert all(map(torch.equal, run("auto", recurrence, lengths), run("loop", recurrence, lengths)))

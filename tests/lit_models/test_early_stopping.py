@@ -77,7 +77,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Record],
     return train(of), weights(of)
 
 
-@pytest.mark.parametrize("kill_at", [17, 60, "end"])
+@pytest.mark.parametrize("kill_at", [17, pytest.param(60, marks=pytest.mark.slow), "end"])
 def test_an_interrupted_run_goes_on_to_the_same_bits(
     kill_at: int | str, undisturbed: tuple[list[Record], list[dict]], tmp_path: Path, monkeypatch
 ) -> None:

@@ -39,7 +39,9 @@ SINGLE = ("WCRNN linear rotation_diagonal tanh", "WCRNN A diagonal tanh", "WCRNN
 #: Steps, sequences and features; few or many inputs. Triton's own are in test_triton_kernels.
 SIZES = {
     "eager": [
-        (steps, batch, features) for steps, batch in ((1, 5), (2 * CHUNK + 3, 4), (CHUNK, 20)) for features in (2, 5)
+        (steps, batch, features)
+        for steps, batch, widths in ((1, 5, (2,)), (2 * CHUNK + 3, 4, (2, 5)), (CHUNK, 20, (5,)))
+        for features in widths
     ],
     "triton": [(4, 3, 2)],
 }
