@@ -23,8 +23,7 @@ def implausible(record: Record) -> Iterator[str]:
         yield record.out_of_range
     # Of the curve, only names of metrics are text: its points are most of a record.
     names = {name for point in record.curve for name in (*point.val, *point.test)}
-    texts = (*names, *_texts(record.model_dump(exclude={"curve"})))
-    if text := next((text for text in texts if len(text) > _LONGEST_TEXT), ""):
+    if text := _long_text([*names, record.model_dump(exclude={"curve"})]):
         yield f"texts must have at most {_LONGEST_TEXT} characters, got {len(text)}: {_shown(text[:40])}"
     for name in ("parameters", "state_size"):
         if getattr(record, name) < 1:
@@ -42,16 +41,18 @@ def implausible(record: Record) -> Iterator[str]:
                 yield f"measures: {_shown(name)} of {_shown(measure)} must be a number, got {_shown(value)}"
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
+def _long_text(left: list[Any]) -> str:
+    """Return a text within nested values that is longer than any that a run writes; empty if there is none."""
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            if len(value) > _LONGEST_TEXT:
+                return value
+        elif isinstance(value, dict):
+            left += (*value, *value.values())
+        elif isinstance(value, list):
+            left += value
+    return ""
 
 
 def _of_configuration(record: Record) -> Iterator[str]:

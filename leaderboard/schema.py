@@ -40,6 +40,11 @@ def plain(value: Any, *, depth: int = 0) -> Any:
     """
     if depth > _DEEPEST:
         raise ValueError(f"settings must be nested at most {_DEEPEST} deep")
+    # Most of a record, looked at first.
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) is str:
+        return value
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         raise ValueError("numbers must be at most 1.8e308 in size")
     if value is None or isinstance(value, (bool, int, str)):
