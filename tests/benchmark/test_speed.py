@@ -70,7 +70,12 @@ def peers_left(folder, expected):
     ("behaviour", "fragment", "peers"),
     [
         ("differs", "toy: contenders differ from 'well' by more than 1e-06: 'toy' by 0.5; nothing was timed", 2),
-        ("fails", "toy: contender 'toy' ended with exit code 1: ValueError: size is 3: no", 1),
+        pytest.param(
+            "fails",
+            "toy: contender 'toy' ended with exit code 1: ValueError: size is 3: no",
+            1,
+            marks=pytest.mark.slow,
+        ),
         ("killed", "toy: contender 'toy' was killed by signal 9", 1),
     ],
 )

@@ -17,13 +17,13 @@ NUDGES = {
 }
 
 
-def files_of(folder, nudge):
-    """Everything that two networks with all measures and learning curves make, their values nudged."""
+def files_of(folder, nudge, only):
+    """Everything that two networks with learning curves and all or some measures make, their values nudged."""
     for r, base in ((0.95, 0.41), (1.01, 0.123)):
         for instance in range(2):
             curve = nudge(base / np.sqrt(np.arange(1.0, 30.0)) + 0.01 * instance)
             record = make_record(network=f"r{r}", val=curve, test=curve / 2, metrics=(RMSE,), instance=instance)
-            summaries, arrays = synthetic_dynamics(r, instance)
+            summaries, arrays = synthetic_dynamics(r, instance, only=only)
             nudged = {
                 measure: {name: a if a.dtype.kind == "i" else np.where(a, nudge(a), 0) for name, a in named.items()}
                 for measure, named in arrays.items()
@@ -33,19 +33,17 @@ def files_of(folder, nudge):
     return {path.name: path.read_bytes() for path in (folder / "out").rglob("[!.]*") if path.is_file()}
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    return files_of(tmp_path_factory.mktemp("plain"), NUDGES["nothing"])
-
-
 @pytest.mark.parametrize(
-    # The last one is a million times larger, of both signs: last bits alone are slow.
-    "name",
-    [*(pytest.param(f"last bit {way}", marks=pytest.mark.slow) for way in ("up", "down")), "relative 1e-9"],
+    ("name", "only", "count"),
+    [
+        # A million times larger than a last bit, of both signs.
+        ("relative 1e-9", ("lyapunov", "hessian", "gradient_flow"), 7),
+        *(pytest.param(name, None, 14, marks=pytest.mark.slow) for name in NUDGES if name != "nothing"),
+    ],
 )
-def test_noise_of_the_processor_does_not_show(plain, tmp_path, name):
-    nudged = files_of(tmp_path, NUDGES[name])
-    assert len(plain) == 14
+def test_noise_of_the_processor_does_not_show(tmp_path, name, only, count):
+    plain, nudged = (files_of(tmp_path / each, NUDGES[each], only) for each in ("nothing", name))
+    assert len(plain) == count
     assert [name for name in plain if plain[name] != nudged[name]] == []
 
 

@@ -72,7 +72,7 @@ def test_without_a_known_constant_there_is_no_bound() -> None:
     assert measured.summary["metric_full"] not in measured.arrays["metric"]
 
 
-@pytest.mark.parametrize(("cls", "arguments"), variants())
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
 def test_sequences_of_unequal_lengths_are_those_alone(cls, arguments) -> None:
     subject = subject_of(functools.partial(cls, **{k: v for k, v in arguments.items() if k != "input_size"}))
     lengths = torch.tensor([12, 1, 5, 8])

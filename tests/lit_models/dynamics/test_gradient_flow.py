@@ -39,7 +39,7 @@ def by_retained_states(network, task, batch):
 
 
 @pytest.mark.parametrize("readout", ["last", "every"])
-@pytest.mark.parametrize(("cls", "arguments"), variants())
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
 def test_every_recurrence_equals_retained_states(cls, arguments, readout):
     task = small_task(readout, "cross_entropy")
     lengths = torch.tensor([1, 3, 5, 4])

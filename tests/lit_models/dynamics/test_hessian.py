@@ -115,7 +115,7 @@ def test_gauss_newton_is_its_definition_and_positive(loss):
     assert (found - Curvature(network, task, batch).dense()).norm() > 1e-3 * found.norm()
 
 
-@pytest.mark.parametrize(("cls", "arguments"), variants())
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
 def test_every_recurrence_against_finite_differences(cls, arguments):
     task = small_task("last", "rmse", output_size=1)
     batch = small_batch(task)

@@ -138,6 +138,7 @@ def test_lorenz() -> None:
     assert spectrum.kaplan_yorke.mean().item() == pytest.approx(2.062, abs=0.003)
 
 
+@pytest.mark.slow  # Eight networks of 400 units.
 def test_random_tanh_networks_against_mean_field() -> None:
     largest = []
     for seed in range(8):

@@ -102,7 +102,7 @@ def test_small_directions_are_left_out_on_request():
     assert coarse.total.item() == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize(("cls", "arguments"), variants())
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
 def test_any_recurrence_is_measured(cls, arguments):
     recurrence = cls(**arguments)
     first, again = (memory_capacity(recurrence, delays=6, steps=max(300, 3 * recurrence.state_size)) for _ in range(2))

@@ -50,7 +50,7 @@ def stable_cases(cls: type[Recurrence]) -> Iterator[tuple[Recurrence, Tensor, fl
         yield recurrence, inputs, bound
 
 
-@pytest.mark.parametrize("cls", [ElmanRNN, LSTM])
+@pytest.mark.parametrize("cls", [ElmanRNN, pytest.param(LSTM, marks=pytest.mark.slow)])
 def test_the_bound_holds_in_every_stable_case(cls: type[Recurrence]) -> None:
     ratios, without_offset, errors = [], [], []
     for recurrence, inputs, bound in stable_cases(cls):
@@ -115,7 +115,7 @@ def brute_force(recurrence: Recurrence, inputs: Tensor, k: int) -> tuple[Tensor,
 
 
 @pytest.mark.parametrize("entries", [1, 2**22])
-@pytest.mark.parametrize(("cls", "arguments"), variants())
+@pytest.mark.parametrize(("cls", "arguments"), variants(slow_extras=True))
 def test_equals_a_restart_before_every_step(cls, arguments, entries, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(truncation, "MOST_ENTRIES", entries)
     recurrence = cls(**arguments).double()

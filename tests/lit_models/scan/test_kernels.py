@@ -75,12 +75,12 @@ def test_alone_from_any_state(scanned, steps, batch, features, last):
 @pytest.mark.parametrize(
     ("scanned", "size", "readout"),
     [
-        # The interpreter is slow: by default each of a kernel's two ways has one of the sizes.
+        # By default each of a kernel's two ways has one of the sizes.
         pytest.param(
             case,
             size,
             readout,
-            marks=[pytest.mark.slow] * (case.backend == "triton" and (size == 1) != (readout == "last")),
+            marks=[pytest.mark.slow] * ((size == 1) != (readout == "last")),
             id=f"{case.backend}-{case.name}-{size}-{readout}",
         )
         for case in CASES
