@@ -21,6 +21,7 @@ from tests.lit_models.dynamics.small_networks import INPUTS, plain_loss, small_b
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 LOSSES = ("mse", "rmse", "cross_entropy")
 READOUTS = ("last", "every")
+STATE_SPACES = ("LRU", "LinOSS", "S4", "S4D")
 
 
 def dense_hessian(network, task, batch):
@@ -133,9 +134,22 @@ def test_every_recurrence_against_finite_differences(cls, arguments):
         difference = (gradient(flat + step * vector) - gradient(flat - step * vector)) / (2 * step)
         torch.testing.assert_close(curvature.multiply(vector), difference, atol=1e-7, rtol=1e-6)
         assert gauss_newton.multiply(vector) @ vector > -1e-12
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
     # The state spaces have ten times as many parameters as the others at this size: their matrices take seconds.
-    for matrix in (curvature, gauss_newton) if curvature.size < 300 else ():
-        close(matrix.multiply(vector), matrix.dense() @ vector)
+    [
+        pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] * (case.id.split("-")[0] in STATE_SPACES))
+        for case in variants()
+    ],
+)
+@pytest.mark.parametrize("matrix", ["hessian", "ggn"])
+def test_every_recurrence_s_matrix_is_that_of_its_products(cls, arguments, matrix):
+    task = small_task("last", "rmse", output_size=1)
+    curvature = Curvature(small_network(cls(**arguments), task).double(), task, small_batch(task), matrix)
+    vector = torch.nn.functional.normalize(torch.randn(curvature.size, dtype=torch.float64), dim=0)
+    close(curvature.multiply(vector), curvature.dense() @ vector)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

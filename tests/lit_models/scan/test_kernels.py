@@ -39,19 +39,24 @@ SINGLE = ("WCRNN linear rotation_diagonal tanh", "WCRNN A diagonal tanh", "WCRNN
 #: Steps, sequences and features; few or many inputs. Triton's own are in test_triton_kernels.
 SIZES = {
     "eager": [
-        (steps, batch, features)
-        for steps, batch, widths in ((1, 5, (2,)), (2 * CHUNK + 3, 4, (2, 5)), (CHUNK, 20, (5,)))
-        for features in widths
+        (steps, batch, features) for steps, batch in ((1, 5), (2 * CHUNK + 3, 4), (CHUNK, 20)) for features in (2, 5)
     ],
     "triton": [(4, 3, 2)],
 }
+#: Every length and every number of features is in another size too.
+SLOW_SIZES = ((1, 5, 5), (CHUNK, 20, 2))
 
 
 @pytest.mark.parametrize("last", [True, False], ids=["last", "every"])
 @pytest.mark.parametrize(
     ("scanned", "steps", "batch", "features"),
     [
-        pytest.param(case, *size, id=f"{case.backend}-{case.name}-{'-'.join(map(str, size))}")
+        pytest.param(
+            case,
+            *size,
+            marks=[pytest.mark.slow] * (size in SLOW_SIZES),
+            id=f"{case.backend}-{case.name}-{'-'.join(map(str, size))}",
+        )
         for case in CASES
         for size in SIZES.get(case.backend, SIZES["eager"])
     ],
