@@ -87,7 +87,7 @@ def write_leaderboard(
     kept = KeptFigures(output, side_files, records_root, fingerprints)
     # No claim is decided by what was not seen here.
     seen, _ = select_cells(measured_here(records, senders), plans)
-    claims, evidence = load_claims(), Evidence(seen, side_files)
+    claims, evidence = load_claims(), Evidence(seen, side_files, plans)
     decisions = [decide(claim, evidence) for claim in claims]
     laid_out = boards(cells, plans)
     sections: list[str] = []

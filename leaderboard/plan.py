@@ -57,15 +57,18 @@ class SuitePlan:
         return run_command(self.suite, self.budget, cells)
 
 
-def run_command(suite: str, budget: Budget, cells: Sequence[tuple[str, str]] = ()) -> str:
+def run_command(suite: str, budget: Budget, cells: Sequence[tuple[str, str]] = (), instances: int | None = None) -> str:
     """Return the command that trains (task, network) cells of a suite; all of them without any, or with too many.
 
-    >>> run_command("quick", "paper", [("Digits", "DT(S)-RNN")])
-    "rnnbench run quick --budget paper --only 'Digits/DT(S)-RNN'"
+    With ``instances``, it trains as many of each cell, whatever the suite says.
+
+    >>> run_command("quick", "paper", [("Digits", "DT(S)-RNN")], 10)
+    "rnnbench run quick --budget paper --only 'Digits/DT(S)-RNN' --instances 0-9"
     """
     only = [f"{task}/{network}" for task, network in cells] if len(cells) <= MOST_NAMED else []
     budgets = [] if budget == "cpu" else ["--budget", budget]
-    return shlex.join(["rnnbench", "run", suite, *budgets, *(["--only", *only] if only else [])])
+    more = ["--instances", f"0-{instances - 1}"] if instances else []
+    return shlex.join(["rnnbench", "run", suite, *budgets, *(["--only", *only] if only else []), *more])
 
 
 Plans = Mapping[tuple[str, str], SuitePlan]

@@ -37,10 +37,12 @@ class Decision:
     @property
     def commands(self) -> list[str]:
         """The commands that would make the missing records."""
-        cells: dict[tuple[str, Budget], list[tuple[str, str]]] = {}
+        cells: dict[tuple[str, Budget, int | None], list[tuple[str, str]]] = {}
         for gap in self.missing:
-            cells.setdefault((gap.wanted.suite, gap.wanted.budget), []).append((gap.task, gap.network))
-        return [run_command(suite, budget, of_suite) for (suite, budget), of_suite in cells.items()]
+            asked = gap.wanted.instances
+            more = asked if gap.planned is not None and asked > gap.planned else None
+            cells.setdefault((gap.wanted.suite, gap.wanted.budget, more), []).append((gap.task, gap.network))
+        return [run_command(suite, budget, of_suite, more) for (suite, budget, more), of_suite in cells.items()]
 
 
 def decide(claim: Claim, evidence: Evidence) -> Decision:
@@ -65,5 +67,5 @@ def decide_all(claims: Sequence[Claim], root: Path, plans: Plans | None = None) 
     """
     records, problems = indexed_records(root)
     cells, _ = select_cells(measured_here(records, read_senders(root)), plans)
-    evidence = Evidence(cells, SideFiles(root))
+    evidence = Evidence(cells, SideFiles(root), plans)
     return [decide(claim, evidence) for claim in claims], problems

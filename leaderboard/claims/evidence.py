@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnbench.leaderboard.dynamics import SideFiles
+from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.schema import Budget, Record
 from rnnbench.leaderboard.statistics import Cell
 
@@ -125,19 +126,29 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Gap:
-    """A cell that a claim needs and that lacks instances."""
+    """A cell that a claim needs and that lacks instances.
+
+    Attributes:
+        wanted: what the claim asks for.
+        task: column of the cell.
+        network: its row.
+        there: how many instances it has.
+        planned: how many the suite trains of itself; None where the suite is not known.
+    """
 
     wanted: Wanted
     task: str
     network: str
     there: int
+    planned: int | None = None
 
 
 class Evidence:
     """The cells of boards, as claims read them."""
 
-    def __init__(self, cells: Iterable[Cell], side_files: SideFiles) -> None:
-        """Keep the cells that ``select_cells`` chose, and the arrays beside their records."""
+    def __init__(self, cells: Iterable[Cell], side_files: SideFiles, plans: Plans | None = None) -> None:
+        """Keep the cells that ``select_cells`` chose, the arrays beside their records, and the suites as they are."""
+        self._planned = {suite: plan.instances for suite, plan in (plans or {}).items()}
         self._samples = {
             cell.first.cell: Sample(cell.first.suite, cell.first.task, cell.first.network, cell.records, side_files)
             for cell in cells
@@ -148,12 +159,13 @@ class Evidence:
         samples: list[Sample] = []
         gaps: list[Gap] = []
         for wanted in needs:
+            planned = self._planned.get((wanted.suite, wanted.budget))
             for task in wanted.tasks:
                 for network in wanted.networks:
                     sample = self._samples.get((wanted.suite, wanted.budget, task, network))
                     there = len(sample.records) if sample else 0
                     if sample is None or there < wanted.instances:
-                        gaps.append(Gap(wanted, task, network, there))
+                        gaps.append(Gap(wanted, task, network, there, planned))
                     else:
                         samples.append(sample)
         return samples, gaps

@@ -60,7 +60,7 @@ def gather(
     """Return what the page draws from, with the verdicts on all claims, and what found no place on it."""
     cells, unplaced = select_cells(records, plans)
     # No claim is decided by what was not seen here.
-    evidence = Evidence(select_cells(measured_here(records, senders), plans)[0], side_files)
+    evidence = Evidence(select_cells(measured_here(records, senders), plans)[0], side_files, plans)
     decisions = [decide(claim, evidence) for claim in load_claims()]
     data = page_data(cells, decisions, side_files, senders, plans, len(records))
     # After the data: only then is it known which arrays could not be read.

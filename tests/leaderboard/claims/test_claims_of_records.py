@@ -29,6 +29,16 @@ def test_missing_records_leave_a_claim_open_with_its_command(root, tmp_path):
     assert "rnnbench run quick --only Digits/A (about 0.5 core-hours)" in as_terminal([decision])
 
 
+@pytest.mark.parametrize(("planned", "more"), [(2, " --instances 0-2"), (3, ""), (5, "")])
+def test_the_command_asks_for_more_instances_than_the_suite_has_where_the_claim_does(root, tmp_path, planned, more):
+    put(root, "A", (0.6, 0.7))
+    (record,) = {r.experiment_id for r in load_records(root)}
+    plan = SuitePlan("quick", "cpu", planned, {("Digits", "A"): PlannedCell(frozenset([record]))})
+    claims = [claim(tmp_path, bounds(above=0.5), ["A"])]
+    (decision,), _ = decide_all(claims, root, {("quick", "cpu"): plan})
+    assert decision.commands == [f"rnnbench run quick --only Digits/A{more}"]
+
+
 @pytest.mark.parametrize("foreign", [{"suite": "other"}, {"budget": "smoke"}, {"status": "interrupted"}])
 def test_records_of_another_suite_or_budget_or_interrupted_ones_decide_nothing(root, tmp_path, foreign):
     put(root, "A", (0.6, 0.7, 0.8), **foreign)
