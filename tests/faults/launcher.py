@@ -1,6 +1,6 @@
 """What the harness asks of a launcher. One of another kind is a class like those of ``local.py`` and ``slurm.py``.
 
-The harness does the rest: ``survival.py`` says what happens to a command, and what holds afterwards.
+The harness does the rest: ``kinds.py`` says what happens to a command, ``trial.py`` what holds afterwards.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults.launcher import ONE_RUN, TWO_RUNS
 from tests.faults.local import LocalLauncher
-from tests.faults.survival import Undisturbed, kind_of, survive, undisturbed_run
+from tests.faults.survival import kind_of, survive, undisturbed_run
+from tests.faults.trial import Undisturbed
 
 #: Of each kind one within the default tests, with one run; and of each five more that have two at a time.
 ONE, TWO = range(18), range(18, 108)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kinds import CLUSTER_KINDS
 from tests.faults.local import LocalLauncher
 from tests.faults.ray import RayLauncher
-from tests.faults.survival import CLUSTER_KINDS, Undisturbed, kind_of, survive, undisturbed_run
+from tests.faults.survival import kind_of, survive, undisturbed_run
+from tests.faults.trial import Undisturbed
 from tests.ray.cluster import NO_RAY, Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(NO_RAY), reason=NO_RAY)]

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kinds import CLUSTER_KINDS
 from tests.faults.local import LocalLauncher
 from tests.faults.slurm import SlurmLauncher
-from tests.faults.survival import CLUSTER_KINDS, Undisturbed, kind_of, survive, undisturbed_run
+from tests.faults.survival import kind_of, survive, undisturbed_run
+from tests.faults.trial import Undisturbed
 from tests.slurm.cluster import Cluster, why_none
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_none()), reason=why_none())]
