@@ -88,6 +88,13 @@ class Recurrence(nn.Module, ABC):
         """
         return None
 
+    def linear_transition(self) -> Tensor | None:
+        """Return the matrix A [S, S] of steps that are linear with the same A at every one: A h + projected.
+
+        As for ``scan_kernel``, ``advance`` must equal it. None, as here, where it does not.
+        """
+        return None
+
     def forward(
         self, inputs: Tensor, state: Tensor | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

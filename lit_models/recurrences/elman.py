@@ -55,6 +55,10 @@ class ElmanRNN(TorchCell, Recurrence):
         """Return the next h [B, N]."""
         return ACTIVATIONS[self.time_activation](torch.addmm(projected, state, self.weight_hh.t()))
 
+    def linear_transition(self) -> Tensor | None:
+        """Return W_hh [N, N] of a linear network; as in ``Recurrence.linear_transition``."""
+        return self.weight_hh if self.time_activation == "identity" else None
+
     def scan_kernel(self) -> KernelCall | None:
         """Return the kernel of Elman networks; as in ``Recurrence.scan_kernel``."""
         weights = (self.weight_hh, self.weight_ih, self.bias_ih + self.bias_hh)

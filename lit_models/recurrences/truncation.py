@@ -86,6 +86,12 @@ class FeedForwardTruncation(Recurrence):
         windows, batch_size = len(slots) - self.k + 1, slots.shape[1]
         projected = self.recurrence.project(slots[..., :-1])
         seen = slots[..., -1:] > 0.5
+        is_linear = keeps_definition(type(self.recurrence), "linear_transition")
+        if is_linear and (transition := self.recurrence.linear_transition()) is not None:
+            initial = self.recurrence.initial_state(1)
+            # Measured from the initial state, which is then no state's own; what has not been seen adds nothing.
+            added = torch.where(seen, projected + initial @ transition.t() - initial, 0.0)
+            return self.recurrence.output(initial + _window_sums(added, transition, self.k))
         state = self.recurrence.initial_state(windows * batch_size)
         for age in range(self.k):
             following = self.recurrence.advance(projected[age : age + windows].flatten(0, 1), state)
@@ -96,3 +102,19 @@ class FeedForwardTruncation(Recurrence):
 def _mark_seen(inputs: Tensor) -> Tensor:
     """Return inputs [..., D] with the flag 1 [..., D+1]."""
     return functional.pad(inputs, (0, 1), value=1.0)
+
+
+def _window_sums(added: Tensor, transition: Tensor, k: int) -> Tensor:
+    """Return Σ Aʲ b_{t-j} over the last k of b [k-1+W, B, S], with A [S, S]: [W, B, S].
+
+    A sum over 2m is that over m, and that over the m before, moved on by Aᵐ: about 2 log₂ k products instead of k, each
+    a sum as the definition has it, so that nothing cancels where A grows.
+    """
+    sums, power, size = added, transition, 1
+    for digit in f"{k:b}"[1:]:
+        sums = sums[size:] + sums[:-size] @ power.t()
+        power, size = power @ power, 2 * size
+        if digit == "1":
+            sums = added[size:] + sums[:-1] @ transition.t()
+            power, size = power @ transition, size + 1
+    return sums

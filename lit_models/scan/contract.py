@@ -11,7 +11,8 @@ from torch import Tensor, nn
 Scanned = tuple[Tensor, Tensor]
 
 # What a subclass may override without changing what a step computes.
-_FREE = {"__init__", "initial_state", "forward", "forward_last", "run", "scan_kernel", "scan_linear", "_abc_impl"}
+_SCANS = {"forward", "forward_last", "run", "scan_kernel", "scan_linear", "linear_transition"}
+_FREE = {"__init__", "initial_state", "_abc_impl", *_SCANS}
 
 
 class Operands(NamedTuple):

@@ -1,7 +1,9 @@
 """FeedForwardTruncation against brute force: the recurrence restarted k inputs before every output."""
 
+import copy
 import functools
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from rnnbench.lit_models.recurrences.truncation import FeedForwardTruncation
 close = functools.partial(torch.testing.assert_close, atol=1e-10, rtol=1e-10)
 WRAPPED = {
     "ElmanRNN": functools.partial(ElmanRNN, hidden_size=4),
+    "linear": functools.partial(ElmanRNN, hidden_size=4, time_activation="identity"),
     "LSTM": functools.partial(LSTM, hidden_size=3),
     "GRU": functools.partial(GRU, hidden_size=3),
     "SecondOrderRNN": functools.partial(SecondOrderRNN, hidden_size=3, rank=2),
@@ -24,8 +27,8 @@ WRAPPED = {
 class FromOnes(ElmanRNN):
     """A recurrence whose initial state is not zero."""
 
-    def __init__(self, input_size: int) -> None:
-        super().__init__(input_size, 3)
+    def __init__(self, input_size: int, time_activation: str = "tanh") -> None:
+        super().__init__(input_size, 3, time_activation)
 
     def initial_state(self, batch_size: int) -> torch.Tensor:
         return torch.ones_like(super().initial_state(batch_size))
@@ -38,9 +41,9 @@ def restarted(recurrence: Recurrence, inputs: torch.Tensor, k: int) -> torch.Ten
 
 @settings(max_examples=40, deadline=None)
 @given(
-    wrapped=st.sampled_from([*WRAPPED.values(), FromOnes]),
-    steps=st.integers(1, 8),
-    k=st.integers(1, 10),
+    wrapped=st.sampled_from([*WRAPPED.values(), FromOnes, functools.partial(FromOnes, time_activation="identity")]),
+    steps=st.integers(1, 12),
+    k=st.integers(1, 14),
     seed=st.integers(0, 2**31),
 )
 def test_equals_a_restart_at_every_step(wrapped: object, steps: int, k: int, seed: int) -> None:
@@ -56,6 +59,46 @@ def test_equals_a_restart_at_every_step(wrapped: object, steps: int, k: int, see
         close(outputs, recurrence(inputs)[0])
     else:
         assert (outputs - recurrence(inputs)[0]).abs().max() > 0
+
+
+class Halved(ElmanRNN):
+    """A linear recurrence whose steps are not those of the class it is derived from."""
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size, 3, time_activation="identity")
+
+    def advance(self, projected: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        return super().advance(projected, state) / 2
+
+
+def test_a_class_with_steps_of_its_own_is_run_by_them() -> None:
+    recurrence, inputs = Halved(2).double(), torch.randn(9, 2, 2, dtype=torch.float64)
+    close(FeedForwardTruncation.of(recurrence, 4)(inputs)[0], restarted(recurrence, inputs, 4))
+
+
+def test_nothing_cancels_where_a_linear_recurrence_grows() -> None:
+    recurrence = WRAPPED["linear"](2)
+    with torch.no_grad():
+        recurrence.weight_hh.copy_(2.0 * torch.linalg.qr(torch.randn(4, 4))[0])
+    inputs = torch.randn(60, 2, 2)
+    outputs = FeedForwardTruncation.of(recurrence, 29)(inputs)[0]
+    expected = restarted(copy.deepcopy(recurrence).double(), inputs.double(), 29)
+    assert ((outputs - expected).norm(dim=-1) <= 1e-5 * expected.norm(dim=-1)).all()
+
+
+@pytest.mark.parametrize("wrapped", ["ElmanRNN", "linear"])
+def test_instances_with_sequences_of_unequal_length_equal_each_alone(wrapped: str) -> None:
+    networks = [FeedForwardTruncation(2, WRAPPED[wrapped], k=5).double() for _ in range(3)]
+    inputs, lengths = torch.randn(7, 4, 2, dtype=torch.float64), torch.tensor([7, 1, 3, 6])
+    together = torch.vmap(
+        lambda tensors: torch.func.functional_call(networks[0], tensors, (inputs, None, lengths)), randomness="error"
+    )(torch.func.stack_module_state(networks)[0])
+    for index, network in enumerate(networks):
+        outputs, final = network(inputs, None, lengths)
+        close((together[0][index], together[1][index]), (outputs, final))
+        for place, length in enumerate(lengths):
+            alone = restarted(network.recurrence, inputs[:length, place : place + 1], 5)
+            close(outputs[:length, place : place + 1], alone)
 
 
 def test_steps_are_nilpotent() -> None:
