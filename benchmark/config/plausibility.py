@@ -3,12 +3,13 @@
 import functools
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
 
 from rnnbench.benchmark.config.plans import plan_of
 from rnnbench.benchmark.config.suite import load_suite, suite_budgets, suite_files
 from rnnbench.benchmark.errors import shown
 from rnnbench.leaderboard.plan import PlannedCell
-from rnnbench.leaderboard.schema import Record
+from rnnbench.leaderboard.schema import Record, parse_time
 
 #: Letters of any script, digits, and marks that mean nothing in markup, paths or formulas of spreadsheets.
 _NAME = re.compile(r"[\w(][\w .,+=()\[\]*:^%~-]*")
@@ -17,7 +18,7 @@ _NAME = re.compile(r"[\w(][\w .,+=()\[\]*:^%~-]*")
 def not_to_merge(record: Record) -> Iterator[str]:
     """Yield why a record that may be true is not taken over from others, in one line each.
 
-    Its names are not to be shown, it is unfinished, or it is not of the present version of a shipped suite.
+    Its names are not to be shown, it is unfinished, of the future, or not of the present version of a shipped suite.
     """
     names = {name: getattr(record, name) for name in ("suite", "task", "network")}
     names |= {f"metrics.{number}.name": metric.name for number, metric in enumerate(record.metrics)}
@@ -26,6 +27,9 @@ def not_to_merge(record: Record) -> Iterator[str]:
             yield f"{where} must be of letters, digits, spaces and . , + = ( ) [ ] * : ^ % ~ - _, got {shown(name)}"
     if record.status == "interrupted":
         yield "status must be finished or diverged, got interrupted: run it again to finish it"
+    # A clock may be set to another zone. Of one's own records none is lost to a clock that was or is wrong.
+    if parse_time(record.finished_at) > datetime.now(timezone.utc) + timedelta(days=1):
+        yield f"finished_at must not lie in the future, got {record.finished_at}"
     if record.suite in suite_files():
         planned = _planned(record.suite, record.budget).get((record.task, record.network))
         if planned is None:

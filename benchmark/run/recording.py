@@ -1,8 +1,9 @@
 """From a trained ensemble to one record and one file of weights per instance."""
 
 import copy
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,20 @@ from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
 
 @dataclass(frozen=True)
+class Start:
+    """When something began, by the clock of the day and by the one that never jumps."""
+
+    at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    monotonic: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """Return the time of the day, whatever has been done to its clock since the start."""
+        return self.at + timedelta(seconds=time.monotonic() - self.monotonic)
+
+
+@dataclass(frozen=True)
 class Run:
-    """A run as its records tell of it; ``started_at`` is the last time that it was started, if it was resumed.
+    """A run as its records tell of it; ``start`` is the last time that it was started, if it was resumed.
 
     ``lease`` is held by the process that writes.
     """
@@ -37,7 +50,7 @@ class Run:
     data: SequenceDataModule
     trainer: L.Trainer
     clock: TrainingClock
-    started_at: datetime
+    start: Start
     measures: TakeMeasures
     options: TrainOptions
     lease: Lease | None = None
@@ -133,8 +146,8 @@ def make_record(run: Run, index: int, interrupted: bool) -> Record:
             "scan": run.options.scan,
             **({"checkpoint_every": every} if every is not None else {}),
         },
-        started_at=run.started_at.isoformat(timespec="seconds"),
-        finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        started_at=run.start.at.isoformat(timespec="seconds"),
+        finished_at=run.start.now().isoformat(timespec="seconds"),
         published=experiment.published,
         measures=measured(run.measures, index)[0],
         own_code=own_code(point.config, run.data.task.objectives),

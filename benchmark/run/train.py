@@ -6,7 +6,6 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,7 +28,7 @@ from rnnbench.benchmark.run.checkpoint import check_checkpoint
 from rnnbench.benchmark.run.job import Job
 from rnnbench.benchmark.run.lease import BusyError, Lease
 from rnnbench.benchmark.run.provenance import reset_peak_memory
-from rnnbench.benchmark.run.recording import Run, is_finished, write_records
+from rnnbench.benchmark.run.recording import Run, Start, is_finished, write_records
 from rnnbench.benchmark.run.source import note_source, own_code
 from rnnbench.datamodules.sequence_data_module import SequenceDataModule
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
@@ -83,7 +82,7 @@ class _KeepLease(L.Callback):
 
 
 def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror], lease: Lease | None) -> None:
-    started_at = datetime.now(timezone.utc)
+    start = Start()
     if is_first_process(options):
         job.begin()
     reset_peak_memory()
@@ -98,7 +97,7 @@ def _train(job: Job, options: TrainOptions, mirrors: Sequence[Mirror], lease: Le
         note_source(job.source, own_code(configs, data.task.objectives))
     guards = [_KeepLease(lease)] if lease is not None else []
     trainer = make_trainer(job, options, measures, clock, *mirrors, *guards)
-    run = Run(job, model, data, trainer, clock, started_at, measures, options, lease)
+    run = Run(job, model, data, trainer, clock, start, measures, options, lease)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step > (model.curve[-1]["step"] if model.curve else 0):

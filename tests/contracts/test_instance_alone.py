@@ -1,7 +1,6 @@
 """An instance gives the same record trained alone and in an ensemble, whatever happens to the others."""
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import TrainingClock
 from rnnbench.benchmark.run.callbacks.take_measures import TakeMeasures
 from rnnbench.benchmark.run.job import Job, Member
-from rnnbench.benchmark.run.recording import Run, make_record
+from rnnbench.benchmark.run.recording import Run, Start, make_record
 from rnnbench.benchmark.run.train import build, train
 from rnnbench.leaderboard.record import read_record
 from rnnbench.leaderboard.schema import Record
@@ -66,8 +65,7 @@ def make_jobs(experiment: Experiment, folder: Path) -> tuple[Job, Job]:
 def run(job: Job, precision: str) -> tuple[list[Record], LitSequenceModel]:
     data, model = build(job, None)
     used = fit(model, data, STEPS, EVERY, precision=precision)
-    now, measures = datetime.now(timezone.utc), TakeMeasures({})
-    trained = Run(job, model, data, used, TrainingClock(), now, measures, TrainOptions())
+    trained = Run(job, model, data, used, TrainingClock(), Start(), TakeMeasures({}), TrainOptions())
     records = [make_record(trained, i, False) for i in range(len(job.members))]
     return records, model
 

@@ -95,12 +95,14 @@ def _file_too_large(trial: Trial) -> None:
 
 
 def _slow_disk(trial: Trial) -> None:
-    assert trial.end(trial.start("delay")).code == 0
+    ended = trial.end(trial.start("delay"))
+    assert ended.code == 0, ended.printed
 
 
 def _clock_jumps(trial: Trial) -> None:
     days = trial.draw.choice([-20_000, -1, 1, 3_000])
-    assert trial.end(trial.start("jump", seconds=days * 86_400)).code == 0
+    ended = trial.end(trial.start("jump", seconds=days * 86_400))
+    assert ended.code == 0, ended.printed
 
 
 def _memory_runs_out(trial: Trial) -> None:
