@@ -18,7 +18,7 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers.worker import Outcome
 from rnnbench.benchmark.run.source import code_version
 from rnnbench.leaderboard.record import read_record
-from tests.benchmark.small_jobs import ROOT
+from tests.benchmark.small_jobs import ROOT, write_own_project
 from tests.leaderboard.factory import comparable
 from tests.ray.cluster import NO_RAY, Cluster
 
@@ -129,6 +129,20 @@ def test_what_is_interrupted_comes_back(cluster: Cluster, folder: Path) -> None:
     assert end(process)[0] == 130
     (record,) = map(read_record, (folder / "runs").rglob("*.json"))
     assert record.status == "interrupted"
+
+
+def test_nodes_train_from_any_folder_and_for_a_command_without_home_or_standard_error(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    project = write_own_project(tmp_path)
+    words = [sys.executable, "-m", "rnnbench", "run", "own.yaml", "--launcher", "ray", "--address", cluster.address]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    del environment["HOME"]
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *words]
+    done = subprocess.run(shell, cwd=project, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    records = [read_record(path) for path in (project / "runs" / "own").rglob("*.json")]
+    assert [(record.status, record.network) for record in records] == [("finished", "Leaky")] * 2
 
 
 def test_what_cannot_be_is_refused_at_once(cluster: Cluster, folder: Path) -> None:
