@@ -186,8 +186,11 @@ def test_processes_of_another_launcher_are_as_many_as_devices(variables, words, 
 def test_the_first_process_alone_writes_one_wandb_run_an_instance(runs):
     _, two = runs
     files = [path.relative_to(two / "tiny") for path in (two / "tiny").rglob("*") if path.is_file()]
-    others = {path.name.split("-")[0] for path in files if path.suffix not in (".json", ".npz")}
-    assert others == {"lease.1", "job.yaml", "weights"}
+    others = {path.name for path in files if path.suffix not in (".json", ".npz", ".safetensors")}
+    assert others == {"lease.1", "job.yaml"}
+    records = [two / "tiny" / path for path in files if path.suffix == ".json"]
+    finished = [path for path in records if read_record(path).status == "finished"]
+    assert sorted(map(weights_path, finished)) == sorted((two / "tiny").rglob("*.safetensors"))
     pytest.importorskip("wandb")
     # Six instances, and the table of the suite.
     assert len({path.name for path in (two / "wandb").rglob("*.wandb")}) == 7
