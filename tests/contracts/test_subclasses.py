@@ -16,7 +16,16 @@ from rnnbench.lit_models.scan.policy import use_backend
 from tests.contracts.builders import INPUTS, variants
 
 LENGTHS = torch.tensor([5, 1, 3, 5, 4, 2, 5, 5, 0])
-OTHERS = {"__init__", "initial_state", "forward", "forward_last", "run", "scan_kernel", "scan_linear"}
+OTHERS = {
+    "__init__",
+    "initial_state",
+    "forward",
+    "forward_last",
+    "run",
+    "scan_kernel",
+    "scan_linear",
+    "linear_transition",
+}
 DEFINITIONS = [
     pytest.param(*case.values, name, lengths, id=f"{case.id}.{name}-{label}", marks=marks)
     for case in variants()
@@ -74,7 +83,7 @@ def test_what_overrides_nothing_keeps_the_fast_scan(cls, arguments):
         def helper(self):
             return self.state_size
 
-    for scan in ("scan_kernel", "scan_linear"):
+    for scan in ("scan_kernel", "scan_linear", "linear_transition"):
         assert keeps_definition(Helped, scan) == keeps_definition(cls, scan)
     torch.default_generator.manual_seed(0)
     plain = cls(**arguments)

@@ -69,6 +69,6 @@ def test_claims_are_decided_by_what_was_seen_here(tmp_path, monkeypatch):
     put(tmp_path, *records)
     write_senders(tmp_path, {place_of(record): Sent("Lab X") for record in records[1:]})
     seen = []
-    monkeypatch.setattr("rnnbench.leaderboard.claims.decide.Evidence", lambda cells, _: seen.extend(cells))
+    monkeypatch.setattr("rnnbench.leaderboard.claims.decide.Evidence", lambda cells, *_: seen.extend(cells))
     decide_all([], tmp_path)
     assert [cell.records for cell in seen] == [tuple(records[:1])]
