@@ -47,7 +47,7 @@ def sentence(board: BoardComparison, names: Sequence[str]) -> str:
             start += f" and worse on {len(won[1 - first])}"
         parts = [start]
     else:
-        parts = [f"{names[0]} and {names[1]} are not told apart on {of_all.format('any')}"]
+        parts = [f"{names[0]} and {names[1]} cannot be distinguished on {of_all.format('any')}"]
     undecided = [task for task in board.tasks if task.better is None]
     parts += [_undecided(task, first=task is undecided[0]) for task in undecided[:_MOST_NAMED]]
     if len(undecided) > _MOST_NAMED:

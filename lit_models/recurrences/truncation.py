@@ -89,7 +89,7 @@ class FeedForwardTruncation(Recurrence):
         is_linear = keeps_definition(type(self.recurrence), "linear_transition")
         if is_linear and (transition := self.recurrence.linear_transition()) is not None:
             initial = self.recurrence.initial_state(1)
-            # Measured from the initial state, which is then no state's own; what has not been seen adds nothing.
+            # Measured from the initial state, what has not been seen, which comes first, adds nothing.
             added = torch.where(seen, projected + initial @ transition.t() - initial, 0.0)
             return self.recurrence.output(initial + _window_sums(added, transition, self.k))
         state = self.recurrence.initial_state(windows * batch_size)

@@ -54,6 +54,9 @@ class Command(Protocol):
 class Launcher(Protocol):
     """A way to train what is missing of the suite in a folder, whose records go to ``runs`` in it."""
 
+    #: Whether one run may come by fewer places than another, as files are written when they are found.
+    places_vary: bool
+
     def start(self, folder: Path, environment: Mapping[str, str], *options: str) -> Command:
         """Start the command, with more options; all its processes get the environment and the fault of ``injected.py``.
 

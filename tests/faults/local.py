@@ -40,6 +40,8 @@ class LocalCommand:
 class LocalLauncher:
     """One machine: with its node dies all that runs."""
 
+    places_vary = False
+
     def start(self, folder: Path, environment: Mapping[str, str], *options: str) -> LocalCommand:
         return LocalCommand(folder, environment, (*WORDS, *options))
 

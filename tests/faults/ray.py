@@ -52,6 +52,8 @@ class RayCommand(LocalCommand):
 class RayLauncher:
     """A cluster whose second node may be lost."""
 
+    places_vary = True
+
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster, self._workers = cluster, Workers(folder, "python")
 

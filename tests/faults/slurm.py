@@ -82,6 +82,8 @@ class SlurmCommand:
 class SlurmLauncher:
     """A cluster of one node."""
 
+    places_vary = False
+
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster, self._tasks = cluster, Tasks(folder)
 

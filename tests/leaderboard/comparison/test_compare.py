@@ -50,9 +50,9 @@ def test_a_sentence_of_wins_on_both_sides_and_one_of_none():
     (board,) = compare_networks(make_boards(both), "A", "B").boards
     assert sentence(board, "AB").startswith("B is better than A on 2 of 3 tasks and worse on 1; over all tasks")
     (board,) = compare_networks(make_boards({"X": {"A": [0.1], "B": [0.2]}}), "A", "B").boards
-    assert sentence(board, "AB") == "A and B are not told apart on X; on X 1 seed has no spread to tell by."
+    assert sentence(board, "AB") == "A and B cannot be distinguished on X; on X 1 seed has no spread to tell by."
     (board,) = compare_networks(make_boards({"X": {"A": SMALL, "B": SMALL}}), "A", "B").boards
-    assert sentence(board, "AB") == "A and B are not told apart on X; on X 5 seeds show no difference."
+    assert sentence(board, "AB") == "A and B cannot be distinguished on X; on X 5 seeds show no difference."
 
 
 def test_instances_are_paired_by_number_and_others_left_out():
