@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from rnnbench.leaderboard.record import summarise
 from rnnbench.leaderboard.schema import Record, parse_time
 from rnnbench.leaderboard.settings import Config, config_id, get_setting
@@ -22,7 +24,7 @@ def implausible(record: Record) -> Iterator[str]:
         yield record.out_of_range
     # Of the curve, only names of metrics are text: its points are most of a record.
     names = {name for point in record.curve for name in (*point.val, *point.test)}
-    if text := _long_text([*names, record.model_dump(exclude={"curve"})]):
+    if text := _long_text([*names, *(value for name, value in record if name != "curve")]):
         yield f"texts must have at most {_LONGEST_TEXT} characters, got {len(text)}: {_shown(text[:40])}"
     for name in ("parameters", "state_size"):
         if getattr(record, name) < 1:
@@ -44,13 +46,18 @@ def _long_text(left: list[Any]) -> str:
     """Return a text within nested values that is longer than any that a run writes; empty if there is none."""
     while left:
         value = left.pop()
+        # Most of a record, looked at first.
+        if type(value) is float or type(value) is int:
+            continue
         if isinstance(value, str):
             if len(value) > _LONGEST_TEXT:
                 return value
         elif isinstance(value, dict):
             left += (*value, *value.values())
-        elif isinstance(value, list):
+        elif isinstance(value, (list, tuple)):
             left += value
+        elif isinstance(value, BaseModel):
+            left += value.__dict__.values()
     return ""
 
 

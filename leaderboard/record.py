@@ -1,11 +1,13 @@
 """Records: derived from a learning curve, written atomically, and read whatever their schema version."""
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from rnnbench.leaderboard.files import FileError, read_file, write_atomically
 from rnnbench.leaderboard.metric import MetricInfo
@@ -126,6 +128,9 @@ def read_record(path: Path) -> Record:
 
 def _parse(path: Path) -> Any:
     content = read_file(path, LARGEST_RECORD)
+    # Twice as fast as json; what it refuses, json reads or says why not.
+    with contextlib.suppress(ValueError):
+        return from_json(content, allow_inf_nan=False)
     try:
         text = content.decode()
         return json.loads(text, parse_constant=_refuse_constant)

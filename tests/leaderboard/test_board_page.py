@@ -62,7 +62,7 @@ CELLS = {
             ("GRU", "Scores", ADD): "4.00e-1 ± 0 (2)",
         },
     ),
-    "what paired instances cannot tell from the best all bold": (
+    "all bold that paired instances cannot distinguish from the best": (
         # Each is far from the next but for the pairs: GRU is above the LSTM in one instance, RNN always 0.2 below.
         [*instances(0.9, 0.8, 0.7), *gru(0.85, 0.82, 0.69), *instances(0.7, 0.6, 0.5, network="RNN")],
         {
@@ -71,7 +71,7 @@ CELLS = {
             ("RNN", "Scores", ACC): "60.00 ± 10.00 (3)<br>best 70.00",
         },
     ),
-    "nothing bold below what is told apart, however noisy": (
+    "nothing bold below what can be distinguished, however noisy": (
         [*instances(0.9, 0.91, 0.9), *gru(0.85, 0.86, 0.84), *instances(0.95, 0.2, 0.99, network="RNN")],
         {
             ("GRU", "Scores", ACC): "85.00 ± 1.00 (3)<br>best 86.00",

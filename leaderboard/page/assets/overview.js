@@ -31,7 +31,7 @@ function key() {
   const levels = Array.from({ length: 11 }, (_, index) => h("i", { class: `l${index}` }));
   return h("div", { class: "key" }, h("span", {}, "chance"), levels, h("span", {}, "best possible"),
     h("span", { class: "signs" },
-      h("b", { class: "best" }, "84"), " best, or not told apart from it (uncorrected)",
+      h("b", { class: "best" }, "84"), " best, or not distinguishable from it (uncorrected)",
       h("b", {}, "ε4e−3"), " 100 − 0.004", h("b", {}, "†"), " some instances diverged",
       h("b", {}, "rank"), " on its board that 95 % intervals allow, then its mean over tasks"));
 }
