@@ -167,13 +167,22 @@ def _readable(message: str, parser: LightningArgumentParser) -> str:
         if found[1] in PRESETS:
             spec = json.dumps(PRESETS[found[1]].recurrence)
             return f"preset {found[1]}: only --model.recurrence takes its name; write {spec} here"
-        return f"unknown class '{found[1]}': {nearest(found[1], [*classes, *PRESETS])}"
+        key = re.search(r'Parser key "([\w.]+)"', message)
+        return _unknown_class(found[1], key[1] if key else "")
     if found := re.search(r"Option '(\w+)' is not accepted", kept):
         arguments = {argument.name for cls in classes.values() for argument in cls.arguments}
         return f"{kept}; {did_you_mean(found[1], sorted(arguments))}"
     if found := re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", kept):
         return f"unknown option '{found[1]}': {_nearest_option(found[1], parser)}"
     return kept
+
+
+def _unknown_class(name: str, key: str) -> str:
+    """Return what is said of a class that is not found, by the option that names it."""
+    if key.startswith("trainer"):
+        return f"{key}: unknown class '{name}': give its import path, such as lightning.pytorch.callbacks.Timer"
+    known = registered_tasks() if key.startswith("data") else [*registered_recurrences(), *PRESETS]
+    return f"unknown class '{name}': {nearest(name, known)}"
 
 
 def _nearest_option(option: str, parser: LightningArgumentParser) -> str:

@@ -24,9 +24,10 @@ def is_shared(devices: int) -> bool:
     Raises:
         UserError: their number is not that of the devices.
     """
-    if devices == 1:
-        return False
     torchrun, srun = os.environ.get("TORCHELASTIC_RUN_ID"), int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    # Tasks of srun may each be a launcher of its own, which share what is to be trained.
+    if devices == 1 and not torchrun:
+        return False
     world = int(os.environ["WORLD_SIZE"]) if torchrun else srun
     if world == 1:
         return False

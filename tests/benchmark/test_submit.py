@@ -139,6 +139,9 @@ def test_the_next_submit_sends_what_is_missing_and_not_queued(capsys):
         (["seven.yaml", "--slurm", "--array-limit", "0"], "must be a whole number from 1"),
         (["seven.yaml", "--slurm", "--setup", "nowhere.sh"], "--setup No such file or directory: nowhere.sh"),
         (["seven.yaml", "--slurm", "--setup", "bin"], "--setup Is a directory: bin"),
+        (["seven.yaml", "--slurm", "--setup", "late.sh"], "--setup late.sh: line 3: #SBATCH --mem=1G: SLURM reads no"),
+        (["seven.yaml", "--slurm", "--setup", "time.sh"], "line 1: #SBATCH -t 5: submit sets --time itself"),
+        (["seven.yaml", "--slurm", "--setup", "shell.sh"], "--setup shell.sh: bash cannot read it: line 2: syntax err"),
         (["seven.yaml", "--slurm", "--only", "N9"], "--only N9 matches nothing in suite seven"),
         (["seven.yaml", "--slurm", "--partiton", "x"], "unknown option '--partiton': did you mean --partition?"),
         (["seven.yaml", "--slurm"], "nothing was submitted: sbatch failed: QOSMaxSubmitJobPerUserLimit"),
@@ -146,6 +149,10 @@ def test_the_next_submit_sends_what_is_missing_and_not_queued(capsys):
 )
 def test_mistakes_are_found_before_anything_is_submitted(words, message, monkeypatch, capsys):
     monkeypatch.setenv("REFUSED", "1")
+    Path("late.sh").write_text("# ours\nmodule load python\n#SBATCH --mem=1G\n", encoding="utf-8")
+    Path("time.sh").write_text("#SBATCH -t 5\n", encoding="utf-8")
+    Path("shell.sh").write_text("if true; then\n", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/bin:/bin")
     assert main(["submit", *words]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -288,7 +295,9 @@ def test_a_task_that_got_on_goes_back_to_the_queue_before_its_wall_clock(trained
         raise KeyboardInterrupt
 
     monkeypatch.setattr(task, "run_bundle", run)
-    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    # The last task of an array has the number of the whole.
+    for name, value in {"JOB_ID": "17", "ARRAY_JOB_ID": "17", "ARRAY_TASK_ID": "2"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("SCONTROL", scontrol)
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -296,6 +305,8 @@ def test_a_task_that_got_on_goes_back_to_the_queue_before_its_wall_clock(trained
     finally:
         signal.signal(signal.SIGTERM, before)
     assert Path("requeued").exists() == trained
+    if trained:
+        assert Path("requeued").read_text(encoding="utf-8") == "requeue 17_2\n"
     end = submitted() / "0.end.json"
     assert end.exists() == (message is not None)
     if message:

@@ -171,6 +171,7 @@ def test_processes_of_another_launcher_give_the_same_records(runs, tmp_path, lau
     ("variables", "words", "message"),
     [
         ({"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "4"}, "", "--devices must be 4, the processes that torchrun"),
+        ({"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "4"}, "--devices 1", "started, got 1"),
         ({"SLURM_STEP_NUM_TASKS": "4"}, "", "--devices must be 4, the processes that srun started, got 2"),
         ({"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "2"}, "--time-limit 1h", "use the launcher's own"),
     ],

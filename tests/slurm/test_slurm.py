@@ -117,6 +117,19 @@ def test_what_the_wall_clock_ends_goes_on(cluster, folder, undisturbed):
     assert records(folder) == undisturbed
 
 
+def test_at_its_wall_clock_each_task_of_an_array_goes_back_to_the_queue_alone(cluster, folder):
+    endless = SUITE.partition("sweep:")[0].replace("max_steps: 1000", "max_steps: 1000000")
+    (folder / "small.yaml").write_text(endless, encoding="utf-8")
+    # Where there are cores for both, they are there at a time.
+    submit(cluster, folder, "--only", "LSTM", "GRU", "--time", "3m")
+
+    def logs() -> list[str]:
+        return [path.read_text(encoding="utf-8") for path in (folder / "runs" / ".slurm").rglob("*.log")]
+
+    wait_for(lambda: sum("requeued, to go on from here" in log for log in logs()) == 2, seconds=3600)
+    assert not any("not requeued" in log or "interrupted" in log for log in logs())
+
+
 def test_tasks_train_in_any_folder_and_without_home_or_standard_error(cluster, folder):
     project = write_own_project(folder)
     # Also as one of the tasks of an allocation.

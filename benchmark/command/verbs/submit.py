@@ -66,6 +66,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _read_setup(path: Path) -> str:
+    from rnnbench.benchmark.launchers.slurm.setup import mistakes
+
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -74,6 +76,8 @@ def _read_setup(path: Path) -> str:
         raise UserError(f"--setup {message_of(error)}") from error
     if len(text) > _LARGEST_SETUP:
         raise UserError(f"--setup {path}: must have at most {_LARGEST_SETUP:,} characters, got {len(text):,}")
+    if found := "; ".join(mistakes(text)):
+        raise UserError(f"--setup {path}: {found}")
     return text
 
 

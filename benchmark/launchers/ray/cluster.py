@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ray
-from ray.exceptions import RuntimeEnvSetupError
+from ray.exceptions import RayError
 
 import rnnbench
 from rnnbench.benchmark.errors import UserError
@@ -51,8 +51,8 @@ def connected(address: str | None) -> Iterator[None]:
         environment = {"working_dir": folder, "env_vars": _variables()}
         try:
             ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError, RuntimeEnvSetupError) as error:
-            raise UserError(f"Ray's cluster cannot be used: {_one_line(error)}") from error
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            raise UserError(f"Ray's cluster cannot be used: {_one_line(error)}{_about_tokens()}") from error
         finally:
             # Ray's own ends a process at once.
             if threading.current_thread() is threading.main_thread():
@@ -99,23 +99,32 @@ def _variables() -> dict[str, str]:
 def _copy_code(folder: Path) -> None:
     """Copy rnnbench and what the user wrote, as far as it is imported, so that it can be imported from a folder."""
     package = folder / "rnnbench"
-    ignored = shutil.ignore_patterns("__pycache__", ".*")
-    shutil.copytree(Path(str(rnnbench.__file__)).parent, package, ignore=ignored, dirs_exist_ok=True)
+    _copy_folder(Path(str(rnnbench.__file__)).parent, package)
     for room in _ROOMS:
         source = Path(str(importlib.import_module(f"rnnbench.{room}").__file__)).parent
-        left_out = shutil.ignore_patterns("__pycache__", ".*", *(_DATA if room == "leaderboard" else ()))
-        shutil.copytree(source, package / room, ignore=left_out, dirs_exist_ok=True)
+        _copy_folder(source, package / room, *(_DATA if room == "leaderboard" else ()))
     for place in _own_places():
         if place.is_dir():
-            shutil.copytree(place, folder / place.name, ignore=ignored, dirs_exist_ok=True)
+            _copy_folder(place, folder / place.name)
         else:
             shutil.copy(place, folder)
+
+
+def _copy_folder(source: Path, target: Path, *left_out: str) -> None:
+    ignored = shutil.ignore_patterns("__pycache__", ".*", *left_out)
+    try:
+        # A link that leads nowhere cannot be imported here either.
+        shutil.copytree(source, target, ignore=ignored, ignore_dangling_symlinks=True, dirs_exist_ok=True)
+    except shutil.Error as error:
+        file, _, reason = error.args[0][0]
+        raise UserError(f"{file} cannot be sent to Ray's nodes with the package that it lies in: {reason}") from error
 
 
 def _own_places() -> Iterator[Path]:
     """Yield folders of packages and files of modules that are imported and neither rnnbench nor installed beside it."""
     standard = Path(sysconfig.get_path("stdlib"))
-    for name in {name.partition(".")[0] for name in sys.modules} - {"rnnbench", "__main__"}:
+    # The command itself is a script named rnnbench, and a module of the second name where processes are spawned.
+    for name in {name.partition(".")[0] for name in sys.modules} - {"rnnbench", "__main__", "__mp_main__"}:
         module = sys.modules.get(name)
         places = [
             Path(place) for place in getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""]
@@ -124,6 +133,13 @@ def _own_places() -> Iterator[Path]:
             is_installed = standard in place.parents or set(_INSTALLED) & set(place.parts)
             if place.is_absolute() and place.exists() and not is_installed:
                 yield place
+
+
+def _about_tokens() -> str:
+    """Return what to try where a cluster may want a token, which Ray then says in warnings only."""
+    if os.environ.get("RAY_AUTH_MODE"):
+        return ""
+    return "; if it was started with token authentication, set RAY_AUTH_MODE=token here too, and give its token"
 
 
 def _one_line(error: Exception) -> str:

@@ -65,6 +65,7 @@ def _why(sent: Sent, state: str) -> str:
     messages = [str(message) for message in sent.end.get("messages", [])]
     state = (sent.task.state if sent.task else state).lower()
     if not messages:
-        return state or "was killed, or its node is gone"
+        said_nothing = "killed, or its script failed before rnnbench began"
+        return f"failed ({said_nothing})" if state == "failed" else state or "was killed, or its node is gone"
     more = f" and {len(messages) - MOST_NAMED} more" * (len(messages) > MOST_NAMED)
     return f"{state or 'ended'} ({'; '.join(messages[:MOST_NAMED])}{more})"

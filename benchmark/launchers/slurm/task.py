@@ -33,7 +33,8 @@ def do_bundle(path: Path) -> int:
     """
     path = path.absolute()
     with _warning() as warned:
-        bundle = load_bundle(path, path.parents[2])
+        # Of RUNS/.slurm/SUBMISSION/0.json; where no submission can lie, there is no bundle either.
+        bundle = load_bundle(path, path.parents[min(2, len(path.parents) - 1)])
         end_path(path).unlink(missing_ok=True)
         before = _checkpoints(bundle)
         kinds: set[str] = set()
@@ -94,11 +95,17 @@ def _checkpoints(bundle: Bundle) -> dict[Path, int]:
 
 def _is_requeued() -> bool:
     try:
-        requeue(os.environ.get("SLURM_JOB_ID", ""))
+        requeue(_own_id())
     except SlurmError as error:
         print(f"not requeued: {error}", file=sys.stderr, flush=True)
         return False
     return True
+
+
+def _own_id() -> str:
+    """Return the id of this task alone: the job's number may be that of the whole array, as the last task's is."""
+    array, index = (os.environ.get(f"SLURM_ARRAY_{name}", "") for name in ("JOB_ID", "TASK_ID"))
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID", "")
 
 
 def _say(path: Path, code: int, messages: list[str]) -> None:

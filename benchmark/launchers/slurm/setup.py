@@ -1,0 +1,62 @@
+"""What a user adds to the script of tasks: lines for SLURM, then shell; mistakes are found before a task begins."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+#: Options that have to be what ``submit`` says, by their short forms, with its own option where it has one.
+_TAKEN = {
+    "time": ("-t", "--time"),
+    "cpus-per-task": ("-c", "--cpus"),
+    "gres": ("", "--gres"),
+    "array": ("-a", "--array-limit"),
+    "output": ("-o", ""),
+    "job-name": ("-J", ""),
+    "chdir": ("-D", ""),
+    "signal": ("", ""),
+    "open-mode": ("", ""),
+}
+_DIRECTIVE = "#SBATCH"
+_SECONDS = 10
+
+
+def mistakes(text: str) -> Iterator[str]:
+    r"""Yield what is wrong with such lines, in one message each.
+
+    >>> list(mistakes("#SBATCH --qos=long\nmodule load python\n#SBATCH --mem=1G\n"))
+    ['line 3: #SBATCH --mem=1G: SLURM reads no such line after the first one of shell: move it up']
+    >>> list(mistakes("#SBATCH -t 5"))
+    ["line 1: #SBATCH -t 5: submit sets --time itself: use submit's --time instead"]
+    """
+    is_shell = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith(_DIRECTIVE):
+            is_shell = is_shell or not (line.startswith("#") or not line.strip())
+            continue
+        where = f"line {number}: {line.strip():.80}"
+        if is_shell:
+            yield f"{where}: SLURM reads no such line after the first one of shell: move it up"
+        for name, (short, own) in _TAKEN.items():
+            if any(_is_option(word, name, short) for word in line.split()[1:]):
+                instead = f"use submit's {own} instead" if own else "leave it out"
+                yield f"{where}: submit sets --{name} itself: {instead}"
+    if error := _refused_by_shell(text):
+        yield error
+
+
+def _is_option(word: str, name: str, short: str) -> bool:
+    return word.partition("=")[0] == f"--{name}" or bool(short and word.startswith(short))
+
+
+def _refused_by_shell(text: str) -> str:
+    """Return what bash says of lines that it cannot read; nothing where there is no bash."""
+    bash = shutil.which("bash")
+    if bash is None:
+        return ""
+    done = subprocess.run(  # noqa: S603
+        [bash, "-n"], input=text.encode(), capture_output=True, check=False, timeout=_SECONDS
+    )
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return f"bash cannot read it: {said[0].partition(': ')[2]:.200}" if done.returncode and said else ""
