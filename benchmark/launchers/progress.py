@@ -115,7 +115,8 @@ class SuiteBar:
                 self._latest[job] = time.monotonic(), steps
                 self._first.setdefault(job, self._latest[job])
         self._together = max(self._together, len(self._left & self._first.keys()))
-        left, training = f"{len(self._left)} of {len(self._work)} runs left, {self._end()}", self._running()
+        end = f", {self._end()}" if self._left else ""
+        left, training = f"{len(self._left)} of {len(self._work)} runs left{end}", self._running()
         if self._training is not None:
             self._training.set_description_str(training)
         elif training:
