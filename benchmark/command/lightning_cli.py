@@ -180,7 +180,7 @@ def _readable(message: str, parser: LightningArgumentParser) -> str:
 def _unknown_class(name: str, key: str) -> str:
     """Return what is said of a class that is not found, by the option that names it."""
     if key.startswith("trainer"):
-        return f"{key}: unknown class '{name}': give its import path, such as lightning.pytorch.callbacks.Timer"
+        return f"{key}: unknown class '{name}': write its import path, such as lightning.pytorch.callbacks.Timer"
     known = registered_tasks() if key.startswith("data") else [*registered_recurrences(), *PRESETS]
     return f"unknown class '{name}': {nearest(name, known)}"
 

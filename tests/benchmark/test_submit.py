@@ -191,6 +191,7 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     put_in_queue(
         ("4711_0", first, "RUNNING", "node7"), ("4711_1", first, "PENDING", "(Priority)"),
         ("4711_2", first, "PENDING", "(Priority)"), ("4712_0", second, "TIMEOUT", "(TimeLimit)"),
+        ("4713_0", names()[2], "FAILED", "(NonZeroExitCode)"),
     )  # fmt: skip
     end = {"code": 1, "messages": ["ADD8/N6 (1 instance): out of memory"]}
     (submitted() / "5.end.json").write_text(json.dumps(end), encoding="utf-8")
@@ -204,12 +205,25 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
         f"  4712_0 timeout: 1 run, log {where}/4712_0.log",
         f"  4712_1 cancelled by 0: 1 run, log {where}/4712_1.log",
         f"  4712_2 ended (ADD8/N6 (1 instance): out of memory): 1 run, log {where}/4712_2.log",
-        f"  4713_0 was killed, or its node is gone: 1 run, log {where}/4713_0.log",
+        f"  4713_0 failed (killed, or its script failed before rnnbench began): 1 run, log {where}/4713_0.log",
         "  the next submit sends again what is left",
     ]
+    Path("queue").unlink()
+    Path("accounts").unlink()
+    assert main(["status", "seven.yaml"]) == 0
+    assert "  4713_0 was killed, or its node is gone: 1 run" in capsys.readouterr().out
     Path("bin/squeue").unlink()
     assert main(["status", "seven.yaml"]) == 0
     assert "note: what is submitted is not known here: squeue is not on PATH" in capsys.readouterr().err
+
+
+def test_where_no_submission_can_be_is_named(capsys):
+    assert main(["work", "/nothing.json"]) == 2
+    assert capsys.readouterr().err == "error: /nothing.json: no such bundle\n"
+    Path("runs").mkdir()
+    Path("runs/.slurm").write_text("", encoding="utf-8")
+    assert submit() == 2
+    assert "error: --runs-dir runs cannot be written: File exists; " in capsys.readouterr().err
 
 
 def test_a_damaged_bundle_is_named_and_its_run_is_sent_again(capsys):

@@ -52,7 +52,8 @@ def connected(address: str | None) -> Iterator[None]:
         try:
             ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-            raise UserError(f"Ray's cluster cannot be used: {_one_line(error)}{_about_tokens()}") from error
+            hint = _about_tokens() if isinstance(error, ConnectionError) else ""
+            raise UserError(f"Ray's cluster cannot be used: {_one_line(error)}{hint}") from error
         finally:
             # Ray's own ends a process at once.
             if threading.current_thread() is threading.main_thread():
@@ -139,7 +140,7 @@ def _about_tokens() -> str:
     """Return what to try where a cluster may want a token, which Ray then says in warnings only."""
     if os.environ.get("RAY_AUTH_MODE"):
         return ""
-    return "; if it was started with token authentication, set RAY_AUTH_MODE=token here too, and give its token"
+    return "; if it was started with token authentication, set RAY_AUTH_MODE=token and its token here too"
 
 
 def _one_line(error: Exception) -> str:
