@@ -90,8 +90,13 @@ def place_of(record: Record) -> str:
     return _place(record.cell, record.experiment_id, record.instance)
 
 
+def folder_of(cell: Iterable[str]) -> str:
+    """Return where the records of a cell (suite, budget, task, network) lie below any folder, as text with ``/``."""
+    return "/".join(map(safe_name, cell))
+
+
 def _place(cell: Iterable[str], experiment_id: str, instance: int) -> str:
-    return f"{'/'.join(map(safe_name, cell))}/{experiment_id}-{instance}.json"
+    return f"{folder_of(cell)}/{experiment_id}-{instance}.json"
 
 
 @contextlib.contextmanager

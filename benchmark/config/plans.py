@@ -1,6 +1,6 @@
 """The shipped suites as the leaderboard needs them."""
 
-from collections.abc import Container
+from collections.abc import Collection
 from typing import cast
 
 from rnnbench.benchmark.config.experiment import Experiment
@@ -22,9 +22,9 @@ def planned_cell(experiment: Experiment) -> PlannedCell:
     return PlannedCell(ids, experiment.reason, plain(experiment.grid), pilot)
 
 
-def shipped_plans(names: Container[str] | None = None, budgets: Container[str] | None = None) -> Plans:
-    """Return the plans of all shipped suites and budgets, or of some, by both names; imports no torch."""
-    chosen = [name for name in suite_files() if names is None or name in names]
-    known = ((name, budget) for name in chosen for budget in suite_budgets(name))
-    suites = (load_suite(name, budget) for name, budget in known if budgets is None or budget in budgets)
+def shipped_plans(chosen: Collection[tuple[str, str]] | None = None) -> Plans:
+    """Return the plans of all shipped suites under all budgets, or of some (suite, budget); imports no torch."""
+    names = suite_files() if chosen is None else {name for name, _ in chosen}.intersection(suite_files())
+    known = ((name, budget) for name in sorted(names) for budget in suite_budgets(name))
+    suites = (load_suite(name, budget) for name, budget in known if chosen is None or (name, budget) in chosen)
     return {(suite.name, suite.budget): plan_of(suite) for suite in suites}

@@ -13,7 +13,7 @@ from rnnbench.leaderboard.plan import Plans, run_command
 from rnnbench.leaderboard.schema import Budget
 from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
-from rnnbench.leaderboard.store import Problem
+from rnnbench.leaderboard.store import Problem, folder_of
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,11 @@ def decide_all(claims: Sequence[Claim], root: Path, plans: Plans | None = None) 
     What others sent in counts once it was reproduced here.
 
     Returns:
-        The decisions, and the files of the folder that are no records or do not lie where they belong.
+        The decisions; and what is no record, or does not lie where it belongs, where records that claims ask for lie:
+        no other folder is read.
     """
-    records, problems = indexed_records(root)
+    asked = {cell for claim in claims for wanted in claim.wanted for cell in wanted.cells}
+    records, problems = indexed_records(root, folders={folder_of(cell) for cell in asked})
     cells, _ = select_cells(measured_here(records, read_senders(root)), plans)
     evidence = Evidence(cells, SideFiles(root), plans)
     return [decide(claim, evidence) for claim in claims], problems

@@ -1,7 +1,8 @@
 """What claims look at: the chosen instances of cells, and the values that rules read from them."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +123,11 @@ class Wanted:
     tasks: tuple[str, ...]
     networks: tuple[str, ...]
     instances: int
+
+    @property
+    def cells(self) -> Iterator[tuple[str, str, str, str]]:
+        """Each of them: suite, budget, task and network."""
+        return itertools.product((self.suite,), (self.budget,), self.tasks, self.networks)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +74,25 @@ class _Folder:
         return pack(read_record(self._root / place)).curve if found is None else found
 
 
-def indexed_records(root: Path, within: Path = Path()) -> tuple[list[Record], list[Problem]]:
-    """Return what ``find_records`` returns, out of the index where that can be; for reading, not for writing again."""
-    found, problems = entries(root, within)
+def indexed_records(
+    root: Path, within: Path = Path(), folders: Container[str] | None = None
+) -> tuple[list[Record], list[Problem]]:
+    """Return what ``find_records`` returns, out of the index where that can be; for reading, not for writing again.
+
+    With ``folders``, relative to the root and with ``/``, only of the files that lie in one of them, and of what cannot
+    be listed.
+    """
+    found, problems = entries(root, within, folders)
     return [entry.record() for entry in found], problems
 
 
 @uncollected()
-def entries(root: Path, within: Path = Path()) -> tuple[list[Entry], list[Problem]]:
-    """Return the records below a folder, as ``find_records`` finds them, and what is none."""
+def entries(
+    root: Path, within: Path = Path(), folders: Container[str] | None = None
+) -> tuple[list[Entry], list[Problem]]:
+    """Return the records below a folder, as ``find_records`` finds them, and what is none; or of some ``folders``."""
     files = list(record_files(root, within))
+    asked = {file.place for file in files if folders is None or file.reason or _folder_of(file.place) in folders}
     prefix = "" if within == Path() else f"{within.as_posix()}/"
     database, rows = None, dict[str, Row]()
     with contextlib.suppress(Damaged):
@@ -97,14 +106,27 @@ def entries(root: Path, within: Path = Path()) -> tuple[list[Entry], list[Proble
     # Beside the records that came with rnnbench nothing is written.
     writes = len(files) - len(settled) > MOST_OUTSIDE and root.resolve() != shipped_records().resolve()
     if not writes or (database is None and len(files) < LEAST):
-        return _entries(root, files, database, {place: rows[place] for place in settled}, None)
+        read = [file for file in files if file.place in asked]
+        return _entries(root, read, database, {place: rows[place] for place in settled}, None)
     kept = {place: rows[place] for place in settled}
+    found, problems = _with_new_index(root, files, prefix, database, kept)
+    return [one for one in found if one.place in asked], [one for one in problems if one.path.as_posix() in asked]
+
+
+def _with_new_index(
+    root: Path, files: Sequence[RecordFile], prefix: str, database: Database | None, rows: Mapping[str, Row]
+) -> tuple[list[Entry], list[Problem]]:
+    """Return all entries, and write the index again; where that fails it lies in memory."""
     with contextlib.suppress(Damaged):
-        return _written(root, files, prefix, database, kept)
+        return _written(root, files, prefix, database, rows)
     # The old index may be damaged where it was not looked at.
     with contextlib.suppress(Damaged):
         return _written(root, files, prefix, None, {})
-    return _entries(root, files, database, kept, Database(None))
+    return _entries(root, files, database, rows, Database(None))
+
+
+def _folder_of(place: str) -> str:
+    return place.rpartition("/")[0]
 
 
 def _written(

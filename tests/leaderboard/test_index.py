@@ -14,7 +14,7 @@ from rnnbench.leaderboard.index.entries import indexed_records
 from rnnbench.leaderboard.index.packed import curve_values
 from rnnbench.leaderboard.record import read_record, write_record
 from rnnbench.leaderboard.schema import CurvePoint
-from rnnbench.leaderboard.store import find_records, path_of
+from rnnbench.leaderboard.store import find_records, folder_of, path_of
 from tests.leaderboard.factory import CROSS_ENTROPY, RMSE, make_measure, make_record, put
 
 
@@ -115,6 +115,20 @@ def test_the_index_changes_nothing_whatever_is_done_to_records_and_index(changes
                 # Coarse clocks give two changes the same time: that is tested below.
                 os.utime(path, ns=(number, number))
             same(root)
+
+
+@pytest.mark.parametrize("outside", [0, 100])
+def test_of_some_folders_come_their_records_and_what_is_wrong_there(tmp_path, monkeypatch, settled, outside):
+    monkeypatch.setattr(entries, "MOST_OUTSIDE", outside)
+    records = some_records()
+    put(tmp_path, *records)
+    asked = {folder_of(records[0].cell), folder_of(records[-1].cell)}
+    for folder in (*asked, folder_of(records[4].cell)):
+        (tmp_path / folder / "torn.json").write_text("{")
+    for _ in range(2):
+        found, problems = indexed_records(tmp_path, folders=asked)
+        assert [one.network for one in found] == [r.network for r in same(tmp_path) if folder_of(r.cell) in asked]
+        assert {one.path.as_posix() for one in problems} == {f"{folder}/torn.json" for folder in asked}
 
 
 def test_a_change_that_leaves_size_and_time_of_a_record_is_noticed(tmp_path):

@@ -24,8 +24,7 @@ def _run(options: argparse.Namespace) -> int:
     from rnnbench.leaderboard.claims.report import as_json, as_terminal
 
     claims = [claim for claim in load_claims() if not options.paper or claim.paper in options.paper]
-    needed = [cells for claim in claims for cells in claim.records]
-    plans = shipped_plans({cells.suite for cells in needed}, {cells.budget for cells in needed})
+    plans = shipped_plans({(cells.suite, cells.budget) for claim in claims for cells in claim.records})
     decisions, problems = decide_all(claims, records_dir(options), plans)
     for problem in problems:
         print(f"not read: {problem}", file=sys.stderr)

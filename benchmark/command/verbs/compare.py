@@ -137,7 +137,7 @@ def _cells(
         choose(f"--{field}", field, getattr(options, field))
     choose("compare", "network", networks)
     records = [record for record in records if beside is None or record.cell in beside]
-    plans = shipped_plans({record.suite for record in records})
+    plans = shipped_plans({record.cell[:2] for record in records})
     cells, unplaced = select_cells(records, plans)
     return cells, plans, max(code, print_problems("not compared", Report(problems=unplaced)))
 

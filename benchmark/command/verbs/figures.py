@@ -31,7 +31,8 @@ def _run(options: argparse.Namespace) -> int:
         if suite not in known:
             print_problems("not drawn", Report(problems=problems))
             raise UserError(f"--suite {suite}: no record in {folder} is of it: {nearest(suite, known)}")
-    report = write_figures(folder, options.output, options.suite, shipped_plans(options.suite or known))
+    drawn = {record.cell[:2] for record in records if not options.suite or record.suite in options.suite}
+    report = write_figures(folder, options.output, options.suite, shipped_plans(drawn))
     for path in report.written:
         print(path)
     for line in report.failed:

@@ -90,8 +90,18 @@ def test_two_rows_of_one_configuration_are_two_samples(root, tmp_path):
 def test_a_damaged_record_is_a_problem_and_missing(root, tmp_path):
     put(root, "A", (0.6, 0.7, 0.8))
     sorted(root.rglob("*.json"))[0].write_text("{", encoding="utf-8")
-    assert len(decide_all([], root)[1]) == 1
-    assert verdict(root, tmp_path, bounds(above=0.5), ["A"]).verdict == "open"
+    asked = claim(tmp_path, bounds(above=0.5), ["A"])
+    (decision,), problems = decide_all([asked], root)
+    assert len(problems) == 1
+    assert decision.verdict == "open"
+
+
+def test_what_no_claim_asks_for_is_not_read(root, tmp_path):
+    put(root, "A", (0.6, 0.7, 0.8))
+    put(root, "B", (0.6,))
+    next(path for path in root.rglob("*.json") if path.parent.name == "B").write_text("{", encoding="utf-8")
+    (decision,), problems = decide_all([claim(tmp_path, bounds(above=0.5), ["A"])], root)
+    assert (decision.verdict, problems) == ("holds", [])
 
 
 @pytest.mark.parametrize(
