@@ -58,7 +58,11 @@ class NativeCall:
         if self.blocks > 1:
             columns = functional.pad(columns, (0, self.blocks * self._sequences - self.batch))
             columns = columns.unflatten(-1, (self.blocks, -1)).transpose(-3, -2).flatten(-4, -3)
-        return functional.pad(columns, (0, self.columns - self._sequences)).clone(memory_format=torch.contiguous_format)
+        if self.columns == self._sequences:
+            return columns.clone(memory_format=torch.contiguous_format)
+        padded = columns.new_zeros(*columns.shape[:-1], self.columns)
+        padded[..., : self._sequences] = columns
+        return padded
 
     def whole(self, name: str) -> Tensor:
         """Return what was given and is ``padded`` without its padding again, [..., I, R, B]."""
