@@ -24,7 +24,7 @@ from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.senders import measured_here, read_senders
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.store import Problem, Report
-from rnnbench.leaderboard.tables.claims_table import CLAIMS, claims_of, claims_table
+from rnnbench.leaderboard.tables.claims_table import CLAIMS, claims_notes, claims_of, claims_table
 from rnnbench.leaderboard.tables.markdown import board_heading, escape, folded, link, render_table
 from rnnbench.leaderboard.tables.missing import missing_line
 from rnnbench.leaderboard.tables.origin import origin_lines
@@ -36,9 +36,14 @@ _HEADING = """# Leaderboard
 Made from records by `rnnbench leaderboard`; not written by hand.
 """
 _HOW_TO_READ = """\
-- A score is the test value at the best validation value of the ranked metric; ↓ smaller is better, ↑ larger is better.
+- A score is the test value at the best validation value of the ranked metric, or that of the last evaluation where the
+  caption says so; ↓ smaller is better, ↑ larger is better.
 - `mean ± sd (n)`: mean and sample standard deviation over the n instances that did not diverge. Diverged runs are
-  marked: with `diverged n/m`, n of m instances diverged, and the row is never the best. Missing cells: `–`, no record.
+  marked: with `diverged n/m`, n of m instances diverged, and the row is never the best. `–`: no record; where the suite
+  asks for one, a line under the heading says so.
+- Chance: the score of the best constant answer; for classes of real data, on the split. For regression it follows from
+  the distribution of the targets, as does the variance in `MSE / variance`; that of the test split differs from it, by
+  a quarter for products of high degree.
 - Bold: the best mean that beats chance, and the next best ones down to the first that the 95 % t interval of the
   difference over paired instances tells from it (uncorrected for the number of rows; `rnnbench compare` corrects). Few
   instances tell little apart; a row of one counts by its mean.
@@ -113,7 +118,9 @@ def write_leaderboard(
     tail = [*(not_run(laid_out, plans, claims) if everything else ()), *_not_placed(problems)]
     summed = [each for each in decisions if everything or each.verdict != "open"]
     if sections and summed:
-        sections.insert(0, render_table(claims_table(summed, laid_out)).replace("### ", "## ", 1))
+        notes = folded("Notes: how rules and records differ from the papers'", claims_notes(summed))
+        table = render_table(claims_table(summed, laid_out)).replace("### ", "## ", 1)
+        sections.insert(0, "\n".join([table, *notes]))
     page = "\n".join(
         [
             _HEADING,

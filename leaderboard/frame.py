@@ -33,7 +33,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "best_possible": ("float64", "best possible value"),
     "val": ("float64", "validation value at `best_step`"),
     "test": ("float64", "test value at `best_step`: the ranked score"),
-    "best_test": ("float64", "best test value over training, the papers' protocol"),
+    "best_test": ("float64", "best test value over training"),
     "best_step": ("Int64", "step of the best validation value"),
     "iterations": (
         "Int64",

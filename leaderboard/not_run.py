@@ -41,7 +41,7 @@ def not_run(shown: Collection[Board], plans: Plans, claims: Sequence[Claim]) -> 
         if commands:
             place, here = (
                 published.get(suite, {}).get("place", NOTHING),
-                ", ".join(there.get(suite, [])) or "no records",
+                ", ".join(there.get(suite, [])) or "no records of the suite as it is",
             )
             lines.append(f"| {escape(suite)} | {place} | {here} | {LINE.join(commands)} |")
     return [_HEADING, *folded(f"{len(lines)} suites", [_HEADER, *lines, ""])] if lines else []

@@ -251,7 +251,7 @@ class Record(_Later):
         best_step: step of the best validation value of the ranked metric; of the last evaluation where the recipe says
             ``test_at: last``.
         scores: the values at ``best_step``.
-        best_test: best test value of each metric over training (the papers' protocol).
+        best_test: best test value of each metric over training.
         state_size: S, everything carried in time.
         steps: optimiser steps of the whole training; until it stopped for an instance whose patience ran out.
         seconds_per_step: wall time of one optimiser step, in seconds; its share where several are trained together.

@@ -50,7 +50,7 @@ class Sample:
         """Return a value of every instance, by number.
 
         Args:
-            value: ``score`` (test value of the ranked metric at the best validation value), ``score:METRIC``,
+            value: ``score`` (test value of the ranked metric at ``Record.best_step``), ``score:METRIC``,
                 ``last:METRIC`` (test value of the last evaluation), ``explained_variance`` (1 - ``normalized_mse``),
                 ``iterations`` (to minimal performance on validation; all steps where it was never reached),
                 ``measure:NAME/MOMENT/KEY`` of a measure's summary, or ``array:NAME/MOMENT/KEY:max`` (``min``,

@@ -76,12 +76,17 @@ def kendall_interval(axis: Sequence[float], samples: Sequence[Sequence[float]]) 
     )
 
 
-def paired_kendall_interval(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> Interval:
+def paired_kendall_interval(
+    first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], of_points: bool = False
+) -> Interval:
     """Return Kendall's τ between the means of two values of the same samples, and its interval; as above.
 
     Args:
         first: one value of the instances of each sample.
         second: the other, of the same instances.
+        of_points: whether the samples themselves are a choice of many, such as networks, so that they are drawn too,
+            and instances within each of them (a bootstrap of two levels); without it they are fixed, such as points
+            of an axis.
 
     >>> paired_kendall_interval([[1.0], [2.0], [3.0]], [[4.0], [5.0], [7.0]])
     Interval(value=1.0, low=-1.0, high=1.0)
@@ -92,7 +97,16 @@ def paired_kendall_interval(first: Sequence[Sequence[float]], second: Sequence[S
     estimate = float(kendall(*(values.mean(1) for values in pair)))
     if n < 2:
         return Interval(estimate, -1.0, 1.0)
-    chosen = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
-    drawn = kendall(*(values[:, chosen].mean(2).T for values in pair))
+    generator = np.random.default_rng(0)
+    if of_points:
+        # A sample that is drawn twice is the same both times: tied, so that it says nothing about itself.
+        count = len(pair[0])
+        instances = generator.integers(0, n, (RESAMPLES, count, n))
+        points = generator.integers(0, count, (RESAMPLES, count))
+        means = (values[np.arange(count)[:, None], instances].mean(2) for values in pair)
+        drawn = kendall(*(np.take_along_axis(each, points, 1) for each in means))
+    else:
+        chosen = generator.integers(0, n, (RESAMPLES, n))
+        drawn = kendall(*(values[:, chosen].mean(2).T for values in pair))
     low, high = np.nanpercentile(drawn, [100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2])
     return Interval(estimate, float(low), float(high))

@@ -1,6 +1,7 @@
 """Verdicts for readers: a table in Markdown, lines for a terminal, and JSON."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,8 @@ from rnnbench.leaderboard.claims.decide import Decision
 from rnnbench.leaderboard.claims.verdict import Outcome, Verdict
 
 _ORDER: tuple[Verdict, ...] = ("holds", "fails", "undecided", "open")
+# Of a note in a terminal, in characters.
+_WIDTH = 100
 # The comparison that tells most of a claim: the one that fails, then one that decides nothing, then the first.
 _FIRST = {"fails": 0, "undecided": 1, "holds": 2, "open": 3}
 
@@ -63,7 +66,7 @@ def telling(decision: Decision, code: Callable[[str], str] = str) -> str:
 
 
 def as_terminal(decisions: Sequence[Decision], every: bool = False) -> str:
-    """Return one paragraph a claim; with ``every``, each comparison on a line of its own."""
+    """Return one paragraph a claim, with its note; with ``every``, each comparison on a line of its own."""
     lines = [f"{len(decisions)} claims: {summary(decisions)}", ""]
     for decision in decisions:
         claim = decision.claim
@@ -72,6 +75,7 @@ def as_terminal(decisions: Sequence[Decision], every: bool = False) -> str:
             [outcome_text(each) for each in decision.outcomes] if every and decision.outcomes else [telling(decision)]
         )
         lines += [f"     {'':<10} {detail}" for detail in details]
+        lines += [f"     {'':<10} {line}" for line in textwrap.wrap(f"Note: {claim.note}" * bool(claim.note), _WIDTH)]
     return "\n".join(lines) + "\n"
 
 

@@ -20,8 +20,24 @@ def cell_rows(board: Board, columns: Sequence[Column], text: Callable[[Column, C
 
 
 def at_best(metric: MetricInfo) -> Value:
-    """Return what reads the test value at the best validation value from a record."""
+    """Return what reads a record's score: the test value at its ``best_step``."""
     return lambda record: record.scores.test.get(metric.name)
+
+
+def scored_at(board: Board) -> str:
+    """Write which evaluation of the test split the scores of a board are.
+
+    It is the last one where the recipe says ``test_at: last``.
+    """
+    last = [
+        column.task
+        for column in board.columns
+        if any((cell.first.config.get("training") or {}).get("test_at") == "last" for cell in column.cells.values())
+    ]
+    if len(last) == len(board.columns):
+        return "Test value of the last evaluation"
+    best = "Test value at the best validation value of the ranked metric"
+    return f"{best}; on {', '.join(map(escape, last))} of the last evaluation" if last else best
 
 
 def column_heading(column: Column) -> str:
@@ -33,6 +49,8 @@ def value_lines(cell: Cell, value: Value, metric: MetricInfo, bold: bool = False
     """Write mean, deviation and number of instances, and how many diverged, a line each."""
     summary = cell.over_finished(value)
     lines = [mean_and_sd(summary, metric.display, bold)] if summary else []
+    if summary and (without := len(cell.finished) - summary.n):
+        lines.append(f"no number {without}/{len(cell.records)}")
     if cell.diverged:
         lines.append(f"diverged {cell.diverged}/{len(cell.records)}")
     return lines or ["not measured"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.claims.decide import Decision
 from rnnbench.leaderboard.claims.report import summary, telling
-from rnnbench.leaderboard.tables.markdown import Table, board_heading, escape, link
+from rnnbench.leaderboard.tables.markdown import LINE, Table, board_heading, escape, link
 
 CLAIMS = "Claims of the papers"
 
@@ -20,6 +20,7 @@ def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Tabl
             link(suite, board_heading(suite, budget)) if (suite, budget) in shown else suite for suite, budget in places
         ]
         verdict = decision.verdict if decision.verdict == "open" else f"**{decision.verdict}**"
+        verdict += f"{LINE}see its note" if decision.claim.note else ""
         rows.append(
             [
                 decision.claim.id,
@@ -37,6 +38,11 @@ def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Tabl
         rows,
         text_columns=5,
     )
+
+
+def claims_notes(decisions: Sequence[Decision]) -> list[str]:
+    """Return how rules or records differ from what the papers did, a line a claim."""
+    return [f"- {decision.claim.id}: {escape(decision.claim.note)}" for decision in decisions if decision.claim.note]
 
 
 def claims_of(board: Board, decisions: Sequence[Decision]) -> str:

@@ -29,6 +29,7 @@ _NUMBERS = (
     _Number("polynomial degree", "polynomial_degree", "degree"),
     _Number("information processing capacity", "processing_capacity", "total"),
     _Number("effective state size", "effective_state", "rank"),
+    _Number("distance from full training", "truncated_training", "distance"),
     _Number("Newton iterations", "parallelisability", "newton"),
     _Number("Newton iterations, diagonal", "parallelisability", "diagonal"),
 )
@@ -46,7 +47,7 @@ def dynamics(board: Board) -> Table:
         for moment in moments(column)
         if moment in ("start", "best", "end")
         for number in numbers
-        if any(number.key in one.summary for _, _, one in measurements(column, number.measure, moment))
+        if any(_has(one, number) for _, _, one in measurements(column, number.measure, moment))
     ]
     rows = [[escape(network), *(_cell(*place, network) for place in shown)] for network in board.networks]
     headings = [
@@ -60,8 +61,15 @@ def dynamics(board: Board) -> Table:
     )
 
 
+def _has(one: Measure, number: _Number) -> bool:
+    """Return whether a measure gives a number; the mean of one exponent is none of the spectrum."""
+    alone = (number.measure, number.key) == ("lyapunov", "mean") and one.settings.get("count") == 1
+    return number.key in one.summary and not alone
+
+
 def _cell(column: Column, moment: str, number: _Number, network: str) -> str:
-    measures = [one for name, _, one in measurements(column, number.measure, moment) if name == network]
+    found = measurements(column, number.measure, moment)
+    measures = [one for name, _, one in found if name == network and (one.status == "failed" or _has(one, number))]
     finished = [one for one in measures if one.status == "finished"]
     values = [one.summary.get(number.key) for one in finished]
     summary = statistic(value for value in values if isinstance(value, (int, float)))

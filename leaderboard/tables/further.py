@@ -1,17 +1,17 @@
-"""The tables of a board beside its scores: the papers' protocol, metrics that do not rank, time and memory."""
+"""The tables of a board beside its scores: best test values, metrics that do not rank, time and memory."""
 
 from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.statistics import Cell, statistic
-from rnnbench.leaderboard.tables.cells import at_best, cell_rows, column_heading, value_lines
+from rnnbench.leaderboard.tables.cells import at_best, cell_rows, column_heading, scored_at, value_lines
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, escape, milliseconds
 
 
-def protocol(board: Board) -> Table:
-    """Best test value over training: the papers' protocol, which selects on the test split."""
+def best_over_training(board: Board) -> Table:
+    """Best test value over training, which some papers print; it selects on the test split."""
     return Table(
-        "The papers' protocol",
-        "Best test value over training, chosen on the test split itself and so optimistic: mean ± standard deviation "
-        "(instances).",
+        "Best over training",
+        "Best test value over training, as some papers print it: chosen on the test split itself and so optimistic. "
+        "Mean ± standard deviation (instances).",
         ["network", *map(column_heading, board.columns)],
         cell_rows(
             board,
@@ -30,7 +30,7 @@ def other_metrics(board: Board) -> Table:
     ]
     return Table(
         "Other metrics",
-        "Test value at the best validation value of the ranked metric: mean ± standard deviation (instances).",
+        f"{scored_at(board)}: mean ± standard deviation (instances).",
         ["network", *map(column_heading, columns)],
         cell_rows(board, columns, lambda c, cell: LINE.join(value_lines(cell, at_best(c.metric), c.metric))),
     )

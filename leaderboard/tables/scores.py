@@ -7,8 +7,8 @@ from rnnbench.leaderboard.board import Board, Column
 from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.statistics import Cell, statistic
 from rnnbench.leaderboard.tables.best import best_networks
-from rnnbench.leaderboard.tables.cells import at_best, column_heading, value_lines
-from rnnbench.leaderboard.tables.further import cost, other_metrics, protocol
+from rnnbench.leaderboard.tables.cells import at_best, column_heading, scored_at, value_lines
+from rnnbench.leaderboard.tables.further import best_over_training, cost, other_metrics
 from rnnbench.leaderboard.tables.iterations import iterations
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, count, escape, span
 from rnnbench.leaderboard.tables.notes import Notes
@@ -18,7 +18,7 @@ from rnnbench.leaderboard.tables.training import count_of_epochs, epochs, set_ap
 
 def tables(board: Board, notes: Notes) -> list[Table]:
     """Return the tables of a board that have anything to show."""
-    found = [table for table in (scores(board, notes), training(board), protocol(board)) if table]
+    found = [table for table in (scores(board, notes), training(board), best_over_training(board)) if table]
     if any(len(cell.first.metrics) > 1 for cell in board.cells):
         found.append(other_metrics(board))
     if any(cell.first.minimal_performance for cell in board.cells):
@@ -27,7 +27,7 @@ def tables(board: Board, notes: Notes) -> list[Table]:
 
 
 def scores(board: Board, notes: Notes) -> Table:
-    """Test value at the best validation value; published numbers in columns of their own; chance and best below."""
+    """Test values that the protocol chooses; published numbers in columns of their own; chance and best below."""
     others = published_only(board)
     has_published = [
         any(printed_beside(cell) for cell in column.cells.values())
@@ -64,7 +64,7 @@ def scores(board: Board, notes: Notes) -> Table:
         column_heading(column) + (f"{LINE}{_epochs(column)}" if both else "")
         for column, both in zip(board.columns, has_published, strict=True)
     ]
-    caption = "Test value at the best validation value: mean ± standard deviation (instances), and the best instance."
+    caption = f"{scored_at(board)}: mean ± standard deviation (instances), and the best instance."
     if any(has_published):
         caption += " Published values have how long their source trained, where it states that."
     published = [f"{escape(column.task)}{LINE}published" for column in board.columns]

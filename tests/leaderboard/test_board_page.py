@@ -44,7 +44,7 @@ def many():
 
 ACC, ADD = "sMNIST<br>accuracy % ↑", "ADD100<br>RMSE ↓"
 PRINTED, PRINTED_ADD = "sMNIST<br>published", "ADD100<br>published"
-PROTOCOL, COST = "The papers' protocol", "Time and memory"
+OVER_TRAINING, COST = "Best over training", "Time and memory"
 adding = functools.partial(instances, task="ADD100", metrics=(RMSE,))
 gru = functools.partial(instances, network="GRU")
 DIGITS = {"task": {"class_path": "rnnbench.SequentialDigits", "init_args": {}}}
@@ -86,9 +86,13 @@ CELLS = {
         instances(0.2, 0.9, 0.92),
         {("LSTM", "Scores", ACC): "**67.33 ± 41.00** (3)<br>best 92.00<br>median 90.00"},
     ),
-    "scores by validation, the papers' protocol by test": (
+    "scores by validation, the best over training by test": (
         [make_record(val=(0.6, 0.9, 0.8), test=(0.5, 0.7, 0.75))],
-        {("LSTM", "Scores", ACC): "**70.00** (1)", ("LSTM", PROTOCOL, ACC): "75.00 (1)"},
+        {("LSTM", "Scores", ACC): "**70.00** (1)", ("LSTM", OVER_TRAINING, ACC): "75.00 (1)"},
+    ),
+    "an instance without a number": (
+        [make_record(val=(0.7,), test=(0.7,)), make_record(val=(0.7,), test=(None,), instance=1)],
+        {("LSTM", "Scores", ACC): "**70.00** (1)<br>no number 1/2"},
     ),
     "missing records": (
         [*instances(0.9), *adding(0.1, network="GRU")],
@@ -195,6 +199,17 @@ def test_a_column_labelled_root_mean_square_has_its_doubt_and_both_metrics(tmp_p
     assert row(page, "LSTM")[PRINTED_ADD] == "1.0e-6 (150 epochs) [1]"
     assert "[1] Labelled root mean square in dubinin2024:Table2, but perhaps a mean square" in page
     assert row(page, "LSTM", "Other metrics")["ADD100<br>MSE ↓"] == "1.00e-2 (1)"
+
+
+def test_the_caption_says_which_evaluation_the_scores_are(tmp_path):
+    last = {"task": {"class_path": "Copy"}, "training": {"test_at": "last"}, "seed": 0}
+    at_last = make_record(task="Copy8", config=last)
+    captions = [
+        page_of(tmp_path / str(place), *records).split("### Scores\n\n")[1].partition(":")[0]
+        for place, records in enumerate([[make_record()], [make_record(), at_last], [at_last]])
+    ]
+    best = "Test value at the best validation value of the ranked metric"
+    assert captions == [best, f"{best}; on Copy8 of the last evaluation", "Test value of the last evaluation"]
 
 
 def test_an_unverified_number_is_never_shown(tmp_path):

@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 
 from rnnbench.leaderboard.board_page import write_leaderboard
@@ -63,7 +64,7 @@ def test_a_board_of_untrained_networks_shows_no_scores(tmp_path):
     assert "### Dynamics\n" in page
     assert "- Untrained: measured only.\n" in page
     assert "Minimal performance was looked for" not in page
-    for heading in ("Scores", "The papers' protocol", "Iterations", "Time and memory", "Learning curves"):
+    for heading in ("Scores", "Best over training", "Iterations", "Time and memory", "Learning curves"):
         assert f"### {heading}" not in page
     assert not list((tmp_path / "out" / "figures").glob("*.svg"))
 
@@ -77,6 +78,19 @@ def test_a_board_of_both_shows_scores_of_what_was_trained_and_names_the_rest(tmp
     assert "- Untrained, measured only: A_first on sMNIST.\n" in page
     # Colours go by the rows of the whole board, here as in the figures of dynamics.
     assert "#d55e00" in (tmp_path / "out" / "figures" / "quick-cpu-sMNIST.svg").read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize(("count", "shown"), [(None, True), (3, True), (1, False)])
+def test_the_mean_of_one_exponent_is_not_that_of_a_spectrum(tmp_path, count, shown):
+    summaries, arrays = {"lyapunov": {"largest": -0.1, "mean": -0.2}}, {"lyapunov": {"exponents": np.zeros((1, 1))}}
+    record = put_dynamics(tmp_path / "records", make_record(), summaries, arrays)
+    measure = record.measures["lyapunov"]["start"]
+    measured = measure.model_copy(update={"settings": {**measure.settings, "count": count}})
+    record = record.model_copy(update={"measures": {"lyapunov": {"start": measured}}})
+    write_record(path_of(tmp_path / "records", record), record)
+    cells = row(page_of(tmp_path)[1], "LSTM", "Dynamics")
+    assert "sMNIST before training<br>largest exponent (nats per step)" in cells
+    assert ("sMNIST before training<br>mean exponent (nats per step)" in cells) == shown
 
 
 def test_untrained_points_of_a_sweep_are_not_called_chosen(tmp_path):

@@ -7,7 +7,16 @@ from rnnbench.benchmark.command.arguments import add_list, add_records_dir, reco
 from rnnbench.benchmark.command.parsing import Parser, one_of
 from rnnbench.benchmark.command.verb import Verb
 
-PAPERS = ("lizaire2026", "lizaire2024", "dubinin2024", "miller2019", "pascanu2014")
+PAPERS = (
+    "lizaire2026",
+    "lizaire2024",
+    "dubinin2024",
+    "miller2019",
+    "pascanu2014",
+    "walker2025",
+    "grazzi2024",
+    "gonzalez2025",
+)
 
 
 def _add_arguments(parser: Parser) -> None:

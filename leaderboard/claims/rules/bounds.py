@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from rnnbench.leaderboard.claims.evidence import Sample
 from rnnbench.leaderboard.claims.intervals import mean_interval
+from rnnbench.leaderboard.claims.labels import label
 from rnnbench.leaderboard.claims.rules.base import Rule, Strict, matching, remark
 from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, above, below
 
@@ -69,7 +70,7 @@ class Condition(Strict):
             verdict = (above if upward else below)(value, value, value, threshold, strict)
         sign = {(True, True): ">", (True, False): "≥", (False, True): "<", (False, False): "≤"}[upward, strict]
         named = {"each": "smallest" if upward else "largest"}.get(self.statistic, self.statistic)
-        what = f"{sample.network} on {sample.task}: {named} {self.value}"
+        what = f"{sample.network} on {sample.task}: {named} {label(self.value, sample)}"
         return Outcome(what, verdict, value, low, high, f"{sign} {threshold:g}", len(values), remark(sample))
 
 

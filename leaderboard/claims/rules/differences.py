@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from rnnbench.leaderboard.claims.evidence import Sample
 from rnnbench.leaderboard.claims.intervals import mean_interval
+from rnnbench.leaderboard.claims.labels import label
 from rnnbench.leaderboard.claims.rules.base import Rule, Strict, by_task, matching, remark
 from rnnbench.leaderboard.claims.verdict import Outcome, above
 
@@ -75,7 +76,8 @@ class Difference(Rule):
         larger = self.better == "larger" if self.better else sample.direction == "max"
         gains = [(first[i] - second[i]) * (1 if larger else -1) for i in shared]
         strict = pair.gain_above is not None
-        what = f"{sample.network} over {other.network} on {sample.task}: {self.value}"
+        change = "gain in" if larger else "reduction of"
+        what = f"{sample.network} over {other.network} on {sample.task}: {change} {label(self.value, sample)}"
         wanted = f"{'>' if strict else '≥'} {pair.threshold:g}"
         if not gains:
             return Outcome(what, "undecided", None, None, None, wanted, 0, "no instance is in both rows")

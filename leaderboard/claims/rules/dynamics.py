@@ -1,6 +1,7 @@
 """Measures of dynamics against what theory predicts for each instance."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Literal
 
@@ -172,6 +173,8 @@ class Truncates(Rule):
 class Reach(Rule):
     """The longest delay that a row solves is longer than another row's, for every pair.
 
+    Where both solve the longest that was tried, nothing tells which one reaches farther.
+
     Attributes:
         pairs: two rows each: the one that reaches farther, and the other.
         axis: dotted path of the delay.
@@ -187,21 +190,30 @@ class Reach(Rule):
         """Return one outcome for each pair: by how much the first reaches farther."""
         outcomes = []
         for first, second in self.pairs:
-            reached = [self._longest(matching(samples, (name,))) for name in (first, second)]
-            gain = reached[0] - reached[1]
-            what = f"{first} reaches {reached[0]:g}, {second} {reached[1]:g}: difference"
-            group = matching(samples, (first, second))
+            rows = [matching(samples, (name,)) for name in (first, second)]
+            (reached, missed), (other, other_missed) = map(self._longest, rows)
+            gain, ends = reached - other, [max(sample.axis(self.axis) for sample in row) for row in rows]
+            what = f"{first} reaches {reached:g}, {second} {other:g}: difference"
+            group = [*rows[0], *rows[1]]
             n = min(len(sample.records) for sample in group)
+            notes = [remark(*group)] if remark(*group) else []
+            notes += [
+                f"{name} does not reach {', '.join(f'{delay:g}' for delay in delays)}"
+                for name, delays in ((first, missed), (second, other_missed))
+                if delays
+            ]
             verdict = above(gain, gain, gain, 0.0)
-            outcomes.append(Outcome(what, verdict, gain, None, None, "> 0", n, remark(*group)))
+            if [reached, other] == ends:
+                verdict = "undecided"
+                notes.append("both solve the longest delay that was tried")
+            outcomes.append(Outcome(what, verdict, gain, None, None, "> 0", n, "; ".join(notes)))
         return outcomes
 
-    def _longest(self, samples: Sequence[Sample]) -> float:
-        import statistics
-
-        solved = [
-            sample.axis(self.axis)
+    def _longest(self, samples: Sequence[Sample]) -> tuple[float, list[float]]:
+        """Return the longest delay that is solved, and the shorter ones that are not."""
+        solved: dict[float, bool] = {
+            sample.axis(self.axis): statistics.median(sample.values("score").values()) < self.solved_below
             for sample in samples
-            if statistics.median(sample.values("score").values()) < self.solved_below
-        ]
-        return max(solved, default=0.0)
+        }
+        longest = max((delay for delay in solved if solved[delay]), default=0.0)
+        return longest, sorted(delay for delay in solved if delay < longest and not solved[delay])

@@ -1,5 +1,6 @@
 """Iterations of Newton's method over whole sequences, against exponents and truncation horizons."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -41,8 +42,9 @@ class IterationGrowth(Rule):
         Raises:
             LookupError: no instance of any row expands, or none contracts.
         """
-        outcomes = []
+        outcomes: list[Outcome] = []
         signs = set()
+        silent = []
         asked = {sample.network for sample in matching(samples, self.expanding)}
         for sample in matching(samples, self.networks):
             found = [pair for record in sample.records for moment in self.moments for pair in _pair(record, moment)]
@@ -51,6 +53,8 @@ class IterationGrowth(Rule):
             text = f"{near} near 0 and {left_out} not measured are left out" if near + left_out else ""
             calm = [growth for exponent, growth in found if exponent <= -self.margin]
             wild = [growth for exponent, growth in found if exponent >= self.margin and sample.network in asked]
+            if not calm and not wild:
+                silent.append(sample.network)
             for sign, values in (("λ₁ < 0", calm), ("λ₁ > 0", wild)):
                 if values:
                     signs.add(sign)
@@ -58,16 +62,24 @@ class IterationGrowth(Rule):
                     worst = max(values) if small else min(values)
                     threshold = self.contracting_at_most if small else self.expanding_at_least
                     verdict = (below if small else above)(worst, worst, worst, threshold, strict=False)
-                    what = f"{sample.network} on {sample.task}, {sign}: {'largest' if small else 'smallest'} power of T"
+                    end = f"{'largest' if small else 'smallest'} power of T, {' and '.join(self.moments)}"
+                    what = f"{sample.network} on {sample.task}, {sign}: {end}"
                     wanted = f"{'≤' if small else '≥'} {threshold:g}"
                     outcomes.append(Outcome(what, verdict, worst, None, None, wanted, len(values), text))
         if len(signs) < 2:
             raise LookupError("instances with λ₁ < 0 and with λ₁ > 0 are both needed")
+        if silent:
+            # Nothing is said of these rows, which a reader of the others must know.
+            first = outcomes[0]
+            left = f"no instance of {', '.join(silent)} has an exponent far enough from 0 and a power of T"
+            outcomes[0] = dataclasses.replace(first, remark="; ".join(filter(None, (first.remark, left))))
         return outcomes
 
 
 class HorizonOrder(Rule):
     """Iterations rank networks as their truncation horizons do: the interval of Kendall's τ lies above 0.
+
+    It is about networks, so that the interval is one over rows, and over instances within them.
 
     A network that no truncation to less than T inputs stands for has the horizon T.
 
@@ -96,7 +108,7 @@ class HorizonOrder(Rule):
                 if len(known) < 3:
                     raise LookupError(f"{task}: three rows with iterations and horizon at {moment} are needed")
                 first, second = ([[pair[place] for pair in row] for row in known] for place in (0, 1))
-                tau, low, high = paired_kendall_interval(first, second)
+                tau, low, high = paired_kendall_interval(first, second, of_points=True)
                 what = f"{task}, {moment}: Kendall's τ of iterations and truncation horizon over {len(known)} rows"
                 n = min(len(row) for row in known)
                 outcomes.append(Outcome(what, above(tau, low, high, 0.0), tau, low, high, "> 0", n, remark(*group)))

@@ -11,6 +11,7 @@ from pydantic import model_validator
 
 from rnnbench.leaderboard.claims.evidence import Sample
 from rnnbench.leaderboard.claims.intervals import kendall_interval, mean_interval
+from rnnbench.leaderboard.claims.labels import label
 from rnnbench.leaderboard.claims.rules.base import Rule, by_task, matching, remark
 from rnnbench.leaderboard.claims.verdict import Outcome, Verdict, above, below
 
@@ -47,7 +48,7 @@ class Trend(Rule):
             values = [list(sample.values(self.value).values()) for sample in group]
             tau, low, high = kendall_interval(axis, values)
             n = min(len(each) for each in values)
-            what, wanted = f"{task}: Kendall's τ of {self.value} with {self.axis.rpartition('.')[2]}", ""
+            what = f"{task}: Kendall's τ of {label(self.value, group[0])} with {self.axis.rpartition('.')[2]}"
             if self.above is not None:
                 verdict, wanted = above(tau, low, high, self.above), f"> {self.above:g}"
             else:
@@ -82,7 +83,7 @@ class Increasing(Rule):
             if not steps:
                 raise LookupError(f"{task}: two rows with a common instance are needed")
             smallest = min(steps)
-            what = f"{task}: smallest growth of {self.value} from row to row"
+            what = f"{task}: smallest growth from row to row of {label(self.value, ordered[0])}"
             verdict = above(smallest, smallest, smallest, 0.0)
             outcomes.append(Outcome(what, verdict, smallest, None, None, "> 0", len(shared), remark(*group)))
         return outcomes
@@ -142,7 +143,7 @@ class Optimum(Rule):
             high = points[min(len(points) - 1, centre + self.grid_steps)]
         within = [low <= point <= high for point in best]
         verdict: Verdict = "holds" if all(within) else "fails" if not any(within) else "undecided"
-        what = f"{task}: best {self.axis.rpartition('.')[2]} by mean {self.value}"
+        what = f"{task}: best {self.axis.rpartition('.')[2]} by mean {label(self.value, group[0])}"
         notes = [remark(*group)] if remark(*group) else []
         if len(best) > 1:
             notes.append(f"{len(best)} points are equally good: {', '.join(f'{point:g}' for point in best)}")

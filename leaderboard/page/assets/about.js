@@ -1,7 +1,7 @@
 // How to read the page, and the records that are not on it.
 const HOW_TO_READ = [
-  "A score is the test value at the best validation value of the ranked metric: mean ± sample standard deviation " +
-    "(instances that did not diverge).",
+  "A score is the test value at the best validation value of the ranked metric, or that of the last evaluation where " +
+    "the suite says test_at: last; mean ± sample standard deviation (instances that did not diverge).",
   "The share of the gap is (score − chance) / (best possible − chance): 0 % is what the best constant reaches, 100 % " +
     "the best possible value. Means over tasks take each share from 0 to 100 %, and tasks weigh equally.",
   "Bold and underlined: the best mean that beats chance, and the next best ones down to the first that the paired 95 % " +

@@ -11,7 +11,7 @@ from scipy import stats
 
 from rnnbench.leaderboard.claims.claim import load_claim
 from rnnbench.leaderboard.claims.decide import decide_all
-from rnnbench.leaderboard.claims.intervals import kendall, kendall_interval, mean_interval
+from rnnbench.leaderboard.claims.intervals import kendall, kendall_interval, mean_interval, paired_kendall_interval
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import Published
 from rnnbench.leaderboard.store import path_of
@@ -173,6 +173,24 @@ def test_kendalls_interval_covers_a_trend_that_instances_disagree_on():
     assert tau == pytest.approx(stats.kendalltau([1, 2, 3], np.mean(samples, 1)).statistic)
 
 
+def test_kendalls_interval_over_rows_draws_rows_and_instances_within_them():
+    generator = np.random.default_rng(3)
+    first = generator.normal(size=(8, 4))
+    second = first + 2 * generator.normal(size=(8, 4))
+    tau, low, high = paired_kendall_interval(first.tolist(), second.tolist(), of_points=True)
+    drawn = []
+    for _ in range(2000):
+        instances = generator.integers(0, 4, (8, 4))
+        rows = generator.integers(0, 8, 8)
+        means = [[values[row, instances[row]].mean() for row in rows] for values in (first, second)]
+        drawn.append(stats.kendalltau(*means).statistic)
+    assert tau == pytest.approx(stats.kendalltau(first.mean(1), second.mean(1)).statistic)
+    # Two bootstraps of 2,000 draws differ by a few per cent of the range.
+    assert (low, high) == pytest.approx(tuple(np.nanpercentile(drawn, [2.5, 97.5])), abs=0.1)
+    of_instances = paired_kendall_interval(first.tolist(), second.tolist())
+    assert high - low > of_instances.high - of_instances.low
+
+
 # Small integers, so that there are ties, and what a diverged instance has.
 @given(st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, 2.0, 3.0, math.inf, math.nan])] * 4), min_size=2, max_size=9))
 def test_kendalls_tau_is_scipys_for_one_pair_and_for_many(points):
@@ -296,7 +314,10 @@ def test_growth_of_iterations(root, tmp_path, exponents, growth, expected):
     parallel(root, "A", exponents, growth)
     parallel(root, "Linear", (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))  # not asked to grow
     rule = {**GROWTH, "expanding": ["A"], "moments": ["start"]}
-    assert verdict(root, tmp_path, rule, ["A", "Linear"]).verdict == expected
+    decision = verdict(root, tmp_path, rule, ["A", "Linear"])
+    assert decision.verdict == expected
+    if expected != "open":
+        assert "no instance of Linear has an exponent" in decision.outcomes[0].remark
 
 
 @pytest.mark.parametrize(
@@ -320,6 +341,17 @@ def test_reach(root, tmp_path, wide, expected):
     rule = {"kind": "reach", "pairs": [["Deep", "Wide"]], "solved_below": 0.05}
     tasks = ("Copy4", "Copy6", "Copy8")
     assert verdict(root, tmp_path, rule, ["Deep", "Wide"], tasks=tasks).verdict == expected
+
+
+def test_what_reaches_the_end_of_the_sweep_beside_another_that_does_decides_nothing(root, tmp_path):
+    for delay, deep in ((4, 0.3), (6, 0.01)):
+        config = {"task": {"init_args": {"delay": delay}}}
+        put(root, "Deep", (deep,) * 3, MSE, f"Copy{delay}", config)
+        put(root, "Wide", (0.01,) * 3, MSE, f"Copy{delay}", config)
+    rule = {"kind": "reach", "pairs": [["Deep", "Wide"]], "solved_below": 0.05}
+    decision = verdict(root, tmp_path, rule, ["Deep", "Wide"], tasks=("Copy4", "Copy6"))
+    assert (decision.verdict, decision.outcomes[0].value) == ("undecided", 0)
+    assert decision.outcomes[0].remark == "Deep does not reach 4; both solve the longest delay that was tried"
 
 
 @pytest.mark.parametrize(("scores", "expected"), [((0.6, 0.9, 0.8), "holds"), ((0.9, 0.6, 0.7), "fails")])

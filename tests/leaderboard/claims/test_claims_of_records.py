@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from rnnbench.benchmark.command.cli import main
+from rnnbench.benchmark.command.verbs.claims import PAPERS
 from rnnbench.leaderboard.claims.claim import ClaimError, load_claim, load_claims
 from rnnbench.leaderboard.claims.decide import decide_all
 from rnnbench.leaderboard.claims.report import as_json, as_terminal
@@ -157,6 +158,19 @@ def test_the_command_decides_from_the_shipped_records_without_torch(tmp_path, ca
     put(tmp_path, "A", (0.6,))
     assert main(["claims", "--paper", "miller2019", "--json", "--records-dir", str(tmp_path)]) == 0
     assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [f"S{n}" for n in range(1, 7)]
+
+
+def test_notes_stand_under_their_claims(root, tmp_path):
+    put(root, "A", (0.6, 0.7, 0.8))
+    note = "Tried " + " ".join(["once more with fifteen instances"] * 9)
+    noted = claim(tmp_path, bounds(above=0.5), ["A"]).model_copy(update={"note": note})
+    text = as_terminal(decide_all([noted], root)[0])
+    assert f"Note: {note}" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) < 120
+
+
+def test_the_command_knows_every_paper_of_a_claim():
+    assert {claim.paper for claim in load_claims()} == set(PAPERS)
 
 
 def test_a_paper_without_claims_is_named(capsys):
