@@ -86,7 +86,7 @@ def print_scores(suite: Suite, plan: Plan, best: bool = False) -> None:
     planned = [(e.task, e.network) for e in suite.experiments if e.name in plan.cells]
     rows = score_rows([record for records in plan.records.values() for record in records], planned, best)
     if rows:
-        what = "test value at the best validation value, mean ± sd (instances)"
+        what = "scores in test, mean ± sd (instances)"
         print(f"\n{suite.name} ({suite.budget}): {encodable(what)}")
         print_table(rows)
 
