@@ -19,7 +19,7 @@ SHIPPED = {
     **{"adding": "63c68ede7a3a", "copy": "8c233114397c", "coupling": "e5323782c02a", "digits": "f820dd1f3c02"},
     **{"dynamics": "9a440345173a", "language": "9fcc96ef385b", "music": "53b5efb9bc86", "polynomial": "011e2aa01738"},
     **{"psmnist": "4386a5ba2e97", "quick": "ec53d694f385", "scifar10": "e773745d047c", "slots": "f61c06b18933"},
-    **{"depth-copy": "adabcd7b1f3e", "depth-degree": "0a24afa26fe5", "depth-limit": "281a019e50ce"},
+    **{"depth-copy": "bb4a4a67bd1e", "depth-degree": "0a24afa26fe5", "depth-limit": "281a019e50ce"},
     **{"depth-tracking": "7e9023d3bb1a", "heterogeneity": "0aea157da560", "residual-strength": "aeab9e6e5851"},
     **{"rotation": "cbd0955e05a9", "stable-system": "983a650cbadd", "transitions": "f9b4f52733f3"},
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
