@@ -23,6 +23,7 @@ from rnnbench.leaderboard.drawing.figure_style import (
 from rnnbench.leaderboard.drawing.learning_curves import draw_chance
 from rnnbench.leaderboard.literature import PublishedNumber, find_published
 from rnnbench.leaderboard.metric import display
+from rnnbench.leaderboard.schema import MinimalPerformance
 from rnnbench.leaderboard.statistics import Cell
 from rnnbench.leaderboard.sweeps import NUMBER, WIDTH, Line, Sweep, find_sweeps, settings
 
@@ -77,13 +78,13 @@ def sweep_figures(board: Board, taken: set[str]) -> list[SweepFigure]:
         tasks = tuple(sweep.tasks)
         title = f"{task_names(tasks)} over {sweep.label}"
         cells = [cell for line in sweep.lines for _, cell in line.points]
-        short = protocol(cells)
+        short = protocol(cells) + _unreached(cells)
         figures.append(SweepFigure(name, tasks, title, f"{title}: {short}.", _draw(board, sweep, short)))
     return figures
 
 
 def score(cell: Cell) -> Mean | None:
-    """Return the test values at the best validation value, as they are shown; None if no instance has one."""
+    """Return the scores as they are shown; None if no instance has one."""
     metric = cell.metric
     values = [record.scores.test.get(metric.name) for record in cell.finished]
     return _mean([metric.display.scale * v for v in values if v is not None], whole=not cell.diverged)
@@ -147,12 +148,12 @@ def facets(sweep: Sweep) -> list[tuple[str, list[Line]]]:
 
 @as_svg
 def _draw(board: Board, sweep: Sweep, caption: str) -> Figure:
-    """Draw a row of panels for each facet: the score, and iterations to minimal performance where all have them."""
+    """Draw a row of panels for each facet: the score, and iterations to minimal performance where that was reached."""
     from matplotlib.figure import Figure
 
     shown = facets(sweep)
     cells = [cell for line in sweep.lines for _, cell in line.points]
-    timed = all(record.minimal_performance for cell in cells for record in cell.records)
+    timed = all(record.minimal_performance for cell in cells for record in cell.records) and not _unreached(cells)
     columns = 2 if timed else 1
     labels = [_label(sweep, line) for line in sweep.lines] + list(marks(sweep).values()) + [_BESIDE]
     figure = Figure(figsize=(3.9 * columns + 1.2 + 0.075 * max(map(len, labels)), 3.2 * len(shown) + 0.6))
@@ -221,13 +222,22 @@ def _draw_published(axes: Axes, sweep: Sweep, lines: Sequence[Line]) -> None:
 
 def _iterations_panel(axes: Axes, sweep: Sweep, lines: Sequence[Line], heading: str) -> None:
     means = _panel(axes, sweep, lines, heading, iterations)
-    threshold = lines[0].points[0][1].first.minimal_performance
-    if threshold:
-        shown = display(threshold.metric)
-        unit = " %" if shown.unit == "%" else ""
-        axes.set_ylabel(f"iterations to {shown.label} {shown.scale * threshold.threshold:g}{unit}")
+    if threshold := lines[0].points[0][1].first.minimal_performance:
+        axes.set_ylabel(f"iterations to {_threshold_text(threshold)}")
     if means and max(mean.high for mean in means) > _LARGE_RATIO * min(mean.low for mean in means) > 0:
         axes.set_yscale("log")
+
+
+def _unreached(cells: Sequence[Cell]) -> str:
+    """Write that no instance came to minimal performance, for behind a caption; empty if any did, or has no such."""
+    found = [record.minimal_performance for cell in cells for record in cell.records if record.minimal_performance]
+    lost = found and all(one.val_censored for one in found)
+    return f"; no instance reached {_threshold_text(found[0])}" if lost else ""
+
+
+def _threshold_text(minimal: MinimalPerformance) -> str:
+    shown = display(minimal.metric)
+    return f"{shown.label} {shown.scale * minimal.threshold:g}{' %' if shown.unit == '%' else ''}"
 
 
 def _draw_line(axes: Axes, drawn: Look, label: str, points: Sequence[tuple[float, Mean]]) -> None:

@@ -208,3 +208,11 @@ def test_a_figure_names_axis_metric_marks_and_lines():
     assert ">A<" in svg
     assert ">B<" in svg
     assert sweep_figures(board, set())[0].image == figure.image
+
+
+def test_where_none_reached_the_threshold_the_caption_says_so_in_place_of_a_panel():
+    rows = [row(f"r{r}", wcrnn(r=r), scores=(0.3, 0.4)) for r in R]
+    (board,) = boards(select_cells([record for records in rows for record in records])[0])
+    (figure,) = sweep_figures(board, set())
+    assert figure.caption.endswith("; no instance reached accuracy 50 %.")
+    assert ">iterations to accuracy 50 %<" not in figure.image.decode()
