@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rnnbench.benchmark.errors import UserError, is_out_of_memory, message_of
 from rnnbench.benchmark.interruption import EXIT_CODE, SIGNALS, Noted
+from rnnbench.benchmark.run.ending import end_training
 from rnnbench.benchmark.run.lease import BusyError
 from rnnbench.datamodules.own_code import own_line, reason_of
 
@@ -66,7 +67,7 @@ def main(descriptor: int) -> int:
         # A terminal sends Ctrl-C to every process. This one ends when the launcher says so, and only once.
         if interrupted.is_set:
             interrupted.is_set = False
-            raise KeyboardInterrupt
+            end_training()
 
     for number in SIGNALS:
         signal.signal(number, interrupt)

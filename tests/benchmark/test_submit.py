@@ -140,8 +140,10 @@ def test_the_next_submit_sends_what_is_missing_and_not_queued(capsys):
         (["seven.yaml", "--slurm", "--setup", "nowhere.sh"], "--setup No such file or directory: nowhere.sh"),
         (["seven.yaml", "--slurm", "--setup", "bin"], "--setup Is a directory: bin"),
         (["seven.yaml", "--slurm", "--setup", "late.sh"], "--setup late.sh: line 3: #SBATCH --mem=1G: SLURM reads no"),
-        (["seven.yaml", "--slurm", "--setup", "time.sh"], "line 1: #SBATCH -t 5: submit sets --time itself"),
+        (["seven.yaml", "--slurm", "--setup", "time.sh"], "line 1: #SBATCH -t 5: submit decides --time itself"),
         (["seven.yaml", "--slurm", "--setup", "shell.sh"], "--setup shell.sh: bash cannot read it: line 2: syntax err"),
+        (["seven.yaml", "--slurm", "--setup", "here.sh"], "here.sh: bash cannot read it: line 2: warning: here"),
+        (["seven.yaml", "--slurm", "--setup", "wait.sh"], "#SBATCH --wait: submit decides --wait itself: leave"),
         (["seven.yaml", "--slurm", "--only", "N9"], "--only N9 matches nothing in suite seven"),
         (["seven.yaml", "--slurm", "--partiton", "x"], "unknown option '--partiton': did you mean --partition?"),
         (["seven.yaml", "--slurm"], "nothing was submitted: sbatch failed: QOSMaxSubmitJobPerUserLimit"),
@@ -152,6 +154,8 @@ def test_mistakes_are_found_before_anything_is_submitted(words, message, monkeyp
     Path("late.sh").write_text("# ours\nmodule load python\n#SBATCH --mem=1G\n", encoding="utf-8")
     Path("time.sh").write_text("#SBATCH -t 5\n", encoding="utf-8")
     Path("shell.sh").write_text("if true; then\n", encoding="utf-8")
+    Path("here.sh").write_text("cat <<EOF\nfoo\n", encoding="utf-8")
+    Path("wait.sh").write_text("#SBATCH --wait\n", encoding="utf-8")
     monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/bin:/bin")
     assert main(["submit", *words]) == 2
     error = capsys.readouterr().err
@@ -208,6 +212,9 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
         f"  4713_0 failed (killed, or its script failed before rnnbench began): 1 run, log {where}/4713_0.log",
         "  the next submit sends again what is left",
     ]
+    put_in_queue(("4713_0", names()[2], "COMPLETED", "(None)"))
+    assert main(["status", "seven.yaml"]) == 0
+    assert "  4713_0 completed, but its script ended before rnnbench did: see the log" in capsys.readouterr().out
     Path("queue").unlink()
     Path("accounts").unlink()
     assert main(["status", "seven.yaml"]) == 0
@@ -223,7 +230,17 @@ def test_where_no_submission_can_be_is_named(capsys):
     Path("runs").mkdir()
     Path("runs/.slurm").write_text("", encoding="utf-8")
     assert submit() == 2
-    assert "error: --runs-dir runs cannot be written: File exists; " in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: runs/.slurm is a file, where submissions are to lie: move it away\n"
+
+
+def test_a_bundle_outside_of_a_submission_is_not_trained(capsys, tmp_path):
+    assert submit() == 0
+    copied = tmp_path / "copied.json"
+    copied.write_bytes((submitted() / "0.json").read_bytes())
+    capsys.readouterr()
+    assert main(["work", str(copied)]) == 2
+    assert "copied.json: lies in no submission, as RUNS/.slurm/NAME/N.json does" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.end.json"))
 
 
 def test_a_damaged_bundle_is_named_and_its_run_is_sent_again(capsys):

@@ -12,6 +12,8 @@ from rnnbench.benchmark.errors import UserError, message_of
 from rnnbench.benchmark.interruption import GOES_ON
 
 _SHORTEST = 60
+#: Seconds below which SLURM's warning may come before a task has trained.
+_SHORT = 180
 _LARGEST_SETUP = 100_000
 
 
@@ -54,6 +56,9 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError("submit needs --slurm, the one kind of cluster that it submits to")
     if options.time < _SHORTEST:
         raise UserError(f"--time must be at least 1m, got {options.time:.0f}s")
+    if options.time < _SHORT:
+        late = "SLURM's warning comes up to two minutes before a task's end, which may leave no time to train"
+        print(f"note: --time {options.time:.0f}s: {late}", file=sys.stderr)
     setup = _read_setup(options.setup) if options.setup else ""
     resources = Resources(options.time, options.cpus, options.partition, options.account, options.gres, setup)
     # Line feeds of an argument would end the comment that shows it.

@@ -64,6 +64,8 @@ def _why(sent: Sent, state: str) -> str:
     """Return how a task ended: by SLURM's word for it, and by its own."""
     messages = [str(message) for message in sent.end.get("messages", [])]
     state = (sent.task.state if sent.task else state).lower()
+    if state == "completed" and not sent.end:
+        return "completed, but its script ended before rnnbench did: see the log and the lines of --setup"
     if not messages:
         said_nothing = "killed, or its script failed before rnnbench began"
         return f"failed ({said_nothing})" if state == "failed" else state or "was killed, or its node is gone"

@@ -17,6 +17,7 @@ _TAKEN = {
     "chdir": ("-D", ""),
     "signal": ("", ""),
     "open-mode": ("", ""),
+    "wait": ("-W", ""),
 }
 _DIRECTIVE = "#SBATCH"
 _SECONDS = 10
@@ -28,7 +29,7 @@ def mistakes(text: str) -> Iterator[str]:
     >>> list(mistakes("#SBATCH --qos=long\nmodule load python\n#SBATCH --mem=1G\n"))
     ['line 3: #SBATCH --mem=1G: SLURM reads no such line after the first one of shell: move it up']
     >>> list(mistakes("#SBATCH -t 5"))
-    ["line 1: #SBATCH -t 5: submit sets --time itself: use submit's --time instead"]
+    ["line 1: #SBATCH -t 5: submit decides --time itself: use submit's --time instead"]
     """
     is_shell = False
     for number, line in enumerate(text.splitlines(), start=1):
@@ -41,7 +42,7 @@ def mistakes(text: str) -> Iterator[str]:
         for name, (short, own) in _TAKEN.items():
             if any(_is_option(word, name, short) for word in line.split()[1:]):
                 instead = f"use submit's {own} instead" if own else "leave it out"
-                yield f"{where}: submit sets --{name} itself: {instead}"
+                yield f"{where}: submit decides --{name} itself: {instead}"
     if error := _refused_by_shell(text):
         yield error
 
@@ -59,4 +60,5 @@ def _refused_by_shell(text: str) -> str:
         [bash, "-n"], input=text.encode(), capture_output=True, check=False, timeout=_SECONDS
     )
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    return f"bash cannot read it: {said[0].partition(': ')[2]:.200}" if done.returncode and said else ""
+    # A warning too: a here-document without its end would take the rest of the script for text.
+    return f"bash cannot read it: {said[0].partition(': ')[2]:.200}" if said else ""

@@ -85,7 +85,9 @@ def submit(suites: Sequence[Suite], options: RunOptions, submission: Submission)
     for command in ("sbatch", "squeue"):
         if shutil.which(command) is None:
             raise UserError(f"{command} is not on PATH: submit where SLURM's commands are; --print only shows")
-    check_writable(options.runs_dir / FOLDER, f"--runs-dir {options.runs_dir}")
+    if (place := options.runs_dir / FOLDER).is_file():
+        raise UserError(f"{place} is a file, where submissions are to lie: move it away")
+    check_writable(place, f"--runs-dir {options.runs_dir}")
     # What another sends is then in the queue.
     with one_at_a_time(options.runs_dir / FOLDER, "submit"):
         return _submit(suites, options, submission)

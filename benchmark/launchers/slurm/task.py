@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.interruption import Noted
 from rnnbench.benchmark.launchers.bundle import Bundle, jobs_of, load_bundle
 from rnnbench.benchmark.launchers.bundle_run import run_bundle
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, requeue
-from rnnbench.benchmark.launchers.slurm.submissions import end_path
+from rnnbench.benchmark.launchers.slurm.submissions import FOLDER, end_path
 from rnnbench.benchmark.launchers.worker import Outcome, exit_code
 from rnnbench.benchmark.run.job import Job
 from rnnbench.leaderboard.files import write_atomically
@@ -28,13 +29,15 @@ def do_bundle(path: Path) -> int:
         0 if all is trained; otherwise the code that ``rnnbench run`` would have, 3 too where the wall clock came first.
 
     Raises:
-        UserError: the bundle is damaged.
+        UserError: the bundle is damaged, or lies in no submission.
         KeyboardInterrupt: SIGINT or SIGTERM came, as at ``scancel``.
     """
     path = path.absolute()
     with _warning() as warned:
         # Of RUNS/.slurm/SUBMISSION/0.json; where no submission can lie, there is no bundle either.
         bundle = load_bundle(path, path.parents[min(2, len(path.parents) - 1)])
+        if path.parent.parent.name != FOLDER:
+            raise UserError(f"{path}: lies in no submission, as RUNS/{FOLDER}/NAME/N.json does: give the path there")
         end_path(path).unlink(missing_ok=True)
         before = _checkpoints(bundle)
         kinds: set[str] = set()

@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 
+from rnnbench.benchmark.run.ending import end_saved, note_training
 from rnnbench.leaderboard.files import write_atomically
 from rnnbench.lit_models.lit_sequence_model import LitSequenceModel
 
@@ -36,7 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class ResumeCheckpoint(L.Callback):
-    """Saves the whole training state inside epochs and after each evaluation.
+    """Saves the whole training state inside epochs, after each evaluation, and before the training ends on a signal.
 
     Args:
         path: the file, replaced each time.
@@ -52,7 +53,21 @@ class ResumeCheckpoint(L.Callback):
         self.every_seconds = every_seconds
         self._last_at = deadline - _SECONDS_BEFORE_DEADLINE
         self.validate_every = validate_every
+        self.end_is_wanted = False
         self._saved_at = time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """From here on a step is followed by a place to end at; with several devices not all would come to it."""
+        if trainer.world_size == 1:
+            note_training(self)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """There is no further step."""
+        note_training(None)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """There is no further step."""
+        note_training(None)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -61,13 +76,17 @@ class ResumeCheckpoint(L.Callback):
         step, every = trainer.global_step, self.validate_every
         evaluation_is_due = batch_idx + 1 == trainer.num_training_batches if every is None else step % every == 0
         # A checkpoint between a step and the evaluation that it triggers would lose the evaluation on resuming.
-        if not evaluation_is_due and self._is_time(trainer):
+        if not evaluation_is_due and (self.end_is_wanted or self._is_time(trainer)):
             self._save(trainer)
+            if self.end_is_wanted:
+                end_saved()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save what was evaluated."""
         if not trainer.sanity_checking and trainer.state.fn == "fit":
             self._save(trainer)
+            if self.end_is_wanted:
+                end_saved()
 
     def _is_time(self, trainer: L.Trainer) -> bool:
         if trainer.world_size > 1 and trainer.global_step % _STEPS_BETWEEN_QUESTIONS:
