@@ -155,7 +155,6 @@ def test_every_command_that_reads_records_passes_over_what_cannot_be(tmp_path, c
         "leaderboard --records-dir runs --output board",
         "page --records-dir runs --output page.html",
         "export --records-dir runs --csv table.csv",
-        "claims --records-dir runs",
         "compare LSTM GRU --records-dir runs",
         "status lab-suite.yaml",
         "check runs",

@@ -5,6 +5,7 @@ from rnnbench.leaderboard.claims.decide import decide_all
 from rnnbench.leaderboard.schema import OwnCode
 from rnnbench.leaderboard.senders import Sent, measured_here, write_senders
 from rnnbench.leaderboard.store import place_of
+from tests.leaderboard.claims.test_claims import bounds, claim
 from tests.leaderboard.factory import make_record, put
 
 
@@ -64,11 +65,11 @@ def test_a_metric_of_ones_own_comes_with_its_task_alone(tmp_path):
     ]
 
 
-def test_claims_are_decided_by_what_was_seen_here(tmp_path, monkeypatch):
+def test_claims_are_decided_by_what_was_seen_here(tmp_path):
     records = [make_record(instance=i) for i in range(3)]
     put(tmp_path, *records)
+    asked = claim(tmp_path, bounds(above=0.5, networks=["LSTM"]), ["LSTM"], tasks=("sMNIST",))
+    assert decide_all([asked], tmp_path)[0][0].verdict == "holds"
     write_senders(tmp_path, {place_of(record): Sent("Lab X") for record in records[1:]})
-    seen = []
-    monkeypatch.setattr("rnnbench.leaderboard.claims.decide.Evidence", lambda cells, *_: seen.extend(cells))
-    decide_all([], tmp_path)
-    assert [cell.records for cell in seen] == [tuple(records[:1])]
+    (decision,), _ = decide_all([asked], tmp_path)
+    assert (decision.verdict, decision.missing[0].there) == ("open", 1)
