@@ -215,6 +215,10 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     put_in_queue(("4713_0", names()[2], "COMPLETED", "(None)"))
     assert main(["status", "seven.yaml"]) == 0
     assert "  4713_0 completed, but its script ended before rnnbench did: see the log" in capsys.readouterr().out
+    # Cancelled while it waited: SLURM lists no task of it.
+    put_in_queue(("4713", names()[2], "CANCELLED", "(None)"))
+    assert main(["status", "seven.yaml"]) == 0
+    assert "  4713_0 cancelled: 1 run" in capsys.readouterr().out
     Path("queue").unlink()
     Path("accounts").unlink()
     assert main(["status", "seven.yaml"]) == 0

@@ -121,12 +121,15 @@ def sent_bundles(runs_dir: Path, queue: list[Task]) -> list[Sent]:
         index = task.id.partition("_")[2]
         if task.name.startswith(_PREFIX) and first.isdecimal() and index.isdecimal():
             known[name, int(first) + int(index)] = task
-    found = []
+    # An array that was cancelled while it waited has no tasks, but stands there itself.
+    whole = {task.id: task for task in queue if task.name.startswith(_PREFIX) and task.id.isdecimal()}
+    found: list[Sent] = []
     for folder in sorted({path.parent for path in (runs_dir / FOLDER).glob("*/0.json")}, reverse=True):
         paths = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
-        found += [
-            Sent(path, known.get((folder.name, int(path.stem)))) for path in sorted(paths, key=lambda p: int(p.stem))
-        ]
+        for path in sorted(paths, key=lambda p: int(p.stem)):
+            sent = Sent(path, known.get((folder.name, int(path.stem))))
+            array = whole.get(sent.id.partition("_")[0]) if sent.task is None else None
+            found.append(Sent(path, array._replace(id=sent.id)) if array else sent)
     return found
 
 
