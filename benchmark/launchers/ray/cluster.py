@@ -139,7 +139,7 @@ def _own_places() -> Iterator[Path]:
 def _about_tokens() -> str:
     """Return what to try where a cluster may want a token, which Ray then says in warnings only."""
     if os.environ.get("RAY_AUTH_MODE"):
-        return ""
+        return "; its token may be another than that of RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH here"
     return "; if it was started with token authentication, set RAY_AUTH_MODE=token and its token here too"
 
 
