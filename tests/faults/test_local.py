@@ -10,7 +10,7 @@ from tests.faults.survival import kind_of, survive, undisturbed_run
 from tests.faults.trial import Undisturbed
 
 #: Of each kind one within the default tests, with one run; and of each five more that have two at a time.
-ONE, TWO = range(18), range(18, 108)
+ONE, TWO = range(18), range(18, 120)
 
 
 @pytest.fixture(scope="module")
