@@ -195,9 +195,12 @@ def test_plots_hover_zoom_and_switch_lines_and_a_link_restores_them(opened, cell
 
 
 def test_every_plot_draws_points_and_tells_their_values(opened):
-    page = opened("view=plots")
-    for kind in ("Score against", "Along a setting", "Along time"):
-        changes_address(page, page.locator(".tabs button", has_text=kind).click)
+    for kind, suite in (("Along a setting", "&suite=residual-strength"), ("Score against", ""), ("Along time", "")):
+        # Of sweeps one with many lines: others may have few records yet.
+        page = opened(f"view=plots{suite}")
+        if kind not in page.locator(".tabs button[aria-pressed=true]").all_text_contents():
+            page.locator(".tabs button", has_text=kind).click()
+        expect(page.locator(".tabs button[aria-pressed=true]", has_text=kind)).to_have_count(1)
         assert page.locator("svg .series").count() > 1
         page.locator("details.values summary").click()
         exported_rows = len(json.loads(exported(page, "json")))
