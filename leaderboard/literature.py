@@ -11,17 +11,6 @@ from rnnbench.leaderboard.schema import Published
 
 RESULTS = Path(__file__).parent / "published" / "results.csv"
 ITERATIONS = "iterations_to_MP"
-#: Papers by their keys in sources and claims.
-PAPERS = {
-    "lizaire2024": "Lizaire et al. 2024",
-    "lizaire2026": "Lizaire et al. 2026",
-    "dubinin2024": "Dubinin & Effenberger 2024",
-    "miller2019": "Miller & Hardt 2019",
-    "pascanu2014": "Pascanu et al. 2014",
-    "walker2025": "Walker et al. 2025",
-    "grazzi2024": "Grazzi et al. 2024",
-    "gonzalez2025": "Gonzalez et al. 2025",
-}
 
 
 @dataclass(frozen=True)

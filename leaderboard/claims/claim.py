@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from rnnbench.leaderboard.claims.evidence import Wanted
 from rnnbench.leaderboard.claims.rules.base import Strict
@@ -15,6 +15,7 @@ from rnnbench.leaderboard.claims.rules.dynamics import Degree, NearLog, Reach, S
 from rnnbench.leaderboard.claims.rules.parallel import HorizonOrder, IterationGrowth
 from rnnbench.leaderboard.claims.rules.published import PublishedOrder
 from rnnbench.leaderboard.claims.rules.sweeps import Increasing, Optimum, Trend
+from rnnbench.leaderboard.papers import PAPERS
 from rnnbench.leaderboard.schema import Budget
 
 DEFINITIONS = Path(__file__).parent / "definitions"
@@ -41,6 +42,12 @@ AnyRule = Annotated[
 ]
 
 
+def _known_paper(key: str) -> str:
+    if key not in PAPERS:
+        raise ValueError(f"must be one of {', '.join(PAPERS)}")
+    return key
+
+
 class Cells(Strict):
     """Cells of one suite and budget that a claim needs."""
 
@@ -56,7 +63,7 @@ class Claim(Strict):
     Attributes:
         id: short name, for example ``D1``.
         statement: what the paper says, in one sentence.
-        paper: key of the paper, as in ``published/results.csv``.
+        paper: key of the paper, one of ``leaderboard.papers``.
         place: where in the paper or its code.
         records: the cells that decide it.
         instances: how many instances each cell needs.
@@ -67,16 +74,7 @@ class Claim(Strict):
 
     id: Annotated[str, Field(pattern="^[A-Z][0-9]+$")]
     statement: str
-    paper: Literal[
-        "lizaire2024",
-        "lizaire2026",
-        "dubinin2024",
-        "miller2019",
-        "pascanu2014",
-        "walker2025",
-        "grazzi2024",
-        "gonzalez2025",
-    ]
+    paper: Annotated[str, AfterValidator(_known_paper)]
     place: str
     records: Annotated[tuple[Cells, ...], Field(min_length=1)]
     instances: Annotated[int, Field(ge=1)]

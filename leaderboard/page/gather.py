@@ -13,11 +13,11 @@ from rnnbench.leaderboard.comparison.ranks import board_ranks
 from rnnbench.leaderboard.drawing.figure_style import COLOURS, DASHES, MARKERS
 from rnnbench.leaderboard.drawing.sweep_figures import marks, numbers_published
 from rnnbench.leaderboard.dynamics import SideFiles, trained, trained_cells
-from rnnbench.leaderboard.literature import PAPERS
 from rnnbench.leaderboard.page.cells import Limits, Pool, cell_data, dynamics_labels
 from rnnbench.leaderboard.page.numbers import drawn, short_text
 from rnnbench.leaderboard.page.published import published_data
 from rnnbench.leaderboard.page.series import series_data
+from rnnbench.leaderboard.papers import PAPERS
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.senders import Senders
 from rnnbench.leaderboard.statistics import Cell

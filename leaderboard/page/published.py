@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rnnbench.leaderboard.literature import ITERATIONS, PAPERS, PublishedNumber, every_number, find_published
+from rnnbench.leaderboard.literature import ITERATIONS, PublishedNumber, every_number, find_published
 from rnnbench.leaderboard.metric import display
+from rnnbench.leaderboard.papers import PAPERS
 from rnnbench.leaderboard.statistics import Cell, Statistic, statistic
 from rnnbench.leaderboard.tables.iterations import censored_mean
 from rnnbench.leaderboard.tables.markdown import mean_and_sd

@@ -62,7 +62,7 @@ def dynamics(board: Board) -> Table:
 
 
 def _has(one: Measure, number: _Number) -> bool:
-    """Return whether a measure gives a number; the mean of one exponent is none of the spectrum."""
+    """Return whether a measure has a number; the mean of one exponent is not that of a spectrum."""
     alone = (number.measure, number.key) == ("lyapunov", "mean") and one.settings.get("count") == 1
     return number.key in one.summary and not alone
 

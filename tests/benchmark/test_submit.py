@@ -165,6 +165,15 @@ def test_mistakes_are_found_before_anything_is_submitted(words, message, monkeyp
     assert not list(Path("runs/.slurm").glob("*/script.sh"))
 
 
+def test_what_bash_says_of_a_users_own_settings_is_not_about_the_lines_of_setup(monkeypatch):
+    Path("setup.sh").write_text("module load python\n", encoding="utf-8")
+    Path("user.sh").write_text("if true\n", encoding="utf-8")
+    monkeypatch.setenv("LC_ALL", "xx_XX.UTF-8")
+    monkeypatch.setenv("BASH_ENV", str(Path("user.sh").absolute()))
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/bin:/bin")
+    assert submit("--setup", "setup.sh") == 0
+
+
 @pytest.mark.parametrize("missing", ["sbatch", "squeue"])
 def test_without_slurm_there_is_only_what_would_be_submitted(missing, capsys):
     Path("bin", missing).unlink()
@@ -222,7 +231,10 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     Path("queue").unlink()
     Path("accounts").unlink()
     assert main(["status", "seven.yaml"]) == 0
-    assert "  4713_0 was killed, or its node is gone: 1 run" in capsys.readouterr().out
+    assert "  4713_0 was killed, or its node is gone, or its script ended before rnnbench" in capsys.readouterr().out
+        "  4713_0 was killed, or its node is gone, or its script ended before rnnbench did: 1 run"
+        in capsys.readouterr().out
+    )
     Path("bin/squeue").unlink()
     assert main(["status", "seven.yaml"]) == 0
     assert "note: what is submitted is not known here: squeue is not on PATH" in capsys.readouterr().err

@@ -6,17 +6,7 @@ import sys
 from rnnbench.benchmark.command.arguments import add_list, add_records_dir, records_dir
 from rnnbench.benchmark.command.parsing import Parser, one_of
 from rnnbench.benchmark.command.verb import Verb
-
-PAPERS = (
-    "lizaire2026",
-    "lizaire2024",
-    "dubinin2024",
-    "miller2019",
-    "pascanu2014",
-    "walker2025",
-    "grazzi2024",
-    "gonzalez2025",
-)
+from rnnbench.leaderboard.papers import PAPERS
 
 
 def _add_arguments(parser: Parser) -> None:

@@ -13,6 +13,7 @@ from rnnbench.benchmark.launchers.slurm.commands import SlurmError, last_states,
 from rnnbench.benchmark.launchers.slurm.submissions import FOLDER, Sent, held_by, loaded, sent_bundles
 from rnnbench.leaderboard.plan import MOST_NAMED
 
+_UNKNOWN = "was killed, or its node is gone, or its script ended before rnnbench did"
 #: Tasks of a kind that are listed.
 _MOST = 20
 
@@ -68,6 +69,6 @@ def _why(sent: Sent, state: str) -> str:
         return "completed, but its script ended before rnnbench did: see the log and the lines of --setup"
     if not messages:
         said_nothing = "killed, or its script failed before rnnbench began"
-        return f"failed ({said_nothing})" if state == "failed" else state or "was killed, or its node is gone"
+        return f"failed ({said_nothing})" if state == "failed" else state or _UNKNOWN
     more = f" and {len(messages) - MOST_NAMED} more" * (len(messages) > MOST_NAMED)
     return f"{state or 'ended'} ({'; '.join(messages[:MOST_NAMED])}{more})"

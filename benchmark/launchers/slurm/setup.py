@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -56,8 +57,10 @@ def _refused_by_shell(text: str) -> str:
     bash = shutil.which("bash")
     if bash is None:
         return ""
+    # In the C locale, and without a file of the user's: what bash says is then about these lines alone.
+    environment = {name: value for name, value in os.environ.items() if name != "BASH_ENV"} | {"LC_ALL": "C"}
     done = subprocess.run(  # noqa: S603
-        [bash, "-n"], input=text.encode(), capture_output=True, check=False, timeout=_SECONDS
+        [bash, "-n"], input=text.encode(), capture_output=True, check=False, timeout=_SECONDS, env=environment
     )
     said = done.stderr.decode(errors="replace").strip().splitlines()
     # A warning too: a here-document without its end would take the rest of the script for text.

@@ -37,7 +37,7 @@ def do_bundle(path: Path) -> int:
         # Of RUNS/.slurm/SUBMISSION/0.json; where no submission can lie, there is no bundle either.
         bundle = load_bundle(path, path.parents[min(2, len(path.parents) - 1)])
         if path.parent.parent.name != FOLDER:
-            raise UserError(f"{path}: lies in no submission, as RUNS/{FOLDER}/NAME/N.json does: give the path there")
+            raise UserError(f"{path}: lies in no submission, as RUNS/{FOLDER}/NAME/N.json does: name the bundle there")
         end_path(path).unlink(missing_ok=True)
         before = _checkpoints(bundle)
         kinds: set[str] = set()

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from rnnbench.benchmark.command.cli import main
-from rnnbench.benchmark.command.verbs.claims import PAPERS
 from rnnbench.leaderboard.claims.claim import ClaimError, load_claim, load_claims
 from rnnbench.leaderboard.claims.decide import decide_all
 from rnnbench.leaderboard.claims.report import as_json, as_terminal
+from rnnbench.leaderboard.papers import PAPERS
 from rnnbench.leaderboard.plan import PlannedCell, SuitePlan
 from rnnbench.leaderboard.store import load_records
 from tests.leaderboard.claims.test_claims import bounds, claim, put, verdict
@@ -169,7 +169,7 @@ def test_notes_stand_under_their_claims(root, tmp_path):
     assert max(map(len, text.splitlines())) < 120
 
 
-def test_the_command_knows_every_paper_of_a_claim():
+def test_every_paper_has_a_claim():
     assert {claim.paper for claim in load_claims()} == set(PAPERS)
 
 
