@@ -3,13 +3,10 @@
 from rnnbench.leaderboard.claims.evidence import Sample
 from rnnbench.leaderboard.dynamics import moment_text
 from rnnbench.leaderboard.metric import display
+from rnnbench.leaderboard.tables.dynamics_table import number_heading
 
-_MEASURED = {
-    "gradient_flow/slope": "slope of the gradient's log norm (nats per step)",
-    "hessian/largest": "largest eigenvalue of the Hessian",
-    "lyapunov/largest": "largest Lyapunov exponent (nats per step)",
-    "truncated_training/distance": "distance of the weights from full training, with the most inputs",
-}
+# What claims look at and no column of boards shows.
+_NO_COLUMN = {("hessian", "largest"): "largest Hessian eigenvalue"}
 
 
 def label(value: str, sample: Sample) -> str:
@@ -26,4 +23,5 @@ def label(value: str, sample: Sample) -> str:
         shown = display(rest or sample.records[0].ranked.name)
         return f"{shown.label} (as a fraction)" if shown.unit == "%" else shown.label
     measure, moment, key = rest.partition(":")[0].split("/")
-    return f"{_MEASURED.get(f'{measure}/{key}', f'{measure} {key}')}, {moment_text(moment)}"
+    name = _NO_COLUMN.get((measure, key)) or number_heading(measure, key)
+    return f"{name}, {moment_text(moment)}"

@@ -35,6 +35,11 @@ _NUMBERS = (
 )
 
 
+def number_heading(measure: str, key: str) -> str:
+    """Return the name, with its unit, of a number of a measure's summary; its keys where no table shows it."""
+    return next((n.heading for n in _NUMBERS if (n.measure, n.key) == (measure, key)), f"{measure} {key}")
+
+
 def dynamics(board: Board) -> Table:
     """Return the numbers that any instance of a board has: a column for each task, moment and number."""
     # The measure of stability gives the same contraction as that of truncation.

@@ -11,10 +11,13 @@ from scipy import stats
 
 from rnnbench.leaderboard.claims.claim import load_claim
 from rnnbench.leaderboard.claims.decide import decide_all
+from rnnbench.leaderboard.claims.evidence import Sample
 from rnnbench.leaderboard.claims.intervals import kendall, kendall_interval, mean_interval, paired_kendall_interval
+from rnnbench.leaderboard.claims.labels import label
+from rnnbench.leaderboard.dynamics import SideFiles
 from rnnbench.leaderboard.record import write_record
 from rnnbench.leaderboard.schema import Published
-from rnnbench.leaderboard.store import path_of
+from rnnbench.leaderboard.store import find_records, path_of
 from tests.leaderboard.factory import ACCURACY, MSE, TABLE2, make_record, put_dynamics
 
 NORMALIZED = {"name": "normalized_mse", "direction": "min", "chance": 1.0, "best": 0.0}
@@ -105,6 +108,8 @@ def test_differences_are_paired_by_instance(root, tmp_path, a, b, metric, expect
     decision = verdict(root, tmp_path, DIFFERENCE, ["A", "B"])
     assert decision.verdict == expected
     outcome, gains = decision.outcomes[0], np.subtract(a, b) * (1 if metric is ACCURACY else -1)
+    better = "gain in accuracy (as a fraction)" if metric is ACCURACY else "reduction of MSE"
+    assert outcome.what == f"A over B on Digits: {better}"
     oracle = stats.ttest_1samp(gains, 0).confidence_interval(0.95) if np.ptp(gains) > 1e-12 else (gains[0], gains[0])
     assert (outcome.low, outcome.high) == pytest.approx(tuple(oracle))
     assert outcome.n == 3
@@ -198,6 +203,23 @@ def test_kendalls_tau_is_scipys_for_one_pair_and_for_many(points):
     expected = [float(stats.kendalltau(a, b).statistic) for a, b in (numbers[:2], numbers[2:])]
     np.testing.assert_array_equal(kendall(numbers[::2], numbers[1::2]), expected)
     np.testing.assert_array_equal(kendall(*numbers[:2]), expected[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("iterations", "iterations to minimal performance"),
+        ("score:rmse", "RMSE"),
+        ("last:accuracy", "accuracy (as a fraction)"),
+        ("measure:gradient_flow/start/slope", "gradient slope (nats per step), before training"),
+        ("measure:hessian/end/largest", "largest Hessian eigenvalue, after training"),
+        ("array:lyapunov/start/exponents:max", "lyapunov exponents, before training"),
+    ],
+)
+def test_what_is_compared_has_a_name_for_readers(root, value, expected):
+    put(root, "A", (0.5,))
+    sample = Sample("quick", "Digits", "A", tuple(find_records(root)[0]), SideFiles(root))
+    assert label(value, sample) == expected
 
 
 def test_one_value_has_an_interval_without_ends():
