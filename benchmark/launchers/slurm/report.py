@@ -58,7 +58,8 @@ def print_queue(plans: Sequence[Plan], runs_dir: Path) -> None:
 
 def _what(sent: Sent) -> str:
     runs = len(jobs_of(sent.load().units))
-    return f"{runs} run{'s' * (runs > 1)}, log {sent.log}"
+    log = f"log {sent.log}" if sent.log.exists() else "which wrote no log"
+    return f"{runs} run{'s' * (runs > 1)}, {log}"
 
 
 def _why(sent: Sent, state: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -31,6 +32,8 @@ def mistakes(text: str) -> Iterator[str]:
     ['line 3: #SBATCH --mem=1G: SLURM reads no such line after the first one of shell: move it up']
     >>> list(mistakes("#SBATCH -t 5"))
     ["line 1: #SBATCH -t 5: submit decides --time itself: use submit's --time instead"]
+    >>> list(mistakes("#SBATCH --mem=1G # not --time=5"))
+    []
     """
     is_shell = False
     for number, line in enumerate(text.splitlines(), start=1):
@@ -40,8 +43,10 @@ def mistakes(text: str) -> Iterator[str]:
         where = f"line {number}: {line.strip():.80}"
         if is_shell:
             yield f"{where}: SLURM reads no such line after the first one of shell: move it up"
+        # sbatch too takes the rest of such a line for a comment.
+        options = list(itertools.takewhile(lambda word: not word.startswith("#"), line.split()[1:]))
         for name, (short, own) in _TAKEN.items():
-            if any(_is_option(word, name, short) for word in line.split()[1:]):
+            if any(_is_option(word, name, short) for word in options):
                 instead = f"use submit's {own} instead" if own else "leave it out"
                 yield f"{where}: submit decides --{name} itself: {instead}"
     if error := _refused_by_shell(text):
