@@ -16,7 +16,7 @@ from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.launchers import bundle_run
 from rnnbench.benchmark.launchers.bundle import Bundle, jobs_of, load_bundle, units_of
 from rnnbench.benchmark.launchers.choice import plan_of
-from rnnbench.benchmark.launchers.slurm import task
+from rnnbench.benchmark.launchers.slurm import commands, task
 from rnnbench.benchmark.launchers.time_left import Speeds
 from rnnbench.benchmark.launchers.worker import Outcome
 from tests.benchmark.small_jobs import rnnbench, write_own_project
@@ -34,6 +34,7 @@ ROW = "  N{}: {{class_path: ElmanRNN, init_args: {{hidden_size: {}}}}}"
 COMMANDS = {
     "sbatch": """
         n=$(( $(cat calls 2>/dev/null | wc -l) + 1 ))
+        [ -n "$SLOW" ] && { printf '%s\\n' "$*" >> calls; exec sleep 60; }
         [ "$n" -ge "${REFUSED:-99}" ] && { echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2; exit 1; }
         printf '%s\\n' "$*" >> calls; echo "$((4710 + n));cluster" """,
     "squeue": "cat queue 2>/dev/null; true",
@@ -197,6 +198,18 @@ def test_what_slurm_refuses_is_left_to_the_next_submit(monkeypatch, capsys):
     assert sorted(sent + networks(0, 1, 2, 3)) == [f"N{units}" for units in range(1, 8)]
 
 
+def test_what_sbatch_does_not_answer_may_be_queued_all_the_same(monkeypatch, capsys):
+    monkeypatch.setattr(commands, "_SECONDS", 1)
+    monkeypatch.setenv("SLOW", "1")
+    assert submit() == 3
+    assert "error: sbatch did not answer within 1 s; look into squeue, then submit" in capsys.readouterr().err
+    monkeypatch.delenv("SLOW")
+    put_in_queue(*[(f"4711_{index}", names()[0], "RUNNING", "node7") for index in range(3)])
+    sent = networks(0, 1, 2)
+    assert submit() == 0
+    assert sorted(sent + networks(0, 1, 2, 3)) == [f"N{units}" for units in range(1, 8)]
+
+
 def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     Path("accounts").write_text("4712_1|CANCELLED by 0\n", encoding="utf-8")
     assert submit() == 0
@@ -208,6 +221,8 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     )  # fmt: skip
     end = {"code": 1, "messages": ["ADD8/N6 (1 instance): out of memory"]}
     (submitted() / "5.end.json").write_text(json.dumps(end), encoding="utf-8")
+    for one in ("4711_0", "4712_0", "4712_2", "4713_0"):
+        (submitted() / f"{one}.log").touch()
     capsys.readouterr()
     assert main(["status", "seven.yaml"]) == 0
     out, where = capsys.readouterr().out, submitted()
@@ -216,7 +231,7 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
         f"  4711_0 running on node7: 1 run, log {where}/4711_0.log",
         "  2 waiting (Priority)",
         f"  4712_0 timeout: 1 run, log {where}/4712_0.log",
-        f"  4712_1 cancelled by 0: 1 run, log {where}/4712_1.log",
+        "  4712_1 cancelled by 0: 1 run, which wrote no log",
         f"  4712_2 ended (ADD8/N6 (1 instance): out of memory): 1 run, log {where}/4712_2.log",
         f"  4713_0 failed (killed, or its script failed before rnnbench began): 1 run, log {where}/4713_0.log",
         "  the next submit sends again what is left",

@@ -21,6 +21,10 @@ class SlurmError(UserError):
     """A command of SLURM's is not there, or refuses; the message is its first line."""
 
 
+class SlurmSilence(SlurmError):
+    """A command of SLURM's did not answer in time: what it was asked for may be done or not."""
+
+
 class Task(NamedTuple):
     """A task as the queue shows it: its id such as ``4711_3``, the job's name, its state, and a reason or nodes."""
 
@@ -39,14 +43,14 @@ def ask(*words: str) -> str:
     """Return what a command of SLURM's prints.
 
     Raises:
-        SlurmError: it is not there, or failed.
+        SlurmError: it is not there, or failed; SlurmSilence: it did not answer.
     """
     if shutil.which(words[0]) is None:
         raise SlurmError(f"{words[0]} is not on PATH: SLURM's commands are needed here")
     try:
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_SECONDS)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise SlurmError(f"{words[0]} did not answer within {_SECONDS} s") from error
+        raise SlurmSilence(f"{words[0]} did not answer within {_SECONDS} s") from error
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         reason = lines[0].removeprefix(f"{words[0]}: ").removeprefix("error: ") if lines else "no reason given"

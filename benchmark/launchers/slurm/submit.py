@@ -20,7 +20,7 @@ from rnnbench.benchmark.launchers.checks import Built, check_plan
 from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_findings, wanted_instances
 from rnnbench.benchmark.launchers.one_at_a_time import one_at_a_time
 from rnnbench.benchmark.launchers.plan import Plan, joined
-from rnnbench.benchmark.launchers.slurm.commands import SlurmError, submit_array, tasks
+from rnnbench.benchmark.launchers.slurm.commands import SlurmError, SlurmSilence, submit_array, tasks
 from rnnbench.benchmark.launchers.slurm.script import Resources, script_text
 from rnnbench.benchmark.launchers.slurm.submissions import (
     ARRAYS,
@@ -70,7 +70,7 @@ def submit(suites: Sequence[Suite], options: RunOptions, submission: Submission)
 
     Returns:
         0 if all that is missing is queued now; 2 if something that the user can fix stood in the way; 3 if SLURM took
-        a part of it only.
+        a part of it only, or did not answer.
 
     Raises:
         UserError: a mistake, found before anything was submitted.
@@ -194,6 +194,10 @@ def _send(
     for first, count in arrays.items():
         try:
             ids[first] = submit_array(words[first])
+        except SlurmSilence as error:
+            # Its bundles stay: if the array is queued all the same, its tasks need them, and its name tells.
+            print(f"error: {error}; look into squeue, then submit again what is left", file=sys.stderr)
+            return 3
         except SlurmError as error:
             if not ids:
                 shutil.rmtree(folder)
