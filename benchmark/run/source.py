@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def _code_of(module: str) -> OwnCode:
     folders = [Path(folder) for folder in getattr(sys.modules[top], "__path__", ())]
     files = used_files(module, file, folders)
     source = _hash(files)
-    package = _hash([path for folder in folders for path in sorted(folder.rglob("*.py"))] or [file])
+    package = _hash([path for folder in folders for path in sorted(_python_files(folder))] or [file])
     commit, dirty = repository_state(file, files)
     distributions = _distributions().get(top, [])
     return OwnCode(
@@ -131,6 +131,18 @@ def _code_of(module: str) -> OwnCode:
         commit=commit,
         dirty=dirty,
     )
+
+
+def _python_files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files of a package, through links too, except for those that lead to a folder that they lie in."""
+    real = folder.resolve()
+    # A folder that may not be read holds nothing that could be imported.
+    with contextlib.suppress(PermissionError):
+        for one in folder.iterdir() if real not in above else ():
+            if one.is_dir():
+                yield from _python_files(one, (*above, real))
+            elif one.suffix == ".py":
+                yield one
 
 
 @functools.cache  # It reads the lists of files of all that is installed: most of a second.

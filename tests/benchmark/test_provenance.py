@@ -123,3 +123,19 @@ def test_an_edit_counts_where_the_class_imports_what_was_edited(edited: str, cou
     own._code_of.cache_clear()
     assert bool(edited_since([made])) == counts
     assert edited_since([older])
+
+
+def test_a_link_in_a_package_to_its_own_folder_changes_nothing(package: Path) -> None:
+    shared = package.with_name("shared")
+    shared.mkdir()
+    (package / "linked").symlink_to(shared)
+    (shared / "tools.py").write_text("RATE = 1\n", encoding="utf-8")
+    before = own.own_code(CONFIG)[1]
+    (package / "itself").symlink_to(package)
+    (shared / "back").symlink_to(package)
+    own._code_of.cache_clear()
+    assert own.own_code(CONFIG)[1] == before
+    (shared / "tools.py").write_text("RATE = 2\n", encoding="utf-8")
+    own._code_of.cache_clear()
+    edited = own.own_code(CONFIG)[1]
+    assert (edited.source, edited.package == before.package) == (before.source, False)
