@@ -20,7 +20,7 @@ SHIPPED = {
     **{"dynamics": "9a440345173a", "language": "9fcc96ef385b", "music": "53b5efb9bc86", "polynomial": "011e2aa01738"},
     **{"psmnist": "4386a5ba2e97", "quick": "ec53d694f385", "scifar10": "e773745d047c", "slots": "f61c06b18933"},
     **{"depth-copy": "bb4a4a67bd1e", "depth-degree": "0a24afa26fe5", "depth-limit": "281a019e50ce"},
-    **{"depth-tracking": "7e9023d3bb1a", "heterogeneity": "0aea157da560", "residual-strength": "aeab9e6e5851"},
+    **{"depth-tracking": "7e9023d3bb1a", "heterogeneity": "0aea157da560", "residual-strength": "0aa65abeb95a"},
     **{"rotation": "cbd0955e05a9", "stable-system": "983a650cbadd", "transitions": "f9b4f52733f3"},
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
     **{"depth-targets": "ab672018655e", "residual-types": "30298ff81203", "depth-shakespeare": "b94bd58202eb"},
