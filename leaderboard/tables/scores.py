@@ -10,6 +10,7 @@ from rnnbench.leaderboard.tables.best import best_networks
 from rnnbench.leaderboard.tables.cells import at_best, column_heading, scored_at, value_lines
 from rnnbench.leaderboard.tables.further import best_over_training, cost, other_metrics
 from rnnbench.leaderboard.tables.iterations import iterations
+from rnnbench.leaderboard.tables.lengths import lengths_solved
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, Table, count, escape, span
 from rnnbench.leaderboard.tables.notes import Notes
 from rnnbench.leaderboard.tables.printed import printed_beside, published_only, published_text
@@ -23,6 +24,8 @@ def tables(board: Board, notes: Notes) -> list[Table]:
         found.append(other_metrics(board))
     if any(cell.first.minimal_performance for cell in board.cells):
         found.append(iterations(board, notes))
+    if solved := lengths_solved(board):
+        found.append(solved)
     return [*found, cost(board)]
 
 

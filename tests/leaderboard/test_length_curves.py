@@ -8,6 +8,7 @@ from rnnbench.leaderboard.dynamics import SideFiles
 from rnnbench.leaderboard.length_curves import longest_trained, over_length
 from rnnbench.leaderboard.page.series import series_data
 from rnnbench.leaderboard.statistics import select_cells
+from rnnbench.leaderboard.tables.lengths import lengths_solved
 from tests.leaderboard.factory import make_record, put
 
 
@@ -47,3 +48,17 @@ def test_the_figure_marks_where_training_ended(tmp_path):
 def test_values_over_length_lie_within_the_metric():
     assert "1.5" in lengths_record(high=1.5).out_of_range
     assert lengths_record().out_of_range == ""
+
+
+def test_a_length_is_solved_where_all_shorter_ones_are_too():
+    def record(instance, middle, **changes):
+        made = lengths_record(instance, **changes)
+        values = {"100-255": 0.95, "40-99": middle, "3-39": 0.9, "256-256": None}
+        curve = [made.curve[0].model_copy(update={"by_length": values}), made.curve[1]]
+        return made.model_copy(update={"curve": curve})
+
+    records = [record(0, 0.89), record(1, 0.5), record(2, 0.9), lengths_record(0, network="GRU")]
+    table = lengths_solved(column_of(*records)[0])
+    assert table.header[1].endswith("<br>length ↑")
+    assert {name: text for name, text in table.rows} == {"LSTM": "39 (3)<br>best 255", "GRU": "< 40 (1)"}
+    assert lengths_solved(column_of(make_record())[0]) is None
