@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnbench.benchmark import interruption
 from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
@@ -39,7 +40,8 @@ COMMANDS = {
         printf '%s\\n' "$*" >> calls; echo "$((4710 + n));cluster" """,
     "squeue": "cat queue 2>/dev/null; true",
     "sacct": "cat accounts",
-    "scontrol": 'printf "%s\\n" "$*" >> requeued; exit "${SCONTROL:-0}"',
+    # As a requeue does, it signals the task.
+    "scontrol": 'kill -TERM $PPID; kill -TERM $$; printf "%s\\n" "$*" >> requeued; exit "${SCONTROL:-0}"',
 }
 
 
@@ -350,19 +352,19 @@ def test_a_task_that_got_on_goes_back_to_the_queue_before_its_wall_clock(trained
         os.kill(os.getpid(), signal.SIGUSR1)
         pytest.fail("SIGUSR1 is to end what is done")
 
-    def interrupt(signum, frame):
-        raise KeyboardInterrupt
-
+    monkeypatch.setattr(interruption, "_first", interruption.Noted())
     monkeypatch.setattr(task, "run_bundle", run)
     # The last task of an array has the number of the whole.
     for name, value in {"JOB_ID": "17", "ARRAY_JOB_ID": "17", "ARRAY_TASK_ID": "2"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("SCONTROL", scontrol)
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in interruption.SIGNALS}
+    interruption.end_on_signals()
     try:
         assert task.do_bundle(submitted() / "0.json") == code
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert Path("requeued").exists() == trained
     if trained:
         assert Path("requeued").read_text(encoding="utf-8") == "requeue 17_2\n"

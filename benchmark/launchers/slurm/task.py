@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.interruption import Noted
+from rnnbench.benchmark.interruption import Noted, ignore_signals
 from rnnbench.benchmark.launchers.bundle import Bundle, jobs_of, load_bundle
 from rnnbench.benchmark.launchers.bundle_run import run_bundle
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, requeue
@@ -56,6 +56,8 @@ def do_bundle(path: Path) -> int:
             if not warned.is_set:
                 _say(path, 130, [*messages, "ended by a signal, as of scancel or preemption"])
                 raise
+            # A requeue ends this task by SIGTERM, maybe before scontrol has answered; ignored, it does not end scontrol.
+            ignore_signals()
             has_got_on = "trained" in kinds or _checkpoints(bundle) != before
             if has_got_on and _is_requeued():
                 print("the wall clock is near: requeued, to go on from here", flush=True)
