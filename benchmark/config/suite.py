@@ -91,7 +91,7 @@ def load_suite(name_or_path: str | Path, budget: str = "cpu") -> Suite:
         raise UserError(f"suite file {shown(path.name)}: its name must be of printable characters")
     file = read_suite_file(path)
     if budget not in file.budget_names:
-        raise UserError(f"{path}: unknown budget {shown(budget)}: {nearest(budget, file.budget_names)}")
+        raise UserError(f"{path}: unknown budget {shown(budget)}: {nearest(budget, file.budget_names)} (--budget)")
     chosen = file.budgets.get(budget, BudgetSettings())
     cells = [
         (task, network)

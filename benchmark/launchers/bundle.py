@@ -95,6 +95,8 @@ def load_bundle(path: Path, runs_dir: Path) -> Bundle:
         return Bundle(units, options)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such bundle") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); submit again") from error
     except (KeyError, IndexError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise UserError(f"{path}: damaged or not a bundle ({reason}); submit again") from error

@@ -14,12 +14,13 @@ from rnnbench.benchmark.command.cli import main
 from rnnbench.benchmark.config.options import RunOptions
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.benchmark.errors import UserError
-from rnnbench.benchmark.launchers import bundle_run
+from rnnbench.benchmark.launchers import bundle_run, one_at_a_time
 from rnnbench.benchmark.launchers.bundle import Bundle, jobs_of, load_bundle, units_of
 from rnnbench.benchmark.launchers.choice import plan_of
 from rnnbench.benchmark.launchers.slurm import commands, task
 from rnnbench.benchmark.launchers.time_left import Speeds
 from rnnbench.benchmark.launchers.worker import Outcome
+from rnnbench.benchmark.run import lease
 from tests.benchmark.small_jobs import rnnbench, write_own_project
 
 SUITE = """
@@ -95,7 +96,7 @@ def test_arrays_are_split_at_the_limit_and_hold_every_run_once(capsys):
     assert [line for line in out.splitlines() if line.startswith("submitted")] == [
         "submitted 4711: 3 tasks", "submitted 4712: 3 tasks", "submitted 4713: 1 task",
     ]  # fmt: skip
-    assert "7 runs in 7 bundles of 2 minutes at most (estimated)" in out
+    assert "7 runs in 7 bundles of 1m40s at most (estimated)" in out
     folder = submitted().absolute()
     assert [call.split()[2:] for call in calls()] == [
         [f"--array=0-{last}", f"--chdir={Path.cwd()}", f"--output={folder}/%A_%a.log", f"{folder}/script.sh", first]
@@ -140,8 +141,8 @@ def test_the_next_submit_sends_what_is_missing_and_not_queued(capsys):
         (["seven.yaml", "--slurm", "--partition", "a b"], "must be a word as SLURM takes it, such as gpu:1, got 'a b'"),
         (["seven.yaml", "--slurm", "--gres", "gpu\n#SBATCH"], "must be a word as SLURM takes it"),
         (["seven.yaml", "--slurm", "--array-limit", "0"], "must be a whole number from 1"),
-        (["seven.yaml", "--slurm", "--setup", "nowhere.sh"], "--setup No such file or directory: nowhere.sh"),
-        (["seven.yaml", "--slurm", "--setup", "bin"], "--setup Is a directory: bin"),
+        (["seven.yaml", "--slurm", "--setup", "nowhere.sh"], "--setup nowhere.sh: No such file or directory"),
+        (["seven.yaml", "--slurm", "--setup", "bin"], "--setup bin: Is a directory"),
         (["seven.yaml", "--slurm", "--setup", "late.sh"], "--setup late.sh: line 3: #SBATCH --mem=1G: SLURM reads no"),
         (["seven.yaml", "--slurm", "--setup", "time.sh"], "line 1: #SBATCH -t 5: submit decides --time itself"),
         (["seven.yaml", "--slurm", "--setup", "shell.sh"], "--setup shell.sh: bash cannot read it: line 2: syntax err"),
@@ -231,7 +232,7 @@ def test_status_shows_the_queue_and_why_the_rest_is_not_finished(capsys):
     assert out[out.index("SLURM") :].splitlines()[:8] == [
         "SLURM tasks: 1 running, 2 waiting, 4 ended with something left",
         f"  4711_0 running on node7: 1 run, log {where}/4711_0.log",
-        "  2 waiting (Priority)",
+        "  2 waiting (Priority): 4711_1, 4711_2",
         f"  4712_0 timeout: 1 run, log {where}/4712_0.log",
         "  4712_1 cancelled by 0: 1 run, which wrote no log",
         f"  4712_2 ended (ADD8/N6 (1 instance): out of memory): 1 run, log {where}/4712_2.log",
@@ -273,17 +274,45 @@ def test_a_bundle_outside_of_a_submission_is_not_trained(capsys, tmp_path):
     assert not list(tmp_path.glob("*.end.json"))
 
 
-def test_a_damaged_bundle_is_named_and_its_run_is_sent_again(capsys):
+@pytest.mark.parametrize("problem", ["damaged or not a bundle", "no such bundle", "cannot be read (Is a directory)"])
+def test_a_bundle_that_cannot_be_read_is_named_and_its_run_is_sent_again(problem, capsys):
     assert submit() == 0
     lost, (first, *_) = networks(1), names()
     bundle = submitted() / "1.json"
-    bundle.write_bytes(bundle.read_bytes()[:-9])
+    content = bundle.read_bytes()
+    bundle.unlink()
+    if problem.startswith("damaged"):
+        bundle.write_bytes(content[:-9])
+    elif problem.startswith("cannot"):
+        bundle.mkdir()
     put_in_queue(*[(f"4711_{index}", first, "RUNNING", "node7") for index in range(3)])
     for words in (["status", "seven.yaml"], ["submit", "seven.yaml", "--slurm", "--only", "N1", "N2", "N3"]):
         capsys.readouterr()
         assert main(words) == 0
-        assert f"note: {bundle}: damaged or not a bundle" in capsys.readouterr().err
+        assert f"note: task 4711_1: {bundle}: {problem}" in capsys.readouterr().err
     assert networks(0) == lost
+    put_in_queue()
+    assert main(["status", "seven.yaml"]) == 0
+    assert "note" not in capsys.readouterr().err
+
+
+def test_bundles_that_take_longer_than_a_task_go_on_in_another(capsys):
+    assert submit("--time", "1m") == 0
+    said = capsys.readouterr()
+    assert "note: --time 1m: SLURM's warning comes up to two minutes before" in said.err
+    assert "of 1m40s at most (estimated), more than the 1m of a task: the rest goes on in further" in said.out
+
+
+def test_a_look_for_signs_of_another_submit_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(one_at_a_time, "_SILENCE", 0.01)
+    monkeypatch.setattr(lease, "EXPIRY", 0.5)
+    Path("runs/.slurm").mkdir(parents=True)
+    Path("runs/.slurm/lease.9").write_text("junk", encoding="utf-8")
+    assert submit() == 0
+    assert "note: another submit may hold runs/.slurm: waiting a minute for" in capsys.readouterr().err
+    monkeypatch.setattr(one_at_a_time, "_SILENCE", 600)
+    assert submit("--only", "N1") == 0
+    assert "note: another" not in capsys.readouterr().err
 
 
 def test_a_task_trains_in_any_folder_as_one_of_several(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 from rnnbench.benchmark.command.arguments import add_suites, add_training, check_loggers, suites_and_options
 from rnnbench.benchmark.command.parsing import Parser, duration, named_path, positive
 from rnnbench.benchmark.command.verb import Verb
-from rnnbench.benchmark.errors import UserError, message_of
+from rnnbench.benchmark.errors import UserError
 from rnnbench.benchmark.interruption import GOES_ON
 
 _SHORTEST = 60
@@ -48,7 +48,7 @@ def _word(text: str) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rnnbench.benchmark.launchers.slurm.script import Resources
+    from rnnbench.benchmark.launchers.slurm.script import Resources, as_duration
     from rnnbench.benchmark.launchers.slurm.submit import Submission, submit
 
     check_loggers(options)
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"--time must be at least 1m, got {options.time:.0f}s")
     if options.time < _SHORT:
         late = "SLURM's warning comes up to two minutes before a task's end, which may leave no time to train"
-        print(f"note: --time {options.time:.0f}s: {late}", file=sys.stderr)
+        print(f"note: --time {as_duration(options.time)}: {late}", file=sys.stderr)
     setup = _read_setup(options.setup) if options.setup else ""
     resources = Resources(options.time, options.cpus, options.partition, options.account, options.gres, setup)
     # Line feeds of an argument would end the comment that shows it.
@@ -78,7 +78,7 @@ def _read_setup(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UserError(f"--setup {path}: must be a file of text in UTF-8") from error
     except OSError as error:
-        raise UserError(f"--setup {message_of(error)}") from error
+        raise UserError(f"--setup {path}: {error.strerror or error}") from error
     if len(text) > _LARGEST_SETUP:
         raise UserError(f"--setup {path}: must have at most {_LARGEST_SETUP:,} characters, got {len(text):,}")
     if found := "; ".join(mistakes(text)):

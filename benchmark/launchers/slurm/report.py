@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from rnnbench.benchmark.launchers.bundle import jobs_of
 from rnnbench.benchmark.launchers.plan import Plan
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, last_states, tasks
-from rnnbench.benchmark.launchers.slurm.submissions import FOLDER, Sent, held_by, loaded, sent_bundles
+from rnnbench.benchmark.launchers.slurm.submissions import FOLDER, SCRIPT, Sent, held_by, loaded, sent_bundles
 from rnnbench.leaderboard.plan import MOST_NAMED
 
 _UNKNOWN = "was killed, or its node is gone, or its script ended before rnnbench did"
@@ -23,7 +23,7 @@ def print_queue(plans: Sequence[Plan], runs_dir: Path) -> None:
 
     Of a run that was submitted several times, the newest submission counts.
     """
-    if not any((runs_dir / FOLDER).glob("*/0.json")):
+    if not any((runs_dir / FOLDER).glob(f"*/{SCRIPT}")):
         return
     try:
         queue = tasks()
@@ -40,15 +40,19 @@ def print_queue(plans: Sequence[Plan], runs_dir: Path) -> None:
             (queued if sent.is_queued else ended).append(sent)
             left -= its
     running = [sent for sent in queued if sent.task and sent.task.state != "PENDING"]
-    waiting = Counter(sent.task.reason for sent in queued if sent.task and sent.task.state == "PENDING")
+    waiting: dict[str, list[str]] = defaultdict(list)
+    for sent in queued:
+        if sent.task and sent.task.state == "PENDING":
+            waiting[sent.task.reason].append(sent.id)
     if queued or ended:
-        counts = f"{len(running)} running, {waiting.total()} waiting, {len(ended)} ended with something left"
+        waits = sum(map(len, waiting.values()))
+        counts = f"{len(running)} running, {waits} waiting, {len(ended)} ended with something left"
         print(f"\nSLURM tasks: {counts}")
     for sent in running[:_MOST]:
         assert sent.task is not None  # noqa: S101
         print(f"  {sent.id} {sent.task.state.lower()} on {sent.task.reason}: {_what(sent)}")
-    for reason, count in waiting.most_common(_MOST):
-        print(f"  {count} waiting {reason}")
+    for reason, ids in sorted(waiting.items(), key=lambda item: -len(item[1]))[:_MOST]:
+        print(f"  {len(ids)} waiting {reason}: {_first_of(ids, ', ')}")
     states = last_states([sent.id for sent in ended if sent.task is None])
     for sent in ended[:_MOST]:
         print(f"  {sent.id} {_why(sent, states.get(sent.id, ''))}: {_what(sent)}")
@@ -71,5 +75,9 @@ def _why(sent: Sent, state: str) -> str:
     if not messages:
         said_nothing = "killed, or its script failed before rnnbench began"
         return f"failed ({said_nothing})" if state == "failed" else state or _UNKNOWN
-    more = f" and {len(messages) - MOST_NAMED} more" * (len(messages) > MOST_NAMED)
-    return f"{state or 'ended'} ({'; '.join(messages[:MOST_NAMED])}{more})"
+    return f"{state or 'ended'} ({_first_of(messages, '; ')})"
+
+
+def _first_of(texts: Sequence[str], between: str) -> str:
+    more = f" and {len(texts) - MOST_NAMED} more" * (len(texts) > MOST_NAMED)
+    return between.join(texts[:MOST_NAMED]) + more

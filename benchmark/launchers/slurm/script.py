@@ -45,6 +45,17 @@ class Resources:
         return sum(int(found[1] or 1) for found in counts if found)
 
 
+def as_duration(seconds: float) -> str:
+    """Write a time as options take it, to the second below ten minutes and to the minute above.
+
+    >>> [as_duration(seconds) for seconds in (0.2, 60, 90, 7199, 5400)]
+    ['1s', '1m', '1m30s', '2h', '1h30m']
+    """
+    whole = max(1, round(seconds) if seconds < 600 else 60 * round(seconds / 60))
+    parts = ((whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
 def script_text(command: str, resources: Resources, folder: Path) -> str:
     """Return the script of arrays whose bundles lie in a folder, with what was asked for in words.
 

@@ -22,6 +22,7 @@ from rnnbench.benchmark.run.job import Job, Member
 #: Inside the folder of runs: hidden, so that nothing takes it for records.
 FOLDER = ".slurm"
 _PREFIX = "rnnbench-"
+SCRIPT = "script.sh"
 #: The ids of a submission's arrays, by the number of their first bundle.
 ARRAYS = "arrays.json"
 
@@ -69,12 +70,14 @@ class Sent:
 
 
 def loaded(sent: Iterable[Sent]) -> Iterator[tuple[Sent, Bundle]]:
-    """Yield the bundles that can be read, with what was sent; a note names each other one, whose task says so too."""
+    """Yield the bundles that can be read, with what was sent; a note names each other one that is in the queue."""
     for one in sent:
         try:
             yield one, one.load()
         except UserError as error:
-            print(f"note: {error}", file=sys.stderr)
+            # What ended without its bundle is missing like all else: the next submit sends it.
+            if one.is_queued:
+                print(f"note: task {one.id}: {error}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,13 @@ def sent_bundles(runs_dir: Path, queue: list[Task]) -> list[Sent]:
     # An array that was cancelled while it waited has no tasks, but stands there itself.
     whole = {task.id: task for task in queue if task.name.startswith(_PREFIX) and task.id.isdecimal()}
     found: list[Sent] = []
-    for folder in sorted({path.parent for path in (runs_dir / FOLDER).glob("*/0.json")}, reverse=True):
-        paths = [path for path in folder.glob("*.json") if path.stem.isdecimal()]
-        for path in sorted(paths, key=lambda p: int(p.stem)):
-            sent = Sent(path, known.get((folder.name, int(path.stem))))
+    for folder in sorted({path.parent for path in (runs_dir / FOLDER).glob(f"*/{SCRIPT}")}, reverse=True):
+        numbers = {int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal()}
+        # A task in the queue is shown also if its bundle is gone.
+        numbers |= {number for (name, number), task in known.items() if name == folder.name and task.is_queued}
+        for number in sorted(numbers):
+            path = folder / f"{number}.json"
+            sent = Sent(path, known.get((folder.name, number)))
             array = whole.get(sent.id.partition("_")[0]) if sent.task is None else None
             found.append(Sent(path, array._replace(id=sent.id)) if array else sent)
     return found

@@ -21,10 +21,11 @@ from rnnbench.benchmark.launchers.choice import check_patterns, plan_of, print_f
 from rnnbench.benchmark.launchers.one_at_a_time import one_at_a_time
 from rnnbench.benchmark.launchers.plan import Plan, joined
 from rnnbench.benchmark.launchers.slurm.commands import SlurmError, SlurmSilence, submit_array, tasks
-from rnnbench.benchmark.launchers.slurm.script import Resources, script_text
+from rnnbench.benchmark.launchers.slurm.script import Resources, as_duration, script_text
 from rnnbench.benchmark.launchers.slurm.submissions import (
     ARRAYS,
     FOLDER,
+    SCRIPT,
     Held,
     array_name,
     held_by,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from rnnbench.benchmark.config.suite import Suite
     from rnnbench.benchmark.run.job import Job
 
-_SCRIPT = "script.sh"
 #: Seconds that a bundle takes at most, unless the user or its only run says otherwise; and part of the wall clock.
 _LONGEST, _SHARE = 1800.0, 0.5
 
@@ -177,9 +177,11 @@ def _send(
     limit = submission.array_limit
     arrays = {first: min(limit, len(bundles) - first) for first in range(0, len(bundles), limit)}
     runs = sum(len(jobs_of(bundle.units)) for bundle, _ in bundles)
-    longest = max(seconds for _, seconds in bundles) / 60
+    longest, wall = max(seconds for _, seconds in bundles), submission.resources.time
+    further = f", more than the {as_duration(wall)} of a task: the rest goes on in further ones" * (longest > wall)
     total = (
-        f"{runs} runs in {len(bundles)} bundle{'s' * (len(bundles) > 1)} of {longest:.0f} minutes at most (estimated)"
+        f"{runs} run{'s' * (runs > 1)} in {len(bundles)} bundle{'s' * (len(bundles) > 1)} "
+        f"of {as_duration(longest)} at most (estimated){further}"
     )
     words = {first: _sbatch_words(folder, first, count) for first, count in arrays.items()}
     if submission.only_print:
@@ -187,7 +189,7 @@ def _send(
         return 0
     for number, (bundle, _) in enumerate(bundles):
         bundle.save(folder / f"{number}.json")
-    write_atomically(folder / _SCRIPT, script.encode())
+    write_atomically(folder / SCRIPT, script.encode())
     # Before a task can begin, which would take records of other source for the wanted ones.
     move_records(options.runs_dir, moves)
     ids: dict[int, str] = {}
@@ -215,4 +217,4 @@ def _sbatch_words(folder: Path, first: int, count: int) -> list[str]:
     # A percent sign in a path would be one of SLURM's replacements.
     log = f"{str(folder).replace('%', '%%')}/%A_%a.log"
     name, array = f"--job-name={array_name(folder, first)}", f"--array=0-{count - 1}"
-    return [name, array, f"--chdir={Path.cwd()}", f"--output={log}", str(folder / _SCRIPT), str(first)]
+    return [name, array, f"--chdir={Path.cwd()}", f"--output={log}", str(folder / SCRIPT), str(first)]

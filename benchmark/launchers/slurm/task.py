@@ -56,7 +56,7 @@ def do_bundle(path: Path) -> int:
             if not warned.is_set:
                 _say(path, 130, [*messages, "ended by a signal, as of scancel or preemption"])
                 raise
-            # A requeue ends this task by SIGTERM, maybe before scontrol has answered; ignored, it does not end scontrol.
+            # A requeue ends this task by SIGTERM, at times before scontrol has answered, which ignores it too.
             ignore_signals()
             has_got_on = "trained" in kinds or _checkpoints(bundle) != before
             if has_got_on and _is_requeued():
