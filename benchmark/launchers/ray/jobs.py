@@ -185,7 +185,8 @@ class _Tasks:
         try:
             said: dict[int, Said] = ray.get(self._board.take.remote())
         except RayError as error:
-            raise UserError(f"Ray's cluster cannot be used: {printable(str(error), most=300)}") from error
+            reason = printable(str(error).partition("\n")[0], most=200)
+            raise UserError(f"Ray's cluster is lost ({reason}); on one that runs, the command goes on") from error
         for attempt, (files, printed) in said.items():
             # Of an attempt that counts as lost nothing is taken any more.
             if (task := by_attempt.get(attempt)) is None:
