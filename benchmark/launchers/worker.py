@@ -72,14 +72,15 @@ def main(descriptor: int) -> int:
     for number in SIGNALS:
         signal.signal(number, interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_receive, args=(connection, inbox, interrupted), daemon=True).start()
     try:
+        # As soon as this runs it may interrupt what starts it.
+        threading.Thread(target=_receive, args=(connection, inbox, interrupted), daemon=True).start()
         while (message := inbox.get()) != END:
             function, arguments = pickle.loads(message)  # noqa: S301
             connection.send(function(*arguments))
+        return 0
     except (KeyboardInterrupt, BrokenPipeError):
         return EXIT_CODE
-    return 0
 
 
 def _receive(connection: Connection, inbox: queue.SimpleQueue[bytes], interrupted: Noted) -> None:

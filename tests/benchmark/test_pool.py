@@ -3,15 +3,18 @@
 import importlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from rnnbench.benchmark.launchers import pool
+from rnnbench.benchmark.interruption import EXIT_CODE
+from rnnbench.benchmark.launchers import pool, worker
 from rnnbench.benchmark.launchers.local import worker_environment
 from tests.benchmark.pool_tasks import fail, pause
 
@@ -133,6 +136,24 @@ def test_processes_that_share_a_task_do_not_wait_for_one_that_fails(rank, how, o
     first, second = outcomes((fail, (rank, how)), (pause, (0.0,)), groups=(together,))
     assert (first[0], first[1][: len(outcome[1])]) == outcome
     assert second[0] == "trained"
+
+
+def test_a_worker_that_is_interrupted_before_it_waits_for_a_task_ends_in_silence() -> None:
+    ours, theirs = socket.socketpair()
+    slow = """
+import sys, threading, time
+from rnnbench.benchmark.launchers import worker
+start = threading.Thread.start
+threading.Thread.start = lambda thread: (start(thread), time.sleep(60))
+sys.exit(worker.main(int(sys.argv[1])))
+"""
+    with Connection(ours.detach()) as connection, theirs:
+        connection.send_bytes(worker.INTERRUPT)
+        command = [sys.executable, "-c", slow, str(theirs.fileno())]
+        done = subprocess.run(
+            command, env=worker_environment(), pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (EXIT_CODE, "")
 
 
 @pytest.mark.parametrize("seed", range(INTERRUPTIONS))
