@@ -173,7 +173,8 @@ class Truncates(Rule):
 class Reach(Rule):
     """The longest delay that a row solves is longer than another row's, for every pair.
 
-    Where both solve the longest that was tried, nothing tells which one reaches farther.
+    Where both solve the longest that was tried, or neither the shortest, nothing tells which one reaches farther. A row
+    that does not solve the shortest counts with the whole number below it, more than which it does not reach.
 
     Attributes:
         pairs: two rows each: the one that reaches farther, and the other.
@@ -192,8 +193,13 @@ class Reach(Rule):
         for first, second in self.pairs:
             rows = [matching(samples, (name,)) for name in (first, second)]
             (reached, missed), (other, other_missed) = map(self._longest, rows)
-            gain, ends = reached - other, [max(sample.axis(self.axis) for sample in row) for row in rows]
-            what = f"{first} reaches {reached:g}, {second} {other:g}: difference"
+            tried = [[sample.axis(self.axis) for sample in row] for row in rows]
+            shown = [
+                f"{name} reaches {delay:g}" if delay >= min(delays) else f"{name} does not reach {min(delays):g}"
+                for name, delay, delays in zip((first, second), (reached, other), tried, strict=True)
+            ]
+            gain = reached - other
+            what = f"{', '.join(shown)}: difference"
             group = [*rows[0], *rows[1]]
             n = min(len(sample.records) for sample in group)
             notes = [remark(*group)] if remark(*group) else []
@@ -202,8 +208,11 @@ class Reach(Rule):
                 for name, delays in ((first, missed), (second, other_missed))
                 if delays
             ]
-            verdict = above(gain, gain, gain, 0.0)
-            if [reached, other] == ends:
+            # A row that does not solve the shortest delay may reach less than it counts with.
+            low = gain if reached >= min(tried[0]) else -math.inf
+            high = gain if other >= min(tried[1]) else math.inf
+            verdict = above(gain, low, high, 0.0)
+            if [reached, other] == [max(delays) for delays in tried]:
                 verdict = "undecided"
                 notes.append("both solve the longest delay that was tried")
             outcomes.append(Outcome(what, verdict, gain, None, None, "> 0", n, "; ".join(notes)))
@@ -215,5 +224,5 @@ class Reach(Rule):
             sample.axis(self.axis): statistics.median(sample.values("score").values()) < self.solved_below
             for sample in samples
         }
-        longest = max((delay for delay in solved if solved[delay]), default=0.0)
+        longest = max((delay for delay in solved if solved[delay]), default=min(solved) - 1)
         return longest, sorted(delay for delay in solved if delay < longest and not solved[delay])
