@@ -197,7 +197,7 @@ def _send(
         try:
             ids[first] = submit_array(words[first])
         except SlurmSilence as error:
-            # Its bundles stay: if the array is queued all the same, its tasks need them, and its name tells.
+            # Its bundles stay: if the array is queued all the same, its tasks need them.
             print(f"error: {error}; look into squeue, then submit again what is left", file=sys.stderr)
             return 3
         except SlurmError as error:

@@ -173,8 +173,8 @@ class Truncates(Rule):
 class Reach(Rule):
     """The longest delay that a row solves is longer than another row's, for every pair.
 
-    Where both solve the longest that was tried, or neither the shortest, nothing tells which one reaches farther. A row
-    that does not solve the shortest counts with the whole number below it, more than which it does not reach.
+    A row that solves the longest that was tried may reach farther, and one that does not solve the shortest counts with
+    the whole number below it and may reach less: what then depends on it is undecided.
 
     Attributes:
         pairs: two rows each: the one that reaches farther, and the other.
@@ -208,12 +208,10 @@ class Reach(Rule):
                 for name, delays in ((first, missed), (second, other_missed))
                 if delays
             ]
-            # A row that does not solve the shortest delay may reach less than it counts with.
-            low = gain if reached >= min(tried[0]) else -math.inf
-            high = gain if other >= min(tried[1]) else math.inf
-            verdict = above(gain, low, high, 0.0)
+            may_be_less = reached < min(tried[0]) or other == max(tried[1])
+            may_be_more = other < min(tried[1]) or reached == max(tried[0])
+            verdict = above(gain, -math.inf if may_be_less else gain, math.inf if may_be_more else gain, 0.0)
             if [reached, other] == [max(delays) for delays in tried]:
-                verdict = "undecided"
                 notes.append("both solve the longest delay that was tried")
             outcomes.append(Outcome(what, verdict, gain, None, None, "> 0", n, "; ".join(notes)))
         return outcomes

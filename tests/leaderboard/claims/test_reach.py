@@ -33,6 +33,7 @@ def test_what_reaches_the_end_of_the_sweep_beside_another_that_does_decides_noth
     [
         ((0.3, 0.3), (0.01, 0.3), "fails", -1), ((0.01, 0.3), (0.3, 0.3), "holds", 1),
         ((0.3, 0.3), (0.3, 0.3), "undecided", 0), ((0.3, 0.3), (0.01, 0.01), "fails", -3),
+        ((0.01, 0.01), (0.3, 0.3), "holds", 3),
     ],
 )  # fmt: skip
 def test_what_does_not_reach_the_shortest_delay_of_the_sweep(root, tmp_path, deep, wide, expected, value):
