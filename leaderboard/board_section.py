@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from rnnbench.leaderboard.board import Board
-from rnnbench.leaderboard.captions import stands_for
 from rnnbench.leaderboard.drawing.dynamics_figures import DynamicsFigure
 from rnnbench.leaderboard.drawing.kept import DYNAMICS, FIGURES
 from rnnbench.leaderboard.drawing.sweep_figures import HOW_DRAWN, SweepFigure
 from rnnbench.leaderboard.dynamics import failures, has_measures
+from rnnbench.leaderboard.experiments import experiments
 from rnnbench.leaderboard.tables.dynamics_table import dynamics
 from rnnbench.leaderboard.tables.markdown import board_heading, escape, folded, render_table
 from rnnbench.leaderboard.tables.notes import Notes, remarks
@@ -51,7 +51,9 @@ def board_section(
     parts += [*(f"- {line}" for line in remarks_first), ""]
     parts += map(render_table, made[:1])
     if sweeps:
-        parts += ["### Along one setting", "", f"{HOW_DRAWN} {stands_for(board.cells)}".strip(), ""]
+        repeated = experiments().get(board.suite) if board.budget != "paper" else None
+        smaller = repeated.stands_for if repeated else ""
+        parts += ["### Along one setting", "", f"{HOW_DRAWN} {smaller}".strip(), ""]
         for figure in sweeps:
             parts += [f"![{escape(figure.title)}]({FIGURES}/{figure.name})", "", escape(figure.caption), ""]
     parts += _figures_of_dynamics(dynamics_files)

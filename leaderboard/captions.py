@@ -1,12 +1,9 @@
-"""What stands below a figure: tasks, budget, instances and length of training, and what they stand for."""
+"""What stands below a figure: tasks, budget, instances and length of training."""
 
 from collections.abc import Iterable, Sequence
 
-from rnnbench.leaderboard.schema import Record
 from rnnbench.leaderboard.statistics import Cell
 
-# Adding problems of the papers have at least this length.
-_SHORTEST_ADDING = 100
 _MOST_NAMED = 6
 
 
@@ -29,28 +26,6 @@ def protocol(cells: Sequence[Cell]) -> str:
     steps = _span(first.steps for first in firsts)
     epochs = _span(round(first.curve[-1].epoch) if first.curve else 0 for first in firsts)
     return f"budget {firsts[0].budget}, n = {n}, {steps} steps ({epochs} epoch{'' if epochs == '1' else 's'})"
-
-
-def stands_for(cells: Sequence[Cell]) -> str:
-    """Return a sentence on what smaller tasks and shorter training stand for; empty under ``paper``."""
-    firsts = {cell.first.task: cell.first for cell in cells}
-    if all(first.budget == "paper" for first in firsts.values()):
-        return ""
-    replaced = [text for text in (_replaced(task, first) for task, first in firsts.items()) if text]
-    text = "; ".join([*replaced, "trained for a share of the published epochs only"])
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _replaced(task: str, record: Record) -> str:
-    spec = record.config.get("task")
-    spec = spec if isinstance(spec, dict) else {}
-    name, given = str(spec.get("class_path")).rpartition(".")[2], spec.get("init_args")
-    length = given.get("length") if isinstance(given, dict) else None
-    if name == "SequentialDigits":
-        return f"{task}, 64 pixels, stands for sMNIST"
-    if name == "Adding" and isinstance(length, int) and length < _SHORTEST_ADDING:
-        return f"{task} stands for the longer adding problems"
-    return ""
 
 
 def _span(numbers: Iterable[int]) -> str:

@@ -1,19 +1,18 @@
 """What these records do not hold: suites without any, and experiments of the papers at their published size."""
 
-import csv
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from rnnbench.leaderboard.board import Board
 from rnnbench.leaderboard.claims.claim import Claim
+from rnnbench.leaderboard.experiments import Experiment, experiments
 from rnnbench.leaderboard.plan import Plans
 from rnnbench.leaderboard.tables.markdown import LINE, NOTHING, escape, folded
 
-EXPERIMENTS = Path(__file__).parent / "published" / "experiments.csv"
 _HEADING = """## Not run
 
-Figures and tables above are drawn from the budgets named here, or are missing. Hours are core-hours: of the short
-budgets those of the claims that need them, of `paper` on a slow core, by `rnnbench run SUITE --budget paper --dry-run`.
+Suites without records, and experiments of the papers of which these records hold short budgets only. Hours are those
+of one core for the whole command, without measures of dynamics, roughly (`--dry-run` on a shared machine). Claims
+behind a command need its records.
 """
 _HEADER = "| suite | figure or table | here from | run it by |\n| --- | --- | --- | --- |"
 
@@ -29,30 +28,35 @@ def not_run(shown: Collection[Board], plans: Plans, claims: Sequence[Claim]) -> 
     there: dict[str, list[str]] = {}
     for board in shown:
         there.setdefault(board.suite, []).append(f"`{board.budget}`")
-    with EXPERIMENTS.open(newline="", encoding="utf-8") as file:
-        published = {row["suite"]: row for row in csv.DictReader(file)}
-    listed = published if there.keys() & published.keys() else {}
+    known = experiments()
+    repeats = [suite for suite, one in known.items() if one.place]
+    listed = repeats if there.keys() & set(repeats) else []
     lines = []
     for suite in dict.fromkeys([*listed, *(suite for suite, _ in plans)]):
-        commands = [] if suite in there or not any(suite == name for name, _ in plans) else _short(suite, plans, claims)
+        one = known.get(suite) or Experiment(suite, "", "", "", "")
+        commands = []
+        if suite not in there and any(suite == name for name, _ in plans):
+            commands = _first(suite, one, plans, claims)
         paper = f"`rnnbench run {suite} --budget paper`"
-        if suite in listed and "`paper`" not in there.get(suite, []) and not any(paper in one for one in commands):
-            commands.append(f"{paper} ({published[suite]['hours']} hours)")
+        if suite in listed and "`paper`" not in there.get(suite, []) and not any(paper in line for line in commands):
+            commands.append(f"{paper} ({_remark(one, 'paper')})")
         if commands:
-            place, here = (
-                published.get(suite, {}).get("place", NOTHING),
-                ", ".join(there.get(suite, [])) or "no records of the suite as it is",
-            )
-            lines.append(f"| {escape(suite)} | {place} | {here} | {LINE.join(commands)} |")
+            here = ", ".join(there.get(suite, [])) or "no records of the suite as it is"
+            lines.append(f"| {escape(suite)} | {one.place or NOTHING} | {here} | {LINE.join(commands)} |")
     return [_HEADING, *folded(f"{len(lines)} suites", [_HEADER, *lines, ""])] if lines else []
 
 
-def _short(suite: str, plans: Plans, claims: Sequence[Claim]) -> list[str]:
-    """Return the commands that make the first records of a suite, with the hours of the claims that need them."""
-    needing = [(cells.budget, claim) for claim in claims for cells in claim.records if cells.suite == suite]
+def _first(suite: str, one: Experiment, plans: Plans, claims: Sequence[Claim]) -> list[str]:
+    """Return the commands that make the first records of a suite, with their hours and the claims that they decide."""
+    needing = [(cells.budget, claim.id) for claim in claims for cells in claim.records if cells.suite == suite]
     commands = []
     for budget in dict.fromkeys(budget for budget, _ in needing) or ["cpu"]:
-        of_budget = {claim.id: claim.hours for other, claim in needing if other == budget}
-        hours = f" (about {sum(of_budget.values()):g} for {', '.join(of_budget)})" if of_budget else ""
-        commands.append(f"`{plans[suite, budget].command()}`{hours}")
+        ids = dict.fromkeys(id for other, id in needing if other == budget)
+        text = _remark(one, budget, *ids)
+        commands.append(f"`{plans[suite, budget].command()}`" + (f" ({text})" if text else ""))
     return commands
+
+
+def _remark(one: Experiment, budget: str, *claims: str) -> str:
+    hours = one.hours(budget)
+    return "; ".join(filter(None, (f"{hours} hours" if hours else "", ", ".join(claims))))

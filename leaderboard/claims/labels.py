@@ -6,7 +6,10 @@ from rnnbench.leaderboard.metric import display
 from rnnbench.leaderboard.tables.dynamics_table import number_heading
 
 # What claims look at and no column of boards shows.
-_NO_COLUMN = {("hessian", "largest"): "largest Hessian eigenvalue"}
+_NO_COLUMN = {
+    ("hessian", "largest"): "largest Hessian eigenvalue",
+    ("lyapunov", "smallest"): "smallest exponent (nats per step)",
+}
 
 
 def label(value: str, sample: Sample) -> str:

@@ -32,8 +32,10 @@ def claims_table(decisions: Sequence[Decision], boards: Sequence[Board]) -> Tabl
         )
     return Table(
         CLAIMS,
-        f"Decided from these records by `rnnbench claims`: {summary(decisions)}. `undecided`: the 95 % interval covers "
-        "the threshold; `open`: records are missing.",
+        f"Decided from these records by `rnnbench claims`: {summary(decisions)}. In brackets: the 95 % interval, that "
+        "of Student's t over paired instances where a note says no other. `n`: instances of a row, counted at each "
+        "moment where two are looked at. `undecided`: the interval covers the threshold, or the records do not reach "
+        "far enough to tell. `open`: records are missing.",
         ["claim", "statement", "verdict", "by", "board"],
         rows,
         text_columns=5,

@@ -9,6 +9,7 @@ from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.leaderboard.board import boards
 from rnnbench.leaderboard.board_page import write_leaderboard
 from rnnbench.leaderboard.drawing.sweep_figures import facets, iterations, marks, score, sweep_figures
+from rnnbench.leaderboard.experiments import experiments
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.sweeps import find_sweeps
 from tests.leaderboard.factory import ACCURACY, MSE, RMSE, make_record, put
@@ -186,10 +187,17 @@ def test_the_page_shows_the_sweep_and_links_its_learning_curves(tmp_path):
     page = write_leaderboard(tmp_path / "records", tmp_path / "out").page.read_text()
     assert "![Digits over residual strength r](figures/quick-cpu-over-r-accuracy.svg)" in page
     assert "Digits over residual strength r: budget cpu, n = 2, 100 steps (1 epoch)." in page
-    assert "ADD50 stands for the longer adding problems; Digits, 64 pixels, stands for sMNIST; trained for a" in page
     assert "![Learning curves" not in page
     for link in re.findall(r"\]\((figures/[^)]*)\)", page):
         assert (tmp_path / "out" / link).is_file()
+
+
+@pytest.mark.parametrize(("suite", "budget", "said"), [("rotation", "cpu", True), ("rotation", "paper", False)])
+def test_figures_of_short_budgets_say_what_they_stand_for(tmp_path, suite, budget, said):
+    rows = [row(f"r{r}", wcrnn(r=r), suite=suite, budget=budget) for r in R]
+    put(tmp_path / "records", *(record for records in rows for record in records))
+    page = write_leaderboard(tmp_path / "records", tmp_path / "out").page.read_text()
+    assert (experiments()[suite].stands_for in page) == said
 
 
 def test_a_figure_names_axis_metric_marks_and_lines():

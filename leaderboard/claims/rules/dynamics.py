@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rnnbench.leaderboard.claims.evidence import Sample, setting
+from rnnbench.leaderboard.claims.labels import label
 from rnnbench.leaderboard.claims.rules.base import Rule, matching, remark
 from rnnbench.leaderboard.claims.verdict import Outcome, above, below
 
@@ -59,7 +60,8 @@ class SameSign(Rule):
             for first, second in self.pairs:
                 before, after = sample.values(first), sample.values(second)
                 changed = sum(before[i] * after[i] <= 0 for i in before)
-                what = f"{sample.network} on {sample.task}: instances whose {first.rpartition('/')[2]} changes its sign"
+                name = label(first, sample).partition(" (")[0].partition(",")[0]
+                what = f"{sample.network} on {sample.task}: instances in which the sign of the {name} changes"
                 verdict = below(changed, changed, changed, 0, strict=False)
                 outcomes.append(Outcome(what, verdict, changed, None, None, "0", len(before), remark(sample)))
         return outcomes
@@ -143,7 +145,7 @@ class Truncates(Rule):
                 continue
             ks = ", ".join(str(each[2]) for each in found)
             verdict = below(loss, loss, loss, self.tolerance, strict=False)
-            what = f"{where}: largest relative difference of the metric at k"
+            what = f"{where}, given the last k inputs only: largest relative difference of the metric"
             outcomes.append(Outcome(what, verdict, loss, None, None, f"≤ {self.tolerance:g}", n, f"k = {ks}"))
         return outcomes
 

@@ -44,7 +44,8 @@ class IterationGrowth(Rule):
         """
         outcomes: list[Outcome] = []
         signs = set()
-        silent = []
+        silent: list[str] = []
+        spared: list[str] = []
         asked = {sample.network for sample in matching(samples, self.expanding)}
         for sample in matching(samples, self.networks):
             found = [pair for record in sample.records for moment in self.moments for pair in _pair(record, moment)]
@@ -54,7 +55,8 @@ class IterationGrowth(Rule):
             calm = [growth for exponent, growth in found if exponent <= -self.margin]
             wild = [growth for exponent, growth in found if exponent >= self.margin and sample.network in asked]
             if not calm and not wild:
-                silent.append(sample.network)
+                beyond = sample.network not in asked and any(exponent >= self.margin for exponent, _ in found)
+                (spared if beyond else silent).append(sample.network)
             for sign, values in (("λ₁ < 0", calm), ("λ₁ > 0", wild)):
                 if values:
                     signs.add(sign)
@@ -68,11 +70,12 @@ class IterationGrowth(Rule):
                     outcomes.append(Outcome(what, verdict, worst, None, None, wanted, len(values), text))
         if len(signs) < 2:
             raise LookupError("instances with λ₁ < 0 and with λ₁ > 0 are both needed")
-        if silent:
-            # Nothing is said of these rows, which a reader of the others must know.
-            first = outcomes[0]
-            left = f"no instance of {', '.join(silent)} has an exponent far enough from 0 and a power of T"
-            outcomes[0] = dataclasses.replace(first, remark="; ".join(filter(None, (first.remark, left))))
+        # Nothing is said of these rows, which a reader of the others must know.
+        left = [
+            f"no instance of {', '.join(silent)} has an exponent far enough from 0 and a power of T" if silent else "",
+            f"not asked to grow where they expand: {', '.join(spared)}" if spared else "",
+        ]
+        outcomes[0] = dataclasses.replace(outcomes[0], remark="; ".join(filter(None, (outcomes[0].remark, *left))))
         return outcomes
 
 

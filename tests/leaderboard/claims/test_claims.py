@@ -334,12 +334,14 @@ GROWTH = {"kind": "iteration_growth", "margin": 0.1, "contracting_at_most": 0.3,
 )
 def test_growth_of_iterations(root, tmp_path, exponents, growth, expected):
     parallel(root, "A", exponents, growth)
-    parallel(root, "Linear", (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))  # not asked to grow
+    parallel(root, "Linear", (0.5, 0.5, 0.01), (0.0, 0.0, 0.0))
+    parallel(root, "Near", (0.01, 0.05, -0.02), (0.0, 0.0, 0.0))
     rule = {**GROWTH, "expanding": ["A"], "moments": ["start"]}
-    decision = verdict(root, tmp_path, rule, ["A", "Linear"])
+    decision = verdict(root, tmp_path, rule, ["A", "Linear", "Near"])
     assert decision.verdict == expected
     if expected != "open":
-        assert "no instance of Linear has an exponent" in decision.outcomes[0].remark
+        assert "no instance of Near has an exponent" in decision.outcomes[0].remark
+        assert "not asked to grow where they expand: Linear" in decision.outcomes[0].remark
 
 
 @pytest.mark.parametrize(
