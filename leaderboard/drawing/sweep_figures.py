@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ _LARGE_RATIO = 5
 _BESIDE = 16 * "m"
 HOW_DRAWN = (
     "Lines are means over instances, bands their range; open markers: some instances diverged, or did not reach the "
-    "threshold (counted with all steps); crosses at chance: all diverged."
+    "threshold (counted with all steps); arrows: none reached it in the steps that it had; crosses at chance: all "
+    "diverged."
 )
 # Pixels of an image row, by task: one turn a row is the frequency of the data.
 _ROWS = {"SequentialDigits": 8, "SequentialMNIST": 28, "SequentialCIFAR10": 32}
@@ -61,12 +63,14 @@ class Mean:
 
     Attributes:
         whole: False if some instances diverged (scores), or never reached the threshold (iterations).
+        bound: True if none of them reached it, so that the mean only says how long they were trained.
     """
 
     mean: float
     low: float
     high: float
     whole: bool
+    bound: bool = False
 
 
 def sweep_figures(board: Board, taken: set[str]) -> list[SweepFigure]:
@@ -93,9 +97,10 @@ def score(cell: Cell) -> Mean | None:
 def iterations(cell: Cell) -> Mean | None:
     """Return the iterations to minimal performance on validation: all steps where it was never reached."""
     found = [(record, record.minimal_performance) for record in cell.records if record.minimal_performance]
-    lost = any(mp.val_censored or record.status == "diverged" for record, mp in found)
+    lost = [mp.val_censored or record.status == "diverged" for record, mp in found]
     values = [float(record.steps if record.status == "diverged" else mp.val_iterations) for record, mp in found]
-    return _mean(values, whole=not lost)
+    mean = _mean(values, whole=not any(lost))
+    return mean and dataclasses.replace(mean, bound=all(lost))
 
 
 def marks(sweep: Sweep) -> dict[float, str]:
@@ -186,12 +191,12 @@ def _panel(
     means = []
     for line in lines:
         there = [(x, mean) for x, cell in line.points if (mean := what(cell))]
-        _draw_line(axes, look(line.index), _label(sweep, line, heading), there)
+        draw_line(axes, look(line.index), _label(sweep, line, heading), there)
         means += [mean for _, mean in there]
     tasks = list(dict.fromkeys(line.task for line in lines))
     for index, (task, network, cell) in enumerate(sweep.beside):
         mean = what(cell)
-        if mean:
+        if mean and not mean.bound:
             label = f"{network}, {task}" if len(tasks) > 1 else network
             style: dict[str, Any] = {"color": ("black", REFERENCE)[index], "linestyle": ("dashdot", "dashed")[index]}
             axes.axhline(mean.mean, linewidth=1.2, label=plain_text(label), **style)
@@ -240,15 +245,22 @@ def _threshold_text(minimal: MinimalPerformance) -> str:
     return f"{shown.label} {shown.scale * minimal.threshold:g}{' %' if shown.unit == '%' else ''}"
 
 
-def _draw_line(axes: Axes, drawn: Look, label: str, points: Sequence[tuple[float, Mean]]) -> None:
-    """Draw means with a band from least to largest; markers are open where instances diverged or fell short."""
-    places, means = [x for x, _ in points], [mean for _, mean in points]
+def draw_line(axes: Axes, drawn: Look, label: str, points: Sequence[tuple[float, Mean]]) -> None:
+    """Draw means with a band from least to largest; markers are open where instances diverged or fell short.
+
+    Bounds are arrows that no line joins: rows may have been trained for different numbers of steps.
+    """
+    places = [x for x, _ in points]
+    known = [(mean.low, mean.mean, mean.high) if not mean.bound else (math.nan,) * 3 for _, mean in points]
     style: dict[str, Any] = {"color": drawn.colour, "marker": drawn.marker, "markersize": 4}
-    axes.plot(places, [mean.mean for mean in means], linestyle=drawn.dashes, label=plain_text(label), **style)
+    axes.plot(places, [mean for _, mean, _ in known], linestyle=drawn.dashes, label=plain_text(label), **style)
     band: dict[str, Any] = {"color": drawn.colour, "alpha": 0.12, "linewidth": 0}
-    axes.fill_between(places, [mean.low for mean in means], [mean.high for mean in means], **band)
-    short = [(x, mean.mean) for x, mean in points if not mean.whole]
+    axes.fill_between(places, [low for low, _, _ in known], [high for _, _, high in known], **band)
+    short = [(x, mean.mean) for x, mean in points if not mean.whole and not mean.bound]
     axes.plot([x for x, _ in short], [y for _, y in short], linestyle="none", markerfacecolor="white", **style)
+    bounds = [(x, mean.mean) for x, mean in points if mean.bound]
+    arrow = {**style, "marker": r"$\uparrow$", "markersize": 7}
+    axes.plot([x for x, _ in bounds], [y for _, y in bounds], linestyle="none", **arrow)
 
 
 def _finish(axes: Axes, sweep: Sweep) -> None:

@@ -8,7 +8,16 @@ import pytest
 from rnnbench.benchmark.config.suite import load_suite
 from rnnbench.leaderboard.board import boards
 from rnnbench.leaderboard.board_page import write_leaderboard
-from rnnbench.leaderboard.drawing.sweep_figures import facets, iterations, marks, score, sweep_figures
+from rnnbench.leaderboard.drawing.figure_style import look
+from rnnbench.leaderboard.drawing.sweep_figures import (
+    Mean,
+    draw_line,
+    facets,
+    iterations,
+    marks,
+    score,
+    sweep_figures,
+)
 from rnnbench.leaderboard.experiments import experiments
 from rnnbench.leaderboard.statistics import select_cells
 from rnnbench.leaderboard.sweeps import find_sweeps
@@ -125,7 +134,22 @@ def test_means_ranges_and_what_falls_short():
     assert (mean.mean, mean.low, mean.high, mean.whole) == (pytest.approx(55), 40, 70, True)
     assert lost is None
     # One instance never reaches 50 %: it counts with all its 100 steps.
-    assert (iterations(cells[0]).mean, iterations(cells[0]).whole) == (100, False)
+    assert (iterations(cells[0]).mean, iterations(cells[0]).whole, iterations(cells[0]).bound) == (100, False, False)
+    assert iterations(cells[1]).bound
+
+
+def test_no_line_joins_bounds_to_iterations_that_were_reached():
+    """A row that falls short in few steps must not look faster than one that gets there in many."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    reached, fell_short = Mean(900.0, 800.0, 1000.0, whole=True), Mean(300.0, 300.0, 300.0, whole=False, bound=True)
+    draw_line(axes, look(0), "a", [(25.0, reached), (50.0, fell_short), (100.0, fell_short)])
+    joined, _, bounds = axes.lines
+    assert [y for y in joined.get_ydata() if not math.isnan(y)] == [900.0]
+    assert list(bounds.get_xdata()) == [50.0, 100.0]
+    assert (joined.get_linestyle(), bounds.get_linestyle()) == ("-", "None")
+    assert "uparrow" in bounds.get_marker()
 
 
 @pytest.mark.parametrize(
