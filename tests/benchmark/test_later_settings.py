@@ -23,7 +23,7 @@ SHIPPED = {
     **{"depth-tracking": "7e9023d3bb1a", "heterogeneity": "0aea157da560", "residual-strength": "0aa65abeb95a"},
     **{"rotation": "cbd0955e05a9", "stable-system": "983a650cbadd", "transitions": "f9b4f52733f3"},
     **{"curvature": "9c46841006cf", "exponents": "39e8aeba4457", "learning-rates": "119e8ad4692d"},
-    **{"depth-targets": "ab672018655e", "residual-types": "30298ff81203", "depth-shakespeare": "b94bd58202eb"},
+    **{"depth-targets": "571cd2ee5b82", "residual-types": "30298ff81203", "depth-shakespeare": "b94bd58202eb"},
     **{"smnist": "adc02133980e", "table1": "c6e9db4c6299", "table2": "a3515802fccb"},
     **{"truncated-training": "c2a2c37defb2", "truncation": "6cc8935a1243"},
     **{"regular": "edb3a9a2280e", "groups": "448840b77d15", "recall": "5d23a67c8015", "parallel": "3dfdf737d925"},
