@@ -56,6 +56,8 @@ class SuiteBar:
         self._work = dict(work)
         self._steps = dict(steps)
         self._left = set(work)
+        # Ended without their records: left for another command.
+        self._unfinished: set[Job] = set()
         # What was done before this command says nothing about the speed of this one, nor does starting up.
         self._before = {job: steps_done(job) for job in work}
         self._first: dict[Job, tuple[float, int]] = {}
@@ -83,9 +85,11 @@ class SuiteBar:
             self._training.close()
         self._bar.close()
 
-    def finish(self, job: Job, message: str) -> None:
-        """Count a job as ended, and print a line above the bar."""
+    def finish(self, job: Job, message: str, trained: bool) -> None:
+        """Count a job as done if it is trained, else as far as it came; and print a line above the bar."""
         self._left.discard(job)
+        if not trained:
+            self._unfinished.add(job)
         if job in self._first:
             self._latest[job] = time.monotonic(), self._steps[job]
         if message:
@@ -106,17 +110,18 @@ class SuiteBar:
 
     def update(self) -> None:
         """Show how far the running jobs are."""
-        done = sum(self._work[job] for job in self._work if job not in self._left)
-        for job in self._left:
+        ended = self._work.keys() - self._left - self._unfinished
+        done = sum(self._work[job] for job in ended)
+        for job in self._left | self._unfinished:
             said, self._scores[job] = reported(job)
             steps = min(said, self._steps[job])
             done += self._work[job] * steps / self._steps[job]
-            if steps > self._before[job]:
+            if steps > self._before[job] and job in self._left:
                 self._latest[job] = time.monotonic(), steps
                 self._first.setdefault(job, self._latest[job])
         self._together = max(self._together, len(self._left & self._first.keys()))
         end = f", {self._end()}" if self._left else ""
-        left, training = f"{len(self._left)} of {len(self._work)} runs left{end}", self._running()
+        left, training = f"{len(self._work) - len(ended)} of {len(self._work)} runs left{end}", self._running()
         if self._training is not None:
             self._training.set_description_str(training)
         elif training:

@@ -167,7 +167,8 @@ def _train(
             alike = ended.setdefault(outcome.message, [])
             alike.append(job)
             is_new = outcome.message and len(alike) == 1
-            bar.finish(job, f"error: {job.name}: {outcome.message}{outcome.log}" if is_new else "")
+            text = f"error: {job.name}: {outcome.message}{outcome.log}" if is_new else ""
+            bar.finish(job, text, trained=outcome.kind == "trained")
             kinds.add(outcome.kind)
             expected = [one for one in later if _cell(one) == _cell(job)]
             chosen = after(job) if expected and outcome.kind == "trained" else None

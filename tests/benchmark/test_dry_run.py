@@ -131,10 +131,24 @@ def test_the_end_is_foretold_from_what_was_trained_and_not_from_starting_up(path
     assert bar.seconds_left() == pytest.approx(89 + 200)
     assert bar._running() == "training ADD8/LSTM 11 %, RMSE 5.00e-1 (best of 3)"
     now[0] = 159.0
-    bar.finish(jobs[0], "")
+    bar.finish(jobs[0], "", trained=True)
     for now[0], steps[jobs[1]] in ((200.0, 1), (210.0, 11)):
         bar.update()
     assert bar.seconds_left() == pytest.approx(89)
+
+
+def test_what_ended_without_its_records_is_still_left(path, monkeypatch, capsys) -> None:
+    jobs = plan_of(load_suite(path, "paper"), RunOptions(runs_dir=path.parent / "runs")).jobs
+    steps = {jobs[0]: 100, jobs[1]: 25}
+    monkeypatch.setattr(progress, "reported", lambda job: (steps[job], ""))
+    bar = SuiteBar(dict.fromkeys(jobs, 100.0), dict.fromkeys(jobs, 100))
+    bar.finish(jobs[0], "", trained=True)
+    bar.finish(jobs[1], "error: it was ended by SIGTERM", trained=False)
+    assert bar.seconds_left() is None
+    bar.close()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "1 of 2 runs left" in last
+    assert " 62%" in last
 
 
 @pytest.mark.parametrize("name", ["music", "smnist"])
