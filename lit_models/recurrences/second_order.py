@@ -13,6 +13,7 @@ from rnnbench.datamodules.checks import check_at_least, check_choice
 from rnnbench.lit_models.recurrence import Recurrence
 from rnnbench.lit_models.recurrences._common import ACTIVATIONS
 from rnnbench.lit_models.scan.contract import KernelCall
+from rnnbench.lit_models.scan.eager.bilinear import BilinearKernel
 from rnnbench.lit_models.scan.eager.second_order import SecondOrderKernel
 
 
@@ -87,10 +88,10 @@ class SecondOrderRNN(Recurrence):
             following = shift + functional.linear(products, self.output_factors)
         return ACTIVATIONS[self.time_activation](following)
 
-    def scan_kernel(self) -> KernelCall | None:
-        """Return the kernel of CP factors; None for the full tensor."""
+    def scan_kernel(self) -> KernelCall:
+        """Return the kernel of the full tensor, or of CP factors."""
         if self.rank is None:
-            return None
+            return BilinearKernel(self.time_activation), [self.weight.flatten(1)]
         weight = torch.cat([self.output_factors, self.weight_hh, self.weight_ih, self.bias.unsqueeze(1)], 1)
         weights = [weight, self.state_factors.t(), self.input_factors.t()]
         return SecondOrderKernel(self.time_activation), weights

@@ -46,18 +46,19 @@ BUILDERS: dict[str, Callable[[int, int], Recurrence]] = {
     "orthogonal": functools.partial(OrthogonalRNN, time_activation="tanh"),
     **{f"Elman {act}": functools.partial(ElmanRNN, time_activation=act) for act in ACTIVATIONS},
     **{f"CP {act}": functools.partial(SecondOrderRNN, rank=4, time_activation=act) for act in ACTIVATIONS},
+    **{f"2RNN {act}": functools.partial(SecondOrderRNN, time_activation=act) for act in ACTIVATIONS},
     **{
         f"WCRNN {' '.join(kind)}": functools.partial(wcrnn, *kind)
         for kind in itertools.product(FORMS, RESIDUALS, ("tanh", "identity"))
     },
 }
-_EAGER = {"GRU", "UR-LSTM", *(f"CP {act}" for act in ACTIVATIONS)}
+_EAGER = {"GRU", "UR-LSTM", *(f"{kind} {act}" for kind in ("CP", "2RNN") for act in ACTIVATIONS)}
 _DENSE = {"Lipschitz", "WCRNN linear orthogonal tanh", "WCRNN A orthogonal tanh"}
 NAMES = {"eager": list(BUILDERS), "native": [name for name in BUILDERS if name not in _EAGER | _DENSE], "triton": []}
 if HAS_TRITON:
     few = ("Elman relu", "WCRNN linear diagonal tanh", "WCRNN A rotation tanh", "WCRNN B diagonal tanh")
     NAMES["triton"] = ["LSTM", "antisymmetric", "orthogonal", *few, "Lipschitz", "WCRNN linear orthogonal tanh"]
-KEPT = {"LSTM": 6, "UR-LSTM": 6, "GRU": 5, "CP tanh": 2 * 4 / 32 + 1}
+KEPT = {"LSTM": 6, "UR-LSTM": 6, "GRU": 5, "CP tanh": 2 * 4 / 32 + 1, "2RNN tanh": 1}
 
 
 @dataclass(frozen=True)

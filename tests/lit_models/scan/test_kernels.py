@@ -8,6 +8,7 @@ from torch.func import functional_call, grad, jacrev, vmap
 
 from rnnbench.lit_models.ensemble import Ensemble
 from rnnbench.lit_models.network import Network
+from rnnbench.lit_models.recurrences.multiplicative_integration import MIRNN
 from rnnbench.lit_models.recurrences.second_order import SecondOrderRNN
 from rnnbench.lit_models.recurrences.stacked import StackedRNN
 from rnnbench.lit_models.scan.contract import Operands
@@ -276,8 +277,8 @@ def test_left_to_the_loop():
     assert takes_loop(recurrence.bfloat16(), inputs.bfloat16(), state.bfloat16())
     with torch.autocast("cpu", torch.bfloat16):
         assert takes_loop(recurrence.float(), inputs.float(), state.float())
-    assert takes_loop(SecondOrderRNN(2, 3), torch.ones(5, 4, 2))
-    assert not takes_loop(SecondOrderRNN(2, 3, 2), torch.ones(5, 4, 2))
+    assert takes_loop(MIRNN(2, 3), torch.ones(5, 4, 2))
+    assert not takes_loop(SecondOrderRNN(2, 3), torch.ones(5, 4, 2))
 
 
 def test_residual_stores_first_states_of_chunks_and_activations():
