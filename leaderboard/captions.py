@@ -24,16 +24,16 @@ def protocol(cells: Sequence[Cell]) -> str:
     firsts = [cell.first for cell in cells]
     n = _span(len(cell.records) for cell in cells)
     steps = _span(first.steps for first in firsts)
-    epochs = _span(round(first.curve[-1].epoch) if first.curve else 0 for first in firsts)
+    epochs = _span(first.curve[-1].epoch if first.curve else 0 for first in firsts)
     return f"budget {firsts[0].budget}, n = {n}, {steps} steps ({epochs} epoch{'' if epochs == '1' else 's'})"
 
 
-def _span(numbers: Iterable[int]) -> str:
-    """Write the least and the largest number, once if they are the same.
+def _span(numbers: Iterable[float]) -> str:
+    """Write the least and the largest number, once if they read the same.
 
-    >>> _span([3, 5, 5]), _span([2000])
-    ('3 to 5', '2,000')
+    >>> _span([3, 5, 5]), _span([2000]), _span([0.2325, 1.094])
+    ('3 to 5', '2,000', '0.233 to 1.09')
     """
     found = list(numbers)
-    low, high = min(found), max(found)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    low, high = (f"{each:,.0f}" if each >= 100 else f"{each:.3g}" for each in (min(found), max(found)))
+    return low if low == high else f"{low} to {high}"
