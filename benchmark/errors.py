@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 #: Characters of a message at most; what is longer lists what nobody reads.
 MOST_CHARACTERS = 2_000
+#: Known words that a message lists at most.
+_MOST_LISTED = 40
 #: What torch says of tensors beyond the memory, or beyond any.
 _TOO_LARGE = ("can't allocate memory", "out of memory", "Overflow when unpacking long", "size calculation overflowed")
 
@@ -29,15 +31,18 @@ class UnknownNameError(UserError):
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """Return a hint that names the known word nearest to an unknown one, and all known words.
+    """Return a hint that names the known word nearest to an unknown one, and all known words, or the first of many.
 
     >>> nearest("LTSM", ["GRU", "LSTM"])
     'did you mean LSTM? Known: GRU, LSTM'
     >>> nearest("zebra", ["GRU", "LSTM"])
     'known: GRU, LSTM'
+    >>> nearest("zebra", map(str, range(200)))[-15:]
+    '39 and 160 more'
     """
     names = list(dict.fromkeys(known))
-    hint, listed = did_you_mean(word, names), f"nown: {', '.join(names) or 'nothing'}"
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    hint, listed = did_you_mean(word, names), f"nown: {', '.join(names[:_MOST_LISTED]) or 'nothing'}{more}"
     return f"{hint} K{listed}" if hint else f"k{listed}"
 
 

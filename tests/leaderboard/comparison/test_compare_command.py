@@ -129,7 +129,7 @@ def test_empty_and_damaged_folders(folder, capsys):
     assert "--task Z: no record in mine is of it" in capsys.readouterr().err
     # Where the published ones were searched, one's own may be meant.
     assert main(["compare", "LSTM", "my_network"]) == 2
-    assert capsys.readouterr().err.endswith("; records of your own: --records-dir runs\n")
+    assert capsys.readouterr().err.endswith(" more; records of your own: --records-dir runs\n")
     (folder / "mine" / "broken.json").write_text("{")
     assert main(["compare", "mine", "theirs"]) == 2
     out, err = capsys.readouterr()
