@@ -17,9 +17,9 @@ class Experiment:
     Attributes:
         suite: name of the suite.
         place: figure or table that the suite repeats; empty for suites that repeat none.
-        stands_for: what its smaller tasks and shorter training stand for, a sentence; empty where they stand for
-            nothing, or where the paper's settings are not known.
-        cpu: core-hours of the budget ``cpu``, by ``--dry-run`` on one core of a shared machine.
+        stands_for: what its smaller tasks and shorter training stand for, or that its settings are ours, in a sentence;
+            empty where there is nothing to say, or no figure that would say it.
+        cpu: core-hours of the budget ``cpu`` without measures of dynamics, roughly.
         paper: the same of the budget ``paper``; empty where the suite repeats nothing.
     """
 

@@ -28,3 +28,8 @@ def label(value: str, sample: Sample) -> str:
     measure, moment, key = rest.partition(":")[0].split("/")
     name = _NO_COLUMN.get((measure, key)) or number_heading(measure, key)
     return f"{name}, {moment_text(moment)}"
+
+
+def quantity(value: str, sample: Sample) -> str:
+    """Return the name of a value without its unit, nor the moment of a measure."""
+    return label(value, sample).partition(", ")[0].partition(" (")[0]

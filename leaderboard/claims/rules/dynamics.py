@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rnnbench.leaderboard.claims.evidence import Sample, setting
-from rnnbench.leaderboard.claims.labels import label
+from rnnbench.leaderboard.claims.labels import quantity
 from rnnbench.leaderboard.claims.rules.base import Rule, matching, remark
 from rnnbench.leaderboard.claims.verdict import Outcome, above, below
 
@@ -60,7 +60,7 @@ class SameSign(Rule):
             for first, second in self.pairs:
                 before, after = sample.values(first), sample.values(second)
                 changed = sum(before[i] * after[i] <= 0 for i in before)
-                name = label(first, sample).partition(" (")[0].partition(",")[0]
+                name = quantity(first, sample)
                 what = f"{sample.network} on {sample.task}: instances in which the sign of the {name} changes"
                 verdict = below(changed, changed, changed, 0, strict=False)
                 outcomes.append(Outcome(what, verdict, changed, None, None, "0", len(before), remark(sample)))

@@ -12,7 +12,7 @@ from rnnbench.lit_models.scan.eager.layout import Buffers, InputGradients
 
 
 class BilinearKernel(NamedTuple):
-    """h' = act(W ([h; 1] ⊗ [x; 1])).
+    """h' = act(W ([h; 1] ⊗ [x; 1])), as in ``SecondOrderRNN`` (Lizaire et al. 2024, 2026).
 
     The weight is W [M, N, (N+1)(D+1)], the inputs' index running fastest. A step keeps h': N numbers a sequence. The
     products of state and input are multiplied out again in the backward pass: kept, they would be D+1 times as many.
@@ -90,8 +90,8 @@ class _Pairs:
         # [h; 1] with an axis for the inputs, and [x; 1] of each step with one for the state.
         self._state = state.unsqueeze(self._rows)
         inputs = buffers.native_inputs
-        ones = inputs.new_ones(()).expand_as(inputs.narrow(self._rows, 0, 1))
-        self._inputs = torch.cat([inputs, ones], self._rows).unsqueeze(self._rows - 1).unbind(0)
+        constant = inputs.new_ones(()).expand_as(inputs.narrow(self._rows, 0, 1))
+        self._inputs = torch.cat([inputs, constant], self._rows).unsqueeze(self._rows - 1).unbind(0)
 
     def table_of(self, flat: Tensor) -> Tensor:
         """Return the view of products with an axis for the state, and one for the inputs behind it."""

@@ -68,10 +68,10 @@ def test_tasks_weigh_equally_whatever_their_number_of_seeds():
 
 def test_the_order_of_tasks_and_rows_changes_nothing_and_sizes_do_not_overflow():
     scores = null_suite(np.random.default_rng(0), 4, 3, 3)
-    turned = {task: dict(reversed(rows.items())) for task, rows in reversed(scores.items())}
+    backwards = {task: dict(reversed(rows.items())) for task, rows in reversed(scores.items())}
     huge = {task: {row: v / np.abs(v).max() * 1.7e308 for row, v in rows.items()} for task, rows in scores.items()}
     directions = dict.fromkeys(scores, "min")
-    assert rank_intervals(turned, directions) == rank_intervals(scores, directions)
+    assert rank_intervals(backwards, directions) == rank_intervals(scores, directions)
     assert all(1 <= row.low <= row.high <= 4 for row in rank_intervals(huge, directions).values())
 
 
