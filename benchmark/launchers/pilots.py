@@ -1,7 +1,8 @@
 """The choice that pilots make: from the records of short runs to the point that is trained in full."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnnbench.benchmark.config.experiment import Experiment
@@ -26,14 +27,15 @@ def with_choice(experiment: Experiment, records: Sequence[Record]) -> Experiment
     """Return an experiment with the point that did best in its pilots, all of which are given.
 
     The best is that of a sweep that is trained in full (``leaderboard.statistics``): fewest instances diverged, then
-    the best mean validation value; of equal ones the first of the grid.
+    the best mean validation value, then those of the other metrics in their order; of equal ones the first of the grid.
+    So a row whose pilots are all at chance in accuracy goes on with the point of the least cross entropy.
     """
     assert experiment.pilot is not None  # noqa: S101
     # Not by the points that the records name: they may be of a grid of before.
     by_point = {point.id: point.values for point in pilots_of(experiment).points()}
     found = {key: [record for record in records if record.experiment_id == key] for key in by_point}
     points = list(by_point.values())
-    chosen = by_point[min(found, key=lambda key: point_rank(found[key])[:2])]
+    chosen = by_point[min(found, key=lambda key: (*point_rank(found[key])[:2], *_others(found[key])))]
     tried = Pilot(
         **experiment.pilot.model_dump(),
         steps=records[0].steps,
@@ -41,6 +43,14 @@ def with_choice(experiment: Experiment, records: Sequence[Record]) -> Experiment
         edges=edges(points, chosen),
     )
     return dataclasses.replace(experiment, chosen=chosen, tried=tried)
+
+
+def _others(records: Sequence[Record]) -> Iterator[float]:
+    """Give the mean validation value of each metric that does not rank, so that less is better."""
+    finished = [record for record in records if record.status == "finished"]
+    for metric in records[0].metrics[1:]:
+        mean = statistic(record.scores.val.get(metric.name) for record in finished)
+        yield (-mean.mean if metric.direction == "max" else mean.mean) if mean else math.inf
 
 
 def _point(values: Mapping[str, Any], records: Sequence[Record]) -> PilotPoint:

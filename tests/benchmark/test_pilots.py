@@ -9,7 +9,7 @@ from rnnbench.benchmark.config.experiment import Experiment
 from rnnbench.benchmark.config.pilot import PilotSettings
 from rnnbench.benchmark.config.recipe import Recipe
 from rnnbench.benchmark.config.suite import load_suite
-from rnnbench.benchmark.launchers.pilots import pilots_of
+from rnnbench.benchmark.launchers.pilots import pilots_of, with_choice
 from rnnbench.benchmark.launchers.plan import make_plan
 from rnnbench.benchmark.run.callbacks.resume_checkpoint import ResumeCheckpoint
 from rnnbench.leaderboard.record import read_record, write_record
@@ -150,6 +150,30 @@ def test_a_point_whose_pilots_diverge_loses_and_the_first_of_equal_ones_wins(tmp
     lost = train_all(tried(1e200, 1e-9), tmp_path / "one")[0].pilot.points[0]
     assert (lost.val, lost.diverged) == (None, 2)
     assert {record.point[RATE] for record in train_all(tried(1e200, 1e201), tmp_path / "all")} == {1e200}
+
+
+def test_of_points_that_are_level_the_best_in_the_other_metrics_wins(tmp_path: Path) -> None:
+    experiment = tried(1e-9, 1e-2, 1e-7, instances=1)
+    for job in make_plan((experiment,), (0, 1, 2), tmp_path).jobs:
+        train(job)
+    pilots = [read_record(path) for path in sorted((tmp_path / ".pilots").rglob("*.json"))]
+    metrics = [
+        pilots[0].ranked.model_copy(update={"name": name, "direction": direction, "chance": 0.5, "best": 1.0})
+        for name, direction in (("accuracy", "max"), ("cross_entropy", "min"), ("f1", "max"))
+    ]
+
+    def winner(scores: dict[float, tuple[float, float, float]]) -> float:
+        level = []
+        for pilot in pilots:
+            val = dict(zip(("accuracy", "cross_entropy", "f1"), scores[pilot.point[RATE]], strict=True))
+            changed = pilot.scores.model_copy(update={"val": val})
+            level.append(pilot.model_copy(update={"metrics": metrics, "scores": changed}))
+        return with_choice(experiment, level).chosen[RATE]
+
+    assert winner({1e-9: (0.5, 0.7, 0), 1e-2: (0.5, 0.6, 0), 1e-7: (0.5, 0.8, 1)}) == 1e-2
+    assert winner({1e-9: (0.5, 0.7, 0), 1e-2: (0.5, 0.7, 0), 1e-7: (0.5, 0.7, 1)}) == 1e-7
+    assert winner({1e-9: (0.5, 0.7, 1), 1e-2: (0.5, 0.7, 1), 1e-7: (0.5, 0.7, 1)}) == 1e-9
+    assert winner({1e-9: (0.6, 0.9, 0), 1e-2: (0.5, 0.1, 1), 1e-7: (0.5, 0.2, 1)}) == 1e-9
 
 
 def test_the_command_tries_trains_and_counts_pilots_apart_from_records(suite: Path, tmp_path: Path) -> None:
