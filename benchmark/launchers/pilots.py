@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnnbench.benchmark.config.experiment import Experiment
+from rnnbench.leaderboard.metric import MetricInfo
 from rnnbench.leaderboard.schema import Pilot, PilotPoint, Record
 from rnnbench.leaderboard.statistics import point_rank, statistic
 
@@ -46,17 +47,21 @@ def with_choice(experiment: Experiment, records: Sequence[Record]) -> Experiment
 
 
 def _others(records: Sequence[Record]) -> Iterator[float]:
-    """Give the mean validation value of each metric that does not rank, so that less is better."""
-    finished = [record for record in records if record.status == "finished"]
+    """Return the mean validation value of each metric that does not rank, negated where more is better."""
     for metric in records[0].metrics[1:]:
-        mean = statistic(record.scores.val.get(metric.name) for record in finished)
-        yield (-mean.mean if metric.direction == "max" else mean.mean) if mean else math.inf
+        mean = _mean(records, metric)
+        yield math.inf if mean is None else -mean if metric.direction == "max" else mean
 
 
 def _point(values: Mapping[str, Any], records: Sequence[Record]) -> PilotPoint:
-    finished = [record for record in records if record.status == "finished"]
-    mean = statistic(record.scores.val.get(record.ranked.name) for record in finished)
-    return PilotPoint(values=dict(values), val=mean.mean if mean else None, diverged=len(records) - len(finished))
+    diverged = sum(record.status != "finished" for record in records)
+    return PilotPoint(values=dict(values), val=_mean(records, records[0].ranked), diverged=diverged)
+
+
+def _mean(records: Sequence[Record], metric: MetricInfo) -> float | None:
+    """Return the mean validation value of the instances that did not diverge; None if there is none."""
+    found = statistic(record.scores.val.get(metric.name) for record in records if record.status == "finished")
+    return found.mean if found else None
 
 
 def edges(points: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]) -> list[str]:
